@@ -1,0 +1,203 @@
+package netprobe
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// connect dials addrs in order until one connects.
+func (p *prober) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn, *setback) {
+	p.enter(PhaseConnect)
+	var telling *setback
+	for i, addr := range addrs {
+		// Each address gets an equal share of what is left, or the first one that
+		// swallows packets would use up the time of all.
+		share := time.Until(p.deadline) / time.Duration(len(addrs)-i)
+		began := time.Now()
+		conn, s := p.dial(ctx, addr, began.Add(share))
+		p.tried(addr, s, time.Since(began))
+		if s == nil {
+			p.addr = addr
+			p.reached(len(p.result.Tried) - 1)
+			return conn, nil
+		}
+		if telling == nil || tells(s.failure) > tells(telling.failure) {
+			telling = s
+			p.reached(len(p.result.Tried) - 1)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, telling
+}
+
+func (p *prober) tried(addr netip.AddrPort, s *setback, took time.Duration) {
+	try := Try{Remote: remote(addr), Connect: took}
+	if s != nil {
+		try.Failure, try.Err = s.failure, s.err
+	}
+	p.result.Tried = append(p.result.Tried, try)
+}
+
+// reached makes the Result be about the i-th address tried.
+func (p *prober) reached(i int) {
+	p.result.Remote = p.result.Tried[i].Remote
+	p.result.Timings.Connect = p.result.Tried[i].Connect
+}
+
+// tells ranks the failures of a connection attempt by how much they say: an
+// answer of the host before an answer of the network before silence.
+func tells(f Failure) int {
+	switch f {
+	case Refused:
+		return 4
+	case Reset:
+		return 3
+	case Unreachable:
+		return 2
+	case ConnectTimeout:
+		return 1
+	}
+	return 0
+}
+
+// dial connects to one literal address.
+func (p *prober) dial(ctx context.Context, addr netip.AddrPort, deadline time.Time) (net.Conn, *setback) {
+	// Keep-alive is off because no probe lives long enough to need it.
+	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1}
+	share := time.Until(deadline).Round(time.Millisecond)
+	conn, err := dialer.DialContext(ctx, "tcp", remote(addr))
+	if err == nil {
+		return conn, nil
+	}
+	switch f := connectFailure(err); f {
+	case Refused:
+		return nil, &setback{f, "connection refused", err}
+	case Reset:
+		return nil, &setback{f, "connection reset before it stood", err}
+	case Unreachable:
+		return nil, &setback{f, "unreachable: " + rootText(err), err}
+	case ConnectTimeout:
+		return nil, &setback{f, "no answer to the connection attempt within " + share.String(), err}
+	default:
+		return nil, &setback{f, "not asked: " + err.Error(), err}
+	}
+}
+
+// connectFailure classifies the error of a connection attempt.
+func connectFailure(err error) Failure {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		if f := connectErrno(errno); f != "" {
+			return f
+		}
+	}
+	if timedOut(err) || errors.Is(err, context.Canceled) {
+		return ConnectTimeout
+	}
+	return NotProbed
+}
+
+// rootText is the text of the error number under err, without the addresses
+// that package net puts around it.
+func rootText(err error) string {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return err.Error()
+}
+
+// timedOut reports whether err is a time-out. The same time-out shows as
+// context.DeadlineExceeded or as os.ErrDeadlineExceeded; both say Timeout.
+func timedOut(err error) bool {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return timedOutErrno(errno)
+	}
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// wire is a connection that remembers how it ended, because the packages that
+// read from it put other errors in the place of the one that it had. It is used
+// by one goroutine.
+type wire struct {
+	net.Conn
+	release func() bool // ends the watch over the context
+	opened  time.Time
+	first   time.Time // when the first byte came
+	ended   error     // of the read that failed
+}
+
+// watch makes conn a wire that ends at the probe's deadline and when the context
+// is cancelled.
+func (p *prober) watch(ctx context.Context, conn net.Conn) *wire {
+	_ = conn.SetDeadline(p.deadline) // fails on a closed connection only, and then so does the next read
+	release := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return &wire{Conn: conn, release: release, opened: time.Now()}
+}
+
+// Read reads, and remembers when the first byte came and what went wrong.
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if n > 0 && w.first.IsZero() {
+		w.first = time.Now()
+	}
+	if err != nil {
+		w.ended = err
+	}
+	return n, err
+}
+
+func (w *wire) close() {
+	w.release()
+	_ = w.Close() // what was to be learnt has been read
+}
+
+// silent reports whether no byte came.
+func (w *wire) silent() bool { return w.first.IsZero() }
+
+func (w *wire) firstByte() time.Duration {
+	if w.silent() {
+		return 0
+	}
+	return w.first.Sub(w.opened)
+}
+
+// ending is how a connection came to its end.
+type ending int
+
+const (
+	open     ending = iota // it did not: reading ended for another reason
+	late                   // the deadline passed
+	hungUp                 // the peer closed or reset it
+	rejected               // the peer ended TLS with an alert
+)
+
+func (w *wire) ending() ending {
+	switch {
+	case w.ended == nil:
+		return open
+	case timedOut(w.ended):
+		return late
+	case isAlert(w.ended):
+		return rejected
+	}
+	return hungUp
+}
+
+// isHangUp reports whether the peer ended the connection.
+func isHangUp(err error) bool {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return connectErrno(errno) == Reset
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,117 @@
+package netprobe_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/coder/websocket"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+)
+
+// Ask a server over HTTP, and see what it answers.
+func ExampleProbe() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, "foo")
+	}))
+	target := netprobe.Target{
+		Scheme:  netprobe.HTTP,
+		Address: server.Listener.Addr().String(),
+		Path:    "/foo",
+		Expect:  netprobe.Expect{Status: http.StatusOK, Body: "foo"},
+	}
+	result := netprobe.Probe(context.Background(), target, netprobe.Options{})
+	fmt.Println(result.OK, result.Status, result.Body)
+
+	server.Close()
+	result = netprobe.Probe(context.Background(), target, netprobe.Options{})
+	fmt.Println(result.OK, result.Phase, result.Failure, result.Failure.Retryable())
+	// Output:
+	// true 200 foo
+	// false connect refused true
+}
+
+// A port that answers is not yet the server that was meant.
+func ExampleProbe_identity() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(netprobe.IdentityHeader, "container-1")
+	}))
+	defer server.Close()
+	for _, meant := range []string{"container-1", "container-2"} {
+		target := netprobe.Target{Address: server.Listener.Addr().String(), Identity: meant}
+		result := netprobe.Probe(context.Background(), target, netprobe.Options{})
+		fmt.Printf("%v %d %s %q\n", result.OK, result.Status, result.Identity, result.Failure)
+		fmt.Println(result.Detail)
+	}
+	// Output:
+	// true 200 verified ""
+	// answered 200
+	// false 200 mismatch "wrong-server"
+	// another server answered: it names itself "container-1"
+}
+
+// Have one WebSocket message echoed after a good answer.
+func ExampleProbe_webSocket() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/foo", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "foo") })
+	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.CloseNow() }()
+		if kind, message, err := conn.Read(r.Context()); err == nil {
+			_ = conn.Write(r.Context(), kind, message)
+		}
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	for _, path := range []string{"/ws", "/foo"} {
+		target := netprobe.Target{Address: server.Listener.Addr().String(), Path: "/foo", WebSocket: path}
+		result := netprobe.Probe(context.Background(), target, netprobe.Options{})
+		fmt.Printf("%v %d %s %q\n", result.OK, result.Status, result.WebSocket, result.Failure)
+	}
+	// Output:
+	// true 200 ok ""
+	// false 200 failed "websocket-refused"
+}
+
+// Over plain TCP a connection alone proves nothing: the server has to speak, or
+// at least to stay.
+func ExampleProbe_tcp() {
+	for _, serve := range []func(net.Conn){
+		func(conn net.Conn) { _, _ = io.WriteString(conn, "220 ready\r\n") },
+		func(conn net.Conn) { _ = conn.Close() },
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		go func() {
+			if conn, err := listener.Accept(); err == nil {
+				serve(conn)
+			}
+		}()
+		target := netprobe.Target{Scheme: netprobe.TCP, Address: listener.Addr().String()}
+		result := netprobe.Probe(context.Background(), target, netprobe.Options{})
+		fmt.Printf("%v %s %q %q\n", result.OK, result.Phase, result.Body, result.Failure)
+		_ = listener.Close()
+	}
+	// Output:
+	// true answer "220 ready\n" ""
+	// false request "" "closed-without-response"
+}
+
+// What a server sent can be shown without harm to the terminal.
+func ExampleVisible() {
+	fmt.Println(netprobe.Visible("\x1b[31mred\x07\n", 80))
+	fmt.Println(netprobe.Visible("a very long answer", 10))
+	// Output:
+	// \x1b[31mred\x07\n
+	// a very …
+}

@@ -1,0 +1,251 @@
+package netprobe
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+)
+
+// headerLimit is the most bytes that a response header may have, interim (1xx)
+// responses included. Servers limit what they accept to 8 to 64 KiB; none that
+// means well sends more.
+const headerLimit = 64 << 10
+
+// sampleLimit is how much of what a server sent is shown within a sentence.
+const sampleLimit = 80
+
+// exchange is one request and its response header on a connection of its own.
+type exchange struct {
+	p       *prober
+	w       *wire
+	limited *io.LimitedReader
+	in      *bufio.Reader
+}
+
+func (p *prober) newExchange(w *wire) *exchange {
+	limited := &io.LimitedReader{R: w, N: headerLimit}
+	return &exchange{p: p, w: w, limited: limited, in: bufio.NewReader(limited)}
+}
+
+// ask sends the request and judges the answer.
+func (p *prober) ask(ctx context.Context, w *wire) *setback {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.target.URL(), http.NoBody)
+	if err != nil {
+		return &setback{NotProbed, "not asked: " + err.Error(), err}
+	}
+	req.Close = true
+	x := p.newExchange(w)
+	resp, s := x.do(req)
+	p.result.Timings.FirstByte = w.firstByte()
+	if s != nil {
+		if errors.Is(s.err, errNotHTTP) {
+			p.result.Body = p.shown(x.buffered())
+		}
+		return s
+	}
+	p.result.Status = resp.StatusCode
+	x.limited.N = math.MaxInt64 // the body has a limit of its own
+	body, err := io.ReadAll(io.LimitReader(resp.Body, p.opts.BodyLimit+1))
+	unread := x.bodySetback(err)
+	// In this order: closing a body reads what is left of it, however long that
+	// is, unless the connection is gone.
+	w.close()
+	_ = resp.Body.Close()
+	p.result.Body = p.shown(body)
+	body = body[:min(int64(len(body)), p.opts.BodyLimit)]
+	return p.judge(resp, body, unread)
+}
+
+// do sends req and returns the response, its body unread.
+func (x *exchange) do(req *http.Request) (*http.Response, *setback) {
+	req.Header.Set("User-Agent", "nestprobe")
+	var out bytes.Buffer
+	if err := req.Write(&out); err != nil {
+		return nil, &setback{NotProbed, "not asked: " + err.Error(), err}
+	}
+	// A server may answer, or close, without having read all of this. What then
+	// can be read says more than the error of the write.
+	_, writeErr := x.w.Write(out.Bytes())
+	for {
+		resp, err := x.header(req)
+		if !x.w.silent() {
+			x.p.enter(PhaseAnswer)
+		}
+		if err != nil {
+			return nil, x.headerSetback(errors.Join(err, writeErr))
+		}
+		if !interim(resp.StatusCode) {
+			return resp, nil
+		}
+	}
+}
+
+// interim reports whether another response follows (RFC 9110, section 15.2).
+func interim(status int) bool {
+	return status >= 100 && status < 200 && status != http.StatusSwitchingProtocols
+}
+
+var errNotHTTP = errors.New("not an HTTP response")
+
+// header reads one response header. It looks at the first bytes before it waits
+// for a whole line: a server of another protocol may never send one.
+func (x *exchange) header(req *http.Request) (*http.Response, error) {
+	const begin = "HTTP/"
+	for n := 1; n <= len(begin); n++ {
+		b, err := x.in.Peek(n)
+		if err != nil {
+			return nil, err
+		}
+		if b[n-1] != begin[n-1] {
+			return nil, errNotHTTP
+		}
+	}
+	return http.ReadResponse(x.in, req)
+}
+
+// headerSetback says why there is no response header.
+func (x *exchange) headerSetback(err error) *setback {
+	waited := x.p.waited()
+	switch {
+	case errors.Is(err, errNotHTTP):
+		return x.notHTTP(err)
+	case x.limited.N <= 0:
+		return &setback{NotHTTP, fmt.Sprintf("the response header is longer than %d KiB", headerLimit>>10), err}
+	}
+	switch x.w.ending() {
+	case late:
+		if x.w.silent() {
+			return &setback{NoResponse, "connection accepted, no response within " + waited, err}
+		}
+		return &setback{NoResponse, "the response header was not complete within " + waited, err}
+	case rejected:
+		return &setback{TLSHandshake, "the server ended TLS: " + x.w.ended.Error(), err}
+	case hungUp:
+		if x.w.silent() {
+			return &setback{ClosedWithoutResponse, "connection accepted, then closed without a response", err}
+		}
+		return &setback{ClosedWithoutResponse, "connection closed within the response header", err}
+	}
+	return &setback{NotHTTP, "the response header is malformed: " + err.Error(), err}
+}
+
+// notHTTP describes first bytes that are not of an HTTP response.
+func (x *exchange) notHTTP(err error) *setback {
+	first := x.buffered()
+	detail := "the answer is not HTTP, it begins with " + quote(first)
+	if isTLS(first) {
+		detail = "the answer looks like TLS: this port seems to want https"
+	}
+	return &setback{NotHTTP, detail, err}
+}
+
+// buffered is what has come and not been read: of a server that does not speak
+// HTTP, its first bytes.
+func (x *exchange) buffered() []byte {
+	b, _ := x.in.Peek(x.in.Buffered()) // as many can always be peeked at
+	return b
+}
+
+// bodySetback says why a body was not read to its end or limit; nil if it was.
+func (x *exchange) bodySetback(err error) *setback {
+	if err == nil {
+		return nil
+	}
+	switch x.w.ending() {
+	case late:
+		return &setback{StalledBody, "the body was not complete within " + x.p.waited(), err}
+	case open:
+		return &setback{NotHTTP, "the body breaks the rules of its encoding: " + err.Error(), err}
+	}
+	return &setback{TruncatedBody, "connection closed within the body", err}
+}
+
+// judge compares an answer with the expected one. Who answered comes first:
+// nothing that another server says matters.
+func (p *prober) judge(resp *http.Response, body []byte, unread *setback) *setback {
+	if p.target.scheme() == HTTP && wantsTLS(resp.StatusCode, body) {
+		return &setback{NotHTTP, "the server says that this port wants https: " + sample(body), nil}
+	}
+	if s := p.identify(resp.Header); s != nil {
+		return s
+	}
+	want := p.target.Expect.Status
+	if want == 0 {
+		want = http.StatusOK
+	}
+	switch {
+	case resp.StatusCode != want:
+		return &setback{UnexpectedStatus, statusDetail(resp, want), nil}
+	case unread != nil:
+		return unread
+	case !bytes.Contains(body, []byte(p.target.Expect.Body)):
+		return &setback{UnexpectedBody, "the body lacks the expected text: " + sample(body), nil}
+	}
+	p.result.Detail = fmt.Sprintf("answered %d", resp.StatusCode)
+	return nil
+}
+
+// identify checks who sent a response header.
+func (p *prober) identify(header http.Header) *setback {
+	if p.target.Identity == "" {
+		return nil
+	}
+	switch got := header.Get(IdentityHeader); got {
+	case p.target.Identity:
+		p.result.Identity = IdentityVerified
+		return nil
+	case "":
+		p.result.Identity = IdentityMismatch
+		return &setback{WrongServer, "another server answered: it does not name itself", nil}
+	default:
+		p.result.Identity = IdentityMismatch
+		return &setback{WrongServer, "another server answered: it names itself " + sample([]byte(got)), nil}
+	}
+}
+
+func statusDetail(resp *http.Response, want int) string {
+	detail := fmt.Sprintf("answered %d", resp.StatusCode)
+	if to := resp.Header.Get("Location"); to != "" && resp.StatusCode/100 == 3 {
+		detail += " (redirect to " + sample([]byte(to)) + ", not followed)"
+	}
+	return fmt.Sprintf("%s, expected %d", detail, want)
+}
+
+// wantsTLS reports whether an answer is the one that a TLS server gives to plain
+// HTTP. It comes from the layer below the server proper, which is why it names
+// no identity. The texts are those of Go (net/http, server.go), nginx
+// (ngx_http_special_response.c) and Apache (modules/ssl/ssl_engine_kernel.c).
+func wantsTLS(status int, body []byte) bool {
+	if status != http.StatusBadRequest {
+		return false
+	}
+	for _, text := range []string{
+		"Client sent an HTTP request to an HTTPS server",
+		"The plain HTTP request was sent to HTTPS port",
+		"speaking plain HTTP to an SSL-enabled server port",
+	} {
+		if strings.Contains(string(body), text) {
+			return true
+		}
+	}
+	return false
+}
+
+// sample is the beginning of what a server sent, in quotes, for a sentence.
+func sample(b []byte) string {
+	b = bytes.TrimSpace(b)
+	if len(b) == 0 {
+		return "(empty)"
+	}
+	return quote(b)
+}
+
+func quote(b []byte) string {
+	return `"` + Visible(string(b[:min(len(b), sampleLimit+1)]), sampleLimit) + `"`
+}

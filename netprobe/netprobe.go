@@ -1,0 +1,199 @@
+// Package netprobe finds out what happens when one address is asked for one
+// thing. [Probe] resolves, connects, asks over HTTP, HTTPS or plain TCP, opens
+// a WebSocket if told to, checks who answered, and returns what it observed as
+// a [Result]: the phase reached, a [Failure] from a fixed vocabulary, and the
+// time each phase took.
+//
+// It never guesses why: explaining a failure takes facts about engines and
+// networks that this package does not have. It imports nothing of Docker and is
+// meant to be used by other programs as a library.
+//
+// What a server sends is untrusted: reads are bounded in bytes and in time, and
+// whatever ends up in a Result has passed through [Visible].
+package netprobe
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Scheme is the protocol spoken to a target.
+type Scheme string
+
+// The schemes that Probe speaks.
+const (
+	HTTP  Scheme = "http"
+	HTTPS Scheme = "https"
+	TCP   Scheme = "tcp"
+)
+
+// Phase is the last step that a probe began.
+type Phase string
+
+// The phases of a probe, in the order in which they are reached.
+const (
+	PhaseResolve   Phase = "resolve"
+	PhaseConnect   Phase = "connect"
+	PhaseTLS       Phase = "tls"
+	PhaseRequest   Phase = "request" // connected, no byte of an answer yet
+	PhaseAnswer    Phase = "answer"  // the status line, the headers or the body
+	PhaseWebSocket Phase = "websocket"
+)
+
+// Identity says whether the server that answered is the one that was meant.
+type Identity string
+
+// The identities of a server that answered.
+const (
+	IdentityVerified   Identity = "verified"
+	IdentityMismatch   Identity = "mismatch"
+	IdentityUnverified Identity = "unverified" // no identity was expected, or nobody answered
+)
+
+// WebSocket is the outcome of the WebSocket part of a probe.
+type WebSocket string
+
+// The outcomes of the WebSocket part.
+const (
+	WebSocketOK      WebSocket = "ok"
+	WebSocketFailed  WebSocket = "failed"
+	WebSocketSkipped WebSocket = "skipped" // not asked for, or not reached
+)
+
+// IdentityHeader is the response header in which a server names itself.
+const IdentityHeader = "Nestprobe-Identity"
+
+// Timings says how long the phases of a probe took. A phase that was not
+// reached is zero. FirstByte counts from the moment the connection (TLS
+// included) stood.
+type Timings struct {
+	Resolve   time.Duration
+	Connect   time.Duration
+	FirstByte time.Duration
+	Total     time.Duration
+}
+
+// Target is what to ask, and what a good answer is.
+type Target struct {
+	Scheme    Scheme // "" is HTTP
+	Address   string // "host:port", host an IP literal or a name, as net.JoinHostPort writes it
+	Path      string // request path, a query included, with its leading slash; "" is "/"
+	Expect    Expect // what a good answer is
+	WebSocket string // path at which one message must be echoed after a good answer; "" for none; TCP ignores it
+	Identity  string // token that the server must name in IdentityHeader, or in its first bytes (TCP); "" for any
+}
+
+// Expect is what a good answer is.
+type Expect struct {
+	Status int    // HTTP status; 0 is 200
+	Body   string // text that the body (TCP: the first bytes) must contain; "" for any
+}
+
+// URL is what a user would type to ask the same thing.
+func (t Target) URL() string {
+	return t.base() + t.path()
+}
+
+func (t Target) scheme() Scheme {
+	if t.Scheme == "" {
+		return HTTP
+	}
+	return t.Scheme
+}
+
+// base is the URL without a path. The % before an IPv6 zone is written as %25
+// (RFC 6874).
+func (t Target) base() string {
+	return string(t.scheme()) + "://" + strings.ReplaceAll(t.Address, "%", "%25")
+}
+
+func (t Target) path() string {
+	switch {
+	case t.scheme() == TCP:
+		return ""
+	case t.Path == "":
+		return "/"
+	}
+	return t.Path
+}
+
+// The defaults of Options.
+const (
+	// DefaultTimeout is many times what a container on the same machine or in a
+	// VM on it needs, and short enough to be tried again while a user watches.
+	DefaultTimeout = time.Second
+
+	// DefaultSettle is how long a TCP connection must stay open to count. A port
+	// forwarder with nothing behind it closes as soon as its own connection is
+	// refused: docker-proxy after 0.1 ms at the median and 5 ms at the most
+	// (measured, 2000 times on a busy machine); one that crosses into a VM takes
+	// some milliseconds more. A probe whose Timeout leaves less than this cannot
+	// succeed on a server that says nothing.
+	DefaultSettle = 100 * time.Millisecond
+
+	// DefaultBodyLimit holds a 64 KiB answer, which is large enough to need many
+	// full packets, so that a path that loses those shows.
+	DefaultBodyLimit = 64 << 10
+)
+
+// Options bound a probe and say with what it is made. The zero value is usable.
+type Options struct {
+	Timeout   time.Duration // one attempt, all phases; 0 is DefaultTimeout
+	Settle    time.Duration // how long a silent TCP connection must stay open; 0 is DefaultSettle
+	TLS       *tls.Config   // for HTTPS; nil verifies against the system's roots and the address's host
+	Resolver  *net.Resolver // nil is net.DefaultResolver
+	BodyLimit int64         // bytes of the body (TCP: of the first bytes) that are read; 0 is DefaultBodyLimit
+}
+
+func (o Options) withDefaults() Options {
+	if o.Timeout <= 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.Settle <= 0 {
+		o.Settle = DefaultSettle
+	}
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
+	}
+	if o.BodyLimit <= 0 {
+		o.BodyLimit = DefaultBodyLimit
+	}
+	return o
+}
+
+// Result is what was observed.
+type Result struct {
+	OK        bool
+	Remote    string    // literal address and port that was dialled last; "" if none was
+	Phase     Phase     // last step that was begun
+	Failure   Failure   // "" if OK
+	Detail    string    // one line in words, safe to show, at most DetailLimit bytes
+	Err       error     // the error underneath, if there was one; its text is not safe to show
+	Status    int       // HTTP status; 0 if there was none
+	Body      string    // what was read of the body (TCP: of the first bytes), lines kept, else safe to show; ends in "…" if there was more
+	Identity  Identity  // who answered
+	WebSocket WebSocket // outcome of the WebSocket part
+	Tried     []Try     // every address that was dialled for the request, in order
+	Timings   Timings
+}
+
+// Try is one literal address that was dialled. A name may have several; they are
+// dialled one after the other, so that no failure is hidden behind a success.
+type Try struct {
+	Remote  string        // address and port
+	Failure Failure       // "" if it connected
+	Err     error         // why it did not
+	Connect time.Duration // until it connected or failed
+}
+
+// DetailLimit is the most bytes that Result.Detail has: enough for a sentence
+// with a server's first words in it, short enough for a log line.
+const DetailLimit = 320
+
+// remote is how an address is shown, and dialled.
+func remote(addr netip.AddrPort) string {
+	return addr.String()
+}

@@ -1,0 +1,97 @@
+package netprobe
+
+import (
+	"bytes"
+	"context"
+	"time"
+)
+
+// listen finds out what a TCP connection is worth. That it stood proves nothing:
+// a port forwarder accepts, dials the server, and closes when that fails. So
+// either the server says something, or the connection stays open for the settle
+// time.
+//
+// Where the first bytes must contain something they are waited for until the
+// deadline; once they begin they have the settle time to be complete.
+func (p *prober) listen(ctx context.Context, w *wire) *setback {
+	until := p.settled()
+	if p.wantsWords() {
+		until = p.deadline
+	}
+	var got []byte
+	var err error
+	for err == nil && !p.enough(got) {
+		var n int
+		buf := make([]byte, min(4096, p.opts.BodyLimit+1-int64(len(got))))
+		_ = w.SetReadDeadline(until) // fails on a closed connection only, and then so does the read
+		if ctx.Err() != nil {
+			break // cancelled; the new deadline has hidden that from the wire
+		}
+		n, err = w.Read(buf)
+		if len(got) == 0 && n > 0 {
+			until = p.settled()
+		}
+		got = append(got, buf[:n]...)
+	}
+	p.result.Timings.FirstByte = w.firstByte()
+	if len(got) == 0 {
+		return p.silence(ctx, w)
+	}
+	p.enter(PhaseAnswer)
+	return p.greeted(got)
+}
+
+// settled is when a connection that is still open counts.
+func (p *prober) settled() time.Time {
+	until := time.Now().Add(p.opts.Settle)
+	if until.After(p.deadline) {
+		return p.deadline
+	}
+	return until
+}
+
+// wantsWords reports whether the server has to say something.
+func (p *prober) wantsWords() bool {
+	return p.target.Identity != "" || p.target.Expect.Body != ""
+}
+
+// enough reports whether more bytes would not change the outcome.
+func (p *prober) enough(got []byte) bool {
+	if int64(len(got)) > p.opts.BodyLimit {
+		return true
+	}
+	return len(got) > 0 && bytes.Contains(got, []byte(p.target.Identity)) &&
+		bytes.Contains(got, []byte(p.target.Expect.Body))
+}
+
+// silence judges a connection on which nothing came.
+func (p *prober) silence(ctx context.Context, w *wire) *setback {
+	switch {
+	case w.ending() == hungUp:
+		return &setback{ClosedWithoutResponse, "connection accepted, then closed without a word", w.ended}
+	case p.wantsWords():
+		return &setback{NoResponse, "connection accepted, nothing said within " + p.waited(), w.ended}
+	case ctx.Err() != nil || !time.Now().Before(p.deadline):
+		return &setback{NoResponse, "connection accepted, not watched long enough to tell that it stays open", w.ended}
+	}
+	p.result.Detail = "connection accepted and kept open"
+	return nil
+}
+
+// greeted judges first bytes.
+func (p *prober) greeted(got []byte) *setback {
+	p.result.Body = p.shown(got)
+	got = got[:min(int64(len(got)), p.opts.BodyLimit)]
+	if p.target.Identity != "" {
+		if !bytes.Contains(got, []byte(p.target.Identity)) {
+			p.result.Identity = IdentityMismatch
+			return &setback{WrongServer, "another server answered: its first bytes are " + quote(got), nil}
+		}
+		p.result.Identity = IdentityVerified
+	}
+	if !bytes.Contains(got, []byte(p.target.Expect.Body)) {
+		return &setback{UnexpectedBody, "the first bytes lack the expected text: " + quote(got), nil}
+	}
+	p.result.Detail = "connection accepted, the server said " + quote(got)
+	return nil
+}

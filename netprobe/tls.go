@@ -1,0 +1,90 @@
+package netprobe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"strings"
+	"time"
+)
+
+// secure puts TLS on a fresh connection if the scheme asks for it, and watches
+// it. It closes conn if that fails.
+func (p *prober) secure(ctx context.Context, conn net.Conn) (*wire, *setback) {
+	if p.target.scheme() != HTTPS {
+		p.enter(PhaseRequest)
+		return p.watch(ctx, conn), nil
+	}
+	p.enter(PhaseTLS)
+	client := tls.Client(conn, p.tlsConfig())
+	w := p.watch(ctx, client)
+	// The wire has the deadline and heeds the context, so that the handshake need
+	// not start a goroutine to do the same.
+	if err := client.HandshakeContext(context.WithoutCancel(ctx)); err != nil {
+		w.close()
+		return nil, p.tlsSetback(err)
+	}
+	w.opened = time.Now()
+	p.enter(PhaseRequest)
+	return w, nil
+}
+
+// tlsConfig is the caller's configuration, completed.
+func (p *prober) tlsConfig() *tls.Config {
+	config := p.opts.TLS.Clone()
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = strings.Cut(p.host, "%") // a certificate knows no zones
+	}
+	return config
+}
+
+func (p *prober) tlsSetback(err error) *setback {
+	var header tls.RecordHeaderError
+	switch {
+	case timedOut(err):
+		return &setback{NoResponse, "connection accepted, no answer to the TLS handshake within " + p.waited(), err}
+	case isHangUp(err):
+		return &setback{TLSClosed, "connection accepted, then closed during the TLS handshake", err}
+	case errors.As(err, &header) && !isTLS(header.RecordHeader[:]):
+		return &setback{TLSOnPlainPort, "the server does not speak TLS: its answer begins with " +
+			quote(header.RecordHeader[:]), err}
+	}
+	return &setback{certificateFailure(err), "TLS handshake: " + err.Error(), err}
+}
+
+// certificateFailure says what is wrong with the server's certificate, or that
+// the handshake itself went wrong.
+func certificateFailure(err error) Failure {
+	var (
+		verification *tls.CertificateVerificationError
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &hostname):
+		return TLSHostnameMismatch
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return TLSExpired
+	case errors.As(err, &verification):
+		return TLSUntrusted
+	}
+	return TLSHandshake
+}
+
+// isTLS reports whether b begins like a TLS record (RFC 8446, section 5.1): a
+// content type from change_cipher_spec to heartbeat, then major version 3.
+func isTLS(b []byte) bool {
+	return len(b) >= 2 && b[0] >= 20 && b[0] <= 24 && b[1] == 3
+}
+
+// isAlert reports whether the peer ended TLS with an alert. crypto/tls has no
+// type for that; it says so in the operation.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}

@@ -1,0 +1,192 @@
+package netprobe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/coder/websocket"
+)
+
+const (
+	// echoMessage is what is sent to be echoed. A server that happens to speak
+	// first does not say it.
+	echoMessage = "nestprobe: please echo this"
+
+	// echoLimit is the most bytes of a message that comes back; enough to show
+	// what came in place of the echo.
+	echoLimit = 4 << 10
+
+	// frameLimit is the most bytes of frames that are read before the echo, pings
+	// and the like included.
+	frameLimit = 8 << 10
+)
+
+// webSocket opens a WebSocket on a connection of its own to the address that
+// answered, and has one message echoed.
+func (p *prober) webSocket(ctx context.Context) *setback {
+	p.enter(PhaseWebSocket)
+	s := p.echo(ctx)
+	if s != nil {
+		p.result.WebSocket = WebSocketFailed
+		return s
+	}
+	p.result.WebSocket = WebSocketOK
+	p.result.Detail += ", WebSocket echoed"
+	return nil
+}
+
+func (p *prober) echo(ctx context.Context) *setback {
+	up := &upgrade{p: p}
+	defer up.close()
+	conn, _, err := websocket.Dial(ctx, p.target.base()+p.target.WebSocket, &websocket.DialOptions{ //nolint:bodyclose // the package closes it, as its documentation says
+		HTTPClient: &http.Client{Transport: up, CheckRedirect: dontFollow},
+	})
+	if err != nil {
+		return up.refused(err)
+	}
+	up.open = true
+	defer func() { _ = conn.CloseNow() }() // nothing is left to be learnt from it
+	// The wire has the deadline and heeds the context. With a context of its own
+	// the package would put the context's error in the place of the wire's.
+	message, err := roundTrip(context.WithoutCancel(ctx), conn)
+	if err != nil {
+		return up.broken(err)
+	}
+	up.bye()
+	return echoed(message)
+}
+
+// roundTrip sends the message and returns the first one that comes back.
+func roundTrip(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
+	conn.SetReadLimit(echoLimit)
+	if err := conn.Write(ctx, websocket.MessageText, []byte(echoMessage)); err != nil {
+		return nil, err
+	}
+	_, message, err := conn.Read(ctx)
+	return message, err
+}
+
+func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// upgrade carries out the one request that opens a WebSocket.
+type upgrade struct {
+	p      *prober
+	x      *exchange
+	status int
+	open   bool     // the switch was checked and is good
+	s      *setback // why there was no response, or not the right server's
+}
+
+var errSetBack = errors.New("set back")
+
+// RoundTrip sends the request on a connection of its own.
+func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, s := u.send(req)
+	if s != nil {
+		u.s = s
+		return nil, errSetBack
+	}
+	return resp, nil
+}
+
+func (u *upgrade) send(req *http.Request) (*http.Response, *setback) {
+	conn, s := u.p.dial(req.Context(), u.p.addr, u.p.deadline)
+	if s != nil {
+		return nil, s
+	}
+	w, s := u.p.secure(req.Context(), conn)
+	if s != nil {
+		return nil, s
+	}
+	u.x = u.p.newExchange(w)
+	resp, s := u.x.do(req)
+	if s != nil {
+		return nil, s
+	}
+	if s := u.p.identify(resp.Header); s != nil {
+		return nil, s
+	}
+	u.status = resp.StatusCode
+	if u.status != http.StatusSwitchingProtocols {
+		resp.Body = http.NoBody // nobody wants it, and it may never end
+		return resp, nil
+	}
+	u.x.limited.N = frameLimit
+	resp.Body = struct {
+		io.Reader
+		io.WriteCloser
+	}{frames{u}, w}
+	return resp, nil
+}
+
+// frames is what follows the switch.
+type frames struct{ u *upgrade }
+
+// Read reads nothing unless the switch is good: the WebSocket package would wait
+// for a body to show in its error. Later the end of the connection is never the
+// end of a message, which the package takes io.EOF for between fragments.
+func (f frames) Read(b []byte) (int, error) {
+	if !f.u.open {
+		return 0, io.EOF
+	}
+	n, err := f.u.x.in.Read(b)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// refused says why no WebSocket was opened.
+func (u *upgrade) refused(err error) *setback {
+	switch {
+	case u.s != nil:
+		return u.s
+	case u.status == http.StatusSwitchingProtocols:
+		return &setback{WebSocketRefused, "the switch to WebSocket breaks its protocol: " + err.Error(), err}
+	}
+	return &setback{WebSocketRefused, fmt.Sprintf("WebSocket refused: answered %d, expected 101", u.status), err}
+}
+
+// broken says why an open WebSocket brought no echo.
+func (u *upgrade) broken(err error) *setback {
+	var closed websocket.CloseError
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return &setback{UnexpectedBody, "the WebSocket message that came back is not the one sent, but a long one", err}
+	case errors.As(err, &closed):
+		return &setback{ClosedWithoutResponse, fmt.Sprintf("WebSocket closed without an echo, status %d %s",
+			closed.Code, sample([]byte(closed.Reason))), err}
+	case u.x.limited.N <= 0:
+		return &setback{WebSocketRefused, "the WebSocket sends much, but no echo", err}
+	}
+	switch u.x.w.ending() {
+	case late:
+		return &setback{NoResponse, "WebSocket open, no echo within " + u.p.waited(), err}
+	case open:
+		return &setback{WebSocketRefused, "the server breaks the WebSocket protocol: " + err.Error(), err}
+	}
+	return &setback{ClosedWithoutResponse, "WebSocket open, then closed without an echo", err}
+}
+
+// bye tells the server that the WebSocket ends well: a close frame of status
+// 1000 (RFC 6455, section 5.5.1), masked with zero. The package's own Close would
+// wait for the answer, which the result does not depend on.
+func (u *upgrade) bye() {
+	_, _ = u.x.w.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8})
+}
+
+func (u *upgrade) close() {
+	if u.x != nil {
+		u.x.w.close()
+	}
+}
+
+func echoed(message []byte) *setback {
+	if string(message) == echoMessage {
+		return nil
+	}
+	return &setback{UnexpectedBody, "the WebSocket message that came back is not the one sent: " + sample(message), nil}
+}
