@@ -1,0 +1,108 @@
+package connection
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// carriedVersion is of the format in which settings travel. Both ends are of
+// one build, so another version is refused rather than understood.
+const carriedVersion = 1
+
+// carried is how settings travel.
+type carried struct {
+	Version    int               `json:"version"`
+	Context    string            `json:"context"`
+	Host       string            `json:"host"`
+	TLS        *carriedTLS       `json:"tls,omitempty"`
+	Headers    map[string]string `json:"headers,omitempty"`
+	APIVersion string            `json:"apiVersion,omitempty"`
+	UserAgent  string            `json:"userAgent,omitempty"`
+}
+
+type carriedTLS struct {
+	CA         []byte `json:"ca,omitempty"`
+	Cert       []byte `json:"cert,omitempty"`
+	Key        []byte `json:"key,omitempty"`
+	SkipVerify bool   `json:"skipVerify,omitempty"`
+}
+
+// Carry writes down the settings for [Receive] in another process, keys, headers
+// and passwords included. The result is to be written to a pipe whose other end
+// that process reads, and to nothing else: not to a file, a log, an environment
+// or a command line.
+//
+// Settings that need a dialer (ssh) or work on this machine alone (npipe) cannot
+// be carried; that is the only error. A unix socket can be,
+// since its path may mean the same on the other side.
+func (s Settings) Carry() ([]byte, error) {
+	use := s.use()
+	switch s.Transport {
+	case SSH:
+		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is reached by programs and keys of this machine", sentence.Visible(s.Host))
+	case Npipe:
+		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is a pipe of this machine", sentence.Visible(s.Host))
+	}
+	luggage := carried{
+		Version: carriedVersion, Context: s.Context, Host: use.host,
+		Headers: use.headers, APIVersion: use.apiVersion, UserAgent: use.userAgent,
+	}
+	if use.tls != nil {
+		luggage.TLS = &carriedTLS{CA: use.tls.CA, Cert: use.tls.Cert, Key: use.tls.Key, SkipVerify: use.tls.SkipVerify}
+	}
+	return json.Marshal(luggage)
+}
+
+// CarryIntoContainer is [Settings.Carry] for a client in a container, where
+// many an endpoint leads nowhere or elsewhere: a socket is the business of a
+// mount, a loopback address is the container's own. The error says so; for a
+// loopback address it is a [*diagnosis.Fault].
+func (s Settings) CarryIntoContainer() ([]byte, error) {
+	switch {
+	case s.Transport == Unix:
+		return nil, fmt.Errorf("the endpoint %s is a socket of this machine: give the container the socket with --access socket", sentence.Visible(s.Host))
+	case s.IsLoopback() && s.Transport == TCP:
+		fault := &diagnosis.Fault{
+			Cause: diagnosis.EndpointIsLoopback,
+			Hint:  "give it the socket with --access socket, or choose an endpoint by an address of the engine's host that containers reach",
+			Err:   fmt.Errorf("the endpoint %s would lead a container to itself", sentence.Visible(s.Host)),
+		}
+		return nil, s.place(fault, PhaseSettings)
+	}
+	return s.Carry()
+}
+
+// Receive is the other end of [Settings.Carry]. An error says that data is not
+// what Carry of this version wrote, and shows nothing of it.
+func Receive(data []byte) (Settings, error) {
+	var luggage carried
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&luggage); err != nil {
+		return Settings{}, sentence.Of(err, "read the carried endpoint: it is not in the form of this version")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return Settings{}, errors.New("read the carried endpoint: something follows it")
+	}
+	switch transport := transportOf(luggage.Host); {
+	case luggage.Version != carriedVersion:
+		return Settings{}, fmt.Errorf("read the carried endpoint: it is of version %d, not %d", luggage.Version, carriedVersion)
+	case luggage.Host == "", transport == SSH, transport == Npipe:
+		return Settings{}, errors.New("read the carried endpoint: its host is of no use here")
+	}
+	return NewSettings(luggage.Context, luggage.Host, luggage.options()...), nil
+}
+
+func (c carried) options() []Option {
+	options := []Option{WithHeaders(c.Headers), WithAPIVersion(c.APIVersion), WithUserAgent(c.UserAgent)}
+	if c.TLS != nil {
+		options = append(options, WithTLS(TLS{CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key, SkipVerify: c.TLS.SkipVerify}))
+	}
+	return options
+}

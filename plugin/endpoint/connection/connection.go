@@ -1,0 +1,220 @@
+// Package connection opens a Docker API and explains what keeps it from being
+// opened. [Open] makes docker's client from [Settings] and asks the engine for
+// its API version; whatever goes wrong, then or later, becomes a
+// [diagnosis.Fault] with its cause and evidence.
+//
+// The plugin calls it through the package endpoint, which knows docker's
+// contexts and flags; the agent calls it from inside a container, with settings
+// that it has received ([Receive]) or that its environment gives
+// ([FromEnvironment]). So it must not know of docker/cli, nor of containers to
+// be started, candidates or reports beyond the description of the endpoint. It
+// never exits, never prints, and never shows TLS keys or custom HTTP headers.
+package connection
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"time"
+
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/client"
+)
+
+// Bounds on connecting. Docker's client gives up dialling a socket or a TCP
+// address after 10 s (go-connections, sockets.defaultTimeout) and an ssh
+// connection after 30 s (docker/cli, connhelper, ConnectTimeout); those apply
+// here unchanged, since its client is used. For the TLS handshake and for the
+// answer docker has no bound at all and hangs on an endpoint that accepts and
+// stays silent.
+const (
+	// answerTimeout bounds a whole ping over a socket, a pipe or TCP: the dial's
+	// 10 s, and 20 s for an engine that systemd starts on the first connection.
+	answerTimeout = 30 * time.Second
+	// sshTimeout leaves ssh its own 30 s, so that its message is seen rather than
+	// our timeout, and 10 s for the far side.
+	sshTimeout = 40 * time.Second
+	// measureTimeout bounds one look of our own at an endpoint that has just
+	// failed. Whoever answers at all has accepted a connection within the last
+	// seconds, so two are plenty.
+	measureTimeout = 2 * time.Second
+)
+
+// Connection is an engine that answers.
+type Connection struct {
+	// API is docker's client, its API version negotiated.
+	API client.APIClient
+
+	settings Settings
+	client   *client.Client
+	wire     wire
+	ssh      overheard
+	version  answer[types.Version]
+}
+
+// wire is how the client reaches the endpoint, kept so that a failure can be
+// measured in the same way.
+type wire struct {
+	base *url.URL // of requests; for sockets and ssh its host is made up
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
+	tls  *tls.Config // nil for plain HTTP
+}
+
+// Open pings the engine and settles on an API version, in one round trip (two
+// when DOCKER_API_VERSION fixes the version). A black hole is given up after
+// 10 s, silence after 30 s (40 s over ssh); a cancelled ctx ends it at once with
+// the context's error. Any other error is a [*diagnosis.Fault]. The caller
+// closes the connection.
+func Open(ctx context.Context, settings Settings) (*Connection, error) {
+	c, err := settings.client()
+	if err != nil {
+		return nil, settings.Unusable(err)
+	}
+	ping, err := c.ping(ctx)
+	if err == nil {
+		c.client.NegotiateAPIVersionPing(ping)
+		err = c.checkVersion(ctx, ping.APIVersion)
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Format prints the endpoint, whatever the verb: the client holds keys.
+func (c *Connection) Format(state fmt.State, verb rune) { c.settings.Format(state, verb) }
+
+// Close releases the connections to the engine.
+func (c *Connection) Close() {
+	_ = c.client.Close() // closes idle connections and returns nil, always
+}
+
+// client makes docker's client as the docker CLI does (docker/cli,
+// cli/context/docker/load.go, and cli/command/cli.go, newAPIClientFromEndpoint).
+// It does not dial. The CLI's own client is not used because making it calls
+// os.Exit on an error and swallows a failed ping after 2 s, and because the
+// agent has no docker/cli.
+func (s Settings) client() (*Connection, error) {
+	base, err := s.baseURL()
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	c := &Connection{settings: s, version: newAnswer[types.Version]()}
+	var transport *http.Transport
+	options := append(s.options(c), func(made *client.Client) (err error) {
+		// Later the client hides its transport behind one for tracing.
+		if transport, err = transportIn(made); err == nil {
+			transport.TLSClientConfig = config
+		}
+		return err
+	})
+	api, err := client.NewClientWithOpts(options...)
+	if err != nil {
+		return nil, err
+	}
+	c.API, c.client = api, api
+	c.wire = wire{base: base, dial: transport.DialContext, tls: config.Clone()}
+	return c, nil
+}
+
+// options are those of docker's client, but for TLS.
+func (s Settings) options(c *Connection) []client.Opt {
+	use := s.use()
+	options := []client.Opt{client.WithVersion(use.apiVersion), client.WithAPIVersionNegotiation()}
+	if use.userAgent != "" {
+		options = append(options, client.WithUserAgent(use.userAgent))
+	}
+	if len(use.headers) > 0 {
+		options = append(options, client.WithHTTPHeaders(use.headers))
+	}
+	if s.Transport != SSH {
+		return append(options, client.WithHost(use.host))
+	}
+	// The host is made up, and the client is replaced after it: a host of this
+	// kind brings the proxy of the environment with it.
+	return append(options, client.WithHost("http://"+client.DummyHost),
+		client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: c.ssh.listen(use.dial)}}))
+}
+
+func transportIn(made *client.Client) (*http.Transport, error) {
+	if transport, ok := made.HTTPClient().Transport.(*http.Transport); ok {
+		return transport, nil
+	}
+	return nil, errors.New("docker's client has an unknown transport")
+}
+
+// baseURL is the URL under which the client's requests go out.
+func (s Settings) baseURL() (*url.URL, error) {
+	use := s.use()
+	if s.Transport == SSH && use.dial == nil {
+		return nil, errors.New("there is no ssh here")
+	}
+	if err := checkURL(use.host); err != nil {
+		return nil, err
+	}
+	parsed, err := client.ParseHostURL(use.host)
+	if err != nil {
+		return nil, err
+	}
+	if s.Transport != TCP {
+		return &url.URL{Scheme: "http", Host: client.DummyHost}, nil
+	}
+	scheme := "http"
+	if s.TLS {
+		scheme = "https"
+	}
+	return &url.URL{Scheme: scheme, Host: parsed.Host, Path: parsed.Path}, nil
+}
+
+// checkURL refuses what the docker CLI refuses, paths of sockets included. Its
+// error leaves out the URL, which may hold a password.
+func checkURL(host string) error {
+	_, err := url.Parse(host)
+	var parsing *url.Error
+	if errors.As(err, &parsing) {
+		return parsing.Err
+	}
+	return err
+}
+
+// tlsConfig is nil for plain HTTP.
+func (s Settings) tlsConfig() (*tls.Config, error) {
+	if !s.TLS {
+		return nil, nil //nolint:nilnil // as http.Transport has it
+	}
+	return s.use().tls.config()
+}
+
+// address is host and port of a TCP endpoint.
+func (w wire) address() string {
+	port := w.base.Port()
+	if port == "" {
+		port = w.base.Scheme // "http" and "https" are service names that dialling knows
+	}
+	return net.JoinHostPort(w.base.Hostname(), port)
+}
+
+// ping asks the engine for its API version and finds out why when that fails.
+func (c *Connection) ping(ctx context.Context) (types.Ping, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.settings.patience)
+	defer cancel()
+	seen := &observation{}
+	ping, err := c.client.Ping(httptrace.WithClientTrace(bounded, seen.trace()))
+	if ping.APIVersion != "" {
+		return ping, nil // as the docker CLI: an unhealthy engine is still an engine
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ping, ctx.Err()
+	}
+	return ping, c.diagnose(ctx, seen.snapshot(), err)
+}

@@ -1,0 +1,68 @@
+package connection
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+)
+
+// asInContainer starts a child with a hostname file mounted, which is what
+// engines do to a container and what tells one.
+func asInContainer(t *testing.T, before ...string) func(*exec.Cmd) {
+	t.Helper()
+	hostname := filepath.Join(t.TempDir(), "hostname")
+	endpointtest.Write(t, hostname, []byte("container\n"))
+	unshare, err := exec.LookPath("unshare")
+	assert.NilError(t, err)
+	return func(cmd *exec.Cmd) {
+		own := slices.Concat(before, []string{cmd.Path}, cmd.Args[1:])
+		cmd.Path = unshare
+		cmd.Args = append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" /etc/hostname && exec "$@"`, hostname}, own...)
+		cmd.Dir = "/"
+	}
+}
+
+// TestInContainer gives advice that fits a container.
+func TestInContainer(t *testing.T) {
+	t.Parallel()
+	assert.Assert(t, !inContainer(), "the tests run outside of containers")
+	dir := endpointtest.OpenFolder(t)
+	grouped := filepath.Join(dir, "grouped.sock")
+	ownSocket(t, grouped, 0o660, 54321)
+	self := copySelf(t, dir)
+	for name, test := range map[string]struct {
+		env      environment
+		before   []string
+		cause    diagnosis.Cause
+		sentence string
+		evidence string
+		command  string
+	}{
+		"no socket": {environment{"DOCKER_HOST": "unix:///nonexistent/docker.sock"}, nil, diagnosis.DockerSocketMissing,
+			"start this container with the engine's socket mounted", "this process runs in a container",
+			"docker run -v /var/run/docker.sock:/nonexistent/docker.sock …"},
+		"no permission": {environment{"DOCKER_HOST": "unix://" + grouped}, []string{"setpriv", "--reuid=65534", "--clear-groups", self}, diagnosis.DockerSocketPerm,
+			"with the socket's group added", "mode Srw-rw----, owner 0 (root), group 54321",
+			"docker run --group-add 54321 …"},
+		"no ids": {environment{"DOCKER_HOST": "unix://" + grouped}, []string{"setpriv", "--reuid=65534", "--clear-groups", "unshare", "--user", self}, diagnosis.DockerSocketPerm,
+			"in the engine's own user namespace", "/proc/self/gid_map does not hold all ids",
+			"docker run --userns=host …"},
+		"no TLS files": {environment{"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nonexistent/certs"}, nil, diagnosis.TLSCertPathMissing,
+			"/nonexistent/certs, does not exist", "files of its own",
+			"docker run -v /nonexistent/certs:/nonexistent/certs:ro …"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := endpointtest.InChild(t, test.env, asInContainer(t, test.before...))
+			endpointtest.WantFault(t, got.Fault(), test.cause, test.sentence, test.evidence)
+			assert.Equal(t, strings.Join(got.Finding.Commands, ";"), test.command)
+		})
+	}
+}

@@ -1,0 +1,169 @@
+package connection
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/containerd/platforms"
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/system"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Description is what an engine says of itself.
+type Description struct {
+	Endpoint    report.Endpoint
+	NodeAddress string // its own IP address among its Swarm's nodes; empty outside of a Swarm
+}
+
+// Platform asks the engine for the OS and the CPU of its containers, in Go's
+// words, such as "linux" and "arm64". That is one call of /version, about 1 ms
+// on a local engine, which [Connection.Describe] does not repeat. Errors are
+// those of [Connection.Explain].
+func (c *Connection) Platform(ctx context.Context) (os, arch string, err error) {
+	version, err := c.version.get(ctx, c.API.ServerVersion)
+	if err != nil {
+		return "", "", c.Explain(ctx, err)
+	}
+	return version.Os, goArch(version.Arch), nil
+}
+
+// Describe asks the engine who it is, by two calls at once. /info is the slower
+// one, 5 to 20 ms, so Describe is meant to run beside other work; it may be
+// called from any goroutine. On an error the result holds what is known.
+func (c *Connection) Describe(ctx context.Context) (Description, error) {
+	var (
+		version types.Version
+		info    system.Info
+		calls   errgroup.Group // without a shared context: one answer is worth having without the other
+	)
+	calls.Go(func() (err error) {
+		version, err = c.version.get(ctx, c.API.ServerVersion)
+		return err
+	})
+	calls.Go(func() (err error) {
+		info, err = c.API.Info(ctx)
+		return err
+	})
+	err := c.Explain(ctx, calls.Wait())
+	return Description{Endpoint: c.settings.describe(version, info), NodeAddress: nodeAddress(info)}, err
+}
+
+// nodeAddress is empty for what is not an address, whoever may have sent it.
+func nodeAddress(info system.Info) string {
+	address, err := netip.ParseAddr(info.Swarm.NodeAddr)
+	if err != nil {
+		return ""
+	}
+	return address.String()
+}
+
+// answer keeps an engine's answer to a question that many ask.
+type answer[T any] struct {
+	state chan state[T] // holds the state while nobody looks at it
+}
+
+type state[T any] struct {
+	value T
+	known bool
+}
+
+func newAnswer[T any]() answer[T] {
+	a := answer[T]{state: make(chan state[T], 1)}
+	a.state <- state[T]{}
+	return a
+}
+
+// get asks, or waits for whoever is asking. An error is not kept: the next one
+// asks again.
+func (a answer[T]) get(ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+	var now state[T]
+	select {
+	case now = <-a.state:
+	case <-ctx.Done():
+		return now.value, ctx.Err()
+	}
+	defer func() { a.state <- now }()
+	if now.known {
+		return now.value, nil
+	}
+	value, err := ask(ctx)
+	if err == nil {
+		now = state[T]{value: value, known: true}
+	}
+	return value, err
+}
+
+// describe is the endpoint with its engine in the words of the Report.
+func (s Settings) describe(version types.Version, info system.Info) report.Endpoint {
+	desktop := info.OperatingSystem == "Docker Desktop"
+	architecture := version.Arch
+	if architecture == "" {
+		architecture = info.Architecture
+	}
+	return report.Endpoint{
+		Context:   s.Context,
+		Host:      s.Host,
+		Transport: string(s.Transport),
+		TLS:       s.TLS,
+		Engine: report.Engine{
+			Product:    sentence.Visible(product(version, desktop)),
+			Version:    sentence.Visible(version.Version),
+			APIVersion: sentence.Visible(version.APIVersion),
+			OS:         sentence.Visible(version.Os),
+			Arch:       sentence.Visible(goArch(architecture)),
+			Rootless:   isRootless(info.SecurityOptions),
+			Desktop:    desktop,
+		},
+	}
+}
+
+// product names the engine. Podman says what it is in the first component,
+// where dockerd says "Engine"; a vendor's build of dockerd is named by its
+// platform.
+func product(version types.Version, desktop bool) string {
+	const docker = "Docker Engine"
+	if desktop {
+		return "Docker Desktop"
+	}
+	if len(version.Components) > 0 && version.Components[0].Name != "Engine" {
+		return version.Components[0].Name
+	}
+	if version.Version == "" {
+		return "" // it did not answer
+	}
+	if name, _, _ := strings.Cut(version.Platform.Name, " - "); name != "" {
+		return name
+	}
+	return docker
+}
+
+// goArch is an architecture in Go's words; an engine's /info has the kernel's.
+func goArch(architecture string) string {
+	switch architecture {
+	case "":
+		return ""
+	case "i686":
+		return "386"
+	case "armv6l", "armv7l":
+		return "arm"
+	}
+	return platforms.Normalize(ocispec.Platform{Architecture: architecture}).Architecture
+}
+
+// isRootless looks for the option that a rootless dockerd and a rootless Podman
+// both list.
+func isRootless(options []string) bool {
+	for _, option := range options {
+		name, _, _ := strings.Cut(option, ",")
+		if name == "name=rootless" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,171 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// Explain turns an error of the Docker API into a [*diagnosis.Fault] when its
+// type or errno says what the cause is: the engine gone in the middle of a run,
+// a socket that may not be opened, a certificate that does not verify. Any other
+// error, the engine's own answers and a context's end among them, is returned
+// unchanged. [Connection.Explain] knows more, because it can ask the engine.
+func Explain(err error) error {
+	var known *diagnosis.Fault
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	if fault := classify(err); fault != nil {
+		return fault
+	}
+	if !isLost(err) {
+		return err
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{"the client said: " + sentence.Visible(err.Error())},
+		Hint:     "check that the engine is running and try again",
+		Err:      sentence.Of(err, "the connection to the engine is lost"),
+	}
+}
+
+// isLost says whether an API call failed for want of an engine, rather than by
+// the engine's answer.
+func isLost(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	return client.IsErrConnectionFailed(err) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
+		isReset(err) || errors.Is(err, syscall.EPIPE)
+}
+
+// Explain is the function of the same name, but asks the engine again where the
+// error alone does not decide: docker's client drops the reason of most failed
+// connections, and an engine refuses an API version only with the first call.
+// It takes one round trip, or the time that an unreachable endpoint takes (see
+// [Open]), bounded by ctx.
+func (c *Connection) Explain(ctx context.Context, err error) error {
+	var known *diagnosis.Fault
+	if err == nil || errors.As(err, &known) || ctx.Err() != nil {
+		return err
+	}
+	if !isLost(err) {
+		return c.explainRefusal(ctx, err)
+	}
+	_, now := c.ping(ctx)
+	var fault *diagnosis.Fault
+	if errors.As(now, &fault) {
+		fault.Evidence = append(fault.Evidence, "before that, the client said: "+sentence.Visible(err.Error()))
+		return fault
+	}
+	if now != nil {
+		return err // interrupted while asking
+	}
+	return &diagnosis.Fault{
+		Cause: diagnosis.EngineUnreachable,
+		Evidence: append(c.settings.evidence(netprobe.PhaseRequest),
+			"the client said: "+sentence.Visible(err.Error()), "the engine answers a ping now"),
+		Hint: "it answers again now, so run the command once more",
+		Err:  sentence.Of(err, "the engine at %s closed the connection", sentence.Visible(c.settings.Host)),
+	}
+}
+
+// classify names the cause of an error by its types and errno, or returns nil.
+func classify(err error) *diagnosis.Fault {
+	for _, known := range []func(error) *diagnosis.Fault{sshFault, socketFault, tlsFault, dialFault} {
+		if fault := known(err); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// dialFault explains a failed lookup or connect that is not of a unix socket.
+func dialFault(err error) *diagnosis.Fault {
+	var lookup *net.DNSError
+	if errors.As(err, &lookup) {
+		return lookupFault(err, lookup)
+	}
+	var op *net.OpError
+	if !errors.As(err, &op) || (op.Op != "dial" && op.Op != "proxyconnect") {
+		return nil
+	}
+	fault := &diagnosis.Fault{Cause: diagnosis.EngineUnreachable, Hint: "check the address, and that the engine is running and listens there"}
+	at := "the endpoint"
+	if op.Addr != nil {
+		at = op.Addr.String()
+	}
+	switch {
+	case isRefused(err):
+		fault.Err = sentence.Of(err, "connection to %s refused, nothing listens there", at)
+	case isUnreachable(err):
+		fault.Err = sentence.Of(err, "there is no route to %s", at)
+		fault.Hint = "check the address, the network and the VPN"
+	case isTimeout(err):
+		fault.Err = sentence.Of(err, "connecting to %s timed out, its packets are lost or dropped", at)
+		fault.Hint = "check the address, the network and the firewalls between"
+	case isReset(err):
+		fault.Err = sentence.Of(err, "%s reset the connection at once", at)
+	case isForbidden(err):
+		fault.Err = sentence.Of(err, "this machine forbids connecting to %s", at)
+		fault.Hint = "check its routes and its firewall"
+	default:
+		fault.Err = sentence.Of(err, "connecting to %s did not succeed (%s)", at, sentence.Visible(op.Err.Error()))
+	}
+	return fault
+}
+
+func lookupFault(err error, lookup *net.DNSError) *diagnosis.Fault {
+	fault := &diagnosis.Fault{
+		Cause: diagnosis.EngineUnreachable,
+		Evidence: []string{
+			fmt.Sprintf("looked up: %q, not found %t, timed out %t", lookup.Name, lookup.IsNotFound, lookup.IsTimeout),
+		},
+		Hint: "check the endpoint's host name",
+		Err:  sentence.Of(err, "the name %q is not known", lookup.Name),
+	}
+	if !lookup.IsNotFound {
+		fault.Err = sentence.Of(err, "the name %q could not be looked up", lookup.Name)
+		fault.Hint = "check this machine's name servers, or give the endpoint by address"
+	}
+	return fault
+}
+
+// evidence is what is known about every failure of the endpoint.
+func (s Settings) evidence(reached netprobe.Phase) []string {
+	return []string{
+		fmt.Sprintf("endpoint: %s, %s", sentence.Visible(s.Host), s.use().source),
+		"phase reached: " + string(reached),
+	}
+}
+
+// place puts what is known of the endpoint before the evidence of a fault.
+func (s Settings) place(fault *diagnosis.Fault, reached netprobe.Phase, more ...string) *diagnosis.Fault {
+	fault.Evidence = append(append(s.evidence(reached), more...), fault.Evidence...)
+	return fault
+}
+
+// isTimeout says whether time ran out, whatever the error is called. The same
+// timeout is context.DeadlineExceeded in one run and os.ErrDeadlineExceeded in
+// the next.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, errPending) || (errors.As(err, &timeout) && timeout.Timeout())
+}
+
+// isPlainAnswer says whether the answer to a TLS handshake was plain HTTP.
+func isPlainAnswer(err error) bool {
+	return errors.Is(err, http.ErrSchemeMismatch)
+}

@@ -1,0 +1,102 @@
+package connection
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// PhaseSettings comes before any phase of a probe: nothing was dialled.
+const PhaseSettings netprobe.Phase = "settings"
+
+// Unusable is the fault of settings from which no client can be made: a bad ssh
+// URL, a CA or key that does not parse, a socket path that is too long.
+func (s Settings) Unusable(err error) *diagnosis.Fault {
+	fault := &diagnosis.Fault{
+		Cause: diagnosis.EngineUnreachable,
+		Hint:  "correct the endpoint's address or its TLS files",
+		Err:   sentence.Of(err, "the endpoint %s cannot be used (%s)", sentence.Visible(s.Host), sentence.Visible(err.Error())),
+	}
+	return s.place(fault, PhaseSettings)
+}
+
+// FilesFault explains an error of reading the files of DOCKER_CERT_PATH or of
+// the flags that name one, or returns nil if err is not about a file.
+func FilesFault(err error) *diagnosis.Fault {
+	var file *fs.PathError
+	if !errors.As(err, &file) {
+		return nil
+	}
+	fault := &diagnosis.Fault{
+		Cause:    diagnosis.TLSCertPathMissing,
+		Evidence: []string{certPathSource(), "read: " + sentence.Visible(file.Error())},
+		Hint:     "set DOCKER_CERT_PATH to a folder on this machine with ca.pem, cert.pem and key.pem, or unset DOCKER_TLS_VERIFY",
+	}
+	dir := filepath.Dir(file.Path)
+	if dir != CertPath() {
+		fault.Hint = "correct the path given with --tlscacert, --tlscert or --tlskey"
+	}
+	if inContainer() {
+		fault.Evidence = append(fault.Evidence, "this process runs in a container, which has files of its own")
+		fault.Evidence = append(fault.Evidence, mountEvidence(dir)...)
+		fault.Hint = "mount the folder with ca.pem, cert.pem and key.pem, by its path on the engine's host, or unset DOCKER_TLS_VERIFY"
+		fault.Commands = []string{"docker run -v " + dir + ":" + dir + ":ro …"}
+	}
+	describeUnreadable(fault, err, file, dir)
+	if machine := os.Getenv("DOCKER_MACHINE_NAME"); machine != "" {
+		fault.Commands = append(fault.Commands, `eval "$(docker-machine env `+strconv.Quote(machine)+`)"`)
+	}
+	return fault
+}
+
+// describeUnreadable says what is wrong with a file.
+func describeUnreadable(fault *diagnosis.Fault, err error, file *fs.PathError, dir string) {
+	_, missing := os.Stat(dir)
+	switch {
+	case errors.Is(missing, fs.ErrNotExist):
+		fault.Evidence = append(fault.Evidence, "no folder: "+dir)
+		fault.Err = sentence.Of(err, "the folder of the TLS files, %s, does not exist", dir)
+	case errors.Is(file, fs.ErrNotExist):
+		fault.Err = sentence.Of(err, "the TLS file %s does not exist", file.Path)
+	case isForbidden(file):
+		fault.Evidence = append(fault.Evidence, describeFile(file.Path), identity())
+		fault.Commands = nil
+		fault.Hint = "let this user read it, or set DOCKER_CERT_PATH to a folder of its own"
+		fault.Err = sentence.Of(err, "this user may not read the TLS file %s", file.Path)
+	default:
+		fault.Err = sentence.Of(err, "the TLS file %s cannot be read", file.Path)
+	}
+}
+
+// certPathSource is CertPath with the setting that it comes from.
+func certPathSource() string {
+	if os.Getenv(client.EnvOverrideCertPath) != "" {
+		return client.EnvOverrideCertPath + "=" + sentence.Visible(CertPath())
+	}
+	return client.EnvOverrideCertPath + " is not set, so the folder is " + sentence.Visible(CertPath())
+}
+
+// missingClientFiles are the files of the client certificate that docker passed
+// over in silence because they are not there.
+func (s Settings) missingClientFiles() []string {
+	material := s.use().tls
+	if material == nil || material.Folder == "" || material.hasClient() {
+		return nil
+	}
+	var missing []string
+	for _, name := range []string{"cert.pem", "key.pem"} {
+		path := filepath.Join(material.Folder, name)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, path)
+		}
+	}
+	return missing
+}

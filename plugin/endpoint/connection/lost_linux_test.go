@@ -1,0 +1,178 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+)
+
+// pretender answers as an engine, where a real one cannot be brought to fail in
+// the middle of a call or to be of a version that does not exist yet.
+func pretender(newest, oldest string, then http.HandlerFunc) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", newest) })
+	mux.HandleFunc("/version", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"ApiVersion":%q,"MinAPIVersion":%q}`, newest, oldest)
+	})
+	mux.HandleFunc("/", then)
+	return mux
+}
+
+func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+func tooOld(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "client version is too old", http.StatusBadRequest)
+}
+
+// TestExplainGone loses the engine between two calls.
+func TestExplainGone(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	assert.NilError(t, err)
+	server := &http.Server{Handler: pretender("1.41", "1.12", hangUp), ErrorLog: quiet()}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	connection := connect(t, tcpSettings(listener.Addr().String(), nil))
+	assert.NilError(t, server.Close())
+	assert.ErrorIs(t, <-done, http.ErrServerClosed)
+
+	_, err = connection.Describe(t.Context())
+	endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, "refused, nothing listens there", "before that, the client said: ")
+
+	_, bare := connection.API.Info(t.Context())
+	assert.Assert(t, bare != nil)
+	fault := endpointtest.FaultOf(t, Explain(bare))
+	assert.Equal(t, fault.Cause, diagnosis.EngineUnreachable)
+	assert.ErrorIs(t, fault, bare)
+}
+
+// TestExplainHungUp has an engine that drops a call and lives on.
+func TestExplainHungUp(t *testing.T) {
+	t.Parallel()
+	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.41", "1.12", hangUp)), nil))
+	_, err := connection.API.Info(t.Context())
+	endpointtest.WantFault(t, connection.Explain(t.Context(), err), diagnosis.EngineUnreachable, "closed the connection", "answers a ping now")
+}
+
+// TestExplainCut has an answer that ends too early.
+func TestExplainCut(t *testing.T) {
+	t.Parallel()
+	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.41", "1.12", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `[{"Id":`)
+	})), nil))
+	_, err := connection.API.ContainerList(t.Context(), container.ListOptions{})
+	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	endpointtest.WantFault(t, connection.Explain(t.Context(), err), diagnosis.EngineUnreachable, "closed the connection")
+}
+
+// TestExplainVersion is refused the API version that was negotiated.
+func TestExplainVersion(t *testing.T) {
+	t.Parallel()
+	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.99", "1.80", tooOld)), nil))
+	_, err := connection.Describe(t.Context())
+	endpointtest.WantFault(t, err, diagnosis.APIVersionUnsupported, "the engine offers 1.80 to 1.99", "API version of the client: 1.51, needed: at least 1.25")
+}
+
+// TestExplainUnchanged leaves alone what is no failure of the endpoint.
+func TestExplainUnchanged(t *testing.T) {
+	t.Parallel()
+	connection := connect(t, unixSettings(endpointtest.EngineSocket))
+	_, missing := connection.API.ContainerInspect(t.Context(), "no-such-container-here")
+	assert.Assert(t, cerrdefs.IsNotFound(missing))
+	_, invalid := connection.API.ContainerCreate(t.Context(), &container.Config{}, nil, nil, nil, "no-such-container-here")
+	assert.Assert(t, cerrdefs.IsInvalidArgument(invalid), "%v", invalid)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, interrupted := connection.API.Info(cancelled)
+	assert.ErrorIs(t, interrupted, context.Canceled)
+	known := &diagnosis.Fault{Cause: diagnosis.PortInUse}
+	for _, err := range []error{nil, missing, invalid, interrupted, known, fmt.Errorf("run: %w", known), errors.New("other")} {
+		assert.Equal(t, connection.Explain(t.Context(), err), err)
+		assert.Equal(t, Explain(err), err)
+	}
+	assert.Equal(t, connection.Explain(cancelled, io.EOF), io.EOF)
+}
+
+// TestExplainByType needs no engine.
+func TestExplainByType(t *testing.T) {
+	t.Parallel()
+	dial := func(network string, address net.Addr, errno error) error {
+		return fmt.Errorf("attach: %w", &net.OpError{Op: "dial", Net: network, Addr: address, Err: errno})
+	}
+	socket, host := &net.UnixAddr{Name: "/nonexistent/d.sock", Net: "unix"}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 2375}
+	for name, test := range map[string]struct {
+		err      error
+		cause    diagnosis.Cause
+		sentence string
+	}{
+		"no socket":         {dial("unix", socket, syscall.ENOENT), diagnosis.DockerSocketMissing, "no Docker socket at /nonexistent/d.sock"},
+		"no permission":     {dial("unix", socket, syscall.EACCES), diagnosis.DockerSocketPerm, "may not open the Docker socket /nonexistent/d.sock"},
+		"refused":           {dial("tcp", host, syscall.ECONNREFUSED), diagnosis.EngineUnreachable, "connection to 192.0.2.1:2375 refused"},
+		"no route":          {dial("tcp", host, syscall.EHOSTUNREACH), diagnosis.EngineUnreachable, "no route to 192.0.2.1:2375"},
+		"blackhole route":   {dial("tcp", host, syscall.EINVAL), diagnosis.EngineUnreachable, "no route to 192.0.2.1:2375"},
+		"prohibited":        {dial("tcp", host, syscall.EACCES), diagnosis.EngineUnreachable, "forbids connecting to 192.0.2.1:2375"},
+		"reset":             {dial("tcp", host, syscall.ECONNRESET), diagnosis.EngineUnreachable, "reset the connection at once"},
+		"something else":    {dial("tcp", host, syscall.ENOBUFS), diagnosis.EngineUnreachable, "did not succeed"},
+		"plain HTTP":        {http.ErrSchemeMismatch, diagnosis.TLSNotExpected, "speaks plain HTTP"},
+		"no ssh":            {&exec.Error{Name: "ssh", Err: exec.ErrNotFound}, diagnosis.EngineUnreachable, "the program ssh"},
+		"reset in a stream": {&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, diagnosis.EngineUnreachable, "is lost"},
+		"end of a stream":   {io.ErrUnexpectedEOF, diagnosis.EngineUnreachable, "is lost"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := Explain(test.err)
+			fault := endpointtest.FaultOf(t, got)
+			assert.Equal(t, fault.Cause, test.cause)
+			assert.Assert(t, strings.Contains(fault.Error(), test.sentence), fault.Error())
+			assert.ErrorIs(t, got, test.err)
+		})
+	}
+}
+
+// TestVersionFixed sets DOCKER_API_VERSION.
+func TestVersionFixed(t *testing.T) {
+	modern := serve(t, nil, pretender("1.51", "1.44", tooOld))
+	ancient := serve(t, nil, pretender("1.24", "1.12", tooOld))
+	for name, test := range map[string]struct {
+		host, fixed string
+		sentence    string
+	}{
+		"newer than the engine":        {"unix://" + endpointtest.EngineSocket, "1.99", "DOCKER_API_VERSION asks for API 1.99, the engine offers up to "},
+		"newer, with a v":              {"unix://" + endpointtest.EngineSocket, "v1.99", "asks for API 1.99"},
+		"older than needed":            {"unix://" + endpointtest.EngineSocket, "1.20", "nestprobe needs at least 1.25: unset DOCKER_API_VERSION"},
+		"older than the engine's":      {"tcp://" + modern, "1.40", "asks for API 1.40, the engine offers 1.44 to 1.51"},
+		"an engine older than needed":  {"tcp://" + ancient, "", "no API version in common, the engine offers up to 1.24"},
+		"one that the engine offers":   {"unix://" + endpointtest.EngineSocket, "1.30", ""},
+		"an empty one, so negotiation": {"unix://" + endpointtest.EngineSocket, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := NewSettings("test", test.host, WithAPIVersion(test.fixed))
+			if test.sentence != "" {
+				endpointtest.WantFault(t, connectFails(t, e), diagnosis.APIVersionUnsupported, test.sentence, "API versions of the engine: ")
+				return
+			}
+			connection := connect(t, e)
+			described, err := connection.Describe(t.Context())
+			assert.NilError(t, err)
+			assert.Assert(t, described.Endpoint.Engine.APIVersion != "")
+			if test.fixed != "" {
+				assert.Equal(t, connection.API.ClientVersion(), test.fixed)
+			}
+		})
+	}
+}

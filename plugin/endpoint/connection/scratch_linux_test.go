@@ -1,0 +1,279 @@
+package connection
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/docker/docker/pkg/jsonmessage"
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+)
+
+const clientPackage = "github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/containerclient"
+
+// buildClient builds the program that does in a container what the agent does.
+func buildClient(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "containerclient")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, clientPackage)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH)
+	out, err := cmd.CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+	binary, err := os.ReadFile(path)
+	assert.NilError(t, err)
+	return binary
+}
+
+// containers runs the client in containers FROM scratch on an engine.
+type containers struct {
+	engine *enginetest.Engine
+	image  string
+}
+
+// loadClient puts the client on an engine. The label has the keeper remove it
+// from the machine's own engine even if this process is killed.
+func loadClient(t *testing.T, engine *enginetest.Engine, binary []byte) containers {
+	t.Helper()
+	archive := agentimage.Archive{
+		Tag:        "nestprobe-endpoint-client:" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", ".")),
+		Binary:     binary,
+		BinaryName: "containerclient",
+		OS:         "linux",
+		Arch:       runtime.GOARCH,
+		Labels:     map[string]string{enginetest.Label: "endpoint-client"},
+	}
+	var content bytes.Buffer
+	_, err := archive.WriteTo(&content)
+	assert.NilError(t, err)
+	response, err := engine.Client(t).ImageLoad(t.Context(), &content)
+	assert.NilError(t, err)
+	assert.NilError(t, jsonmessage.DisplayJSONMessagesStream(response.Body, io.Discard, 0, false, nil))
+	assert.NilError(t, response.Body.Close())
+	return containers{engine, archive.Tag}
+}
+
+// run is docker run with these options, the client's outcome read.
+func (c containers) run(t *testing.T, options ...string) endpointtest.Outcome {
+	t.Helper()
+	return c.runWith(t, nil, options)
+}
+
+func (c containers) runWith(t *testing.T, stdin []byte, options []string, args ...string) endpointtest.Outcome {
+	t.Helper()
+	all := append([]string{"run", "--rm"}, options...)
+	cmd := c.engine.Command(t.Context(), "docker", append(append(all, c.image), args...)...)
+	cmd.Stdin = bytes.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	assert.NilError(t, err, "%s", stderr.String())
+	assert.Equal(t, stderr.String(), "")
+	var result endpointtest.Outcome
+	assert.NilError(t, json.Unmarshal(out, &result), "%s", out)
+	return result
+}
+
+func wantCommands(t *testing.T, got endpointtest.Outcome, commands ...string) {
+	t.Helper()
+	assert.Assert(t, got.Finding != nil, got.Error)
+	assert.DeepEqual(t, got.Finding.Commands, commands)
+}
+
+// TestScratch is experiment 2 of DESIGN, section 1, on every kind of engine: a
+// client in a container that is given nothing, the socket without the right to
+// open it, and the socket.
+func TestScratch(t *testing.T) {
+	t.Parallel()
+	binary := buildClient(t)
+	for _, kind := range enginetest.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			engine := enginetest.Get(t, kind)
+			client := loadClient(t, engine, binary)
+			got := client.run(t)
+			endpointtest.WantFault(t, got.Fault(), diagnosis.DockerSocketMissing, "there is no Docker socket at /var/run/docker.sock: start this container with the engine's socket mounted",
+				"docker's default, since DOCKER_HOST is not set", "no file: /var/run/docker.sock", "this process runs in a container", "DOCKER_HOST is not set in its environment")
+			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock …")
+			if engine.Socket != "" {
+				testSocket(t, client)
+			}
+		})
+	}
+}
+
+// testSocket mounts the engine's socket, and does what the finding says.
+func testSocket(t *testing.T, client containers) {
+	t.Helper()
+	info, err := os.Stat(client.engine.Socket)
+	assert.NilError(t, err)
+	group := info.Sys().(*syscall.Stat_t).Gid
+	if client.engine.Kind == enginetest.Rootless {
+		group = 0 // what its user's group is in its user namespace
+	}
+	mount := []string{"-v", client.engine.Socket + ":/var/run/docker.sock"}
+	user := append([]string{"--user", "1234:4321"}, mount...)
+
+	got := client.run(t, mount...)
+	assert.Equal(t, got.Error, "")
+	assert.Equal(t, got.Described.Engine.Version, client.engine.Version)
+	assert.Equal(t, got.Endpoint, endpointtest.Endpoint{Context: "default", Host: "unix:///var/run/docker.sock", Transport: "unix"})
+
+	got = client.run(t, user...)
+	endpointtest.WantFault(t, got.Fault(), diagnosis.DockerSocketPerm, "this user may not open the Docker socket /var/run/docker.sock",
+		"file: /var/run/docker.sock, mode "+info.Mode().String(), fmt.Sprintf("owner 0, group %d", group), "process: uid 1234, gids 4321")
+	assert.Equal(t, len(got.Finding.Commands), 1, "%q", got.Finding.Commands)
+	advice := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(got.Finding.Commands[0], "docker run "), " …"))
+	assert.Equal(t, len(advice), 2, "%q", advice)
+	got = client.run(t, append(user, advice...)...)
+	assert.Equal(t, got.Error, "", "the advice %q does not help", advice)
+}
+
+// TestScratchMounts gives a container sockets and folders that are no use.
+func TestScratchMounts(t *testing.T) {
+	t.Parallel()
+	client := loadClient(t, enginetest.Get(t, enginetest.Linux), buildClient(t))
+	absent := filepath.Join(t.TempDir(), "not on this engine")
+	dir := endpointtest.OpenFolder(t)
+	sockets := map[string]string{}
+	for name, mode := range map[string]os.FileMode{"root's group": 0o660, "root alone": 0o600, "nobody": 0} {
+		sockets[name] = filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
+		ownSocket(t, sockets[name], mode, 0)
+	}
+	user := func(socket string) []string {
+		return []string{"--user", "1234:4321", "-v", sockets[socket] + ":/var/run/docker.sock"}
+	}
+	tls := []string{"-e", "DOCKER_HOST=tcp://192.0.2.1:2376", "-e", "DOCKER_TLS_VERIFY=1", "-e", "DOCKER_CERT_PATH=/Users/me/.docker/machine"}
+	for name, test := range map[string]struct {
+		options  []string
+		cause    diagnosis.Cause
+		sentence string
+		evidence []string
+		commands []string
+	}{
+		"a folder": {
+			[]string{"-v", absent + "/docker.sock:/var/run/docker.sock"}, diagnosis.SocketPathNotOnEngine,
+			"/var/run/docker.sock is a folder, not the Docker socket: mount the path that the socket has on the engine's host",
+			[]string{"mode drwxr-xr-x", "mounted there: ", "/not on this engine/docker.sock of ", "this process runs in a container"},
+			[]string{"docker run -v /var/run/docker.sock:/var/run/docker.sock …"},
+		},
+		"another path": {
+			[]string{"-e", "DOCKER_HOST=unix:///run/other.sock"}, diagnosis.DockerSocketMissing,
+			"no Docker socket at /run/other.sock", []string{"unix:///run/other.sock, from DOCKER_HOST", "DOCKER_HOST=unix:///run/other.sock"},
+			[]string{"docker run -v /var/run/docker.sock:/run/other.sock …"},
+		},
+		"a socket of root's group": {
+			user("root's group"), diagnosis.DockerSocketPerm, "with the socket's group added",
+			[]string{"mode Srw-rw----, owner 0, group 0", "process: uid 1234, gids 4321"}, []string{"docker run --group-add 0 …"},
+		},
+		"a socket of root's alone": {
+			user("root alone"), diagnosis.DockerSocketPerm, "with the socket's owner as its user",
+			[]string{"mode Srw-------"}, []string{"docker run --user 0 …"},
+		},
+		"a socket of nobody's": {
+			user("nobody"), diagnosis.DockerSocketPerm, "ask the owner for access", []string{"mode S---------"}, []string{},
+		},
+		"no TLS files": {
+			tls, diagnosis.TLSCertPathMissing, "the folder of the TLS files, /Users/me/.docker/machine, does not exist: mount the folder",
+			[]string{"from DOCKER_HOST", "DOCKER_CERT_PATH=/Users/me/.docker/machine", "no folder: ", "phase reached: settings"},
+			[]string{"docker run -v /Users/me/.docker/machine:/Users/me/.docker/machine:ro …"},
+		},
+		"a folder without TLS files": {
+			append([]string{"-v", absent + ":/Users/me/.docker/machine"}, tls...), diagnosis.TLSCertPathMissing,
+			"/Users/me/.docker/machine/ca.pem does not exist", []string{"mounted there: ", "not on this engine of "}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := client.run(t, test.options...)
+			endpointtest.WantFault(t, got.Fault(), test.cause, test.sentence, test.evidence...)
+			if test.commands != nil {
+				wantCommands(t, got, test.commands...)
+			}
+		})
+	}
+}
+
+// TestScratchLoopback has endpoints that mean the container itself, or would if
+// it did not share the network of the engine's host or of another container.
+func TestScratchLoopback(t *testing.T) {
+	t.Parallel()
+	engine := enginetest.Get(t, enginetest.Linux)
+	client := loadClient(t, engine, buildClient(t))
+	for _, host := range []string{"tcp://localhost:2375", "tcp://127.0.0.1:2375", "tcp://127.9.9.9:2375", "tcp://[::1]:2375", "tcp://0.0.0.0:2375"} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			got := client.run(t, "-e", "DOCKER_HOST="+host)
+			endpointtest.WantFault(t, got.Fault(), diagnosis.EndpointIsLoopback, host+" leads this container to itself, and no engine listens there",
+				"phase reached: connect", "connect to ", "this process runs in a container", "interfaces: lo eth0")
+			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock …")
+		})
+	}
+	t.Run("network of the host", func(t *testing.T) {
+		t.Parallel()
+		got := client.run(t, "--network", "host", "-e", "DOCKER_HOST=tcp://"+endpointtest.ClosedPort(t))
+		endpointtest.WantFault(t, got.Fault(), diagnosis.EngineUnreachable, "refused, nothing listens there")
+	})
+	t.Run("an engine of the host's", func(t *testing.T) {
+		t.Parallel()
+		got := client.run(t, "--network", "host", "-e", "DOCKER_HOST=tcp://"+serveEngine(t, nil))
+		assert.Equal(t, got.Error, "")
+		assert.Equal(t, got.Described.Engine.Version, engine.Version)
+	})
+	t.Run("another server", func(t *testing.T) {
+		t.Parallel()
+		start := engine.Command(t.Context(), "docker", "run", "--detach", enginetest.TestImage(t, engine))
+		id, err := start.Output()
+		assert.NilError(t, err)
+		server := strings.TrimSpace(string(id))
+		t.Cleanup(func() { removeContainer(t, engine, server) })
+		got := client.run(t, "--network", "container:"+server, "-e", "DOCKER_HOST=tcp://localhost:8080")
+		endpointtest.WantFault(t, got.Fault(), diagnosis.EngineUnreachable, "is not a Docker engine", "this container has reached itself")
+	})
+}
+
+func removeContainer(t *testing.T, engine *enginetest.Engine, id string) {
+	t.Helper()
+	// Not bound to the test's context, which has ended.
+	out, err := engine.Command(context.WithoutCancel(t.Context()), "docker", "rm", "--force", id).CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+}
+
+// TestScratchCarried gives a container the user's own endpoint, TLS material
+// included, over its stdin, and nothing else (experiment 2B).
+func TestScratchCarried(t *testing.T) {
+	t.Parallel()
+	engine := enginetest.Get(t, enginetest.Toolbox)
+	client := loadClient(t, engine, buildClient(t))
+	material, err := readTLS(engine.CertDir)
+	assert.NilError(t, err)
+	data, err := NewSettings("toolbox", engine.Host, WithTLS(material)).CarryIntoContainer()
+	assert.NilError(t, err)
+	got := client.runWith(t, data, []string{"--interactive"}, "receive")
+	assert.Equal(t, got.Error, "")
+	assert.Equal(t, got.Endpoint, endpointtest.Endpoint{Context: "toolbox", Host: engine.Host, Transport: "tcp", TLS: true})
+	assert.Equal(t, got.Described.Engine.Version, engine.Version)
+}
+
+// TestScratchCarriedSocket says over stdin where the socket is to be, but mounts
+// none (experiment 2A).
+func TestScratchCarriedSocket(t *testing.T) {
+	t.Parallel()
+	client := loadClient(t, enginetest.Get(t, enginetest.Linux), buildClient(t))
+	got := client.runWith(t, carry(t, NewSettings("", "unix:///var/run/docker.sock")), []string{"--interactive"}, "receive")
+	endpointtest.WantFault(t, got.Fault(), diagnosis.DockerSocketMissing, "with the engine's socket mounted",
+		"unix:///var/run/docker.sock, as it was given", "DOCKER_HOST is not set in its environment")
+}

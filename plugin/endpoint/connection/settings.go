@@ -1,0 +1,212 @@
+package connection
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// Transport is how an endpoint is reached.
+type Transport string
+
+// The transports of an endpoint.
+const (
+	Unix  Transport = "unix"
+	Npipe Transport = "npipe"
+	TCP   Transport = "tcp"
+	SSH   Transport = "ssh"
+)
+
+// Settings say which Docker API to open and with what. They hold TLS keys,
+// perhaps, but printing them, in any format verb or as JSON, shows the exported
+// fields alone. [Settings.Carry] is the one way to write down all of them.
+//
+// The package endpoint resolves them from the user's docker contexts, flags and
+// environment; [FromEnvironment] does without docker's configuration.
+type Settings struct {
+	Context   string    `json:"context"`
+	Host      string    `json:"host"` // as docker writes it, such as unix:///var/run/docker.sock, but no password
+	Transport Transport `json:"transport"`
+	TLS       bool      `json:"tls"`
+
+	// Secrets stay behind a function: fmt prints the fields of Settings that sit
+	// unexported in another struct without asking their Format method, and for a
+	// verb that does not fit it follows pointers too.
+	secrets func() secrets
+
+	patience time.Duration // the longest that a ping may take
+}
+
+// secrets is what a client is made from.
+type secrets struct {
+	host       string // as it was given
+	source     string // the setting that chose the endpoint, in words
+	tls        *TLS   // nil for none
+	headers    map[string]string
+	apiVersion string
+	userAgent  string
+	dial       Dial
+	byHand     []string
+}
+
+// Dial opens a connection to the engine. Whatever network and address it is
+// given, there is one engine that it leads to.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Option adds to Settings what few endpoints have.
+type Option func(*secrets)
+
+// WithTLS has the engine spoken to in TLS if its endpoint is of the kind [TCP].
+func WithTLS(material TLS) Option { return func(s *secrets) { s.tls = &material } }
+
+// WithHeaders adds HTTP headers to every request. They are kept as secret as
+// keys.
+func WithHeaders(headers map[string]string) Option {
+	return func(s *secrets) { s.headers = maps.Clone(headers) }
+}
+
+// WithAPIVersion fixes the version of the API, as DOCKER_API_VERSION does. Empty
+// leaves it to be negotiated.
+func WithAPIVersion(version string) Option {
+	return func(s *secrets) { s.apiVersion = strings.TrimPrefix(version, "v") }
+}
+
+// WithUserAgent sets the name by which the client goes.
+func WithUserAgent(name string) Option { return func(s *secrets) { s.userAgent = name } }
+
+// WithDialer has the connections of an endpoint of the kind [SSH] opened by dial.
+// Without one such an endpoint cannot be used; others are dialled as docker does.
+// The commands byHand are what a user may try when it does not work.
+func WithDialer(dial Dial, byHand ...string) Option {
+	return func(s *secrets) { s.dial, s.byHand = dial, byHand }
+}
+
+// NewSettings returns the settings for a host as docker writes it: unix://PATH,
+// npipe://PATH, tcp://HOST:PORT or ssh://USER@HOST; empty is docker's default.
+// The context is what the user knows the endpoint by, if it is one of theirs. Whether the host is any
+// good is found out by [Open].
+func NewSettings(contextName, host string, options ...Option) Settings {
+	secret := secrets{host: host, source: fmt.Sprintf("from context %q", contextName)}
+	if contextName == "" {
+		secret.source = "as it was given"
+	}
+	if host == "" {
+		secret.host = client.DefaultDockerHost
+	}
+	for _, apply := range options {
+		apply(&secret)
+	}
+	transport := transportOf(secret.host)
+	return Settings{
+		Context:   contextName,
+		Host:      redacted(secret.host),
+		Transport: transport,
+		TLS:       transport == TCP && secret.tls != nil,
+		secrets:   func() secrets { return secret },
+		patience:  patienceWith(transport),
+	}
+}
+
+// use returns the secrets. The zero Settings have none, and no host either.
+func (s Settings) use() secrets {
+	if s.secrets == nil {
+		return secrets{}
+	}
+	return s.secrets()
+}
+
+// from names the setting that chose the endpoint.
+func (s Settings) from(source string) Settings {
+	secret := s.use()
+	secret.source = source
+	s.secrets = func() secrets { return secret }
+	return s
+}
+
+func patienceWith(transport Transport) time.Duration {
+	if transport == SSH {
+		return sshTimeout
+	}
+	return answerTimeout
+}
+
+// redacted is a host without its password. Docker refuses those over ssh and
+// ignores them over TCP, but they get typed.
+func redacted(host string) string {
+	parsed, err := url.Parse(host)
+	if err != nil || parsed.User == nil {
+		return host
+	}
+	if _, secret := parsed.User.Password(); !secret {
+		return host
+	}
+	return parsed.Redacted()
+}
+
+// transportOf sorts a host as docker's client does: whatever is not a socket,
+// a pipe or ssh is dialled over TCP.
+func transportOf(host string) Transport {
+	scheme, _, _ := strings.Cut(host, "://")
+	switch transport := Transport(scheme); transport {
+	case Unix, Npipe, SSH:
+		return transport
+	default:
+		return TCP
+	}
+}
+
+// RemoteHost is the name or address of the machine that a tcp or ssh endpoint
+// leads to, without brackets around IPv6; empty for a socket or a pipe.
+func (s Settings) RemoteHost() string {
+	if s.Transport != TCP && s.Transport != SSH {
+		return ""
+	}
+	parsed, err := url.Parse(s.Host)
+	if err != nil {
+		return ""
+	}
+	return parsed.Hostname()
+}
+
+// IsLoopback says whether the endpoint is an address that leads every machine
+// and every container to itself, so that the settings mean another engine, or
+// none, wherever else they are used: localhost, 127.0.0.0/8, ::1, and 0.0.0.0
+// and ::, which are dialled as these. Names other than localhost are not looked
+// up.
+func (s Settings) IsLoopback() bool {
+	host := s.RemoteHost()
+	if name := strings.ToLower(strings.TrimSuffix(host, ".")); name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true // RFC 6761, section 6.3
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && isLoopback(address)
+}
+
+func isLoopback(address netip.Addr) bool {
+	address = address.Unmap()
+	return address.IsLoopback() || address.IsUnspecified()
+}
+
+// String names the endpoint without its secrets.
+func (s Settings) String() string {
+	return fmt.Sprintf("%s (context %s, tls %t)", sentence.Visible(s.Host), s.Context, s.TLS)
+}
+
+// Format prints [Settings.String] for every verb and flag, so that %d or %#v
+// cannot reach the TLS key.
+func (s Settings) Format(state fmt.State, _ rune) {
+	_, _ = io.WriteString(state, s.String()) // fmt keeps a writer's errors to itself
+}
+
+// GoString is String.
+func (s Settings) GoString() string { return s.String() }

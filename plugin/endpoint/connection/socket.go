@@ -1,0 +1,234 @@
+package connection
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// socketFault explains why a unix socket or a named pipe could not be opened.
+func socketFault(err error) *diagnosis.Fault {
+	path, pipe := socketOf(err)
+	switch {
+	case path == "":
+		return nil
+	case pipe:
+		return pipeFault(err, path)
+	case isForbidden(err):
+		return socketForbidden(err, path)
+	case errors.Is(err, fs.ErrNotExist):
+		return socketMissing(err, path)
+	}
+	info, statErr := os.Stat(path)
+	if statErr != nil {
+		return socketMissing(err, path) // its folder is not one, or it has just gone
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return notASocket(err, path, info)
+	}
+	if isRefused(err) {
+		return &diagnosis.Fault{
+			Cause:    diagnosis.EngineUnreachable,
+			Evidence: []string{describeFile(path), "refused, so no process listens at this socket"},
+			Hint:     "start the engine",
+			Commands: startCommands(path),
+			Err:      sentence.Of(err, "the engine is not running, nothing listens at its socket %s", path),
+		}
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{describeFile(path)},
+		Hint:     "wait for it or restart it",
+		Err:      sentence.Of(err, "the engine does not accept connections at %s%s", path, busyNote(err)),
+	}
+}
+
+func busyNote(err error) string {
+	if isBusy(err) {
+		return ", its queue of connections is full"
+	}
+	return ""
+}
+
+// socketOf returns the path of the unix socket or pipe that err is about.
+func socketOf(err error) (path string, pipe bool) {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" && op.Net == "unix" && op.Addr != nil {
+		return op.Addr.String(), false
+	}
+	var file *fs.PathError // as go-winio reports a pipe
+	if errors.As(err, &file) && file.Op == "open" && strings.Contains(filepath.ToSlash(file.Path), "/pipe/") {
+		return file.Path, true
+	}
+	return "", false
+}
+
+func pipeFault(err error, path string) *diagnosis.Fault {
+	if isForbidden(err) {
+		return &diagnosis.Fault{
+			Cause:    diagnosis.DockerSocketPerm,
+			Evidence: []string{"pipe: " + path, identity()},
+			Hint:     "add your user to the group docker-users and log in again",
+			Err:      sentence.Of(err, "this user may not open the Docker pipe %s", path),
+		}
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{"pipe: " + path, "open: " + sentence.Visible(err.Error())},
+		Hint:     "start Docker Desktop or the Docker service",
+		Commands: []string{"docker desktop start"},
+		Err:      sentence.Of(err, "there is no engine at the pipe %s", path),
+	}
+}
+
+func socketMissing(err error, path string) *diagnosis.Fault {
+	fault := &diagnosis.Fault{
+		Cause:    diagnosis.DockerSocketMissing,
+		Evidence: []string{"no file: " + path},
+		Err:      sentence.Of(err, "there is no Docker socket at %s", path),
+	}
+	fault.Evidence = append(fault.Evidence, missingFolder(path)...)
+	if inContainer() {
+		fault.Evidence = append(fault.Evidence, "this process runs in a container", hostEvidence())
+		fault.Hint = "start this container with the engine's socket mounted"
+		fault.Commands = []string{fmt.Sprintf(socketMount, path)}
+		return fault
+	}
+	fault.Hint = "start the engine, or choose another endpoint with --context or -H"
+	fault.Commands = startCommands(path)
+	for _, other := range otherSockets(path) {
+		fault.Evidence = append(fault.Evidence, "another socket is here: "+other)
+		fault.Commands = append(fault.Commands, "docker -H unix://"+other+" version")
+	}
+	return fault
+}
+
+// hostEvidence says whether the environment selects an endpoint.
+func hostEvidence() string {
+	if host := os.Getenv(client.EnvOverrideHost); host != "" {
+		return client.EnvOverrideHost + "=" + sentence.Visible(redacted(host))
+	}
+	return client.EnvOverrideHost + " is not set in its environment"
+}
+
+// missingFolder names the first folder of a path that is not there.
+func missingFolder(path string) []string {
+	missing := ""
+	for dir := filepath.Dir(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); err == nil {
+			break
+		}
+		missing = dir
+	}
+	if missing == "" {
+		return nil
+	}
+	return []string{"no folder: " + missing}
+}
+
+// notASocket is for the file or, more often, the empty folder that `docker run
+// -v` makes when the source of the mount is not on the engine's host.
+func notASocket(err error, path string, info fs.FileInfo) *diagnosis.Fault {
+	what := "file"
+	if info.IsDir() {
+		what = "folder"
+	}
+	fault := &diagnosis.Fault{
+		Cause:    diagnosis.SocketPathNotOnEngine,
+		Evidence: append([]string{describeFile(path)}, mountEvidence(path)...),
+		Hint:     "remove it and start the engine",
+		Err:      sentence.Of(err, "%s is a %s, not the Docker socket", path, what),
+	}
+	if inContainer() {
+		fault.Evidence = append(fault.Evidence, "this process runs in a container")
+		fault.Hint = "mount the path that the socket has on the engine's host, and remove the folder that an earlier -v may have made there"
+		fault.Commands = []string{fmt.Sprintf(socketMount, path)}
+	}
+	return fault
+}
+
+func socketForbidden(err error, path string) *diagnosis.Fault {
+	fault := &diagnosis.Fault{
+		Cause:    diagnosis.DockerSocketPerm,
+		Evidence: []string{describeFile(path), identity()},
+		Hint:     "run this as a user who may, or ask the owner for access",
+		Err:      sentence.Of(err, "this user may not open the Docker socket %s", path),
+	}
+	if blocked := closedFolder(path); blocked != "" {
+		fault.Evidence = []string{describeFile(blocked), identity()}
+		fault.Err = sentence.Of(err, "this user may not open the Docker socket %s, the folder %s is closed to it", path, blocked)
+		return fault
+	}
+	if way := socketWayIn(path); way.hint != "" {
+		fault.Hint, fault.Commands = way.hint, way.commands
+		fault.Evidence = append(fault.Evidence, way.evidence...)
+	}
+	return fault
+}
+
+// wayIn is how a user gets the right to open a socket.
+type wayIn struct {
+	hint     string
+	commands []string
+	evidence []string
+}
+
+// closedFolder is the first folder on the way to path that this user may not
+// pass through, or "".
+func closedFolder(path string) string {
+	blocked := ""
+	for child := filepath.Clean(path); child != filepath.Dir(child); child = filepath.Dir(child) {
+		if _, err := os.Lstat(child); errors.Is(err, fs.ErrPermission) {
+			blocked = filepath.Dir(child)
+		}
+	}
+	return blocked
+}
+
+// knownSockets are the places where engines put their socket for a user, and
+// what starts each.
+func knownSockets(home, runtime string) []struct{ path, start string } {
+	return []struct{ path, start string }{
+		{"/var/run/docker.sock", "sudo systemctl start docker"},
+		{filepath.Join(runtime, "docker.sock"), "systemctl --user start docker"},
+		{filepath.Join(home, ".docker/run/docker.sock"), "docker desktop start"},
+		{filepath.Join(home, ".docker/desktop/docker.sock"), "docker desktop start"},
+		{filepath.Join(home, ".colima/default/docker.sock"), "colima start"},
+		{filepath.Join(home, ".rd/docker.sock"), "rdctl start"},
+		{"/run/podman/podman.sock", "sudo systemctl start podman.socket"},
+		{filepath.Join(runtime, "podman/podman.sock"), "systemctl --user start podman.socket"},
+	}
+}
+
+// startCommands are the commands that start the engine of a well-known socket.
+func startCommands(path string) []string {
+	home, _ := os.UserHomeDir() // without one its sockets are not recognised
+	for _, known := range knownSockets(home, os.Getenv("XDG_RUNTIME_DIR")) {
+		if known.path == path || "/run/"+strings.TrimPrefix(known.path, "/var/run/") == path {
+			return []string{known.start}
+		}
+	}
+	return nil
+}
+
+// otherSockets are the well-known sockets that exist, but for path.
+func otherSockets(path string) []string {
+	home, _ := os.UserHomeDir()
+	var found []string
+	for _, known := range knownSockets(home, os.Getenv("XDG_RUNTIME_DIR")) {
+		info, err := os.Stat(known.path)
+		if err == nil && info.Mode()&fs.ModeSocket != 0 && known.path != path {
+			found = append(found, known.path)
+		}
+	}
+	return found
+}

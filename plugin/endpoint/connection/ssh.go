@@ -1,0 +1,149 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// sshFault is for an ssh command that could not be started.
+func sshFault(err error) *diagnosis.Fault {
+	var started *exec.Error
+	if !errors.As(err, &started) {
+		return nil
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{"start: " + sentence.Visible(started.Error())},
+		Hint:     "install an ssh client and see that it is in PATH",
+		Err:      sentence.Of(err, "the program %s, which the endpoint needs, could not be started", started.Name),
+	}
+}
+
+// overheard is the last error that reading from ssh gave. Docker's client throws
+// it away when the far side's stderr holds "connection refused" or "dial unix".
+type overheard struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (o *overheard) last() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// listen puts o between docker's client and the connections that dial opens.
+func (o *overheard) listen(dial Dial) Dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if both, ok := conn.(halfCloser); ok {
+			return &overheardConn{both, o}, nil
+		}
+		return conn, nil
+	}
+}
+
+// halfCloser is what docker's client needs of a connection to end an attached
+// stdin.
+type halfCloser interface {
+	net.Conn
+	CloseRead() error
+	CloseWrite() error
+}
+
+type overheardConn struct {
+	halfCloser
+	by *overheard
+}
+
+func (c *overheardConn) Read(b []byte) (int, error) {
+	n, err := c.halfCloser.Read(b)
+	if err != nil {
+		c.by.mu.Lock()
+		defer c.by.mu.Unlock()
+		c.by.err = err
+	}
+	return n, err
+}
+
+// sshCause explains a failure over ssh. The connection helper of docker/cli
+// v28.5.2 (commandconn, handleEOF) puts the exit status and the last 4 KiB of
+// stderr into the text of its error and nowhere else.
+func (c *Connection) sshCause(err error, seen sight) *diagnosis.Fault {
+	if fault := sshFault(err); fault != nil {
+		return fault
+	}
+	fault := &diagnosis.Fault{Cause: diagnosis.EngineUnreachable, Commands: c.settings.use().byHand}
+	status, stderr := sshOutcome(c.ssh.last())
+	for _, line := range stderr {
+		fault.Evidence = append(fault.Evidence, "ssh: "+line)
+	}
+	if status != "" {
+		fault.Evidence = append(fault.Evidence, "ssh's exit status: "+status)
+	}
+	last := "it gave no reason"
+	if len(stderr) > 0 {
+		last = stderr[len(stderr)-1]
+	}
+	host := sentence.Visible(c.settings.Host)
+	switch {
+	case status == "255": // ssh(1): of ssh itself; any other is the remote command's
+		fault.Hint = "make `ssh` to this host work without questions"
+		fault.Err = sentence.Of(err, "ssh to %s did not succeed (%s)", host, last)
+	case status == "127": // POSIX: the shell did not find the command
+		fault.Hint = "install docker there, in the PATH of a non-interactive shell"
+		fault.Err = sentence.Of(err, "docker is not found on the other side of %s (%s)", host, last)
+	case status != "":
+		fault.Hint = "see that docker works there for this user"
+		fault.Err = sentence.Of(err, "docker on the other side of %s did not reach its engine (%s)", host, last)
+	case seen.phase() == netprobe.PhaseAnswer:
+		fault.Evidence = append(fault.Evidence, "the client said: "+sentence.Visible(err.Error()))
+		fault.Hint = "see that the login shell there prints nothing of its own"
+		fault.Err = sentence.Of(err, "what came back over %s is not an engine's answer", host)
+	case isTimeout(err):
+		fault.Hint = "make `ssh` to this host work without questions"
+		fault.Err = sentence.Of(err, "no answer over %s within %s", host, c.settings.patience)
+	default:
+		fault.Evidence = append(fault.Evidence, "the client said: "+sentence.Visible(err.Error()))
+		fault.Hint = "see what these commands say"
+		fault.Err = sentence.Of(err, "the connection over %s broke", host)
+	}
+	return fault
+}
+
+// exitText is how commandconn reports an exit status and stderr.
+var exitText = regexp.MustCompile(`(?s)has exited with exit status (\d+), .*?: stderr=(.*)`)
+
+// sshOutcome reads the exit status and the lines of stderr, made visible, out
+// of an error. Both are empty when it does not hold them.
+func sshOutcome(err error) (status string, stderr []string) {
+	if err == nil {
+		return "", nil
+	}
+	found := exitText.FindStringSubmatch(err.Error())
+	if found == nil {
+		return "", nil
+	}
+	const most = 6
+	for line := range strings.Lines(found[2]) {
+		if line = sentence.Visible(line); line != "" {
+			stderr = append(stderr, line)
+		}
+	}
+	if len(stderr) > most {
+		stderr = stderr[len(stderr)-most:]
+	}
+	return found[1], stderr
+}

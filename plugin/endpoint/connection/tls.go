@@ -1,0 +1,201 @@
+package connection
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// tlsFault explains a TLS failure by the type of its error, or returns nil.
+func tlsFault(err error) *diagnosis.Fault {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) {
+		return recordFault(err, record)
+	}
+	if isPlainAnswer(err) {
+		return notExpected(err, "the answer to the TLS handshake was plain HTTP")
+	}
+	if fault := certificateFault(err); fault != nil {
+		return fault
+	}
+	code, ok := alertOf(err)
+	if !ok {
+		return nil
+	}
+	if name, rejected := rejections[code]; rejected {
+		return clientRejected(err, code, name)
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{fmt.Sprintf("TLS alert of the other side: %d", code)},
+		Hint:     "check the TLS versions and ciphers of the engine, at least TLS 1.2 is needed",
+		Err:      sentence.Of(err, "the TLS handshake was refused (%s)", sentence.Visible(err.Error())),
+	}
+}
+
+func clientRejected(err error, code uint8, name string) *diagnosis.Fault {
+	return &diagnosis.Fault{
+		Cause:    diagnosis.TLSClientCertRejected,
+		Evidence: []string{fmt.Sprintf("TLS alert of the engine: %d, %s", code, name)},
+		Hint:     "use a client certificate that is signed by the engine's client CA",
+		Err:      sentence.Of(err, "the engine does not accept the client certificate (%s)", name),
+	}
+}
+
+// recordFault is for an answer to the handshake that is not TLS.
+func recordFault(err error, record tls.RecordHeaderError) *diagnosis.Fault {
+	first := sentence.Visible(string(record.RecordHeader[:]))
+	if string(record.RecordHeader[:]) == "HTTP/" {
+		return notExpected(err, "the answer to the TLS handshake began with "+first)
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{"the answer to the TLS handshake began with " + first},
+		Hint:     "check the port of the endpoint",
+		Err:      sentence.Of(err, "what listens at the endpoint speaks neither TLS nor HTTP"),
+	}
+}
+
+func notExpected(err error, evidence string) *diagnosis.Fault {
+	return &diagnosis.Fault{
+		Cause:    diagnosis.TLSNotExpected,
+		Evidence: []string{evidence},
+		Hint:     "drop the TLS settings (DOCKER_TLS_VERIFY, --tls, --tlsverify, the context's files), or turn TLS on in the engine",
+		Commands: []string{"unset DOCKER_TLS_VERIFY DOCKER_TLS"},
+		Err:      sentence.Of(err, "TLS was tried, but the engine speaks plain HTTP there"),
+	}
+}
+
+// certificateFault explains a certificate of the engine that does not verify.
+func certificateFault(err error) *diagnosis.Fault {
+	var (
+		verification *tls.CertificateVerificationError
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+		unknown      x509.UnknownAuthorityError
+		fault        = &diagnosis.Fault{}
+	)
+	switch {
+	case errors.As(err, &hostname):
+		fault.Cause = diagnosis.TLSHostnameMismatch
+		fault.Evidence = []string{fmt.Sprintf("asked for: %q", hostname.Host)}
+		fault.Hint = "use one of its names as the endpoint's host, or give the engine a certificate for " + sentence.Visible(hostname.Host)
+		fault.Err = sentence.Of(err, "the engine's certificate is not for %q", hostname.Host)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return expired(owner(err, invalid.Cert), invalid.Cert, err)
+	case errors.As(err, &invalid), errors.As(err, &unknown), errors.As(err, &verification):
+		fault.Cause = diagnosis.TLSUntrusted
+		fault.Hint = "use the ca.pem that signed the engine's certificate"
+		fault.Err = sentence.Of(err, "the engine's certificate is not signed by the endpoint's CA")
+	default:
+		return nil
+	}
+	if errors.As(err, &verification) {
+		for _, certificate := range verification.UnverifiedCertificates {
+			fault.Evidence = append(fault.Evidence, describeCertificate("of the engine", certificate))
+		}
+	}
+	return fault
+}
+
+// owner says whether a certificate was sent by the engine or is the endpoint's.
+func owner(err error, certificate *x509.Certificate) string {
+	var verification *tls.CertificateVerificationError
+	if errors.As(err, &verification) && !slices.ContainsFunc(verification.UnverifiedCertificates, certificate.Equal) {
+		return "of the endpoint's CA"
+	}
+	return "of the engine"
+}
+
+// expired is for a certificate outside of its dates. Go says "expired" of one
+// that is not valid yet as well.
+func expired(whose string, certificate *x509.Certificate, err error) *diagnosis.Fault {
+	now := time.Now()
+	what := "expired on " + stamp(certificate.NotAfter)
+	if now.Before(certificate.NotBefore) {
+		what = "is valid only from " + stamp(certificate.NotBefore)
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.TLSExpired,
+		Evidence: []string{describeCertificate(whose, certificate), "this machine's clock: " + stamp(now)},
+		Hint:     "renew it, or correct this machine's clock",
+		Err:      sentence.Of(err, "a certificate %s %s", whose, what),
+	}
+}
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// describeCertificate gives whose a certificate is, its names and its dates.
+func describeCertificate(whose string, c *x509.Certificate) string {
+	names := append([]string{}, c.DNSNames...)
+	for _, address := range c.IPAddresses {
+		names = append(names, address.String())
+	}
+	if len(names) == 0 {
+		names = []string{"none"}
+	}
+	return visibleLong(fmt.Sprintf("certificate %s: subject %q, issuer %q, names %s, valid from %s to %s",
+		whose, c.Subject, c.Issuer, strings.Join(names, " "), stamp(c.NotBefore), stamp(c.NotAfter)))
+}
+
+// visibleLong is visible for text that we composed and may cut only in its parts.
+func visibleLong(text string) string {
+	parts := strings.Split(text, ", ")
+	for i := range parts {
+		parts[i] = sentence.Visible(parts[i])
+	}
+	return strings.Join(parts, ", ")
+}
+
+// certificatesOf parses PEM; what is not a certificate is passed over.
+func certificatesOf(data []byte) []*x509.Certificate {
+	var found []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
+			found = append(found, certificate)
+		}
+	}
+	return found
+}
+
+// rejections are the alerts with which a server refuses a client certificate
+// (RFC 5246, section 7.2.2; RFC 8446, section 6.2). With TLS 1.2 Go and OpenSSL
+// say handshakeFailure to a missing one, which means other things too.
+var rejections = map[uint8]string{
+	42:  "bad certificate",
+	43:  "unsupported certificate",
+	44:  "certificate revoked",
+	45:  "certificate expired",
+	46:  "certificate unknown",
+	48:  "unknown CA",
+	49:  "access denied",
+	51:  "decrypt error",
+	116: "certificate required",
+}
+
+const handshakeFailure = 40 // RFC 8446, section 6.2
+
+// alertOf returns the alert that the other side sent. crypto/tls hands it out
+// as an unexported type of kind uint8 in a net.OpError of its own Op, so the
+// value is read by its kind rather than the alert told by its text.
+func alertOf(err error) (code uint8, ok bool) {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" || op.Err == nil {
+		return 0, false
+	}
+	value := reflect.ValueOf(op.Err)
+	if value.Kind() != reflect.Uint8 {
+		return 0, false
+	}
+	return uint8(value.Uint()), true //nolint:gosec // its kind is uint8
+}

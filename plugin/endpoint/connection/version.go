@@ -1,0 +1,115 @@
+package connection
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/versions"
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// minAPIVersion is the oldest API that nestprobe can work with: 1.25 (Engine
+// 1.13) brought AutoRemove, by which the engine itself clears what an
+// interrupted run leaves (moby, docs/api/version-history.md).
+const minAPIVersion = "1.25"
+
+// checkVersion compares what the client will ask for with what the engine
+// offers. An engine tells its oldest version by /version alone, so that is
+// asked for only when DOCKER_API_VERSION has ruled negotiation out.
+func (c *Connection) checkVersion(ctx context.Context, offered string) error {
+	fixed := c.settings.use().apiVersion
+	switch {
+	case versions.LessThan(offered, minAPIVersion):
+		return c.tooOld("there is no API version in common", "update the engine", "", offered)
+	case fixed == "":
+		return nil
+	case versions.LessThan(fixed, minAPIVersion):
+		return c.versionFixed(fixed, "", offered)
+	case versions.GreaterThan(fixed, offered):
+		return c.versionFixed(fixed, "", offered)
+	}
+	oldest, err := c.oldestVersion(ctx)
+	if err != nil {
+		return ctx.Err() // unknown; a refusal is explained when it comes
+	}
+	if versions.LessThan(fixed, oldest) {
+		return c.versionFixed(fixed, oldest, offered)
+	}
+	return nil
+}
+
+func (c *Connection) versionFixed(fixed, oldest, newest string) error {
+	return c.tooOld(fmt.Sprintf("%s asks for API %s", client.EnvOverrideAPIVersion, sentence.Visible(fixed)),
+		"unset "+client.EnvOverrideAPIVersion, oldest, newest, "unset "+client.EnvOverrideAPIVersion)
+}
+
+func (c *Connection) tooOld(what, hint, oldest, newest string, commands ...string) *diagnosis.Fault {
+	offer := "up to " + sentence.Visible(newest)
+	if oldest != "" {
+		offer = sentence.Visible(oldest) + " to " + sentence.Visible(newest)
+	}
+	fault := &diagnosis.Fault{
+		Cause: diagnosis.APIVersionUnsupported,
+		Evidence: []string{
+			"API versions of the engine: " + offer,
+			fmt.Sprintf("API version of the client: %s, needed: at least %s", sentence.Visible(c.API.ClientVersion()), minAPIVersion),
+		},
+		Hint:     hint,
+		Commands: commands,
+		Err:      sentence.Of(nil, "%s, the engine offers %s and nestprobe needs at least %s", what, offer, minAPIVersion),
+	}
+	return c.settings.place(fault, netprobe.PhaseAnswer)
+}
+
+// explainRefusal looks for a version mismatch behind an error that the engine
+// answered with.
+func (c *Connection) explainRefusal(ctx context.Context, err error) error {
+	if !cerrdefs.IsInvalidArgument(err) {
+		return Explain(err)
+	}
+	oldest, newest, rangeErr := c.versionRange(ctx)
+	if rangeErr != nil {
+		return err
+	}
+	asked := c.API.ClientVersion()
+	if !versions.LessThan(asked, oldest) && !versions.GreaterThan(asked, newest) {
+		return err
+	}
+	hint := "use a nestprobe that is as new as the engine"
+	return c.tooOld("the client speaks API "+asked, hint, oldest, newest)
+}
+
+func (c *Connection) oldestVersion(ctx context.Context) (string, error) {
+	oldest, _, err := c.versionRange(ctx)
+	return oldest, err
+}
+
+// versionRange asks the engine which API versions it serves. The client's own
+// call is of no use, as it is refused itself when the version is.
+func (c *Connection) versionRange(ctx context.Context) (oldest, newest string, err error) {
+	response, err := c.get(ctx, c.wire.base.Scheme, "/version")
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return "", "", fmt.Errorf("ask for the API versions: %s", sentence.Visible(response.Status))
+	}
+	var answer struct {
+		APIVersion    string `json:"ApiVersion"`
+		MinAPIVersion string
+	}
+	const limit = 1 << 20 // an engine's answer is under 4 KiB
+	if err := json.NewDecoder(io.LimitReader(response.Body, limit)).Decode(&answer); err != nil {
+		return "", "", fmt.Errorf("read the API versions: %w", err)
+	}
+	return answer.MinAPIVersion, answer.APIVersion, nil
+}

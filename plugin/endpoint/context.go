@@ -1,0 +1,97 @@
+package endpoint
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/context/store"
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+)
+
+// contextFault explains why a context does not resolve to an endpoint.
+func contextFault(cli command.Cli, name string, err error) *diagnosis.Fault {
+	fault := brokenContext(name, err)
+	switch {
+	case name == command.DefaultContextName:
+		fault = defaultFault(err)
+	case cerrdefs.IsNotFound(err):
+		fault = contextNotFound(cli, name, err)
+	}
+	fault.Evidence = append([]string{
+		fmt.Sprintf("context: %q, %s", name, contextSource(cli, name)),
+		"phase reached: " + string(connection.PhaseSettings),
+	}, fault.Evidence...)
+	return fault
+}
+
+// contextSource says which setting chose the context, in docker's order of
+// precedence (docker/cli, CurrentContext).
+func contextSource(cli command.Cli, name string) string {
+	file := cli.ConfigFile()
+	switch {
+	case name == command.DefaultContextName && os.Getenv(client.EnvOverrideHost) != "":
+		return "since " + client.EnvOverrideHost + " is set"
+	case name == os.Getenv(command.EnvOverrideContext):
+		return "from " + command.EnvOverrideContext
+	case name == file.CurrentContext:
+		return "from currentContext in " + file.Filename
+	case name == command.DefaultContextName:
+		return "from -H or by default"
+	default:
+		return "from --context"
+	}
+}
+
+func contextNotFound(cli command.Cli, name string, err error) *diagnosis.Fault {
+	fault := &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Hint:     "choose one that exists",
+		Commands: []string{"docker context ls", "docker context use default"},
+		Err:      sentence.Of(err, "there is no context %q", name),
+	}
+	// A broken context among the others must not hide that this one is missing.
+	if known, listErr := store.Names(cli.ContextStore()); listErr == nil {
+		fault.Evidence = append(fault.Evidence, "contexts that exist: "+sentence.Visible(strings.Join(known, ", ")))
+	}
+	return fault
+}
+
+func brokenContext(name string, err error) *diagnosis.Fault {
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{"reading it: " + sentence.Visible(err.Error())},
+		Hint:     "create it anew",
+		Commands: []string{"docker context rm " + strconv.Quote(name), "docker context ls"},
+		Err:      sentence.Of(err, "the context %q cannot be used", name),
+	}
+}
+
+// defaultFault explains why flags and environment give no endpoint.
+func defaultFault(err error) *diagnosis.Fault {
+	if fault := connection.FilesFault(err); fault != nil {
+		return fault
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{"docker says: " + sentence.Visible(err.Error())},
+		Hint:     "give it as unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST",
+		Err:      sentence.Of(err, "the Docker host in -H or %s cannot be used", client.EnvOverrideHost),
+	}
+}
+
+func headersFault(err error) *diagnosis.Fault {
+	return &diagnosis.Fault{
+		Cause:    diagnosis.EngineUnreachable,
+		Evidence: []string{"phase reached: " + string(connection.PhaseSettings)},
+		Hint:     "write it as key=value,key=value or unset it",
+		Err:      sentence.Of(err, "%s cannot be used, %s", headersVariable, err),
+	}
+}

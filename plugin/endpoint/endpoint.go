@@ -1,0 +1,92 @@
+// Package endpoint is the Docker API that the user has selected: [Resolve]
+// finds it as the docker CLI does, by docker/cli's own code. How it is opened,
+// and why that may fail, is in the package connection, which the agent shares.
+//
+// The commands of the package plugin call it. It must not know of containers,
+// candidates or reports, it never exits and never prints, and it never shows TLS
+// keys or custom HTTP headers.
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/context/docker"
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+)
+
+// Endpoint is the Docker API that the user's context, -H, environment and TLS
+// settings select. Printing it shows no secrets, as with any Settings.
+type Endpoint struct {
+	connection.Settings
+}
+
+// Resolve returns the endpoint that the docker CLI would use with the same
+// flags, environment and configuration, by the CLI's own code. The cli must be
+// initialised. Resolve reads settings only: it does not dial, so an engine that
+// is down is not its error. Its errors are of type [*diagnosis.Fault].
+func Resolve(cli command.Cli) (*Endpoint, error) {
+	store, name := cli.ContextStore(), cli.CurrentContext()
+	if store == nil {
+		return nil, errors.New("resolve the Docker endpoint: the docker CLI is not initialised")
+	}
+	metadata, err := store.GetMetadata(name)
+	if err != nil {
+		return nil, contextFault(cli, name, err)
+	}
+	meta, err := docker.EndpointFromContext(metadata)
+	if err != nil {
+		return nil, contextFault(cli, name, err)
+	}
+	resolved, err := docker.WithTLSData(store, name, meta)
+	if err != nil {
+		return nil, contextFault(cli, name, err)
+	}
+	headers, err := customHeaders(cli.ConfigFile().HTTPHeaders)
+	if err != nil {
+		return nil, headersFault(err)
+	}
+	return newEndpoint(name, resolved, headers)
+}
+
+func newEndpoint(name string, resolved docker.Endpoint, headers map[string]string) (*Endpoint, error) {
+	options := []connection.Option{
+		connection.WithHeaders(headers),
+		connection.WithAPIVersion(os.Getenv(client.EnvOverrideAPIVersion)),
+		connection.WithUserAgent(command.UserAgent()),
+	}
+	if material, given := tlsOf(name, resolved); given {
+		options = append(options, connection.WithTLS(material))
+	}
+	settings := connection.NewSettings(name, resolved.Host, options...)
+	if settings.Transport != connection.SSH {
+		return &Endpoint{settings}, nil
+	}
+	dialer, err := sshDialer(resolved.Host)
+	if err != nil {
+		return nil, settings.Unusable(err)
+	}
+	return &Endpoint{connection.NewSettings(name, resolved.Host, append(options, dialer)...)}, nil
+}
+
+// tlsOf is the endpoint's TLS material, if it has any.
+func tlsOf(name string, resolved docker.Endpoint) (material connection.TLS, given bool) {
+	material.SkipVerify = resolved.SkipTLSVerify
+	if name == command.DefaultContextName {
+		material.Folder = connection.CertPath()
+	}
+	if resolved.TLSData == nil {
+		return material, resolved.SkipTLSVerify
+	}
+	material.CA, material.Cert, material.Key = resolved.TLSData.CA, resolved.TLSData.Cert, resolved.TLSData.Key
+	return material, true
+}
+
+// Connect opens the endpoint; see [connection.Open].
+func (e *Endpoint) Connect(ctx context.Context) (*connection.Connection, error) {
+	return connection.Open(ctx, e.Settings)
+}

@@ -1,0 +1,79 @@
+// Command containerclient opens the Docker API as the agent does inside a
+// container: with the settings of its environment or, when it is given the
+// argument "receive", with those that come over stdin. It prints what came of it
+// as JSON, in the form of endpointtest.Outcome. The tests of the package
+// connection run it in containers FROM scratch, where nothing else is; it must
+// not contain docker/cli, nor the tests' own packages.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// patience only guards against hanging.
+const patience = time.Minute
+
+type outcome struct {
+	Endpoint  connection.Settings
+	Described report.Endpoint
+	Error     string
+	Finding   *report.Finding
+}
+
+func main() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := json.NewEncoder(os.Stdout).Encode(try(ctx, os.Args[1:])); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+func try(ctx context.Context, args []string) (result outcome) {
+	settings, err := settings(args)
+	if err != nil {
+		return failed(result, err)
+	}
+	result.Endpoint = settings
+	opened, err := connection.Open(ctx, settings)
+	if err != nil {
+		return failed(result, err)
+	}
+	defer opened.Close()
+	described, err := opened.Describe(ctx)
+	result.Described = described.Endpoint
+	return failed(result, err)
+}
+
+func settings(args []string) (connection.Settings, error) {
+	if len(args) == 0 || args[0] != "receive" {
+		return connection.FromEnvironment()
+	}
+	data, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return connection.Settings{}, fmt.Errorf("reading the settings: %w", err)
+	}
+	return connection.Receive(data)
+}
+
+func failed(o outcome, err error) outcome {
+	if err == nil {
+		return o
+	}
+	o.Error = err.Error()
+	var fault *diagnosis.Fault
+	if errors.As(err, &fault) {
+		finding := fault.Finding()
+		o.Finding = &finding
+	}
+	return o
+}

@@ -1,0 +1,95 @@
+package endpoint
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/docker/cli/cli/command"
+	cliflags "github.com/docker/cli/cli/flags"
+	"github.com/spf13/cobra"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+)
+
+type environment = endpointtest.Environment
+
+// resolveMark keeps a child from connecting.
+const resolveMark = "NESTPROBE_ENDPOINT_RESOLVE"
+
+// bareMark makes a child take the settings as a client without docker/cli does.
+const bareMark = "NESTPROBE_ENDPOINT_BARE"
+
+func TestMain(m *testing.M) { endpointtest.Main(m, try) }
+
+// try resolves with docker flags, and connects.
+func try(ctx context.Context, args []string) endpointtest.Outcome {
+	var result endpointtest.Outcome
+	settings, err := settingsOf(args)
+	if err != nil {
+		return result.Failed(err)
+	}
+	result.Endpoint = endpointtest.Endpoint{
+		Context: settings.Context, Host: settings.Host, Transport: string(settings.Transport), TLS: settings.TLS,
+	}
+	if os.Getenv(resolveMark) != "" {
+		return result
+	}
+	opened, err := connection.Open(ctx, settings)
+	if err != nil {
+		return result.Failed(err)
+	}
+	defer opened.Close()
+	engineOS, arch, err := opened.Platform(ctx)
+	if err != nil {
+		return result.Failed(err)
+	}
+	result.Platform = engineOS + "/" + arch
+	described, err := opened.Describe(ctx)
+	result.Described, result.Node = described.Endpoint, described.NodeAddress
+	return result.Failed(err)
+}
+
+func settingsOf(args []string) (connection.Settings, error) {
+	if os.Getenv(bareMark) != "" {
+		return connection.FromEnvironment()
+	}
+	cli, err := dockerCLI(args...)
+	if err != nil {
+		return connection.Settings{}, err
+	}
+	e, err := Resolve(cli)
+	if err != nil {
+		return connection.Settings{}, err
+	}
+	return e.Settings, nil
+}
+
+// dockerCLI is docker's own CLI, its flags parsed as docker parses them.
+func dockerCLI(args ...string) (*command.DockerCli, error) {
+	options := cliflags.NewClientOptions()
+	root := &cobra.Command{Use: "docker"}
+	options.InstallFlags(root.Flags())
+	if err := root.ParseFlags(args); err != nil {
+		return nil, err
+	}
+	options.SetDefaultOptions(root.Flags())
+	cli, err := command.NewDockerCli(command.WithOutputStream(io.Discard), command.WithErrorStream(io.Discard))
+	if err != nil {
+		return nil, err
+	}
+	return cli, cli.Initialize(options)
+}
+
+// runDocker runs the real docker command.
+func runDocker(t *testing.T, env environment, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "docker", args...)
+	cmd.Env = env.List(t)
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
