@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// roleUnderWay is a role that talks over its stdin and stdout.
+type roleUnderWay struct {
+	stdin  *io.PipeWriter
+	stdout *json.Decoder
+	stderr bytes.Buffer // to be read after the end
+	ended  chan int
+}
+
+func startRole(t *testing.T, name string) *roleUnderWay {
+	t.Helper()
+	in, stdin := io.Pipe()
+	stdout, out := io.Pipe()
+	r := &roleUnderWay{stdin: stdin, stdout: json.NewDecoder(stdout), ended: make(chan int, 1)}
+	go func() { // ends with stdin
+		r.ended <- run(t.Context(), []string{name}, stdio{in: in, out: out, err: &r.stderr})
+		_ = out.Close()
+		_ = in.Close()
+	}()
+	t.Cleanup(func() { _ = stdin.Close() })
+	return r
+}
+
+func (r *roleUnderWay) send(t *testing.T, document any) {
+	t.Helper()
+	assert.NilError(t, json.NewEncoder(r.stdin).Encode(document))
+}
+
+// Requests are answered as they are done, not in the order of their arrival,
+// and the end of stdin ends those that are under way.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	slow, release := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(slow)
+			<-release
+		}
+		_, _ = io.WriteString(w, "this is "+r.URL.Path)
+	}))
+	defer server.Close()
+	defer close(release)
+	request := func(number int, path string) experiment.ProbeRequest {
+		return experiment.ProbeRequest{Number: number, Work: experiment.ProbeWork{
+			Trust: experiment.TrustSystem, Timeout: time.Hour, Wait: time.Hour,
+			Targets: []experiment.ProbeTarget{{Target: netprobe.Target{
+				Scheme: netprobe.HTTP, Address: strings.TrimPrefix(server.URL, "http://"), Path: path,
+				Expect: netprobe.Expect{Status: http.StatusOK},
+			}}},
+		}}
+	}
+	r := startRole(t, "probe")
+	r.send(t, request(1, "/slow"))
+	<-slow
+	r.send(t, request(2, "/quick"))
+	var reply experiment.ProbeReply
+	assert.NilError(t, r.stdout.Decode(&reply))
+	assert.Check(t, is.Equal(reply.Number, 2))
+	assert.Assert(t, is.Len(reply.Results, 1))
+	got := reply.Results[0]
+	assert.Check(t, got.OK && got.Status == http.StatusOK && got.Attempts == 1 && got.Body == "this is /quick", "%+v", got)
+
+	assert.NilError(t, r.stdin.Close())
+	assert.NilError(t, r.stdout.Decode(&reply))
+	assert.Check(t, is.Equal(reply.Number, 1))
+	assert.Check(t, !reply.Results[0].OK)
+	assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
+}
+
+// A client, or a relay, whose API is not there says so, with the cause, and ends
+// without waiting for a release.
+func TestNoAPI(t *testing.T) {
+	t.Parallel()
+	missing, err := connection.NewSettings("", "unix:///nestprobe-nowhere.sock").Carry()
+	assert.NilError(t, err)
+	for _, role := range []string{"client", "relay"} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			r := startRole(t, role)
+			r.send(t, experiment.Work{Endpoint: missing})
+			var message experiment.Message
+			assert.NilError(t, r.stdout.Decode(&message))
+			assert.Assert(t, message.Outcome != nil, "%+v", message)
+			assert.Check(t, !message.Outcome.Connected)
+			assert.Assert(t, message.Outcome.Fault != nil, "%s", message.Outcome.Error)
+			assert.Check(t, is.Equal(message.Outcome.Fault.Cause, string(diagnosis.DockerSocketMissing)))
+			assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
+		})
+	}
+}
+
+// Patience is for an engine that is still starting; the end of stdin is the end
+// of it.
+func TestPatienceEndsWithStdin(t *testing.T) {
+	t.Parallel()
+	missing, err := connection.NewSettings("", "unix:///nestprobe-nowhere.sock").Carry()
+	assert.NilError(t, err)
+	for _, role := range []string{"client", "relay"} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			r := startRole(t, role)
+			r.send(t, experiment.Work{Endpoint: missing, Patience: time.Hour})
+			assert.NilError(t, r.stdin.Close())
+			var message experiment.Message
+			assert.NilError(t, r.stdout.Decode(&message))
+			assert.Assert(t, message.Outcome != nil && !message.Outcome.Connected, "%+v", message)
+			assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
+		})
+	}
+}
+
+func TestWorkThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, role := range []string{"client", "relay"} {
+		for name, stdin := range map[string]string{"nothing": "", "no JSON": "hush hush", "cut short": `{"run":"hush`} {
+			t.Run(role+" "+name, func(t *testing.T) {
+				t.Parallel()
+				var stdout, stderr bytes.Buffer
+				code := run(t.Context(), []string{role}, stdio{in: strings.NewReader(stdin), out: &stdout, err: &stderr})
+				assert.Check(t, is.Equal(code, exitFailed))
+				assert.Check(t, strings.HasPrefix(stderr.String(), "nestprobe-agent: reading the work: "), "%s", &stderr)
+				assert.Check(t, !strings.Contains(stderr.String(), "hush"), "it quotes what may be secret: %s", &stderr)
+				assert.Check(t, is.Equal(stdout.String(), ""))
+			})
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+)
+
+// A request is a few hundred bytes and its answer fits in one packet, so these
+// are for clients that stall or flood, not for slow networks.
+const (
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 10 * time.Second
+	idleTimeout    = 30 * time.Second
+	maxHeaderBytes = 16 << 10
+)
+
+// serveHTTP answers on listener until ctx ends; then it returns nil at once.
+func serveHTTP(ctx context.Context, listener net.Listener, opts serveOptions) error {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true) // a WebSocket is an upgrade of HTTP/1.1
+	server := &http.Server{
+		Handler:                      handler(opts),
+		DisableGeneralOptionsHandler: true, // its answer would lack the identity
+		Protocols:                    &protocols,
+		ReadHeaderTimeout:            headerTimeout,
+		ReadTimeout:                  requestTimeout,
+		WriteTimeout:                 requestTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		ErrorLog:                     log.New(io.Discard, "", 0), // bad clients are no news
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnState:                    forgetHijacked,
+	}
+	listener = &namedListener{Listener: listener, identity: opts.identity}
+	if opts.scheme == string(netprobe.HTTPS) {
+		config, err := selfSigned(time.Now())
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		listener = tls.NewListener(listener, config)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(listener); ctx.Err() == nil {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// handler answers one path, echoes at another and says so at all the rest.
+// Every answer carries the identity.
+func handler(opts serveOptions) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(netprobe.IdentityHeader, opts.identity)
+		if r.URL.Path == opts.path {
+			answer(w, r)
+			return
+		}
+		if opts.websocket != "" && r.URL.Path == opts.websocket {
+			echo(w, r)
+			return
+		}
+		http.Error(w, "nothing at this path, try "+opts.path, http.StatusNotFound)
+	})
+}
+
+func answer(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "only GET and HEAD are answered here", http.StatusMethodNotAllowed)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	// An error here is the client's going away.
+	_, _ = io.WriteString(w, body)
+}
+
+// selfSigned makes a certificate whose key never leaves this process. Clients
+// cannot verify it and need not: the identity says who answers.
+func selfSigned(now time.Time) (*tls.Config, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()),
+		Subject:      pkix.Name{CommonName: "nestprobe-agent"},
+		DNSNames:     []string{"localhost"},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		NotBefore:    now.Add(-24 * time.Hour), // clocks of engine and client differ, above all in a VM that slept
+		NotAfter:     now.AddDate(1, 0, 0),     // a server that was kept
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("making a certificate: %w", err)
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}},
+		MinVersion:   tls.VersionTLS12,
+	}, nil
+}

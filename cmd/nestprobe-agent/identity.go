@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+)
+
+// namedListener puts the identity into the answers that net/http gives before
+// any handler runs: to a malformed request, to headers that are too large, to
+// plain HTTP on a TLS port. They are written to the connection in one piece
+// and net/http has no hook for them; without the identity such an answer would
+// look like another server's. (Only a malformed request inside TLS escapes.)
+type namedListener struct {
+	net.Listener
+	identity string
+}
+
+func (l *namedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &namedConn{Conn: conn, identity: l.identity}, nil
+}
+
+type namedConn struct {
+	net.Conn
+	identity string
+	hijacked atomic.Bool // a WebSocket: what passes is the client's own data
+}
+
+func (c *namedConn) Write(p []byte) (int, error) {
+	head, rest, ok := anonymousAnswer(p)
+	if !ok || c.hijacked.Load() {
+		return c.Conn.Write(p)
+	}
+	named := make([]byte, 0, len(p)+len(netprobe.IdentityHeader)+len(c.identity)+len(": \r\n"))
+	named = append(named, head...)
+	named = append(named, netprobe.IdentityHeader+": "+c.identity+"\r\n"...)
+	named = append(named, rest...)
+	n, err := c.Conn.Write(named)
+	return min(n, len(p)), err // the caller counts its own bytes
+}
+
+// CloseWrite is how net/http lets a client read an error to its end.
+func (c *namedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// anonymousAnswer splits an HTTP answer that names nobody after its status
+// line. Handlers' answers pass untouched, since they have the header; so do
+// TLS records, which start with a byte below 0x20.
+func anonymousAnswer(p []byte) (statusLine, rest []byte, ok bool) {
+	if !bytes.HasPrefix(p, []byte("HTTP/1.")) {
+		return nil, nil, false
+	}
+	head, _, ok := bytes.Cut(p, []byte("\r\n\r\n"))
+	if !ok || bytes.Contains(head, []byte(netprobe.IdentityHeader)) {
+		return nil, nil, false
+	}
+	end := bytes.Index(p, []byte("\r\n")) + len("\r\n")
+	return p[:end], p[end:], true
+}
+
+// forgetHijacked is a [http.Server] ConnState hook.
+func forgetHijacked(conn net.Conn, state http.ConnState) {
+	if state != http.StateHijacked {
+		return
+	}
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	if named, ok := conn.(*namedConn); ok {
+		named.hijacked.Store(true)
+	}
+}

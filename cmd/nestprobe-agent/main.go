@@ -1,0 +1,104 @@
+// Command nestprobe-agent is the one program that nestprobe runs in
+// containers. It is static and alone in its image: no shell, no files beside
+// it. Its first argument is a role; the plugin starts it with that role and
+// options, and nobody else calls it. It knows nothing of engines or of the
+// docker CLI, and so stays small and fast to start.
+//
+// A role is a file of its own and a line in roles.
+//
+// It exits with 0 when it was told to end (its lease, its deadline, a signal),
+// with 1 and one line on stderr when it could not do its work, and with 2 when
+// it was called wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// stdio is what a role may read and write besides the network.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// role does one kind of work until it is done or ctx ends.
+type role func(ctx context.Context, args []string, std stdio) error
+
+func roles() map[string]role {
+	return map[string]role{
+		"client": client,
+		"probe":  probe,
+		"relay":  relay,
+		"serve":  serve,
+	}
+}
+
+func main() {
+	// As PID 1 of a container a process does not get a signal that it has no
+	// handler for, so `docker stop` would wait and then kill.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, std stdio) int {
+	if len(args) == 0 {
+		return exitStatus(usagef("no role given, expected one of: %s", roleNames()), std.err)
+	}
+	perform, ok := roles()[args[0]]
+	if !ok {
+		return exitStatus(usagef("unknown role %q, expected one of: %s", args[0], roleNames()), std.err)
+	}
+	return exitStatus(perform(ctx, args[1:], std), std.err)
+}
+
+func roleNames() string {
+	return strings.Join(slices.Sorted(maps.Keys(roles())), ", ")
+}
+
+// exitStatus turns the end of a role into an exit status, with one line for a
+// reader when there is something to say.
+func exitStatus(err error, stderr io.Writer) int {
+	var usage *usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp): // help was printed by the flag set
+		return exitOK
+	case errors.As(err, &usage):
+		complain(stderr, err)
+		return exitUsage
+	default:
+		complain(stderr, err)
+		return exitFailed
+	}
+}
+
+// complain has nowhere to report to when stderr is gone.
+func complain(stderr io.Writer, err error) {
+	_, _ = fmt.Fprintf(stderr, "nestprobe-agent: %v\n", err)
+}
+
+// usageError is a call that cannot be right whatever the machine's state.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+func usagef(format string, args ...any) error {
+	return &usageError{message: fmt.Sprintf(format, args...)}
+}

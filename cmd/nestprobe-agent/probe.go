@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// probe tries the addresses that it is told over stdin, a JSON document a
+// request, and prints what became of them, a document each. Requests are worked
+// on side by side. It ends with stdin.
+func probe(ctx context.Context, _ []string, std stdio) error {
+	group, ctx := errgroup.WithContext(ctx)
+	requests := make(chan experiment.ProbeRequest)
+	// Like the lease of serve, this read ends with stdin or with the process.
+	go func() {
+		defer close(requests)
+		for in := json.NewDecoder(std.in); ; {
+			var request experiment.ProbeRequest
+			if in.Decode(&request) != nil {
+				return
+			}
+			requests <- request
+		}
+	}()
+	out := newLines(std.out)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	stops := map[int]context.CancelFunc{}
+	for {
+		select {
+		case request, ok := <-requests:
+			if !ok {
+				end() // whoever asked is gone
+				return group.Wait()
+			}
+			if stop := stops[request.Number]; stop != nil && request.Stop {
+				stop()
+				continue
+			}
+			working, stop := context.WithCancel(ctx)
+			stops[request.Number] = stop
+			group.Go(func() error {
+				return out.send(experiment.ProbeReply{Number: request.Number, Results: request.Work.Do(working)})
+			})
+		case <-ctx.Done():
+			return group.Wait()
+		}
+	}
+}

@@ -1,0 +1,520 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/coder/websocket"
+	"golang.org/x/sync/errgroup"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// servers is a fleet of real servers in this process, in the place of those in
+// containers: how one is started, fails or ends is then the test's to say. What
+// real ones do is tested with the relay as a whole, on engines.
+type servers struct {
+	handler func(identity string) http.Handler
+	// starting is called at each start; its error is that of the start.
+	starting func(ctx context.Context, index int) error
+	stopping func(index int) error
+
+	mu      sync.Mutex
+	running map[*experiment.Running]*started
+	starts  []int // indexes, in order
+	stops   []int
+}
+
+type started struct {
+	index  int
+	http   *httptest.Server
+	exited chan struct{}
+	end    func()
+}
+
+// newServers answer with their identity and path unless told otherwise.
+func newServers(t *testing.T) *servers {
+	t.Helper()
+	s := &servers{
+		running: map[*experiment.Running]*started{},
+		handler: func(identity string) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = fmt.Fprintf(w, "%s %s", identity, r.RequestURI)
+			})
+		},
+		starting: func(context.Context, int) error { return nil },
+		stopping: func(int) error { return nil },
+	}
+	t.Cleanup(func() {
+		for _, one := range s.running {
+			one.end()
+		}
+	})
+	return s
+}
+
+func (s *servers) Start(ctx context.Context, index int, identity string) (*experiment.Running, error) {
+	s.mu.Lock()
+	s.starts = append(s.starts, index)
+	s.mu.Unlock()
+	if err := s.starting(ctx, index); err != nil {
+		return nil, err
+	}
+	one := &started{index: index, http: httptest.NewServer(s.handler(identity)), exited: make(chan struct{})}
+	one.end = sync.OnceFunc(func() {
+		one.http.CloseClientConnections()
+		one.http.Close()
+		close(one.exited)
+	})
+	running := &experiment.Running{URL: one.http.URL, Exited: one.exited}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running[running] = one
+	return running, nil
+}
+
+func (s *servers) Stop(_ context.Context, running *experiment.Running) error {
+	s.mu.Lock()
+	one := s.running[running]
+	s.stops = append(s.stops, one.index)
+	s.mu.Unlock()
+	one.end()
+	return s.stopping(one.index)
+}
+
+// latest is the server that was started last in a place.
+func (s *servers) latest(index int) *started {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.running {
+		select {
+		case <-one.exited:
+		default:
+			if one.index == index {
+				return one
+			}
+		}
+	}
+	return nil
+}
+
+func (s *servers) started() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.starts)
+}
+
+func (s *servers) stopped() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.stops)
+}
+
+// relayOf serves a runner with two places, "one" and "two".
+func relayOf(t *testing.T, f fleet) (*runner, string) {
+	t.Helper()
+	r := newRunner(t.Context(), f, []string{"one", "two"})
+	server := httptest.NewServer(r)
+	t.Cleanup(func() {
+		server.Close()
+		r.close()
+	})
+	return r, server.URL
+}
+
+// ask makes a request and returns the status and the body.
+func ask(t *testing.T, method, url string) (int, string) {
+	t.Helper()
+	status, body, err := tryAsk(t.Context(), method, url)
+	assert.NilError(t, err)
+	return status, body
+}
+
+func tryAsk(ctx context.Context, method, url string) (int, string, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	body, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(body), errors.Join(err, response.Body.Close())
+}
+
+// askAtOnce has many ask at once, and returns what they all got.
+func askAtOnce(t *testing.T, url string) []string {
+	t.Helper()
+	const many = 50
+	answers := make([]string, many)
+	var group errgroup.Group
+	for i := range many {
+		group.Go(func() error {
+			status, body, err := tryAsk(t.Context(), http.MethodGet, url)
+			answers[i] = fmt.Sprint(status, " ", body)
+			return err
+		})
+	}
+	assert.NilError(t, group.Wait())
+	slices.Sort(answers)
+	return slices.Compact(answers)
+}
+
+func TestRunnerStartsOnce(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	_, relay := relayOf(t, s)
+	assert.Check(t, is.Len(s.started(), 0), "before anybody asked")
+	assert.Check(t, is.DeepEqual(askAtOnce(t, relay+"/servers/2/foo"), []string{"200 two /foo"}))
+	assert.Check(t, is.DeepEqual(askAtOnce(t, relay+"/servers/2/bar"), []string{"200 two /bar"}))
+	assert.Check(t, is.DeepEqual(s.started(), []int{1}))
+}
+
+func TestRunnerStartsSideBySide(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	var both sync.WaitGroup
+	both.Add(2)
+	s.starting = func(context.Context, int) error { // each waits for the other
+		both.Done()
+		both.Wait()
+		return nil
+	}
+	_, relay := relayOf(t, s)
+	var group errgroup.Group
+	for _, url := range []string{relay + "/servers/1/", relay + "/servers/2/"} {
+		group.Go(func() error {
+			_, _, err := tryAsk(t.Context(), http.MethodGet, url)
+			return err
+		})
+	}
+	assert.NilError(t, group.Wait())
+}
+
+// Whoever waits for a start that fails is told so, at once; who comes later has
+// another one made.
+func TestRunnerStartFails(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	arrived, proceed := make(chan struct{}), make(chan struct{})
+	s.starting = func(context.Context, int) error {
+		if len(s.started()) > 1 {
+			return nil
+		}
+		close(arrived)
+		<-proceed
+		return errors.New("no luck\x1b[31m today")
+	}
+	r, relay := relayOf(t, s)
+	answers := make(chan []string, 1)
+	go func() { answers <- askAtOnce(t, relay+"/servers/1/foo") }()
+	<-arrived
+	// All that ask meanwhile wait for this one.
+	first, err := r.slots[0].wanted()
+	assert.NilError(t, err)
+	close(proceed)
+	assert.ErrorContains(t, first.await(t.Context()), "no luck")
+	for _, answer := range <-answers {
+		if answer != "200 one /foo" { // of those that came late
+			assert.Check(t, is.Equal(answer, "502 server 1 cannot be reached: no luck\\x1b[31m today\n"))
+		}
+	}
+	status, body := ask(t, http.MethodGet, relay+"/servers/1/foo")
+	assert.Check(t, is.Equal(status, 200), "%s", body)
+	assert.Check(t, is.Len(s.started(), 2))
+	assert.Check(t, is.Len(s.stopped(), 0), "there was nothing to stop")
+}
+
+func TestRunnerServerDies(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	_, relay := relayOf(t, s)
+	for _, url := range []string{relay + "/servers/1/foo", relay + "/servers/2/foo"} {
+		status, _ := ask(t, http.MethodGet, url)
+		assert.Equal(t, status, 200)
+	}
+	s.latest(0).end()
+	status, body := ask(t, http.MethodGet, relay+"/servers/1/foo")
+	assert.Check(t, is.Equal(status, 200), "a new one is not started: %s", body)
+	assert.Check(t, is.DeepEqual(s.started()[2:], []int{0}), "the other one has gone on")
+	assert.Check(t, is.DeepEqual(s.stopped(), []int{0}), "what is left of the dead one")
+	status, _ = ask(t, http.MethodGet, relay+"/servers/2/foo")
+	assert.Check(t, is.Equal(status, 200))
+}
+
+// A server that ends with a request in hand, or that does not listen although
+// its container runs.
+func TestRunnerServerDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	asked := make(chan struct{}, 1)
+	s.handler = func(string) http.Handler {
+		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			asked <- struct{}{}
+			<-r.Context().Done()
+		})
+	}
+	_, relay := relayOf(t, s)
+	answer := make(chan string, 1)
+	go func() {
+		status, body, err := tryAsk(t.Context(), http.MethodGet, relay+"/servers/1/foo")
+		answer <- fmt.Sprint(status, " ", body, err)
+	}()
+	<-asked
+	one := s.latest(0)
+	one.http.CloseClientConnections()
+	assert.Check(t, is.Contains(<-answer, "502 server 1 did not answer: "))
+	one.http.Close()
+	status, body := ask(t, http.MethodGet, relay+"/servers/1/foo")
+	assert.Check(t, is.Equal(status, 502))
+	assert.Check(t, strings.HasPrefix(body, "server 1 did not answer: ") &&
+		strings.HasSuffix(body, "connection refused: ask again, and a new one is started if it has ended\n"), "%s", body)
+	assert.Check(t, is.Len(s.started(), 1), "its container runs")
+}
+
+func TestRunnerStops(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	_, relay := relayOf(t, s)
+	status, _ := ask(t, http.MethodDelete, relay+"/servers/1")
+	assert.Check(t, is.Equal(status, 204), "one that never ran")
+	_, _ = ask(t, http.MethodGet, relay+"/servers/1/foo")
+	_, _ = ask(t, http.MethodGet, relay+"/servers/2/foo")
+	for range 2 {
+		status, body := ask(t, http.MethodDelete, relay+"/servers/1")
+		assert.Check(t, is.Equal(status, 204), "%s", body)
+	}
+	assert.Check(t, is.DeepEqual(s.stopped(), []int{0}))
+	_, body := ask(t, http.MethodGet, relay+"/servers/1/foo")
+	assert.Check(t, is.Equal(body, "one /foo"))
+	assert.Check(t, is.DeepEqual(s.started(), []int{0, 1, 0}))
+
+	s.stopping = func(int) error { return errors.New("the engine is on holiday") }
+	status, body = ask(t, http.MethodDelete, relay+"/servers/2")
+	assert.Check(t, is.Equal(status, 500))
+	assert.Check(t, is.Equal(body, "server 2 cannot be stopped: the engine is on holiday\n"))
+}
+
+// Stopping a server that is being started ends the start, and tells whoever
+// waits for it.
+func TestRunnerStopsStart(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	arrived := make(chan struct{})
+	s.starting = func(ctx context.Context, _ int) error {
+		close(arrived)
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	_, relay := relayOf(t, s)
+	answer := make(chan string, 1)
+	go func() {
+		status, body, err := tryAsk(t.Context(), http.MethodGet, relay+"/servers/1/foo")
+		answer <- fmt.Sprint(status, " ", body, err)
+	}()
+	<-arrived
+	status, _ := ask(t, http.MethodDelete, relay+"/servers/1")
+	assert.Check(t, is.Equal(status, 204))
+	assert.Check(t, is.Equal(<-answer, "502 server 1 cannot be reached: it has been stopped: ask again to have a new one started\n<nil>"))
+}
+
+func TestRunnerUnknownPaths(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	_, relay := relayOf(t, s)
+	for _, path := range []string{
+		"/", "/foo", "/servers", "/servers/", "/servers//", "/servers/0/foo", "/servers/3/foo", "/servers/-1/", "/servers/+1/",
+		"/servers/01/", "/servers/1x/", "/servers/one/foo", "/Servers/1/", "/servers/99999999999999999999/", "/servers%2F1/foo",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			status, body := ask(t, method, relay+path)
+			assert.Check(t, is.Equal(status, 404), "%s %s", method, path)
+			assert.Check(t, is.Equal(body, "there is no such server: they are /servers/1/ to /servers/2/\n"))
+		}
+	}
+	status, _ := ask(t, http.MethodGet, relay+"/servers/1?a=b")
+	assert.Check(t, is.Equal(status, 307))
+	assert.Check(t, is.Len(s.started(), 0))
+}
+
+// The request line arrives as it was sent, less the place.
+func TestRunnerPassesPaths(t *testing.T) {
+	t.Parallel()
+	_, relay := relayOf(t, newServers(t))
+	for _, path := range []string{
+		"/", "/foo", "/foo/", "//", "/a//b", "/a/../b", "/./", "/a%2Fb", "/a%2f..%2fb", "/%2e%2e/", "/%20%41", "/%C3%A9",
+		"/servers/2/foo", "/foo?", "/foo?a=b&a=c", "/foo?a;b", "/foo?%zz", "/foo?a=%2F+%20", "/a:b@c!$&'()*+,;=", "/%25",
+	} {
+		assert.Check(t, is.Equal(rawGet(t, relay, "/servers/1"+path), "one "+path))
+	}
+}
+
+// rawGet sends a request line that no client library has touched.
+func rawGet(t *testing.T, base, path string) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	assert.NilError(t, err)
+	defer func() { assert.Check(t, conn.Close()) }()
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: relay\r\n\r\n", path)
+	assert.NilError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	assert.NilError(t, err)
+	body, err := io.ReadAll(response.Body)
+	assert.NilError(t, err)
+	assert.NilError(t, response.Body.Close())
+	return string(body)
+}
+
+// What is sent arrives, both ways, and only what the relay must say is added.
+func TestRunnerPassesContent(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	s.handler = func(string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			for _, name := range []string{"Accept-Encoding", "X-Mine", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Connection"} {
+				_, _ = fmt.Fprintf(w.(io.Writer), "%s=%s\n", name, r.Header.Get(name))
+			}
+			_, _ = fmt.Fprintf(w, "%s %d", r.Method, len(body))
+		})
+	}
+	_, relay := relayOf(t, s)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, relay+"/servers/1/", bytes.NewReader(make([]byte, 1<<20)))
+	assert.NilError(t, err)
+	request.Host = "outside.example"
+	request.Header.Set("X-Mine", "yes")
+	request.Header.Set("X-Forwarded-For", "192.0.2.1") // anybody can say that
+	client := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	assert.NilError(t, err)
+	body, err := io.ReadAll(response.Body)
+	assert.NilError(t, err)
+	assert.NilError(t, response.Body.Close())
+	assert.Check(t, is.Equal(string(body), "Accept-Encoding=\nX-Mine=yes\nX-Forwarded-For=127.0.0.1\n"+
+		"X-Forwarded-Host=outside.example\nX-Forwarded-Proto=http\nConnection=\nPUT 1048576"))
+}
+
+// What a server streams arrives when it is sent, not when there is enough of it.
+func TestRunnerStreams(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	next := make(chan string)
+	s.handler = func(string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for line := range next {
+				_, _ = io.WriteString(w, line+"\n")
+				_ = http.NewResponseController(w).Flush()
+			}
+		})
+	}
+	_, relay := relayOf(t, s)
+	go func() { next <- "first" }()
+	response, err := http.Get(relay + "/servers/1/")
+	assert.NilError(t, err)
+	defer func() { assert.Check(t, response.Body.Close()) }()
+	lines := bufio.NewReader(response.Body)
+	for _, want := range []string{"first", "second", "third"} {
+		line, err := lines.ReadString('\n')
+		assert.NilError(t, err)
+		assert.Check(t, is.Equal(line, want+"\n"))
+		if want == "third" {
+			close(next)
+			break
+		}
+		next <- map[string]string{"first": "second", "second": "third"}[want]
+	}
+	_, err = lines.ReadByte()
+	assert.Check(t, is.ErrorIs(err, io.EOF))
+}
+
+func TestRunnerPassesWebSockets(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	s.handler = func(string) http.Handler { return http.HandlerFunc(echo) }
+	_, relay := relayOf(t, s)
+	conn, _, err := websocket.Dial(t.Context(), relay+"/servers/1/ws", nil) //nolint:bodyclose // package websocket closes it
+	assert.NilError(t, err)
+	defer func() { _ = conn.CloseNow() }()
+	conn.SetReadLimit(maxMessage)
+	for _, size := range []int{0, 1, 64 << 10, maxMessage} {
+		message := bytes.Repeat([]byte{'x'}, size)
+		assert.NilError(t, conn.Write(t.Context(), websocket.MessageBinary, message))
+		kind, got, err := conn.Read(t.Context())
+		assert.NilError(t, err)
+		assert.Check(t, kind == websocket.MessageBinary && bytes.Equal(got, message), "%d bytes", size)
+	}
+	s.latest(0).end() // httptest leaves a hijacked connection alone, as it were another process
+	assert.NilError(t, conn.Close(websocket.StatusNormalClosure, "done"))
+}
+
+// A request that is given up while the server starts ends at once; the start
+// goes on for the next one.
+func TestRunnerRequestGivenUp(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	arrived, proceed := make(chan struct{}), make(chan struct{})
+	s.starting = func(ctx context.Context, _ int) error {
+		close(arrived)
+		<-proceed
+		return ctx.Err()
+	}
+	r, _ := relayOf(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/servers/1/foo", nil))
+	}()
+	<-arrived
+	cancel()
+	<-answered
+	close(proceed)
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/servers/1/foo", nil))
+	assert.Check(t, is.Equal(w.Code, 200), "%s", w.Body)
+	assert.Check(t, is.DeepEqual(s.started(), []int{0}))
+}
+
+// The end gives up a start that is under way, waits for it, and has nothing
+// begin any more.
+func TestRunnerCloses(t *testing.T) {
+	t.Parallel()
+	s := newServers(t)
+	arrived := make(chan struct{})
+	ended := false
+	s.starting = func(ctx context.Context, _ int) error {
+		close(arrived)
+		<-ctx.Done()
+		ended = true // the race detector sees a close that does not wait
+		return ctx.Err()
+	}
+	r := newRunner(t.Context(), s, []string{"one", "two"})
+	l, err := r.slots[0].wanted()
+	assert.NilError(t, err)
+	<-arrived
+	r.close()
+	assert.Check(t, ended)
+	assert.Check(t, is.ErrorIs(l.await(t.Context()), context.Canceled))
+	for _, request := range []struct{ method, path string }{{http.MethodGet, "/servers/2/foo"}, {http.MethodDelete, "/servers/1"}} {
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), request.method, request.path, nil))
+		assert.Check(t, w.Code >= 500, "%s: %d", request.path, w.Code)
+		assert.Check(t, is.Contains(w.Body.String(), "the runner is ending"))
+	}
+	assert.Check(t, is.Len(s.started(), 1))
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+)
+
+// serveOptions are the options of the role serve, the built-in server.
+type serveOptions struct {
+	port      uint16        // 0: any free one, for tests
+	scheme    string        // http, https or tcp
+	path      string        // the one path that is answered with 200
+	websocket string        // the path that echoes; empty: none
+	identity  string        // names this server in all that it answers
+	deadline  time.Duration // from the start; 0: none
+	lease     bool          // end when stdin ends
+}
+
+// body is the whole answer, without a newline: `run` prints it as it is.
+const body = "foo"
+
+// maxIdentity is far above any token in use and far below a header limit.
+const maxIdentity = 128
+
+// serve is the built-in server. It prints one line, "listening on ADDRESS",
+// to stdout once connections are accepted, and nothing else. It returns nil
+// when its lease, its deadline or ctx ends it, whatever connections are open.
+func serve(ctx context.Context, args []string, std stdio) error {
+	opts, err := parseServe(args, std.err)
+	if err != nil {
+		return err
+	}
+	ctx, end := lifetime(ctx, opts, std.in)
+	defer end()
+	listener, err := listen(ctx, opts.port)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(std.out, "listening on %s\n", listener.Addr()); err != nil {
+		return errors.Join(fmt.Errorf("announcing the server: %w", err), listener.Close())
+	}
+	if opts.scheme == string(netprobe.TCP) {
+		return serveTCP(ctx, listener, opts)
+	}
+	return serveHTTP(ctx, listener, opts)
+}
+
+func parseServe(args []string, stderr io.Writer) (serveOptions, error) {
+	var opts serveOptions
+	flags := flag.NewFlagSet("nestprobe-agent serve", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // it would print the whole usage with every error
+	var port uint
+	flags.UintVar(&port, "port", 4647, "`port` to listen on, on all addresses")
+	flags.StringVar(&opts.scheme, "scheme", string(netprobe.HTTP), "http, https or tcp")
+	flags.StringVar(&opts.path, "path", "/foo", "the `path` that is answered")
+	flags.StringVar(&opts.websocket, "websocket", "/ws", "the `path` that echoes WebSocket messages; empty for none")
+	flags.StringVar(&opts.identity, "identity", "", "`token` that names this server in all that it answers")
+	flags.DurationVar(&opts.deadline, "deadline", 0, "exit this long after the start; 0 for never")
+	flags.BoolVar(&opts.lease, "lease", false, "exit when stdin ends")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			flags.SetOutput(stderr)
+			flags.Usage()
+			return opts, err
+		}
+		return opts, usagef("%v", err)
+	}
+	if flags.NArg() > 0 {
+		return opts, usagef("serve takes no arguments, got %q", flags.Arg(0))
+	}
+	if port > 65535 {
+		return opts, usagef("--port is %d, above 65535", port)
+	}
+	opts.port = uint16(port)
+	return opts, opts.check()
+}
+
+func (o serveOptions) check() error {
+	switch netprobe.Scheme(o.scheme) {
+	case netprobe.HTTP, netprobe.HTTPS, netprobe.TCP:
+	default:
+		return usagef("--scheme is %q, expected http, https or tcp", o.scheme)
+	}
+	if !strings.HasPrefix(o.path, "/") {
+		return usagef("--path is %q, expected a leading slash", o.path)
+	}
+	if o.websocket != "" && !strings.HasPrefix(o.websocket, "/") {
+		return usagef("--websocket is %q, expected a leading slash", o.websocket)
+	}
+	if o.websocket == o.path {
+		return usagef("--path and --websocket are both %q", o.path)
+	}
+	if o.deadline < 0 {
+		return usagef("--deadline is %s, expected a time from now", o.deadline)
+	}
+	return checkIdentity(o.identity)
+}
+
+// checkIdentity wants a token that fits in a header and in a line as it is. An
+// agent without one could not be told from another server.
+func checkIdentity(token string) error {
+	if token == "" || len(token) > maxIdentity {
+		return usagef("--identity has %d characters, expected 1 to %d", len(token), maxIdentity)
+	}
+	for _, r := range token {
+		if r <= ' ' || r > '~' {
+			return usagef("--identity contains %q, expected visible ASCII", r)
+		}
+	}
+	return nil
+}
+
+// lifetime ends the returned context at the deadline or with the lease. Whoever
+// holds the other end of stdin (the engine, on behalf of the plugin) keeps the
+// server alive; what comes through it is of no interest.
+func lifetime(ctx context.Context, opts serveOptions, stdin io.Reader) (context.Context, context.CancelFunc) {
+	end := func() {}
+	if opts.deadline > 0 {
+		ctx, end = context.WithTimeout(ctx, opts.deadline)
+	}
+	if !opts.lease {
+		return ctx, end
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	// A read of stdin cannot be interrupted, so nobody waits for this one: it
+	// ends with stdin or with the process. An error ends the lease like EOF.
+	go func() {
+		defer cancel()
+		_, _ = io.Copy(io.Discard, stdin)
+	}()
+	return ctx, func() { cancel(); end() }
+}
+
+// listen opens one socket for both families; where the kernel has IPv6
+// switched off, package net makes it an IPv4 one.
+func listen(ctx context.Context, port uint16) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(int(port))))
+	if err != nil {
+		return nil, fmt.Errorf("listening on port %d: %w", port, err)
+	}
+	return limitConnections(listener, maxConnections), nil
+}

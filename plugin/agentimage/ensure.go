@@ -1,0 +1,180 @@
+package agentimage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+)
+
+func (s store) find(ctx context.Context, api API, os, arch string) (string, bool, error) {
+	archive, err := s.describe(os, arch)
+	if err != nil {
+		return "", false, err
+	}
+	found, err := s.has(ctx, api, archive)
+	return archive.Tag, found, err
+}
+
+func (s store) ensure(ctx context.Context, api API, os, arch string) (string, bool, error) {
+	archive, err := s.describe(os, arch)
+	if err != nil {
+		return "", false, err
+	}
+	present, err := s.has(ctx, api, archive)
+	if err != nil {
+		return "", false, err
+	}
+	if present {
+		return archive.Tag, false, nil
+	}
+	if err := s.loadUntilThere(ctx, api, archive); err != nil {
+		return "", false, err
+	}
+	s.removeOthers(ctx, api, archive)
+	return archive.Tag, true, nil
+}
+
+// loadAttempts allows for a plugin of another version that removes this image
+// as soon as it is there. It does that once, when it has loaded its own.
+const loadAttempts = 3
+
+func (s store) loadUntilThere(ctx context.Context, api API, archive Archive) error {
+	archive, err := s.complete(archive)
+	if err != nil {
+		return err
+	}
+	for range loadAttempts {
+		if err := load(ctx, api, archive); err != nil {
+			return err
+		}
+		present, err := s.has(ctx, api, archive)
+		if err != nil || present {
+			return err
+		}
+	}
+	return fmt.Errorf("the engine took the agent image %d times, but does not know it as %s", loadAttempts, archive.Tag)
+}
+
+// has asks for the image by its reference. A foreign image under that name,
+// which somebody must have tagged so, counts as none.
+func (s store) has(ctx context.Context, api API, archive Archive) (bool, error) {
+	found, err := api.ImageInspect(ctx, archive.Tag)
+	if errdefs.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for the agent image: %w", err)
+	}
+	return found.Config != nil && found.Config.Labels[s.label] == archive.Labels[s.label], nil
+}
+
+func load(ctx context.Context, api API, archive Archive) error {
+	var content bytes.Buffer
+	if _, err := archive.WriteTo(&content); err != nil {
+		return err
+	}
+	response, err := api.ImageLoad(ctx, &content, client.ImageLoadWithQuiet(true))
+	if err != nil {
+		return loadError(err)
+	}
+	err = loadResult(response.Body)
+	return loadError(errors.Join(err, response.Body.Close()))
+}
+
+// loadMessage is the part of a message in the answer to a load that tells of
+// an error. By then the status has been sent, and was 200.
+type loadMessage struct {
+	Error  string `json:"error"`
+	Detail struct {
+		Message string `json:"message"`
+	} `json:"errorDetail"`
+}
+
+// loadResult reads the engine's messages to the end: it has the image only
+// then.
+func loadResult(messages io.Reader) error {
+	for decoder := json.NewDecoder(messages); ; {
+		var message loadMessage
+		err := decoder.Decode(&message)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("reading the engine's answer: %w", err)
+		case message.Detail.Message != "":
+			return errors.New(message.Detail.Message)
+		case message.Error != "":
+			return errors.New(message.Error)
+		}
+	}
+}
+
+// loadError says what was being done and what to do about it. The engine gives
+// no type to errors inside an answer; a full disk is known by the words of
+// its kernel (strerror of ENOSPC), which Go does not translate.
+func loadError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(err.Error(), "no space left on device"):
+		return fmt.Errorf("loading the agent image into the engine: %w: free some space on the engine's disk (`docker system df` shows what uses it)", err)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("loading the agent image into the engine: %w", err)
+	default:
+		return fmt.Errorf("loading the agent image into the engine: %w: check with `docker version` that the engine is still there, and try again", err)
+	}
+}
+
+// removeOthers removes the agents of other versions, one tag each and never by
+// force: the engine refuses while a container was made from it. Nothing
+// depends on the outcome; the next load tries again.
+func (s store) removeOthers(ctx context.Context, api API, current Archive) {
+	images, err := api.ImageList(ctx, image.ListOptions{
+		Filters: filters.NewArgs(filters.Arg("label", s.label)),
+	})
+	if err != nil {
+		return
+	}
+	for _, ref := range s.others(images, current) {
+		_, _ = api.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+	}
+}
+
+// others picks the references to remove. Only a name that Ensure itself gave
+// counts, repository and label value as tag: an image that a user built from
+// an agent has the label too, and tags of the user's are the user's.
+func (s store) others(images []image.Summary, current Archive) []string {
+	var refs []string
+	for _, candidate := range images {
+		digest := candidate.Labels[s.label]
+		if digest == current.Labels[s.label] {
+			continue
+		}
+		for _, ref := range candidate.RepoTags {
+			if familiar(ref) == s.repository+":"+digest {
+				refs = append(refs, ref)
+			}
+		}
+	}
+	return refs
+}
+
+// familiar is a reference without the registry that Podman lists it with; one
+// that cannot be read is nobody's.
+func familiar(ref string) string {
+	parsed, err := reference.ParseNormalizedNamed(strings.TrimPrefix(ref, "localhost/"))
+	if err != nil {
+		return ""
+	}
+	return reference.FamiliarString(parsed)
+}

@@ -1,0 +1,269 @@
+package experiment
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// Kind says what sort of address a candidate is.
+type Kind string
+
+// The kinds of candidates.
+const (
+	KindContainerIP         Kind = "container-ip"
+	KindContainerName       Kind = "container-name"
+	KindPublishedAny        Kind = "published-any"
+	KindPublishedLocalhost  Kind = "published-localhost"
+	KindPublishedGateway    Kind = "published-gateway"
+	KindPublishedHostAlias  Kind = "published-host-alias"
+	KindPublishedEngineHost Kind = "published-engine-host"
+)
+
+// Candidate is one address to try.
+type Candidate struct {
+	Kind    Kind
+	Address string // host:port
+	Reason  string // why it is tried
+}
+
+// Facts are what candidates follow from.
+type Facts struct {
+	EngineHost  string   // host of a tcp or ssh endpoint; empty for a local engine
+	NodeAddress string   // the engine's own address among its Swarm's nodes, if it is in one
+	Desktop     bool     // the engine runs in a VM that Docker Desktop keeps
+	NoNetwork   bool     // the server has loopback alone
+	HostNetwork bool     // the server shares the network of the engine's host
+	Port        uint16   // in the container
+	Names       []string // the server's name and aliases
+	Networks    []NetworkFacts
+	Bindings    []Binding
+	Client      []NetworkFacts // the networks of the container that asks
+}
+
+// NetworkFacts are the server's addresses on one network.
+type NetworkFacts struct {
+	Name        string
+	IPv4, IPv6  netip.Addr
+	GatewayIPv4 netip.Addr
+	GatewayIPv6 netip.Addr
+}
+
+// Binding is one published port on the engine's host.
+type Binding struct {
+	HostIP   netip.Addr
+	HostPort uint16
+}
+
+// desktopAliases are the names under which Docker Desktop's own host is found.
+// On the user's machine they stand in the hosts file; elsewhere they do not
+// resolve from a host, and asking would only tell a name server about them.
+var desktopAliases = []string{"host.docker.internal", "gateway.docker.internal"}
+
+// HostCandidates lists the addresses to try from a process on the user's
+// machine, each once, the most lasting kinds first.
+func HostCandidates(f Facts) []Candidate {
+	var l list
+	if f.HostNetwork {
+		l.hostNetwork(f)
+		return l.candidates
+	}
+	l.localhost(f.Bindings)
+	l.published(f)
+	l.containerIPs(f)
+	return l.candidates
+}
+
+// hostAliases are the names under which engines let containers find their host,
+// today's and those of old versions of Docker Desktop for Mac, which people
+// still copy.
+var hostAliases = []string{
+	"host.docker.internal",
+	"gateway.docker.internal",
+	"host.containers.internal",
+	"host.lima.internal",
+	"docker.for.mac.host.internal",
+	"docker.for.mac.localhost",
+}
+
+// ContainerCandidates lists the addresses to try from a process in a container,
+// each once, the most lasting kinds first.
+func ContainerCandidates(f Facts) []Candidate {
+	var l list
+	if f.HostNetwork {
+		// The server's own port takes the place of a published one.
+		f.Networks = nil
+		f.Bindings = []Binding{{HostIP: any4, HostPort: f.Port}, {HostIP: netip.IPv6Unspecified(), HostPort: f.Port}}
+	} else {
+		for _, name := range f.Names {
+			l.addName(KindContainerName, name, f.Port, "the server's name")
+		}
+	}
+	l.containerIPs(f)
+	l.gateways(f.Bindings, f.Client, "the gateway of this container on ")
+	l.gateways(f.Bindings, f.Networks, "the gateway of the server on ")
+	for _, name := range hostAliases {
+		l.addPublished(KindPublishedHostAlias, name, f.Bindings, "an engine's name of its host")
+	}
+	l.engineHosts(f)
+	l.localhost(f.Bindings)
+	l.any(f.Bindings)
+	return l.candidates
+}
+
+// list collects candidates, leaving out addresses that it has.
+type list struct {
+	candidates []Candidate
+}
+
+func (l *list) add(kind Kind, ip netip.Addr, port uint16, reason string) {
+	if ip.IsValid() {
+		l.addName(kind, ip.String(), port, reason)
+	}
+}
+
+func (l *list) addName(kind Kind, host string, port uint16, reason string) {
+	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
+	for _, c := range l.candidates {
+		if c.Address == address {
+			return
+		}
+	}
+	l.candidates = append(l.candidates, Candidate{kind, address, reason})
+}
+
+var (
+	loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	loopback6 = netip.IPv6Loopback()
+	any4      = netip.IPv4Unspecified()
+)
+
+// localhost tries each family's loopback with that family's own port: Engine
+// 20.10 chooses different ephemeral ports for the two. A family that is not
+// published is tried with the other one's port, because a client told
+// "localhost" would do just that, and could reach another container there.
+func (l *list) localhost(bindings []Binding) {
+	for _, b := range bindings {
+		switch {
+		case b.HostIP.IsUnspecified():
+			l.add(KindPublishedLocalhost, loopback(b.HostIP), b.HostPort, "published on every address of this family")
+		case b.HostIP.IsLoopback():
+			l.add(KindPublishedLocalhost, b.HostIP, b.HostPort, "published on this address alone")
+		}
+	}
+	for _, b := range bindings {
+		if !b.HostIP.IsUnspecified() && !b.HostIP.IsLoopback() {
+			continue
+		}
+		if other := otherLoopback(b.HostIP); !coversLoopback(bindings, other) {
+			l.add(KindPublishedLocalhost, other, b.HostPort, "localhost may mean this family too, which is not published")
+		}
+	}
+}
+
+// published lists the published port on addresses other than loopback.
+func (l *list) published(f Facts) {
+	if f.Desktop {
+		for _, name := range desktopAliases {
+			l.addPublished(KindPublishedHostAlias, name, f.Bindings, "Docker Desktop's name of this machine")
+		}
+	}
+	l.engineHosts(f)
+	l.gateways(f.Bindings, f.Networks, "the engine's own address on ")
+	l.any(f.Bindings)
+}
+
+func (l *list) containerIPs(f Facts) {
+	for _, n := range f.Networks {
+		l.add(KindContainerIP, n.IPv4, f.Port, "the server's address on "+n.Name)
+		l.add(KindContainerIP, n.IPv6, f.Port, "the server's IPv6 address on "+n.Name)
+	}
+}
+
+func (l *list) gateways(bindings []Binding, networks []NetworkFacts, reason string) {
+	for _, n := range networks {
+		for _, b := range bindings {
+			gateway := n.GatewayIPv4
+			if b.HostIP.Is6() {
+				gateway = n.GatewayIPv6
+			}
+			l.add(KindPublishedGateway, gateway, b.HostPort, reason+n.Name)
+		}
+	}
+}
+
+// any tries the address that stands for all of them, which leads to loopback.
+func (l *list) any(bindings []Binding) {
+	for _, b := range bindings {
+		if b.HostIP == any4 || b.HostIP.Is4() && b.HostIP.IsLoopback() {
+			l.add(KindPublishedAny, any4, b.HostPort, "what servers print as their address, and many clients copy")
+		}
+	}
+}
+
+// engineHosts lists the addresses of the engine's host itself.
+func (l *list) engineHosts(f Facts) {
+	l.addPublished(KindPublishedEngineHost, f.EngineHost, f.Bindings, "the endpoint's host, where the engine publishes")
+	l.addPublished(KindPublishedEngineHost, f.NodeAddress, f.Bindings, "the engine's address in its Swarm")
+	for _, b := range f.Bindings {
+		if !b.HostIP.IsUnspecified() && !b.HostIP.IsLoopback() {
+			l.add(KindPublishedEngineHost, b.HostIP, b.HostPort, "published on this address of the engine's host alone")
+		}
+	}
+}
+
+// addPublished adds a host, by name or address, with the ports that its family
+// has. Names of hosts mostly lead to IPv4 addresses.
+func (l *list) addPublished(kind Kind, host string, bindings []Binding, reason string) {
+	if host == "" {
+		return
+	}
+	ip, err := netip.ParseAddr(host)
+	wants6 := err == nil && ip.Is6()
+	added := false
+	for _, b := range bindings {
+		if b.HostIP.Is6() == wants6 {
+			l.addName(kind, host, b.HostPort, reason)
+			added = true
+		}
+	}
+	for _, b := range bindings {
+		if !added {
+			l.addName(kind, host, b.HostPort, reason)
+		}
+	}
+}
+
+// hostNetwork lists the addresses of a server that listens on the engine's
+// host itself.
+func (l *list) hostNetwork(f Facts) {
+	const reason = "the server shares the network of the engine's host"
+	l.add(KindPublishedLocalhost, loopback4, f.Port, reason)
+	l.add(KindPublishedLocalhost, loopback6, f.Port, reason)
+	l.engineHosts(Facts{EngineHost: f.EngineHost, NodeAddress: f.NodeAddress, Bindings: []Binding{{HostIP: any4, HostPort: f.Port}}})
+	l.add(KindPublishedAny, any4, f.Port, reason)
+}
+
+// loopback returns the loopback address of ip's family.
+func loopback(ip netip.Addr) netip.Addr {
+	if ip.Is4() {
+		return loopback4
+	}
+	return loopback6
+}
+
+func otherLoopback(ip netip.Addr) netip.Addr {
+	if ip.Is4() {
+		return loopback6
+	}
+	return loopback4
+}
+
+func coversLoopback(bindings []Binding, loopback netip.Addr) bool {
+	for _, b := range bindings {
+		if b.HostIP == loopback || b.HostIP.IsUnspecified() && b.HostIP.Is4() == loopback.Is4() {
+			return true
+		}
+	}
+	return false
+}

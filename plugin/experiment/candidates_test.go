@@ -1,0 +1,266 @@
+package experiment
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"gotest.tools/v3/assert"
+)
+
+func TestHostCandidates(t *testing.T) {
+	bridge := NetworkFacts{
+		Name:        "bridge",
+		IPv4:        netip.MustParseAddr("172.17.0.2"),
+		GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
+	}
+	dual := NetworkFacts{
+		Name:        "dual",
+		IPv4:        netip.MustParseAddr("172.18.0.2"),
+		IPv6:        netip.MustParseAddr("fd00::2"),
+		GatewayIPv4: netip.MustParseAddr("172.18.0.1"),
+		GatewayIPv6: netip.MustParseAddr("fd00::1"),
+	}
+	binding := func(ip string, port uint16) Binding {
+		return Binding{HostIP: netip.MustParseAddr(ip), HostPort: port}
+	}
+
+	for _, test := range []struct {
+		name  string
+		facts Facts
+		want  []string
+	}{
+		{
+			name:  "nothing known",
+			facts: Facts{Port: 80},
+		},
+		{
+			name:  "not published",
+			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}},
+			want:  []string{"container-ip 172.17.0.2:80"},
+		},
+		{
+			name: "published in both families at one port",
+			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}, Bindings: []Binding{
+				binding("0.0.0.0", 32768), binding("::", 32768),
+			}},
+			want: []string{
+				"published-localhost 127.0.0.1:32768",
+				"published-localhost [::1]:32768",
+				"published-gateway 172.17.0.1:32768",
+				"published-any 0.0.0.0:32768",
+				"container-ip 172.17.0.2:80",
+			},
+		},
+		{
+			name: "each family with its own port, as Engine 20.10 may choose them",
+			facts: Facts{Port: 80, Networks: []NetworkFacts{dual}, Bindings: []Binding{
+				binding("0.0.0.0", 32768), binding("::", 32771),
+			}},
+			want: []string{
+				"published-localhost 127.0.0.1:32768",
+				"published-localhost [::1]:32771",
+				"published-gateway 172.18.0.1:32768",
+				"published-gateway [fd00::1]:32771",
+				"published-any 0.0.0.0:32768",
+				"container-ip 172.18.0.2:80",
+				"container-ip [fd00::2]:80",
+			},
+		},
+		{
+			name: "IPv4 alone: localhost may still be taken for ::1",
+			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}, Bindings: []Binding{
+				binding("0.0.0.0", 32768),
+			}},
+			want: []string{
+				"published-localhost 127.0.0.1:32768",
+				"published-localhost [::1]:32768",
+				"published-gateway 172.17.0.1:32768",
+				"published-any 0.0.0.0:32768",
+				"container-ip 172.17.0.2:80",
+			},
+		},
+		{
+			name:  "IPv6 alone",
+			facts: Facts{Port: 80, Bindings: []Binding{binding("::", 32768)}},
+			want: []string{
+				"published-localhost [::1]:32768",
+				"published-localhost 127.0.0.1:32768",
+			},
+		},
+		{
+			name: "on loopback alone: the gateway is tried, to see it refuse",
+			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}, Bindings: []Binding{
+				binding("127.0.0.1", 8080),
+			}},
+			want: []string{
+				"published-localhost 127.0.0.1:8080",
+				"published-localhost [::1]:8080",
+				"published-gateway 172.17.0.1:8080",
+				"published-any 0.0.0.0:8080",
+				"container-ip 172.17.0.2:80",
+			},
+		},
+		{
+			name:  "on another loopback address alone",
+			facts: Facts{Port: 80, Bindings: []Binding{binding("127.0.0.2", 8080)}},
+			want: []string{
+				"published-localhost 127.0.0.2:8080",
+				"published-localhost [::1]:8080",
+				"published-any 0.0.0.0:8080",
+			},
+		},
+		{
+			name: "on one address of the host alone",
+			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}, Bindings: []Binding{
+				binding("10.231.1.2", 8080),
+			}},
+			want: []string{
+				"published-engine-host 10.231.1.2:8080",
+				"published-gateway 172.17.0.1:8080",
+				"container-ip 172.17.0.2:80",
+			},
+		},
+		{
+			name:  "twice",
+			facts: Facts{Port: 80, Bindings: []Binding{binding("0.0.0.0", 8080), binding("0.0.0.0", 8081)}},
+			want: []string{
+				"published-localhost 127.0.0.1:8080",
+				"published-localhost 127.0.0.1:8081",
+				"published-localhost [::1]:8080",
+				"published-localhost [::1]:8081",
+				"published-any 0.0.0.0:8080",
+				"published-any 0.0.0.0:8081",
+			},
+		},
+		{
+			name: "an endpoint on another machine, which is in a Swarm",
+			facts: Facts{
+				EngineHost: "10.231.1.2", NodeAddress: "10.231.1.3", Port: 80,
+				Networks: []NetworkFacts{bridge},
+				Bindings: []Binding{binding("0.0.0.0", 8080), binding("::", 8080)},
+			},
+			want: []string{
+				"published-localhost 127.0.0.1:8080",
+				"published-localhost [::1]:8080",
+				"published-engine-host 10.231.1.2:8080",
+				"published-engine-host 10.231.1.3:8080",
+				"published-gateway 172.17.0.1:8080",
+				"published-any 0.0.0.0:8080",
+				"container-ip 172.17.0.2:80",
+			},
+		},
+		{
+			name:  "an endpoint given by an IPv6 address",
+			facts: Facts{EngineHost: "fd00::9", Port: 80, Bindings: []Binding{binding("0.0.0.0", 8080)}},
+			want: []string{
+				"published-localhost 127.0.0.1:8080",
+				"published-localhost [::1]:8080",
+				"published-engine-host [fd00::9]:8080",
+				"published-any 0.0.0.0:8080",
+			},
+		},
+		{
+			name:  "Docker Desktop has names for its host",
+			facts: Facts{Desktop: true, Port: 80, Bindings: []Binding{binding("0.0.0.0", 8080), binding("::", 8080)}},
+			want: []string{
+				"published-localhost 127.0.0.1:8080",
+				"published-localhost [::1]:8080",
+				"published-host-alias host.docker.internal:8080",
+				"published-host-alias gateway.docker.internal:8080",
+				"published-any 0.0.0.0:8080",
+			},
+		},
+		{
+			name:  "the host's own network",
+			facts: Facts{HostNetwork: true, EngineHost: "example.test", Port: 80},
+			want: []string{
+				"published-localhost 127.0.0.1:80",
+				"published-localhost [::1]:80",
+				"published-engine-host example.test:80",
+				"published-any 0.0.0.0:80",
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got []string
+			for _, c := range HostCandidates(test.facts) {
+				assert.Check(t, c.Reason != "", "%s has no reason", c.Address)
+				got = append(got, fmt.Sprintf("%s %s", c.Kind, c.Address))
+			}
+			assert.DeepEqual(t, got, test.want)
+		})
+	}
+}
+
+// Every kind has a place in the ranking.
+func TestEveryKindIsRanked(t *testing.T) {
+	network := NetworkFacts{
+		Name:        "bridge",
+		IPv4:        netip.MustParseAddr("172.17.0.2"),
+		GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
+	}
+	facts := Facts{
+		EngineHost: "example.test", Desktop: true, Port: 80, Names: []string{"web"},
+		Networks: []NetworkFacts{network}, Client: []NetworkFacts{network},
+		Bindings: []Binding{{HostIP: any4, HostPort: 8080}},
+	}
+	for _, v := range []Vantage{{}, {Container: "client"}} {
+		seen := map[Kind]bool{}
+		for _, c := range v.candidates(facts) {
+			seen[c.Kind] = true
+		}
+		for _, kind := range v.lasting() {
+			assert.Check(t, seen[kind], "no candidate of kind %s", kind)
+			delete(seen, kind)
+		}
+		assert.Check(t, len(seen) == 0, "kinds without a rank: %v", seen)
+	}
+}
+
+func TestContainerCandidates(t *testing.T) {
+	server := NetworkFacts{
+		Name:        "other",
+		IPv4:        netip.MustParseAddr("172.18.0.2"),
+		GatewayIPv4: netip.MustParseAddr("172.18.0.1"),
+	}
+	client := NetworkFacts{
+		Name:        "bridge",
+		IPv4:        netip.MustParseAddr("172.17.0.5"),
+		GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
+	}
+	facts := Facts{
+		EngineHost: "10.231.1.2", Port: 80, Names: []string{"web", "alias"},
+		Networks: []NetworkFacts{server}, Client: []NetworkFacts{client},
+		Bindings: []Binding{{HostIP: any4, HostPort: 32768}, {HostIP: netip.IPv6Unspecified(), HostPort: 32769}},
+	}
+	want := []string{
+		"container-name web:80",
+		"container-name alias:80",
+		"container-ip 172.18.0.2:80",
+		"published-gateway 172.17.0.1:32768",
+		"published-gateway 172.18.0.1:32768",
+	}
+	for _, alias := range hostAliases {
+		want = append(want, "published-host-alias "+alias+":32768")
+	}
+	want = append(want,
+		"published-engine-host 10.231.1.2:32768",
+		"published-localhost 127.0.0.1:32768",
+		"published-localhost [::1]:32769",
+		"published-any 0.0.0.0:32768",
+	)
+	assert.DeepEqual(t, names(ContainerCandidates(facts)), want)
+
+	facts.HostNetwork, facts.EngineHost = true, ""
+	got := names(ContainerCandidates(facts))
+	assert.DeepEqual(t, got[:2], []string{"published-gateway 172.17.0.1:80", "published-host-alias host.docker.internal:80"})
+}
+
+func names(candidates []Candidate) []string {
+	var names []string
+	for _, c := range candidates {
+		names = append(names, fmt.Sprintf("%s %s", c.Kind, c.Address))
+	}
+	return names
+}

@@ -1,0 +1,117 @@
+package experiment
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Kinds ranked by what lasts, not by speed. On the host a published port
+// survives the container, its IP address does not.
+var lastingOnHost = []Kind{
+	KindPublishedLocalhost,
+	KindPublishedHostAlias,
+	KindPublishedEngineHost,
+	KindPublishedGateway,
+	KindContainerIP,
+	KindPublishedAny,
+}
+
+// In a container a name on a shared network survives the server and the engine.
+var lastingInContainer = []Kind{
+	KindContainerName,
+	KindContainerIP,
+	KindPublishedGateway,
+	KindPublishedHostAlias,
+	KindPublishedEngineHost,
+	KindPublishedLocalhost,
+	KindPublishedAny,
+}
+
+func (v Vantage) lasting() []Kind {
+	if v.Container == "" {
+		return lastingOnHost
+	}
+	return lastingInContainer
+}
+
+// conclude fills in what follows from the probes: the best address of each
+// server, whether all is well, and the findings.
+func (r *run) conclude() {
+	answered := map[int]bool{}
+	for i := range r.servers {
+		if best, ok := best(i, r.report.Probes, r.vantage.lasting(), r.spec.Path); ok {
+			r.report.Best = append(r.report.Best, best)
+			answered[i] = true
+		}
+	}
+	r.report.OK = len(r.report.Best) == len(r.servers)
+	for _, s := range r.servers {
+		switch {
+		case s.exit != nil && !answered[s.index]: // one that has answered has done its part
+			r.report.Findings = append(r.report.Findings, s.fault().Finding())
+		case s.found.facts.NoNetwork:
+			r.report.Findings = append(r.report.Findings, s.noNetwork().Finding())
+		}
+	}
+	for _, p := range r.report.Probes {
+		if p.Cause == string(diagnosis.WrongServer) {
+			r.report.Findings = append(r.report.Findings, wrongServer(p))
+		}
+	}
+}
+
+// best picks the address of one server that is most worth writing down.
+// Candidates stand in the order in which they are preferred within a kind. Its
+// URL is the base to which paths like the one that was asked for are added.
+func best(server int, probes []report.Probe, lasting []Kind, path string) (report.Best, bool) {
+	var good []report.Probe
+	for _, p := range probes {
+		if p.Server == server && p.OK {
+			good = append(good, p)
+		}
+	}
+	if len(good) == 0 {
+		return report.Best{}, false
+	}
+	p := slices.MinFunc(good, func(a, b report.Probe) int {
+		return cmp.Compare(slices.Index(lasting, Kind(a.Kind)), slices.Index(lasting, Kind(b.Kind)))
+	})
+	return report.Best{Vantage: p.Vantage, Server: server, Kind: p.Kind, URL: strings.TrimSuffix(p.URL, path)}, true
+}
+
+// bestFrom picks the best address of each server from one vantage, whose kinds of
+// addresses last equally long.
+func bestFrom(vantage string, probes []report.Probe, spec Spec) []report.Best {
+	probes = slices.DeleteFunc(slices.Clone(probes), func(p report.Probe) bool { return p.Vantage != vantage })
+	var all []report.Best
+	for i := range spec.Servers {
+		if best, ok := best(i, probes, nil, spec.Path); ok {
+			all = append(all, best)
+		}
+	}
+	return all
+}
+
+func (s *server) noNetwork() *diagnosis.Fault {
+	return &diagnosis.Fault{
+		Cause:    diagnosis.NetworkNone,
+		Evidence: []string{fmt.Sprintf("container %s is on the network none, which has loopback alone", s.name)},
+		Hint:     "leave out --network, or name one that has addresses",
+	}
+}
+
+func wrongServer(p report.Probe) report.Finding {
+	fault := diagnosis.Fault{
+		Cause:    diagnosis.WrongServer,
+		Evidence: []string{fmt.Sprintf("%s answered, but with another server's identity", p.URL)},
+		Hint:     p.Hint,
+	}
+	finding := fault.Finding()
+	finding.Severity = report.SeverityWarning
+	return finding
+}

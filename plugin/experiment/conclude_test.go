@@ -1,0 +1,36 @@
+package experiment
+
+import (
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+func TestBestRanksByWhatLasts(t *testing.T) {
+	probe := func(server int, kind Kind, address string, ok bool) report.Probe {
+		return report.Probe{
+			Vantage: VantageHost, Server: server, Kind: string(kind),
+			URL: "http://" + address + "/foo", OK: ok,
+		}
+	}
+	probes := []report.Probe{
+		probe(0, KindContainerIP, "172.17.0.2:80", true),
+		probe(0, KindPublishedAny, "0.0.0.0:1", true),
+		probe(0, KindPublishedLocalhost, "127.0.0.1:1", false),
+		probe(0, KindPublishedLocalhost, "[::1]:2", true),
+		probe(0, KindPublishedEngineHost, "example.test:1", true),
+		probe(1, KindContainerIP, "172.17.0.3:80", true),
+		probe(1, KindPublishedAny, "0.0.0.0:3", true),
+		probe(2, KindPublishedLocalhost, "127.0.0.1:4", false),
+	}
+	got, ok := best(0, probes, lastingOnHost, "/foo")
+	assert.Check(t, ok)
+	assert.DeepEqual(t, got, report.Best{Vantage: "host", Server: 0, Kind: "published-localhost", URL: "http://[::1]:2"})
+	got, ok = best(1, probes, lastingOnHost, "/foo")
+	assert.Check(t, ok)
+	assert.Equal(t, got.URL, "http://172.17.0.3:80")
+	_, ok = best(2, probes, lastingOnHost, "/foo")
+	assert.Check(t, !ok)
+}

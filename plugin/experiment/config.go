@@ -1,0 +1,92 @@
+package experiment
+
+import (
+	"strconv"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+)
+
+// config returns the settings of the server's container.
+func (s *server) config() (*container.Config, *container.HostConfig) {
+	spec := s.run.spec
+	config := &container.Config{
+		Image:        s.image,
+		Cmd:          spec.Command,
+		Env:          spec.Env,
+		User:         spec.User,
+		ExposedPorts: spec.Exposed,
+		Labels:       s.run.labels.values(),
+	}
+	if spec.PublishPort {
+		config.ExposedPorts = nat.PortSet{tcpPort(spec.Port): {}}
+		spec.Bindings = nat.PortMap{tcpPort(spec.Port): {{}}}
+	}
+	hostConfig := &container.HostConfig{
+		PortBindings: spec.Bindings,
+		ExtraHosts:   spec.AddHosts,
+		NetworkMode:  container.NetworkMode(s.firstNetwork().Name),
+	}
+	if spec.Builtin() {
+		s.configureBuiltin(config, hostConfig)
+	}
+	return config, hostConfig
+}
+
+// configureBuiltin gives the built-in server the least it needs: no way to
+// write, no capability, no shared memory, and no log on the engine's disk where the
+// lease carries its output.
+func (s *server) configureBuiltin(config *container.Config, hostConfig *container.HostConfig) {
+	spec := s.run.spec
+	config.Cmd = []string{
+		"serve",
+		"--port", strconv.Itoa(int(spec.Port)),
+		"--scheme", string(spec.Scheme),
+		"--identity", s.identity,
+	}
+	hostConfig.ReadonlyRootfs = true
+	hostConfig.CapDrop = []string{"ALL"}
+	hostConfig.SecurityOpt = []string{"no-new-privileges"}
+	hostConfig.IpcMode = container.IPCModeNone
+	if !s.leased() {
+		return
+	}
+	hostConfig.AutoRemove = true
+	hostConfig.LogConfig.Type = "none"
+	config.Cmd = append(config.Cmd, "--lease")
+	if !spec.Lasting {
+		config.Cmd = append(config.Cmd, "--deadline", s.run.labels.lifetime.String())
+	}
+	config.OpenStdin, config.StdinOnce, config.AttachStdin = true, true, true
+	config.AttachStdout, config.AttachStderr = true, true
+}
+
+func (s *server) firstNetwork() Network {
+	if s.run.network != "" {
+		return Network{Name: s.run.network}
+	}
+	if len(s.run.spec.Networks) > 0 {
+		return s.run.spec.Networks[0]
+	}
+	return Network{Name: "default"}
+}
+
+// moreNetworks are those beyond the first. They are connected one by one,
+// since engines before API 1.44 take only one when a container is created.
+func (s *server) moreNetworks() []Network {
+	if len(s.run.spec.Networks) < 2 {
+		return nil
+	}
+	return s.run.spec.Networks[1:]
+}
+
+func (s *server) networking() *network.NetworkingConfig {
+	first := s.firstNetwork()
+	if first.Endpoint == nil {
+		return nil
+	}
+	return &network.NetworkingConfig{
+		EndpointsConfig: map[string]*network.EndpointSettings{first.Name: first.Endpoint},
+	}
+}

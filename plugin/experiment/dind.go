@@ -1,0 +1,251 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// AccessDind is a Docker API of the client's own: that of a nested engine.
+const AccessDind Access = "dind"
+
+// VantageDind is the vantage of a process beside the nested engine, in its
+// container.
+const VantageDind = "dind"
+
+// KindDindHost is an address of the nested engine's container, where it
+// publishes ports.
+const KindDindHost Kind = "dind-host"
+
+// NestedEndpoint is where a nested engine listens in its own container.
+// docker:dind does so when DOCKER_TLS_CERTDIR is empty.
+const NestedEndpoint = "tcp://127.0.0.1:2375"
+
+// nestedPatience is how long a nested engine may take to start: 2 s were
+// measured on an idle machine, and the entry point of docker:dind waits 15 s for
+// nothing when it warns about plain TCP.
+const nestedPatience = 45 * time.Second
+
+// dind is an attempt with a nested engine: its container, a client beside it
+// that starts the servers, and a sibling that asks from outside of it.
+type dind struct {
+	run                         *inContainer
+	engineName, client, sibling string // names of containers
+	identities                  []string
+}
+
+// tryDind starts a nested engine and asks for a server of its from beside it,
+// from a container next to it, and from here.
+func (r *inContainer) tryDind(ctx context.Context) (attempt, error) {
+	prefix := "nestprobe-" + r.labels.run
+	d := &dind{run: r, engineName: prefix + "-dind", client: prefix + "-dind-client", sibling: prefix + "-dind-sibling"}
+	d.identities = r.newIdentities()
+	result, err := d.attempt(ctx)
+	return result, errors.Join(err, r.remove(ctx, err != nil, d.client, d.sibling, d.engineName))
+}
+
+func (d *dind) attempt(ctx context.Context) (attempt, error) {
+	var fault *diagnosis.Fault
+	exited, err := d.startEngine(ctx)
+	switch {
+	case errors.As(err, &fault) && d.run.client.Access != AccessAll:
+		return failed(AccessDind, fault), fault // as any image that is not to be had
+	case errors.As(err, &fault):
+		return failed(AccessDind, fault), nil
+	case ctx.Err() != nil, client.IsErrConnectionFailed(err):
+		return attempt{}, err
+	case err != nil:
+		return attempt{access: report.Access{Method: string(AccessDind), Detail: netprobe.Visible(err.Error(), maxDetail)}}, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { // ends with the nested engine, or with its watch
+		e := <-exited
+		if e.err != nil {
+			cancel(e.err)
+			return
+		}
+		cancel(fmt.Errorf("the nested engine exited with code %d: see what its image wants with docker run --privileged %s", e.code, d.run.client.DindImage))
+	}()
+	result, err := d.ask(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return result, err
+}
+
+// startEngine starts the nested engine, which must be privileged. Its data goes
+// into a volume, which is removed with it: overlay file systems do not stack.
+func (d *dind) startEngine(ctx context.Context) (<-chan exit, error) {
+	r := d.run
+	defer r.progress.Step("Starting a nested engine")()
+	wanted := userImage{ref: r.client.DindImage, pull: r.spec.Pull, auth: r.client.DindRegistryAuth}
+	if _, err := wanted.ensure(ctx, r.engine.API, r.progress); err != nil {
+		return nil, err
+	}
+	r.labels = newLabels(r.labels.run, time.Now(), r.spec, nestedPatience)
+	config := &container.Config{
+		Image:   r.client.DindImage,
+		Env:     append([]string{"DOCKER_TLS_CERTDIR="}, r.client.Env...),
+		Labels:  r.labels.values(),
+		Volumes: map[string]struct{}{"/var/lib/docker": {}},
+	}
+	hostConfig := &container.HostConfig{Privileged: true, AutoRemove: true}
+	networking := r.clientNetwork(hostConfig)
+	creating, cancel := outlast(ctx, creatingLimit)
+	defer cancel()
+	created, err := r.engine.API.ContainerCreate(creating, config, hostConfig, networking, nil, d.engineName)
+	if err != nil {
+		return nil, createFault("the nested engine", err)
+	}
+	exited := watch(ctx, r.engine.API, created.ID)
+	if err := r.engine.API.ContainerStart(ctx, created.ID, container.StartOptions{}); err != nil {
+		return nil, startFault("the nested engine", err)
+	}
+	return exited, nil
+}
+
+// ask has the client start the servers and ask for them, asks from elsewhere
+// while they run, and lets the client clean up.
+func (d *dind) ask(ctx context.Context) (attempt, error) {
+	r := d.run
+	client, err := startAgent(ctx, r.engine.API, d.besideEngine())
+	if err != nil {
+		return attempt{}, fmt.Errorf("the client container: %w", err)
+	}
+	defer client.lease.release()
+	if err := client.send(d.work()); err != nil {
+		return attempt{}, err
+	}
+	message, err := r.follow(ctx, client)
+	if err != nil {
+		return attempt{}, err
+	}
+	if message.Measured == nil {
+		return r.judge(AccessDind, message.Outcome)
+	}
+	elsewhere, err := d.askFromElsewhere(ctx, message.Measured)
+	if err != nil {
+		return attempt{}, err
+	}
+	if err := client.send(Release{Release: true}); err != nil {
+		return attempt{}, err
+	}
+	if message, err = r.follow(ctx, client); err != nil {
+		return attempt{}, err
+	}
+	result, err := r.judge(AccessDind, message.Outcome)
+	if result.report != nil {
+		result.report.Probes = append(result.report.Probes, elsewhere...)
+		for _, vantage := range []string{VantageClient, VantageHost} {
+			result.report.Best = append(result.report.Best, bestFrom(vantage, elsewhere, r.spec)...)
+		}
+	}
+	return result, err
+}
+
+// besideEngine is a client in the nested engine's network namespace.
+func (d *dind) besideEngine() agentContainer {
+	c := newAgentContainer(d.client, d.run.image, "client", d.run.labels)
+	c.hostConfig.NetworkMode = container.NetworkMode("container:" + d.engineName)
+	return c
+}
+
+func (d *dind) work() Work {
+	return Work{
+		Run:        d.run.labels.run,
+		Spec:       d.run.spec,
+		Endpoint:   d.run.client.NestedEndpoint,
+		Patience:   nestedPatience,
+		Vantage:    VantageDind,
+		Identities: d.identities,
+		Hold:       true,
+	}
+}
+
+// askFromElsewhere asks at the addresses of the nested engine's container, from
+// a sibling of it and from here.
+func (d *dind) askFromElsewhere(ctx context.Context, measured *report.Report) ([]report.Probe, error) {
+	api := d.run.engine.API
+	response, err := api.ContainerInspect(ctx, d.engineName)
+	if err != nil {
+		return nil, fmt.Errorf("inspecting the nested engine: %w", err)
+	}
+	networks := read(response, 0).facts.Networks
+	sibling := newAgentContainer(d.sibling, d.run.image, "probe", d.run.labels)
+	sibling.networking = d.run.clientNetwork(sibling.hostConfig)
+	started, err := startAgent(ctx, api, sibling)
+	if err != nil {
+		return nil, fmt.Errorf("the sibling container: %w", err)
+	}
+	defer started.lease.release()
+	prober := newRemoteProber(ctx, started)
+	vantages := []Vantage{{Name: VantageClient, Prober: prober}, {Name: VantageHost}}
+	probes := make([][]report.Probe, len(vantages)*len(measured.Servers))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, v := range vantages {
+		for j, server := range measured.Servers {
+			group.Go(func() error {
+				var err error
+				probes[i*len(measured.Servers)+j], err = d.askServer(ctx, v, j, server, networks)
+				return err
+			})
+		}
+	}
+	err = group.Wait()
+	return slices.Concat(probes...), err
+}
+
+// askServer tries one server's addresses from one vantage. The server is known
+// to answer, so whatever does not has one second more than a single attempt.
+func (d *dind) askServer(ctx context.Context, v Vantage, index int, server report.Server, networks []NetworkFacts) ([]report.Probe, error) {
+	spec := d.run.spec
+	candidates := dindCandidates(server.Published, networks, d.engineName, v)
+	entries := make([]*entry, 0, len(candidates))
+	for _, candidate := range candidates {
+		entries = append(entries, &entry{candidate: candidate, target: spec.target(candidate.Address, d.identities[index])})
+	}
+	waiting, cancel := context.WithTimeout(ctx, spec.Timeout+time.Second)
+	defer cancel()
+	trust := TrustSystem
+	if spec.Builtin() {
+		trust = TrustIdentity
+	}
+	if err := v.contest(waiting, entries, trust, spec.Timeout); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return rows(v.Name, index, entries), nil
+}
+
+// dindCandidates are the nested engine's container, by its addresses and, from a
+// container, by its name, with the ports that the nested engine publishes.
+func dindCandidates(published []report.PortBinding, networks []NetworkFacts, name string, v Vantage) []Candidate {
+	var l list
+	for _, b := range published {
+		hostIP := address(b.HostIP)
+		for _, n := range networks {
+			ip := n.IPv4
+			if hostIP.Is6() {
+				ip = n.IPv6
+			}
+			l.add(KindDindHost, ip, b.HostPort, "the nested engine's container on "+n.Name)
+		}
+		if v.Prober != nil && !hostIP.Is6() {
+			l.addName(KindDindHost, name, b.HostPort, "the nested engine's container by name")
+		}
+	}
+	return l.candidates
+}

@@ -1,0 +1,108 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+)
+
+// exit is how a server's container ended.
+type exit struct {
+	code      int64
+	oomKilled bool
+	lines     []string // the last it printed
+	err       error    // the engine could not be watched any longer
+}
+
+// watch tells when the container exits. It must be called before the start, or
+// a server that exits at once is missed.
+func watch(ctx context.Context, api API, id string) <-chan exit {
+	exited := make(chan exit, 1)
+	responses, errs := api.ContainerWait(ctx, id, container.WaitConditionNextExit)
+	go func() { // ends with ctx at the latest
+		select {
+		case response := <-responses:
+			exited <- exit{code: response.StatusCode}
+		case err := <-errs:
+			exited <- exit{err: err}
+		}
+	}()
+	return exited
+}
+
+// examine adds what can be learnt of a server that exited.
+func (s *server) examine(ctx context.Context, e exit) (*exit, error) {
+	if s.lease != nil {
+		s.lease.release()
+		e.lines = s.lease.output.lines()
+		return &e, nil
+	}
+	api := s.run.engine.API
+	response, err := api.ContainerInspect(ctx, s.id)
+	if err != nil {
+		return nil, fmt.Errorf("inspecting the server that exited: %w", err)
+	}
+	if response.State != nil {
+		e.oomKilled = response.State.OOMKilled
+	}
+	logs, err := api.ContainerLogs(ctx, s.id, container.LogsOptions{
+		ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lastLines),
+	})
+	if err != nil {
+		return &e, nil // a log driver that cannot be read: the exit itself stands
+	}
+	defer func() { _ = logs.Close() }()
+	var output tail
+	_, _ = stdcopy.StdCopy(&output, &output, logs)
+	e.lines = output.lines()
+	return &e, nil
+}
+
+// maxLogLine bounds a log line in evidence: what fits a wide terminal.
+const maxLogLine = 200
+
+// fault is the exit as a finding.
+func (s *server) fault() *diagnosis.Fault {
+	evidence := []string{fmt.Sprintf("container %s exited with code %d", s.name, s.exit.code)}
+	if s.exit.oomKilled {
+		evidence = append(evidence, "the kernel killed it for using too much memory")
+	}
+	cause, hint := diagnosis.ServerExited, exitHint(s.exit)
+	for _, line := range s.exit.lines {
+		if wrongFormatLog.MatchString(strings.TrimSpace(line)) {
+			cause, hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
+		}
+		evidence = append(evidence, "log: "+netprobe.Visible(line, maxLogLine))
+	}
+	return &diagnosis.Fault{
+		Cause:    cause,
+		Evidence: evidence,
+		Hint:     hint,
+	}
+}
+
+// exitHint follows from the exit code alone; 125 to 127 are docker's own, and
+// above 128 is 128 plus a signal's number, by the shell's convention.
+func exitHint(e *exit) string {
+	switch {
+	case e.oomKilled:
+		return "give the container more memory, or the server less to do"
+	case e.code == 0:
+		return "the command ended by itself: start the server in the foreground"
+	case e.code == 126:
+		return "the command is not executable: check IMAGE's entrypoint and COMMAND"
+	case e.code == 127:
+		return "the command does not exist in the image: check IMAGE's entrypoint and COMMAND"
+	case len(e.lines) == 0:
+		return "it printed nothing: run the image by hand to see why it ends"
+	default:
+		return "see its last log lines above, and run the image by hand with the same options"
+	}
+}

@@ -1,0 +1,197 @@
+// Package experiment starts servers in containers, tries every address at
+// which they might be reached, and removes what it started. The commands of the
+// plugin call [Run]; the agent calls it too, from inside a container. It must
+// not know of docker/cli, of flags, or of how a Report is shown.
+package experiment
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Engine is the Docker API that an experiment runs on.
+type Engine struct {
+	API API
+	// Host is the name or address of the machine that a tcp or ssh endpoint
+	// leads to; empty for a local one.
+	Host string
+	// Describe asks the engine what it is. It is called once, while the first
+	// containers are being started.
+	Describe func(context.Context) (Description, error)
+	// AgentImage puts the image of the built-in server on the engine, if it is
+	// not there yet, and returns its reference.
+	AgentImage func(context.Context) (string, error)
+	// AgentBinary returns the agent itself, to be put into a container of a
+	// user's image. The agent has no need of it.
+	AgentBinary func(context.Context) ([]byte, error)
+}
+
+// Description is what an engine says of itself.
+type Description struct {
+	Endpoint    report.Endpoint
+	NodeAddress string // its own address among its Swarm's nodes, if it is in one
+}
+
+// Options are what an experiment needs to know beyond the servers.
+type Options struct {
+	Progress Progress
+	Vantage  Vantage
+	// Identities are what the built-in servers answer with; none for new ones.
+	Identities []string
+	// Hold is called when all is measured, while the servers still run; they are
+	// removed when it returns. nil for nothing to wait for.
+	Hold func(ctx context.Context, measured *report.Report) error
+	// ID is what labels and names of this run carry; empty for a new one.
+	ID string
+}
+
+// Run runs one experiment. The Report it returns is never nil and holds
+// whatever was measured. An error says that nothing could be measured, or that
+// ctx ended; a server that cannot be reached is a result, not an error. Whatever
+// Run started is gone when it returns, unless spec.Keep is set and all went
+// well.
+func Run(ctx context.Context, engine Engine, spec Spec, options Options) (*report.Report, error) {
+	started := time.Now()
+	r := newRun(engine, spec, options)
+	err := r.measure(ctx)
+	err = errors.Join(err, r.cleanUp(ctx, err != nil))
+	r.report.Timings.TotalMS = milliseconds(time.Since(started))
+	return r.report, err
+}
+
+// run is the state of one experiment.
+type run struct {
+	engine   Engine
+	spec     Spec
+	progress Progress
+	vantage  Vantage
+	id       string
+	ids      []string // identities
+	hold     func(context.Context, *report.Report) error
+	report   *report.Report
+	labels   labels
+
+	description Description
+	client      inspection // of the container whose networks the probes leave by
+	network     string     // the temporary network, if there is one
+	servers     []*server
+}
+
+func newRun(engine Engine, spec Spec, options Options) *run {
+	r := &run{
+		engine:   engine,
+		spec:     spec,
+		progress: options.Progress,
+		vantage:  options.Vantage,
+		id:       options.ID,
+		ids:      options.Identities,
+		hold:     options.Hold,
+		report:   report.New("run"),
+	}
+	if r.id == "" {
+		r.id = NewID()
+	}
+	return r
+}
+
+// learn asks what there is to know besides the servers.
+func (r *run) learn(ctx context.Context) error {
+	var group errgroup.Group
+	group.Go(func() error {
+		var err error
+		r.description, err = r.engine.Describe(ctx)
+		r.report.Endpoint = r.description.Endpoint
+		return err
+	})
+	group.Go(func() error {
+		var err error
+		r.client, err = r.vantage.inspect(ctx, r.engine.API)
+		return err
+	})
+	return group.Wait()
+}
+
+func (r *run) measure(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	var facts errgroup.Group // asked for while the servers start
+	facts.Go(func() error { return r.learn(ctx) })
+	group.Go(facts.Wait)
+	group.Go(func() error {
+		sweep(ctx, r.engine.API, time.Now(), r.progress)
+		return nil
+	})
+	group.Go(func() error {
+		if err := r.prepare(ctx); err != nil {
+			return err
+		}
+		if err := r.startAndProbe(ctx, facts.Wait); err != nil || r.hold == nil {
+			return err
+		}
+		return r.hold(ctx, r.report)
+	})
+	return group.Wait()
+}
+
+// prepare makes the image available, then the network.
+func (r *run) prepare(ctx context.Context) error {
+	began := time.Now()
+	image, err := r.image(ctx)
+	r.report.Timings.ImageMS = milliseconds(time.Since(began))
+	if err != nil {
+		return err
+	}
+	r.labels = newLabels(r.id, time.Now(), r.spec) // not before: a pull may take long
+	for i := range r.spec.Servers {
+		r.servers = append(r.servers, newServer(r, i, image))
+	}
+	return r.createNetwork(ctx)
+}
+
+// startAndProbe starts all servers at once and probes each as soon as it has
+// started, when the facts are known. They all run until the last is done.
+func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
+	began := time.Now()
+	var started atomic.Int64 // after which time the last server had started
+	steps := newSteps(r.progress, len(r.servers), "Starting "+count(r.spec.Servers, "server"), "Waiting for an answer")
+	defer steps.end()
+
+	results := make([][]report.Probe, len(r.servers))
+	group, working := errgroup.WithContext(ctx)
+	for i, s := range r.servers {
+		group.Go(func() error {
+			if err := s.start(working, ctx); err != nil {
+				return err
+			}
+			started.Store(int64(time.Since(began)))
+			steps.advance()
+			if err := facts(); err != nil {
+				return err
+			}
+			var err error
+			results[i], err = s.probe(working)
+			return err
+		})
+	}
+	err := group.Wait()
+	if err == nil {
+		err = r.addDrivers(ctx)
+	}
+	r.report.Timings.StartMS = milliseconds(time.Duration(started.Load()))
+	r.report.Timings.ProbeMS = milliseconds(time.Since(began) - time.Duration(started.Load()))
+	for i, s := range r.servers {
+		r.report.Servers = append(r.report.Servers, s.describe())
+		r.report.Probes = append(r.report.Probes, results[i]...)
+	}
+	r.conclude()
+	return err
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Microseconds()) / 1000
+}

@@ -1,0 +1,62 @@
+package experiment
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+)
+
+// An engine tells why it cannot start a container in a sentence alone (status
+// 500, no code), so that sentence is what there is to go by.
+var (
+	// libnetwork/portallocator ("port is already allocated"), the kernel's
+	// EADDRINUSE through docker-proxy or Podman's rootlessport, and Docker
+	// Desktop's forwarder ("ports are not available").
+	portTaken = regexp.MustCompile(`port is already allocated|address already in use|ports are not available`)
+	// The kernel's ENOEXEC through runc or crun.
+	wrongFormat = regexp.MustCompile(`(?i)exec format error`)
+	// The same as the container's only log line, from runc's init (libcontainer,
+	// standard_init_linux.go): Engine 20.10 finds out only when it has started.
+	wrongFormatLog = regexp.MustCompile(`^(standard_init_linux\.go:\d+: )?exec .*exec format error$`)
+)
+
+func createFault(what string, err error) error {
+	wrapped := fmt.Errorf("creating %s: %w", what, err)
+	if errdefs.IsConflict(err) {
+		return &diagnosis.Fault{
+			Cause:    diagnosis.NameInUse,
+			Evidence: []string{err.Error()},
+			Hint:     "run the command again; it makes up another name",
+			Err:      wrapped,
+		}
+	}
+	return wrapped
+}
+
+func startFault(what string, err error) error {
+	wrapped := fmt.Errorf("starting %s: %w", what, err)
+	switch message := strings.TrimSpace(err.Error()); {
+	case portTaken.MatchString(message):
+		return &diagnosis.Fault{
+			Cause:    diagnosis.PortInUse,
+			Evidence: []string{message},
+			Hint:     "choose another host port with --publish, or leave it out for a free one",
+			Err:      wrapped,
+		}
+	case wrongFormat.MatchString(message):
+		return &diagnosis.Fault{
+			Cause:    diagnosis.ImageWrongPlatform,
+			Evidence: []string{message},
+			Hint:     wrongPlatformHint,
+			Err:      wrapped,
+		}
+	default:
+		return wrapped
+	}
+}
+
+const wrongPlatformHint = "choose an image for the engine's own platform, or one the engine can emulate, with --platform"

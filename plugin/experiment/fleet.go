@@ -1,0 +1,197 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Fleet starts servers one by one, on demand, and finds an address for each. It
+// is what a runner is made of; the relay is one. Its methods may be called from
+// several goroutines.
+type Fleet struct {
+	run   *run
+	image string
+	ctx   context.Context //nolint:containedctx // servers are watched for as long as the fleet lives
+
+	mu      sync.Mutex
+	started int
+	failure error                    // the last of a start
+	faults  map[int]*diagnosis.Fault // of the servers' latest, by their index
+}
+
+// Running is a server of a fleet that an address reaches.
+type Running struct {
+	// URL is the base URL of the best address.
+	URL string
+	// Exited is closed when the server's container has exited.
+	Exited <-chan struct{}
+
+	server *server
+}
+
+// NewFleet makes ready for servers: their image, their network, and what there
+// is to know of the engine and of the vantage. The fleet lives as long as ctx,
+// and is to be closed.
+func NewFleet(ctx context.Context, engine Engine, spec Spec, options Options) (*Fleet, error) {
+	r := newRun(engine, spec, options)
+	f := &Fleet{run: r, ctx: ctx, faults: map[int]*diagnosis.Fault{}}
+	var group errgroup.Group
+	group.Go(func() error { return r.learn(ctx) })
+	group.Go(func() error {
+		var err error
+		if f.image, err = r.image(ctx); err != nil {
+			return err
+		}
+		r.labels = newLabels(r.id, time.Now(), r.spec)
+		return r.createNetwork(ctx)
+	})
+	if err := group.Wait(); err != nil {
+		return nil, errors.Join(err, r.cleanUp(ctx, true))
+	}
+	return f, nil
+}
+
+// Start starts a server and waits until an address reaches it. It is the one
+// with this index in the Report, in the place of an earlier one. The identity is
+// what the built-in server answers with. A server that no address reaches is an
+// error, and is gone when Start returns.
+func (f *Fleet) Start(ctx context.Context, index int, identity string) (*Running, error) {
+	s := f.add(index, identity)
+	probes, err := f.launch(ctx, s)
+	if err != nil {
+		f.fail(err)
+		return nil, errors.Join(err, f.giveUp(ctx, s))
+	}
+	f.record(s, probes)
+	best, ok := best(s.index, probes, f.run.vantage.lasting(), f.run.spec.Path)
+	if !ok || s.exit != nil { // it may have answered before it exited
+		return nil, errors.Join(s.unreached(), f.giveUp(ctx, s))
+	}
+	exited := make(chan struct{})
+	go func() { // ends with the server, or with the fleet
+		defer close(exited)
+		<-s.exited
+	}()
+	return &Running{URL: best.URL, Exited: exited, server: s}, nil
+}
+
+func (f *Fleet) launch(ctx context.Context, s *server) ([]report.Probe, error) {
+	if err := s.start(ctx, f.ctx); err != nil {
+		return nil, err
+	}
+	for i, n := range s.found.networks {
+		driver, err := networkDriver(ctx, f.run.engine.API, n.Name)
+		if err != nil {
+			return nil, err
+		}
+		s.found.networks[i].Driver = driver
+	}
+	return s.probe(ctx)
+}
+
+func (f *Fleet) add(index int, identity string) *server {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := newServer(f.run, f.started, f.image) // numbered through, so that no two share a name
+	s.index, s.identity = index, identity
+	f.started++
+	f.run.servers = append(f.run.servers, s)
+	return s
+}
+
+// record puts a server and its probes into the fleet's Report.
+func (f *Fleet) record(s *server, probes []report.Probe) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.run.report
+	for len(r.Servers) <= s.index {
+		r.Servers = append(r.Servers, report.Server{})
+	}
+	r.Servers[s.index] = s.describe()
+	r.Probes = slices.DeleteFunc(r.Probes, func(p report.Probe) bool { return p.Server == s.index })
+	r.Probes = append(r.Probes, probes...)
+	delete(f.faults, s.index)
+	if s.exit != nil {
+		f.faults[s.index] = s.fault()
+	}
+}
+
+// fail keeps why a server could not be started.
+func (f *Fleet) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failure = err
+}
+
+// Err returns why no server could be started, if none could.
+func (f *Fleet) Err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.run.report.Servers) > 0 {
+		return nil
+	}
+	return f.failure
+}
+
+// unreached says why nothing reaches a server.
+func (s *server) unreached() error {
+	if s.exit != nil {
+		return s.fault()
+	}
+	return fmt.Errorf("no address reaches %s from here within %s", s.name, s.run.spec.Wait)
+}
+
+// Stop removes a server.
+func (f *Fleet) Stop(ctx context.Context, r *Running) error { return f.remove(ctx, r.server) }
+
+// giveUp removes a server that is of no use, whether ctx has ended or not.
+func (f *Fleet) giveUp(ctx context.Context, s *server) error {
+	ending, cancel := ending(ctx, true)
+	defer cancel()
+	return f.remove(ending, s)
+}
+
+// remove removes a server and forgets it. One that cannot be removed is left to
+// Close.
+func (f *Fleet) remove(ctx context.Context, s *server) error {
+	defer s.releaseLease()
+	if !s.taken {
+		if err := removeContainer(ctx, f.run.engine.API, s.name); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.run.servers = slices.DeleteFunc(f.run.servers, func(other *server) bool { return other == s })
+	return nil
+}
+
+// Report returns what was measured so far.
+func (f *Fleet) Report() *report.Report {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	measured := *f.run.report
+	measured.Servers = slices.Clone(measured.Servers)
+	measured.Probes = slices.Clone(measured.Probes)
+	for i := range measured.Servers {
+		if fault := f.faults[i]; fault != nil {
+			measured.Findings = append(measured.Findings, fault.Finding())
+		}
+		if best, ok := best(i, measured.Probes, f.run.vantage.lasting(), f.run.spec.Path); ok {
+			measured.Best = append(measured.Best, best)
+		}
+	}
+	return &measured
+}
+
+// Close removes the servers that are left, and their network.
+func (f *Fleet) Close(ctx context.Context) error { return f.run.cleanUp(ctx, true) }

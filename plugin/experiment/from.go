@@ -1,0 +1,91 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// RunFrom runs the experiment with probes from the network namespace of a
+// running container, by a helper that shares it. The container itself is not
+// touched. What holds for Run holds here.
+func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progress Progress) (*report.Report, error) {
+	vantage, err := fromContainer(ctx, engine.API, target)
+	if err != nil {
+		return report.New("in-container"), err
+	}
+	id := NewID()
+	name := "nestprobe-" + id + "-from"
+	starting, stop := context.WithCancel(ctx)
+	defer stop()
+	pending := &pendingProber{ready: make(chan struct{})}
+	go func() { // awaited below, by pending.ready
+		defer close(pending.ready)
+		image, err := engine.AgentImage(starting)
+		if err == nil {
+			pending.prober, err = startProber(starting, engine.API, name, image, vantage.Container, newLabels(id, time.Now(), spec))
+		}
+		pending.err = err
+	}()
+	vantage.Prober = pending
+	measured, err := Run(ctx, engine, spec, Options{Progress: progress, Vantage: vantage, ID: id})
+	measured.Command = "in-container"
+	<-pending.ready
+	return measured, errors.Join(err, pending.end(ctx, engine.API, name))
+}
+
+// fromContainer is the vantage of a container that must be running.
+func fromContainer(ctx context.Context, api API, target string) (Vantage, error) {
+	response, err := api.ContainerInspect(ctx, target)
+	if errdefs.IsNotFound(err) {
+		return Vantage{}, fmt.Errorf("there is no container %s to ask from: docker ps lists those that run", target)
+	}
+	if err != nil {
+		return Vantage{}, fmt.Errorf("inspecting container %s: %w", target, err)
+	}
+	if !read(response, 0).running {
+		return Vantage{}, fmt.Errorf("container %s is not running: start it to ask from it", target)
+	}
+	return Vantage{
+		Name:      VantageContainer + strings.TrimPrefix(response.Name, "/"),
+		Container: response.ID,
+	}, nil
+}
+
+// pendingProber is a prober that is being started while the servers are.
+type pendingProber struct {
+	ready  chan struct{}
+	prober *remoteProber // set before ready is closed
+	err    error
+}
+
+// Probe implements Prober.
+func (p *pendingProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult, error) {
+	select {
+	case <-p.ready:
+	case <-ctx.Done():
+		return make([]ProbeResult, len(work.Targets)), nil
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	return p.prober.Probe(ctx, work)
+}
+
+func (p *pendingProber) end(ctx context.Context, api API, name string) error {
+	if p.prober != nil {
+		p.prober.agent.lease.release()
+	}
+	ending, cancel := ending(ctx, p.err != nil)
+	defer cancel()
+	if err := removeContainer(ending, api, name); err != nil {
+		return &CleanUpError{err}
+	}
+	return nil
+}

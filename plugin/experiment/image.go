@@ -1,0 +1,148 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/containerd/errdefs"
+	"github.com/containerd/platforms"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/go-connections/nat"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+)
+
+// PullPolicy says when the user's image is pulled, in docker run's words.
+type PullPolicy string
+
+// The pull policies of docker run.
+const (
+	PullMissing PullPolicy = "missing"
+	PullAlways  PullPolicy = "always"
+	PullNever   PullPolicy = "never"
+)
+
+// image makes the server's image available and returns its reference.
+func (r *run) image(ctx context.Context) (string, error) {
+	if r.spec.Builtin() {
+		defer r.progress.Step("Putting the agent image on the engine")()
+		return r.engine.AgentImage(ctx)
+	}
+	wanted := userImage{r.spec.Image, r.spec.Platform, r.spec.Pull, r.spec.RegistryAuth}
+	found, err := wanted.ensure(ctx, r.engine.API, r.progress)
+	if err != nil {
+		return "", err
+	}
+	if r.spec.Port == 0 {
+		r.spec.Port, err = onlyPort(r.spec, found)
+	}
+	return r.spec.Image, err
+}
+
+// userImage is an image of the user's, and how to get it.
+type userImage struct {
+	ref      string
+	platform *ocispec.Platform // nil: the engine's own
+	pull     PullPolicy
+	auth     string // see Spec.RegistryAuth
+}
+
+// ensure makes the image available on the engine.
+func (i userImage) ensure(ctx context.Context, api API, progress Progress) (image.InspectResponse, error) {
+	if i.pull != PullAlways {
+		found, err := api.ImageInspect(ctx, i.ref)
+		if err == nil && isFor(found, i.platform) {
+			return found, nil
+		}
+		if err != nil && !errdefs.IsNotFound(err) {
+			return found, fmt.Errorf("inspecting image %s: %w", i.ref, err)
+		}
+	}
+	if i.pull == PullNever {
+		return image.InspectResponse{}, i.unavailable(errors.New("it is not on the engine, and --pull never forbids to pull it"))
+	}
+	if err := i.fetch(ctx, api, progress); err != nil {
+		return image.InspectResponse{}, i.unavailable(err)
+	}
+	found, err := api.ImageInspect(ctx, i.ref)
+	if err != nil {
+		return found, fmt.Errorf("inspecting image %s: %w", i.ref, err)
+	}
+	return found, nil
+}
+
+func (i userImage) fetch(ctx context.Context, api API, progress Progress) error {
+	options := image.PullOptions{RegistryAuth: i.auth}
+	if i.platform != nil {
+		options.Platform = platforms.Format(*i.platform)
+	}
+	stream, err := api.ImagePull(ctx, i.ref, options)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = stream.Close() }()
+	return progress.Pull(stream)
+}
+
+// unavailable keeps the end of ctx, and a lost engine, what they are: an image
+// is unavailable when the engine says so.
+func (i userImage) unavailable(err error) error {
+	wrapped := fmt.Errorf("image %s: %w", i.ref, err)
+	if errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return wrapped
+	}
+	return &diagnosis.Fault{
+		Cause:    diagnosis.ImageUnavailable,
+		Evidence: []string{err.Error()},
+		Hint:     "check the name and tag, log in with docker login if the registry wants it, or load the image first",
+		Err:      wrapped,
+	}
+}
+
+// isFor says whether an image on the engine is made for the wanted platform.
+func isFor(found image.InspectResponse, wanted *ocispec.Platform) bool {
+	if wanted == nil {
+		return true
+	}
+	return platforms.OnlyStrict(*wanted).Match(ocispec.Platform{
+		OS: found.Os, Architecture: found.Architecture, Variant: found.Variant,
+	})
+}
+
+// onlyPort finds the port to probe when the user named none: the one that is
+// published, else the one that the image exposes.
+func onlyPort(spec Spec, found image.InspectResponse) (uint16, error) {
+	if ports := tcpPorts(spec.Exposed); len(ports) == 1 {
+		return ports[0], nil
+	}
+	var exposed nat.PortSet
+	if found.Config != nil {
+		exposed = make(nat.PortSet, len(found.Config.ExposedPorts))
+		for port := range found.Config.ExposedPorts {
+			exposed[nat.Port(port)] = struct{}{}
+		}
+	}
+	switch ports := tcpPorts(exposed); len(ports) {
+	case 0:
+		return 0, fmt.Errorf("image %s exposes no TCP port: say with --port where its server listens", spec.Image)
+	case 1:
+		return ports[0], nil
+	default:
+		return 0, fmt.Errorf("image %s exposes several TCP ports %v: choose one with --port", spec.Image, ports)
+	}
+}
+
+func tcpPorts(set nat.PortSet) []uint16 {
+	var ports []uint16
+	for port := range set {
+		if port.Proto() == "tcp" {
+			ports = append(ports, uint16(port.Int())) //nolint:gosec // nat.ParsePortSpecs has checked its range; an image's odd port fails to publish
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}

@@ -1,0 +1,126 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// inspection is what an engine says of a started container's addresses, for
+// the candidates (facts) and for the Report (the engine's own words).
+type inspection struct {
+	running   bool
+	facts     Facts
+	networks  []report.Network
+	aliases   []string // names besides the container's own
+	published []report.PortBinding
+}
+
+// read takes the addresses from an inspect response. It looks at
+// NetworkSettings.Networks alone: the top-level addresses are gone from API
+// 1.52.
+func read(response container.InspectResponse, port uint16) inspection {
+	i := inspection{
+		facts:     Facts{Port: port},
+		networks:  []report.Network{},
+		published: []report.PortBinding{},
+	}
+	if base := response.ContainerJSONBase; base != nil {
+		i.running = base.State != nil && base.State.Running
+		i.facts.HostNetwork = base.HostConfig != nil && base.HostConfig.NetworkMode.IsHost()
+		i.facts.NoNetwork = base.HostConfig != nil && base.HostConfig.NetworkMode.IsNone()
+	}
+	if response.NetworkSettings == nil {
+		return i
+	}
+	for _, name := range slices.Sorted(maps.Keys(response.NetworkSettings.Networks)) {
+		if endpoint := response.NetworkSettings.Networks[name]; endpoint != nil {
+			i.addNetwork(name, endpoint)
+		}
+	}
+	for _, binding := range response.NetworkSettings.Ports[tcpPort(port)] {
+		i.addBinding(binding)
+	}
+	return i
+}
+
+func (i *inspection) addNetwork(name string, endpoint *network.EndpointSettings) {
+	i.networks = append(i.networks, report.Network{
+		Name:    name,
+		IPv4:    endpoint.IPAddress,
+		IPv6:    endpoint.GlobalIPv6Address,
+		Gateway: endpoint.Gateway,
+	})
+	i.facts.Networks = append(i.facts.Networks, NetworkFacts{
+		Name:        name,
+		IPv4:        address(endpoint.IPAddress),
+		IPv6:        address(endpoint.GlobalIPv6Address),
+		GatewayIPv4: address(endpoint.Gateway),
+		GatewayIPv6: address(endpoint.IPv6Gateway),
+	})
+	i.aliases = append(i.aliases, endpoint.Aliases...)
+}
+
+// addBinding leaves out a binding without a port, which says that the engine
+// has published nothing yet.
+func (i *inspection) addBinding(binding nat.PortBinding) {
+	port, err := strconv.ParseUint(binding.HostPort, 10, 16)
+	if err != nil || port == 0 {
+		return
+	}
+	i.published = append(i.published, report.PortBinding{HostIP: binding.HostIP, HostPort: uint16(port)})
+	hostIP := address(binding.HostIP)
+	if !hostIP.IsValid() {
+		hostIP = any4 // Podman names no address and publishes on every IPv4 one
+	}
+	i.facts.Bindings = append(i.facts.Bindings, Binding{HostIP: hostIP, HostPort: uint16(port)})
+}
+
+// address parses an address as engines print them; the zero Addr stands for
+// none, and for what is not an address.
+func address(s string) netip.Addr {
+	ip, _ := netip.ParseAddr(s)
+	return ip.Unmap()
+}
+
+func tcpPort(port uint16) nat.Port {
+	return nat.Port(strconv.Itoa(int(port)) + "/tcp")
+}
+
+// addDrivers looks up the drivers of the servers' networks, each network once.
+func (r *run) addDrivers(ctx context.Context) error {
+	drivers := map[string]string{}
+	for _, s := range r.servers {
+		for i, n := range s.found.networks {
+			driver, known := drivers[n.Name]
+			if !known {
+				var err error
+				if driver, err = networkDriver(ctx, r.engine.API, n.Name); err != nil {
+					return err
+				}
+				drivers[n.Name] = driver
+			}
+			s.found.networks[i].Driver = driver
+		}
+	}
+	return nil
+}
+
+// networkDriver is empty for a network that somebody has removed meanwhile.
+func networkDriver(ctx context.Context, api API, name string) (string, error) {
+	response, err := api.NetworkInspect(ctx, name, network.InspectOptions{})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return "", fmt.Errorf("inspecting network %s: %w", name, err)
+	}
+	return response.Driver, nil
+}

@@ -1,0 +1,72 @@
+package experiment
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+)
+
+// The labels that everything nestprobe makes on an engine carries. Nothing
+// without them is ever removed.
+const (
+	LabelRun      = "io.nestprobe.run"
+	LabelDeadline = "io.nestprobe.deadline"
+)
+
+// keptForever is the deadline of what a user asked to keep.
+const keptForever = "never"
+
+// deadlineMargin is what a run may take beyond the wait for its servers:
+// making images, networks and containers, the last tries, and the clean-up.
+const deadlineMargin = 30 * time.Second
+
+// perServer is added for each server: 50 at once took 226 ms each on Engine
+// 20.10 with two cores, and slow disks deserve a multiple.
+const perServer = time.Second
+
+// labels name one run and the time from which its leftovers may be removed.
+type labels struct {
+	run      string
+	lifetime time.Duration
+	deadline string // RFC 3339, or keptForever
+}
+
+// NewID returns an id for a run, unlikely to be that of another one on the same
+// engine: of 100 at once, two are the same once in a million.
+func NewID() string { return token(4) }
+
+func newLabels(id string, now time.Time, spec Spec, more ...time.Duration) labels {
+	l := labels{
+		run:      id,
+		lifetime: spec.Wait + deadlineMargin + time.Duration(spec.Servers)*perServer,
+	}
+	for _, d := range more {
+		l.lifetime += d
+	}
+	l.deadline = now.Add(l.lifetime).UTC().Format(time.RFC3339)
+	if spec.Keep || spec.Lasting {
+		l.deadline = keptForever
+	}
+	return l
+}
+
+func (l labels) values() map[string]string {
+	return map[string]string{LabelRun: l.run, LabelDeadline: l.deadline}
+}
+
+// passed says whether a deadline label lies before now. What cannot be parsed
+// was not written by a run that ends, and stays.
+func passed(deadline string, now time.Time) bool {
+	t, err := time.Parse(time.RFC3339, deadline)
+	return err == nil && t.Before(now)
+}
+
+// identityBytes makes a token that nobody guesses.
+const identityBytes = 16
+
+// token returns n random bytes in hexadecimal.
+func token(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never returns an error (crypto/rand, since Go 1.24)
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,168 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// probe tries the server's candidates until they are answered, --wait is over
+// or the container has exited.
+func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
+	spec := s.run.spec
+	waiting, cancel := context.WithTimeout(ctx, spec.Wait)
+	defer cancel()
+
+	var group errgroup.Group
+	finished, finish := context.WithCancel(waiting)
+	group.Go(func() error {
+		defer cancel()
+		return s.awaitExit(ctx, finished)
+	})
+	entries := s.entries()
+	group.Go(func() error {
+		defer finish()
+		return s.run.vantage.contest(waiting, entries, s.trust(), spec.Timeout)
+	})
+	err := group.Wait()
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return rows(s.run.vantage.Name, s.index, entries), err
+}
+
+// awaitExit returns when the container has exited or finished has ended. If it
+// was not running any more when it was inspected, the engine is about to say how
+// it exited.
+func (s *server) awaitExit(ctx, finished context.Context) error {
+	if !s.found.running {
+		finished = ctx
+	}
+	select {
+	case <-finished.Done():
+		return nil
+	case e := <-s.exited:
+		if e.err != nil {
+			return e.err
+		}
+		if s.run.spec.Builtin() && e.code == 0 {
+			return fmt.Errorf("container %s was stopped by somebody else, or by an engine that shuts down: run the command again", s.name)
+		}
+		var err error
+		s.exit, err = s.examine(ctx, e)
+		return err
+	}
+}
+
+func (s *server) entries() []*entry {
+	spec := s.run.spec
+	facts := s.found.facts
+	facts.EngineHost = s.run.engine.Host
+	facts.NodeAddress = s.run.description.NodeAddress
+	facts.Desktop = s.run.description.Endpoint.Engine.Desktop
+	facts.Client = s.run.client.facts.Networks
+	facts.Names = append([]string{s.name}, s.found.aliases...)
+	candidates := s.run.vantage.candidates(facts)
+	entries := make([]*entry, 0, len(candidates))
+	for _, candidate := range candidates {
+		entries = append(entries, &entry{
+			candidate: candidate,
+			grace:     grace(facts, candidate),
+			target:    spec.target(candidate.Address, s.identity),
+		})
+	}
+	return entries
+}
+
+// detection is the longest that the kernel keeps a new IPv6 address from being
+// used, to see whether somebody else has it: a random delay of up to 1 s, then
+// one probe and 1 s for its answer (RFC 4862, section 5.4.2, and RFC 4861,
+// RETRANS_TIMER); and what a lost first packet costs.
+const detection = 3 * time.Second
+
+// grace is how much longer than others a candidate is tried. The bridge of a
+// network that was empty detects duplicates of its IPv6 address when the server
+// comes, and until then the way to the server's own IPv6 address is closed.
+func grace(facts Facts, candidate Candidate) time.Duration {
+	hasIPv6 := slices.ContainsFunc(facts.Networks, func(n NetworkFacts) bool { return n.IPv6.IsValid() })
+	if address, err := netip.ParseAddrPort(candidate.Address); err == nil && hasIPv6 && address.Addr().Is6() {
+		return detection
+	}
+	return 0
+}
+
+// trust says how certificates are judged. That of the built-in server is made at
+// its start; its identity proves who answers.
+func (s *server) trust() Trust {
+	if s.run.spec.Builtin() {
+		return TrustIdentity
+	}
+	return TrustSystem
+}
+
+// target is what is asked at an address. The identity is that of the built-in
+// server; a user's own has none.
+func (s Spec) target(address, identity string) netprobe.Target {
+	target := netprobe.Target{
+		Scheme:    s.Scheme,
+		Address:   address,
+		Path:      s.Path,
+		Expect:    s.Expect,
+		WebSocket: s.WebSocket,
+	}
+	if s.Builtin() {
+		target.Identity = identity
+	}
+	return target
+}
+
+// rows turns what was measured of one server into the Report's rows. A candidate
+// that was never tried to its end has none.
+func rows(vantage string, server int, entries []*entry) []report.Probe {
+	var probes []report.Probe
+	for _, e := range entries {
+		if e.attempts > 0 {
+			probes = append(probes, row(vantage, server, e))
+		}
+	}
+	return probes
+}
+
+func row(vantage string, server int, e *entry) report.Probe {
+	r := e.result
+	probe := report.Probe{
+		Vantage:   vantage,
+		Server:    server,
+		Kind:      string(e.candidate.Kind),
+		Address:   e.candidate.Address,
+		URL:       e.target.URL(),
+		OK:        r.OK,
+		Phase:     string(r.Phase),
+		Failure:   string(r.Failure),
+		Detail:    r.Detail,
+		Status:    r.Status,
+		Body:      r.Body,
+		Identity:  string(r.Identity),
+		WebSocket: string(r.WebSocket),
+		Attempts:  e.attempts,
+		Timings: report.ProbeTimings{
+			ResolveMS:   milliseconds(r.Timings.Resolve),
+			ConnectMS:   milliseconds(r.Timings.Connect),
+			FirstByteMS: milliseconds(r.Timings.FirstByte),
+			TotalMS:     milliseconds(r.Timings.Total),
+		},
+	}
+	if r.Failure == netprobe.WrongServer {
+		probe.Cause = string(diagnosis.WrongServer)
+		probe.Hint = "do not use this address: publish the port on a host address and port of its own"
+	}
+	return probe
+}

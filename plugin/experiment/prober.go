@@ -1,0 +1,128 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+)
+
+// ProbeRequest is a document that the agent's role probe gets; ProbeReply, with
+// the same number, is what it answers. Requests are worked on side by side.
+type ProbeRequest struct {
+	Number int       `json:"number"`
+	Work   ProbeWork `json:"work"`
+	Stop   bool      `json:"stop"` // the request of this number is to end now
+}
+
+// ProbeReply is what became of a request.
+type ProbeReply struct {
+	Number  int           `json:"number"`
+	Results []ProbeResult `json:"results"`
+}
+
+// remoteProber sends probes from the network namespace of a running container,
+// by an agent in a container that shares it. The running container is not
+// touched.
+type remoteProber struct {
+	agent *agent
+
+	mu      sync.Mutex
+	number  int
+	waiting map[int]chan []ProbeResult
+	lost    chan struct{} // closed when no reply will come any more
+	err     error         // why; set before lost is closed
+}
+
+// startProber starts the agent in the namespace of a container.
+func startProber(ctx context.Context, api API, name, image, target string, l labels) (*remoteProber, error) {
+	c := newAgentContainer(name, image, "probe", l)
+	c.hostConfig.NetworkMode = container.NetworkMode("container:" + target)
+	a, err := startAgent(ctx, api, c)
+	if err != nil {
+		return nil, fmt.Errorf("asking from container %s: %w", target, err)
+	}
+	return newRemoteProber(ctx, a), nil
+}
+
+// newRemoteProber talks to an agent in the role probe.
+func newRemoteProber(ctx context.Context, a *agent) *remoteProber {
+	p := &remoteProber{agent: a, waiting: map[int]chan []ProbeResult{}, lost: make(chan struct{})}
+	go p.deliver(ctx) // ends with the agent, or with ctx
+	return p
+}
+
+func (p *remoteProber) deliver(ctx context.Context) {
+	defer close(p.lost)
+	for {
+		var reply ProbeReply
+		if p.err = p.agent.receive(ctx, &reply); p.err != nil {
+			return
+		}
+		p.mu.Lock()
+		results := p.waiting[reply.Number]
+		p.mu.Unlock()
+		if results != nil {
+			results <- reply.Results
+		}
+	}
+}
+
+// replyMargin is how long after the end of its work a reply may take: the agent
+// has begun later, by what it takes to tell it, and is told to stop in the same
+// way.
+const replyMargin = 2 * time.Second
+
+// Probe implements Prober. When ctx ends, the agent is told to stop, and tells
+// what it has measured by then.
+func (p *remoteProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult, error) {
+	number, results, err := p.request(work)
+	if err != nil {
+		return nil, err
+	}
+	defer p.forget(number)
+	select {
+	case r := <-results:
+		return r, nil
+	case <-p.lost:
+		return nil, p.err
+	case <-ctx.Done():
+	}
+	if err := p.send(ProbeRequest{Number: number, Stop: true}); err != nil {
+		return nil, err
+	}
+	margin := time.NewTimer(replyMargin)
+	defer margin.Stop()
+	select {
+	case r := <-results:
+		return r, nil
+	case <-p.lost:
+		return nil, p.err
+	case <-margin.C:
+		return nil, fmt.Errorf("container %s did not tell what it has measured within %s", p.agent.name, replyMargin)
+	}
+}
+
+func (p *remoteProber) request(work ProbeWork) (number int, results <-chan []ProbeResult, err error) {
+	reply := make(chan []ProbeResult, 1)
+	p.mu.Lock()
+	p.number++
+	number = p.number
+	p.waiting[number] = reply
+	p.mu.Unlock()
+	return number, reply, p.send(ProbeRequest{Number: number, Work: work})
+}
+
+func (p *remoteProber) send(request ProbeRequest) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.agent.send(request)
+}
+
+func (p *remoteProber) forget(number int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, number)
+}

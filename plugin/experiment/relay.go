@@ -1,0 +1,106 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/docker/go-connections/nat"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// KindRelay is an address of the relay, with a server's path.
+const KindRelay Kind = "relay"
+
+// VantageRelay is the vantage of a runner that proxies to its servers.
+const VantageRelay = "relay"
+
+// publishRelay publishes the relay's one port, on all addresses, at a host port
+// of the engine's choice.
+func publishRelay(c agentContainer) {
+	port := tcpPort(RelayPort)
+	c.config.ExposedPorts = nat.PortSet{port: {}}
+	c.hostConfig.PortBindings = nat.PortMap{port: {{}}}
+	// Docker's own default, said aloud: without it Podman 4.3 was seen to kill at
+	// once, and the relay has servers to remove.
+	seconds := 10
+	c.config.StopTimeout = &seconds
+}
+
+// newIdentities makes identities for servers that a client starts, so that
+// this process knows them too.
+func (r *inContainer) newIdentities() []string {
+	identities := make([]string, r.spec.Servers)
+	for i := range identities {
+		identities[i] = token(identityBytes)
+	}
+	return identities
+}
+
+// askRelay probes every server through the relay from this process, which has
+// the relay start them.
+func (r *inContainer) askRelay(ctx context.Context, relay *agent, identities []string) ([]report.Probe, error) {
+	response, err := r.engine.API.ContainerInspect(ctx, relay.id)
+	if err != nil {
+		return nil, fmt.Errorf("inspecting the relay: %w", err)
+	}
+	facts := read(response, RelayPort).facts
+	if len(facts.Bindings) == 0 {
+		return nil, &diagnosis.Fault{
+			Cause:    diagnosis.PortNotPublished,
+			Evidence: []string{fmt.Sprintf("container %s has no published port, on network %s", relay.name, response.HostConfig.NetworkMode)},
+			Hint:     "put the relay on a network that publishes ports: not an internal one, none or the host's",
+			Err:      errors.New("the relay cannot be reached from here"),
+		}
+	}
+	defer r.progress.Step("Waiting for an answer through the relay")()
+	entries := r.relayEntries(facts, identities)
+	waiting, cancel := context.WithTimeout(ctx, r.spec.Wait)
+	defer cancel()
+	// One contest a server: an answer of one says nothing of the others.
+	done := make(chan struct{}, len(entries))
+	for _, server := range entries {
+		go func() { // awaited below
+			localContest(waiting, server, TrustSystem, r.spec.Timeout)
+			done <- struct{}{}
+		}()
+	}
+	for range entries {
+		<-done
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	var probes []report.Probe
+	for i, server := range entries {
+		probes = append(probes, rows(VantageHost, i, server)...)
+	}
+	return probes, nil
+}
+
+// relayEntries are the relay's published addresses, once for each server.
+func (r *inContainer) relayEntries(facts Facts, identities []string) [][]*entry {
+	facts.EngineHost = r.engine.Host
+	facts.NodeAddress = r.description.NodeAddress
+	facts.Desktop = r.description.Endpoint.Engine.Desktop
+	entries := make([][]*entry, len(identities))
+	for i, identity := range identities {
+		prefix := fmt.Sprintf("/servers/%d", i+1)
+		for _, candidate := range HostCandidates(facts) {
+			if !strings.HasPrefix(string(candidate.Kind), "published-") {
+				continue
+			}
+			candidate.Kind = KindRelay
+			target := r.spec.target(candidate.Address, identity)
+			target.Path = prefix + target.Path
+			if target.WebSocket != "" {
+				target.WebSocket = prefix + target.WebSocket
+			}
+			entries[i] = append(entries[i], &entry{candidate: candidate, target: target})
+		}
+	}
+	return entries
+}

@@ -1,0 +1,65 @@
+package experiment
+
+import (
+	"time"
+
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+)
+
+// Spec says what to start and what a good answer is.
+type Spec struct {
+	Image    string   // the user's image; empty for the built-in server
+	Command  []string // its command and arguments
+	Env      []string
+	User     string
+	AddHosts []string
+	Platform *ocispec.Platform // nil: the engine's own
+	Pull     PullPolicy
+	// RegistryAuth is what the image's registry wants, encoded as the API's
+	// X-Registry-Auth header; empty for none.
+	RegistryAuth string
+
+	Port      uint16 // in the container; 0: the one that is published or that the image exposes
+	Scheme    netprobe.Scheme
+	Path      string
+	Expect    netprobe.Expect
+	WebSocket string // path; empty for none
+
+	// PublishPort publishes Port on all addresses, at a host port of the
+	// engine's choice; else Exposed and Bindings say what is published.
+	PublishPort bool
+	Exposed     nat.PortSet
+	Bindings    nat.PortMap
+
+	Networks  []Network         // in docker's order; empty for the engine's default
+	Temporary *TemporaryNetwork // a network to make and remove again
+
+	Servers int
+	Wait    time.Duration // how long a server may take to answer
+	Timeout time.Duration // one attempt at one candidate
+	Keep    bool          // leave the servers running
+	Lasting bool          // no deadline: the servers live as long as whoever has their lease
+}
+
+// Network is one network to put the servers on.
+type Network struct {
+	Name     string // or "host", "none"
+	Endpoint *network.EndpointSettings
+}
+
+// TemporaryNetwork is a network that lives as long as the experiment.
+type TemporaryNetwork struct {
+	Driver   string // empty for the engine's default driver
+	Parent   string // interface on the engine's host, for macvlan and ipvlan
+	Subnet   string // CIDR; empty lets the engine choose
+	Gateway  string
+	Internal bool
+	IPv6     bool
+}
+
+// Builtin says whether the built-in server is started.
+func (s Spec) Builtin() bool { return s.Image == "" }

@@ -1,0 +1,97 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"golang.org/x/sync/errgroup"
+)
+
+// sweepLimit bounds the removal of leftovers, which goes on beside the run. One
+// of them takes 0.2 s; a container that an engine is unable to remove must not
+// keep the run from ending.
+const sweepLimit = 10 * time.Second
+
+// sweep removes what earlier runs left behind and whose deadline lies before
+// now, and dead containers: an engine that was killed could not remove those, and
+// nobody can start them any more. What it cannot remove it tells of; that does not spoil this run.
+func sweep(ctx context.Context, api API, now time.Time, progress Progress) {
+	sweeping, cancel := context.WithTimeout(ctx, sweepLimit)
+	defer cancel()
+	swept, err := removeLeftovers(sweeping, api, now)
+	if err != nil && ctx.Err() == nil {
+		progress.Note("could not remove leftovers of earlier runs: " + err.Error())
+	}
+	if swept > 0 {
+		progress.Note("removed " + count(swept, "leftover") + " of earlier runs whose deadline had passed")
+	}
+}
+
+func removeLeftovers(ctx context.Context, api API, now time.Time) (int, error) {
+	ours := filters.NewArgs(filters.Arg("label", LabelRun))
+	containers, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
+	if err != nil {
+		return 0, fmt.Errorf("listing them: %w", err)
+	}
+	networks, err := api.NetworkList(ctx, network.ListOptions{Filters: ours})
+	if err != nil {
+		return 0, fmt.Errorf("listing them: %w", err)
+	}
+	var s swept
+	for _, c := range containers {
+		if passed(c.Labels[LabelDeadline], now) || c.State == container.StateDead {
+			s.group.Go(func() error { return s.note(removeContainer(ctx, api, c.ID)) })
+		}
+	}
+	_ = s.group.Wait() // the networks go only after their containers; all errors are noted
+	for _, n := range networks {
+		if passed(n.Labels[LabelDeadline], now) {
+			_ = s.note(sweepNetwork(ctx, api, n))
+		}
+	}
+	return s.count, errors.Join(s.errs...)
+}
+
+// swept is what became of the leftovers. One that cannot be removed does not
+// keep the others from it.
+type swept struct {
+	group errgroup.Group
+	mu    sync.Mutex
+	count int
+	errs  []error
+}
+
+func (s *swept) note(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.errs = append(s.errs, err)
+		return err
+	}
+	s.count++
+	return nil
+}
+
+// sweepNetwork removes a network unless somebody uses it. Docker refuses that by
+// itself. Podman 4.3 refuses it for a network's name, but not for its id, and its
+// containers then cannot be started again.
+func sweepNetwork(ctx context.Context, api API, n network.Summary) error {
+	found, err := api.NetworkInspect(ctx, n.ID, network.InspectOptions{})
+	if errdefs.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("inspecting network %s: %w", n.Name, err)
+	}
+	for _, user := range found.Containers {
+		return fmt.Errorf("network %s is in use by %s", n.Name, user.Name)
+	}
+	return removeNetwork(ctx, api, n.ID)
+}

@@ -1,0 +1,81 @@
+package experiment
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+)
+
+// The names of vantages. A running container that is asked from is
+// VantageContainer and its name.
+const (
+	VantageHost      = "host"
+	VantageClient    = "client"
+	VantageContainer = "container:"
+)
+
+// Vantage is where probes are sent from.
+type Vantage struct {
+	Name string
+	// Container is the container whose networks the probes leave by, as the
+	// servers' engine knows it; empty for a process outside of its containers.
+	Container string
+	// Prober sends them; nil for this process.
+	Prober Prober
+}
+
+// Prober tries candidates somewhere else than in this process.
+type Prober interface {
+	Probe(ctx context.Context, work ProbeWork) ([]ProbeResult, error)
+}
+
+// Trust says how the certificates of servers are judged.
+type Trust string
+
+// The ways to judge a certificate.
+const (
+	TrustSystem   Trust = "system"   // by the system's authorities, for the address's host
+	TrustIdentity Trust = "identity" // not at all: the identity proves who answers
+)
+
+func (v Vantage) candidates(f Facts) []Candidate {
+	if v.Container == "" {
+		return HostCandidates(f)
+	}
+	return ContainerCandidates(f)
+}
+
+// inspect reads the networks of the vantage's container.
+func (v Vantage) inspect(ctx context.Context, api API) (inspection, error) {
+	if v.Container == "" {
+		return inspection{}, nil
+	}
+	response, err := api.ContainerInspect(ctx, v.Container)
+	if err != nil {
+		return inspection{}, fmt.Errorf("inspecting the container to ask from: %w", err)
+	}
+	return read(response, 0), nil
+}
+
+// contest tries the entries until ctx ends or each has had its last try.
+func (v Vantage) contest(ctx context.Context, entries []*entry, trust Trust, timeout time.Duration) error {
+	if v.Prober != nil {
+		return remoteContest(ctx, v.Prober, entries, trust, timeout)
+	}
+	localContest(ctx, entries, trust, timeout)
+	return nil
+}
+
+func localContest(ctx context.Context, entries []*entry, trust Trust, timeout time.Duration) {
+	c := contest{probe: netprobe.Probe, options: netprobe.Options{Timeout: timeout}}
+	if trust == TrustIdentity {
+		c.options.TLS = &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			InsecureSkipVerify: true, //nolint:gosec // the identity token proves who answers
+		}
+	}
+	c.run(ctx, entries)
+}
