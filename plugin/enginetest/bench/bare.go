@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+	"github.com/docker/go-connections/nat"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/agentimage/agents"
+)
+
+const port = "4647/tcp"
+
+// bareCalls creates, starts and inspects servers, asks each until it says 200,
+// and removes it: all of them at once, in containers set up as nestprobe's.
+func bareCalls(ctx context.Context, servers int) error {
+	api, image, err := engine(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = api.Close() }()
+	group, ctx := errgroup.WithContext(ctx)
+	for range servers {
+		group.Go(func() error { return bareServer(ctx, api, image) })
+	}
+	return group.Wait()
+}
+
+// engine is the API of the endpoint in the environment, and the agent's image.
+func engine(ctx context.Context) (*client.Client, string, error) {
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		return nil, "", err
+	}
+	version, err := api.ServerVersion(ctx)
+	if err != nil {
+		return nil, "", errors.Join(err, api.Close())
+	}
+	image, err := agentimage.Reference(agents.Files, version.Os, version.Arch)
+	return api, image, err
+}
+
+func bareServer(ctx context.Context, api *client.Client, image string) error {
+	return withContainer(ctx, api, image, nat.PortMap{port: {{}}}, func(id string) error { return reach(ctx, api, id) })
+}
+
+// bareNested starts a container in the place of the client, and then, as that
+// would, a server.
+func bareNested(ctx context.Context) error {
+	api, image, err := engine(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = api.Close() }()
+	return withContainer(ctx, api, image, nil, func(string) error { return bareServer(ctx, api, image) })
+}
+
+// withContainer creates and starts a container of the agent, and removes it when
+// use has returned.
+func withContainer(ctx context.Context, api *client.Client, image string, published nat.PortMap, use func(id string) error) error {
+	config := &container.Config{Image: image, Cmd: []string{"serve", "--identity", "bare"}}
+	if published != nil {
+		config.ExposedPorts = nat.PortSet{port: {}}
+	}
+	created, err := api.ContainerCreate(ctx, config,
+		&container.HostConfig{
+			PortBindings:   published,
+			ReadonlyRootfs: true,
+			CapDrop:        []string{"ALL"},
+			SecurityOpt:    []string{"no-new-privileges"},
+			IpcMode:        container.IPCModeNone,
+			LogConfig:      container.LogConfig{Type: "none"},
+		}, nil, nil, "")
+	if err != nil {
+		return err
+	}
+	err = api.ContainerStart(ctx, created.ID, container.StartOptions{})
+	if err == nil {
+		err = use(created.ID)
+	}
+	return errors.Join(err, api.ContainerRemove(context.WithoutCancel(ctx), created.ID, container.RemoveOptions{Force: true}))
+}
+
+func reach(ctx context.Context, api *client.Client, id string) error {
+	inspected, err := api.ContainerInspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	bindings := inspected.NetworkSettings.Ports[port]
+	if len(bindings) == 0 {
+		return fmt.Errorf("the engine published nothing for %s", port)
+	}
+	return firstAnswer(ctx, "http://127.0.0.1:"+bindings[0].HostPort+"/foo")
+}
+
+// firstAnswer asks every millisecond until the answer is 200.
+func firstAnswer(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	transport := &http.Transport{DisableKeepAlives: true}
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := transport.RoundTrip(request)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

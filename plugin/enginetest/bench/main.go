@@ -1,0 +1,147 @@
+// Command bench compares `docker nestprobe run` and `in-container`, as whole
+// commands, with a program that makes nothing but the API calls that they must
+// make, and a server's answers through the relay with those at its own address. It
+// prints the ratio of the medians. The two run in alternation, so that whatever else
+// the machine does hits both. `make bench` calls it; it needs the plugin to be
+// built, and an engine.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+func main() {
+	pairs := flag.Int("pairs", 15, "how often each pair is measured")
+	bare := flag.Int("bare", 0, "make the bare API calls for this many servers, and exit")
+	nested := flag.Bool("nested", false, "make the bare API calls for a client and its server, and exit")
+	plugin := flag.String("plugin", "bin/docker-nestprobe", "the plugin to measure")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	switch {
+	case *bare > 0:
+		err = bareCalls(ctx, *bare)
+	case *nested:
+		err = bareNested(ctx)
+	default:
+		err = compareAll(ctx, *plugin, *pairs)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1) //nolint:gocritic // stop only restores signal handling, which ends with the process
+	}
+}
+
+// comparison is one line of the result.
+type comparison struct {
+	name        string
+	ours, floor []string // commands with their arguments
+	pairs       int
+}
+
+func compareAll(ctx context.Context, plugin string, pairs int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	config, err := installed(plugin)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(config) }()
+	if err := os.Setenv("DOCKER_CONFIG", config); err != nil {
+		return err
+	}
+	comparisons := []comparison{
+		{"run, 1 server / bare API calls", []string{"docker", "nestprobe", "run"}, []string{self, "-bare", "1"}, pairs},
+		{"run, 20 servers / bare API calls", []string{"docker", "nestprobe", "run", "--servers", "20"}, []string{self, "-bare", "20"}, max(1, pairs/3)},
+		{"in-container / bare API calls", []string{"docker", "nestprobe", "in-container"}, []string{self, "-nested"}, pairs},
+		{"plugin metadata / docker --version", []string{plugin, "docker-cli-plugin-metadata"}, []string{"docker", "--version"}, 2 * pairs},
+	}
+	fmt.Printf("%-36s %12s %12s %12s %8s\n", "", "nestprobe", "floor", "added", "ratio")
+	for _, c := range comparisons {
+		ours, floor, err := c.measure(ctx)
+		if err != nil {
+			return err
+		}
+		line(c.name, ours, floor)
+	}
+	return compareRelay(ctx)
+}
+
+func line(name string, ours, floor time.Duration) {
+	fmt.Printf("%-36s %12s %12s %12s %8.3f\n", name, precise(ours), precise(floor), precise(ours-floor), float64(ours)/float64(floor))
+}
+
+// precise rounds to what can be told apart.
+func precise(d time.Duration) time.Duration {
+	if d.Abs() < time.Millisecond {
+		return d.Round(time.Microsecond)
+	}
+	return d.Round(10 * time.Microsecond)
+}
+
+// installed makes a docker configuration folder of its own that has the plugin
+// and nothing of the user's.
+func installed(plugin string) (string, error) {
+	path, err := filepath.Abs(plugin)
+	if err != nil {
+		return "", err
+	}
+	if _, err = os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w: run make build first", err)
+	}
+	config, err := os.MkdirTemp("", "nestprobe-bench-")
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(config, "cli-plugins")
+	if err := os.Mkdir(folder, 0o755); err != nil { //nolint:gosec // docker reads it, whoever runs docker
+		return "", err
+	}
+	return config, os.Symlink(path, filepath.Join(folder, "docker-nestprobe"))
+}
+
+// measure returns the medians of both sides. The first pair only warms up: it
+// loads the image and fills caches.
+func (c comparison) measure(ctx context.Context) (ours, floor time.Duration, err error) {
+	var a, b []time.Duration
+	for i := range c.pairs + 1 {
+		tookOurs, err := wall(ctx, c.ours)
+		if err != nil {
+			return 0, 0, err
+		}
+		tookFloor, err := wall(ctx, c.floor)
+		if err != nil {
+			return 0, 0, err
+		}
+		if i > 0 {
+			a, b = append(a, tookOurs), append(b, tookFloor)
+		}
+	}
+	return median(a), median(b), nil
+}
+
+func wall(ctx context.Context, command []string) (time.Duration, error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the commands are this program's own
+	began := time.Now()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("%s: %w\n%s", cmd, err, out)
+	}
+	return time.Since(began), nil
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}

@@ -1,0 +1,78 @@
+// Package enginetest gives tests real engines. A test asks for the kind that it
+// needs and gets one that runs, the same for everybody in a test run:
+//
+//	func TestMain(m *testing.M) { enginetest.Main(m) }
+//
+//	func TestRun(t *testing.T) {
+//		engine := enginetest.Get(t, enginetest.Toolbox)
+//		out, err := engine.Command(t.Context(), "docker", "nestprobe", "run").Output()
+//		…
+//	}
+//
+// Engines are started by a keeper, one process for all test binaries, that
+// takes them down when the last test binary is gone, however it went. To keep
+// them for a whole `go test ./...`, run it under the keeper:
+//
+//	go run ./plugin/enginetest/keeper -- go test ./...
+//
+// The package is for tests alone. It must not know of the plugin's commands.
+package enginetest
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/keep"
+)
+
+// Kind names a sort of engine.
+type Kind = keep.Kind
+
+// The kinds of engines. "Beside" means that clients share the engine's network
+// namespace, as a user's programs do on a plain Linux machine.
+const (
+	Linux      = keep.Linux      // the machine's own engine, at the default endpoint
+	Toolbox    = keep.Toolbox    // the machine's dockerd at 10.231.1.2, TCP with TLS
+	Desktop    = keep.Desktop    // like Docker Desktop, at a socket, with the machine's localhost as its own
+	Engine26_1 = keep.Engine26_1 // Docker 26.1, beside
+	Engine28_5 = keep.Engine28_5 // Docker 28.5, beside
+	SSH        = keep.SSH        // Docker 26.1 at 10.231.7.2, reached by ssh
+	Rootless   = keep.Rootless   // Docker 20.10 of an ordinary user, beside
+	Dind       = keep.Dind       // the machine's dockerd in a container, plain TCP, beside that
+	Podman     = keep.Podman     // Podman 4.3, beside
+)
+
+// Label is on every image that this package makes, and so on its containers.
+// At the end of a run whatever carries it is removed from the machine's own
+// engine; tests that make other things there remove them themselves.
+const Label = keep.Label
+
+// Kinds lists the kinds for tests that hold for all of them.
+func Kinds() []Kind {
+	return []Kind{Linux, Toolbox, Desktop, Engine26_1, Engine28_5, SSH, Rootless, Podman}
+}
+
+// Main runs the tests of a package that uses engines. It is to be called by
+// TestMain, first thing, and does not return. It keeps the keeper alive from the
+// first test to the last, so that every kind starts once.
+func Main(m *testing.M) {
+	keep.Role()
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if testing.Short() {
+		return m.Run()
+	}
+	conn, err := keep.Connect(context.Background())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer conn.Close() //nolint:errcheck // the process ends
+	return m.Run()
+}

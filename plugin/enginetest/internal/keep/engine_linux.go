@@ -1,0 +1,246 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/client"
+)
+
+const (
+	// startWait bounds the start of one engine, packages fetched included:
+	// 60 MB, 10 s on a good line.
+	startWait = 5 * time.Minute
+	// readyWait bounds the start of a daemon; they took 0.3 to 2.2 s.
+	readyWait = 60 * time.Second
+	// readyPoll is the pause between two questions to a starting daemon.
+	readyPoll = 20 * time.Millisecond
+)
+
+// recipe says how an engine of a kind is started.
+type recipe struct {
+	kind     Kind
+	slot     int      // address plan of the shared engine; 0: the machine's own engine
+	programs []string // what must be on the machine
+	bundle   bundle   // Debian packages to fetch; none if it has no name
+	start    func(context.Context, *running) error
+}
+
+// running is an engine that is up, or being started. Its recipe fills in the
+// Engine and starts the daemon; everything it makes is undone in reverse.
+type running struct {
+	Engine
+	plan   plan
+	root   string                // where the bundle's files are
+	names  map[string]netip.Addr // what containers can look up
+	image  Image                 // of a nested engine
+	box    *sandbox
+	daemon process
+	undo   []func(context.Context) error
+
+	registryAddr netip.Addr // where a registry is for an engine with a loopback of its own
+	registryOnce sync.Once
+	registry     string
+	registryErr  error
+}
+
+func (r *running) onStop(undo func(context.Context) error) { r.undo = append(r.undo, undo) }
+
+// path is a file in the engine's private folder.
+func (r *running) path(name string) string { return filepath.Join(r.Dir, name) }
+
+// privatePrefix and a number never used before name a private engine, so that
+// nothing of one is taken for another's.
+const privatePrefix = "private-"
+
+// start starts an engine. Without an id it gets one, and an address plan, of
+// its own.
+func (k *keeper) start(ctx context.Context, recipe recipe, id string, image Image) (*running, error) {
+	begin := time.Now()
+	slot, err := k.takeSlot(recipe.slot, id == "")
+	if err != nil {
+		return nil, err
+	}
+	if id == "" {
+		id = privatePrefix + strconv.FormatUint(k.privates.Add(1), 10)
+	}
+	engine := &running{
+		Engine: Engine{ID: id, Kind: recipe.kind, Dir: filepath.Join(Dir(), id)},
+		plan:   newPlan(slot),
+		image:  image,
+	}
+	engine.onStop(func(context.Context) error {
+		k.freeSlot(slot)
+		return os.RemoveAll(engine.Dir)
+	})
+	if err := engine.prepare(ctx, recipe); err != nil {
+		k.stop(context.WithoutCancel(ctx), engine)
+		return nil, fmt.Errorf("starting an engine of kind %s: %w", recipe.kind, err)
+	}
+	k.mu.Lock()
+	k.byID[engine.ID] = engine
+	k.mu.Unlock()
+	slog.Info("engine is up", "id", engine.ID, "version", engine.Version, "took", time.Since(begin))
+	return engine, nil
+}
+
+func (r *running) prepare(ctx context.Context, recipe recipe) error {
+	if err := recipe.check(); err != nil {
+		return err
+	}
+	if err := os.Mkdir(r.Dir, 0o700); err != nil {
+		return fmt.Errorf("making the engine's folder: %w", err)
+	}
+	if recipe.bundle.name != "" {
+		root, err := recipe.bundle.fetch(ctx)
+		if err != nil {
+			return err
+		}
+		r.root = root
+	}
+	return recipe.start(ctx, r)
+}
+
+// check says what is missing before anything is made.
+func (r recipe) check() error {
+	if r.slot != 0 && os.Getuid() != 0 {
+		return errors.New("namespaces need root: run the tests as root, or with -short to leave engines out")
+	}
+	for _, program := range r.programs {
+		if _, err := LookPath(program); err != nil {
+			return fmt.Errorf("%w: `go run ./plugin/enginetest/keeper install` installs what is missing", err)
+		}
+	}
+	return nil
+}
+
+// firstPrivateSlot leaves those below to the shared engines.
+const firstPrivateSlot = 32
+
+func (k *keeper) takeSlot(fixed int, private bool) (int, error) {
+	if !private {
+		return fixed, nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for slot := firstPrivateSlot; slot < slots; slot++ {
+		if !k.slots[slot] {
+			k.slots[slot] = true
+			return slot, nil
+		}
+	}
+	return 0, fmt.Errorf("%d private engines are up already, there are no addresses for more", slots-firstPrivateSlot)
+}
+
+func (k *keeper) freeSlot(slot int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.slots, slot)
+}
+
+// stop undoes all that a start did, in reverse.
+func (k *keeper) stop(ctx context.Context, engine *running) {
+	k.mu.Lock()
+	delete(k.byID, engine.ID)
+	k.mu.Unlock()
+	for i := len(engine.undo) - 1; i >= 0; i-- {
+		if err := engine.undo[i](ctx); err != nil {
+			slog.Error("taking an engine down", "id", engine.ID, "error", err)
+		}
+	}
+}
+
+// close takes down every engine and then the guard over their addresses.
+func (k *keeper) close(ctx context.Context) {
+	k.mu.Lock()
+	engines := make([]*running, 0, len(k.byID))
+	for _, engine := range k.byID {
+		engines = append(engines, engine)
+	}
+	k.mu.Unlock()
+	for _, engine := range engines {
+		k.stop(ctx, engine)
+	}
+	if err := removeGuard(); err != nil {
+		slog.Error("removing the guard route", "error", err)
+	}
+}
+
+// stopDaemon ends the engine's daemon as an administrator would.
+func (r *running) stopDaemon(ctx context.Context) error {
+	return r.box.stop(ctx, r.daemon.name)
+}
+
+// startDaemon starts the engine's daemon and waits until it answers.
+func (r *running) startDaemon(ctx context.Context) error {
+	if err := r.box.start(ctx, r.daemon); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	if err := r.awaitPing(ctx); err != nil {
+		return fmt.Errorf("%w; the end of its log:\n%s", err, Tail(r.daemon.log))
+	}
+	return nil
+}
+
+// awaitPing waits until the engine answers and notes its version.
+func (r *running) awaitPing(ctx context.Context) error {
+	socket := r.Socket
+	if r.API != "" {
+		socket = r.API
+	}
+	api, err := client.NewClientWithOpts(client.WithHost("unix://"+socket), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return fmt.Errorf("asking the engine: %w", err)
+	}
+	defer api.Close() //nolint:errcheck // idle connections only
+	for {
+		version, err := api.ServerVersion(ctx)
+		if err == nil {
+			r.Version = version.Version
+			return nil
+		}
+		if state, exited := r.box.exited(ctx, r.daemon.name); exited {
+			return fmt.Errorf("%s ended: %s", r.daemon.name, state)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w", r.daemon.name, err)
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// awaitHTTP waits until a server answers anything at all.
+func awaitHTTP(ctx context.Context, dial func(context.Context) (net.Conn, error)) error {
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+	}
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://registry/v2/", http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := transport.RoundTrip(request)
+		if err == nil {
+			return response.Body.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(readyPoll):
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package keep
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// rootlessRecipe is Docker 20.10 in rootless mode, beside its clients: they are
+// in the network namespace in which RootlessKit listens for published ports, and
+// the engine is in another one, behind slirp4netns. The ordinary user whose it is
+// exists among the engine's own processes alone.
+func rootlessRecipe() recipe {
+	return recipe{
+		kind:     Rootless,
+		slot:     6,
+		programs: []string{"apt-get", "dpkg", "nsenter", "setpriv"},
+		bundle: bundle{
+			name:  string(Rootless),
+			suite: "bookworm",
+			packages: []string{
+				"docker.io", "containerd", "runc", "libdevmapper1.02.1",
+				"rootlesskit", "slirp4netns", "libslirp0", "uidmap", "libsubid4",
+			},
+			version: "20.10.",
+		},
+		start: startRootless,
+	}
+}
+
+const (
+	// rootlessUID is above the numbers that distributions give to users.
+	rootlessUID = 231000
+	// rootlessFirst is the first of the numbers that the user's containers have.
+	rootlessFirst = 231_000_000
+	rootlessCount = 65536
+)
+
+// rootlessPlace shows the engine's processes a machine with one more user, who
+// may use tun devices and gets at the engine's folder, but at no other's.
+const rootlessPlace = `
+mount --bind passwd /etc/passwd
+mount --bind group /etc/group
+mount --bind subids /etc/subuid
+mount --bind subids /etc/subgid
+mount -t tmpfs -o mode=755 tmpfs /dev/net
+mknod -m 666 /dev/net/tun c 10 200
+mkdir /run/engine
+mount --bind . /run/engine
+mount -t tmpfs -o mode=755 tmpfs ..
+mkdir %[1]s
+mount --bind /run/engine %[1]s
+`
+
+func startRootless(ctx context.Context, r *running) error {
+	if err := r.enclose(ctx); err != nil {
+		return err
+	}
+	if err := r.writeRootless(); err != nil {
+		return fmt.Errorf("making a user for the engine: %w", err)
+	}
+	if err := r.script(ctx, fmt.Sprintf(rootlessPlace, r.Dir)); err != nil {
+		return err
+	}
+	setpriv, err := r.program("setpriv")
+	if err != nil {
+		return err
+	}
+	uid := strconv.Itoa(rootlessUID)
+	r.Socket = r.path("user/docker.sock")
+	r.Host = "unix://" + r.Socket
+	r.Netns = r.box.netns()
+	r.registryAddr = r.plan.resolver()
+	r.daemon = process{
+		name: "dockerd",
+		log:  r.path("dockerd.log"),
+		env: []string{
+			"PATH=" + r.searchPath(),
+			"HOME=" + r.path("user"),
+			"XDG_RUNTIME_DIR=" + r.path("user"),
+			"TMPDIR=" + r.path("user"),
+			"DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS=--state-dir=" + r.path("user/rootlesskit"),
+		},
+		argv: []string{
+			setpriv, "--reuid", uid, "--regid", uid, "--clear-groups",
+			"/usr/share/docker.io/contrib/dockerd-rootless.sh",
+			"--config-file", r.path("user/daemon.json"),
+			"--data-root", r.path("user/data"),
+			"--bip", r.plan.bridge().String(),
+			"--default-address-pool", fmt.Sprintf("base=%s,size=%d", r.plan.pool(), poolSize),
+			"--dns", r.plan.resolver().String(),
+			"--insecure-registry", r.registryAddr.String() + "/32",
+		},
+	}
+	return r.startDaemon(ctx)
+}
+
+func (r *running) writeRootless() error {
+	user := r.path("user")
+	if err := os.Mkdir(user, 0o700); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		"passwd":           fmt.Sprintf("root:x:0:0:root:/root:/bin/sh\nnestprobe:x:%[1]d:%[1]d::%[2]s:/bin/sh\n", rootlessUID, user),
+		"group":            fmt.Sprintf("root:x:0:\nnestprobe:x:%d:\n", rootlessUID),
+		"subids":           fmt.Sprintf("nestprobe:%d:%d\n", rootlessFirst, rootlessCount),
+		"user/daemon.json": "{}",
+	} {
+		if err := os.WriteFile(r.path(name), []byte(text), 0o644); err != nil { //nolint:gosec // for a user to read
+			return err
+		}
+	}
+	// The keeper's own folder, which is closed to all others, is not in the way
+	// where the user is.
+	if err := os.Chmod(r.Dir, 0o711); err != nil { //nolint:gosec // see above
+		return err
+	}
+	return os.Chown(user, rootlessUID, rootlessUID)
+}

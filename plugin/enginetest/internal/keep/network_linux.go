@@ -1,0 +1,184 @@
+package keep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// All addresses of test engines are in 10.231.0.0/16. While an engine is up, a
+// route on the machine refuses that range, so that a packet to a container of
+// an engine in a namespace never leaves through the default route.
+const guardRange = "10.231.0.0/16"
+
+const (
+	// guardProtocol and guardMetric mark the route as the keeper's, so that it
+	// neither takes over nor removes one that someone else has put there.
+	guardProtocol = 231
+	guardMetric   = 23100
+)
+
+// slots is how many address plans fit into the range.
+const slots = 64
+
+// plan is the addresses of one engine, none of them used by another.
+type plan struct {
+	slot int
+}
+
+func newPlan(slot int) plan { return plan{slot: slot} }
+
+func planAddr(third, fourth int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 231, byte(third), byte(fourth)}) //nolint:gosec // slots keep them below 256
+}
+
+// outside and inside are the two ends of the link to a remote engine.
+func (p plan) outside() netip.Addr { return planAddr(p.slot, 1) }
+func (p plan) inside() netip.Addr  { return planAddr(p.slot, 2) }
+
+// resolver is where containers send DNS questions, on the loopback interface.
+func (p plan) resolver() netip.Addr { return planAddr(p.slot, 53) }
+
+// bridge is the address and subnet of the default bridge, room for 253.
+func (p plan) bridge() netip.Prefix { return netip.PrefixFrom(planAddr(slots+p.slot, 1), 24) }
+
+// pool is where other networks take their subnets from: eight of 61 containers.
+func (p plan) pool() netip.Prefix { return netip.PrefixFrom(planAddr(2*slots+2*p.slot, 0), 23) }
+
+const poolSize = 26
+
+// loopbackUp makes the loopback interface of a sandbox usable and gives it the
+// resolver's address, then starts the resolver.
+func (r *running) loopbackUp(ctx context.Context) error {
+	err := inside(r.box, func(handle *netlink.Handle) error {
+		lo, err := handle.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		if err := handle.LinkSetUp(lo); err != nil {
+			return err
+		}
+		return handle.AddrAdd(lo, address(netip.PrefixFrom(r.plan.resolver(), 32)))
+	})
+	if err != nil {
+		return fmt.Errorf("setting up the engine's loopback: %w", err)
+	}
+	addr := netip.AddrPortFrom(r.plan.resolver(), 53).String()
+	_, err = r.box.order(ctx, initRequest{Op: "dns", Addr: addr, Names: r.names})
+	return err
+}
+
+// linkName is the machine's end of the link; the kernel allows 15 bytes.
+func (r *running) linkName() string { return "np-" + strings.TrimPrefix(r.ID, privatePrefix) }
+
+// linkUp connects a sandbox with the machine. There is no default route, so
+// nothing inside reaches further than the machine.
+func (r *running) linkUp() error {
+	name := r.linkName()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = name
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsPid(r.box.cmd.Process.Pid)}
+	if err := netlink.LinkAdd(veth); err != nil {
+		return fmt.Errorf("making the engine's link: %w", err)
+	}
+	r.onStop(r.linkDown)
+	outer, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("making the engine's link: %w", err)
+	}
+	if err = netlink.AddrAdd(outer, address(netip.PrefixFrom(r.plan.outside(), 24))); err != nil {
+		return fmt.Errorf("giving the link an address: %w", err)
+	}
+	if err = netlink.LinkSetUp(outer); err != nil {
+		return fmt.Errorf("setting the link up: %w", err)
+	}
+	err = inside(r.box, func(handle *netlink.Handle) error {
+		return r.configureEth0(handle)
+	})
+	if err != nil {
+		return fmt.Errorf("setting up the engine's side of the link: %w", err)
+	}
+	return nil
+}
+
+func (r *running) configureEth0(handle *netlink.Handle) error {
+	eth0, err := handle.LinkByName("eth0")
+	if err != nil {
+		return err
+	}
+	if err := handle.AddrAdd(eth0, address(netip.PrefixFrom(r.plan.inside(), 24))); err != nil {
+		return err
+	}
+	return handle.LinkSetUp(eth0)
+}
+
+// linkDown removes the link at once; with the namespace alone it would go a
+// moment later.
+func (r *running) linkDown(context.Context) error {
+	link, err := netlink.LinkByName(r.linkName())
+	if err != nil {
+		return nil //nolint:nilerr // it was never made, or went with the namespace
+	}
+	if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("removing the engine's link: %w", err)
+	}
+	return nil
+}
+
+func inside(box *sandbox, do func(*netlink.Handle) error) error {
+	namespace, err := netns.GetFromPath(box.netns())
+	if err != nil {
+		return err
+	}
+	defer namespace.Close() //nolint:errcheck // a descriptor
+	handle, err := netlink.NewHandleAt(namespace, unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer handle.Close()
+	return do(handle)
+}
+
+func address(prefix netip.Prefix) *netlink.Addr {
+	return &netlink.Addr{IPNet: ipNet(prefix)}
+}
+
+func ipNet(prefix netip.Prefix) *net.IPNet {
+	return &net.IPNet{
+		IP:   prefix.Addr().AsSlice(),
+		Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
+	}
+}
+
+func guardRoute() *netlink.Route {
+	return &netlink.Route{
+		Dst:      ipNet(netip.MustParsePrefix(guardRange)),
+		Type:     unix.RTN_UNREACHABLE,
+		Protocol: guardProtocol,
+		Priority: guardMetric,
+	}
+}
+
+// addGuard puts the guard route in place; it may be there already.
+func addGuard() error {
+	if err := netlink.RouteAdd(guardRoute()); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("guarding %s: %w", guardRange, err)
+	}
+	return nil
+}
+
+// removeGuard removes the guard route; it may be gone already.
+func removeGuard() error {
+	err := netlink.RouteDel(guardRoute())
+	if err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	return nil
+}

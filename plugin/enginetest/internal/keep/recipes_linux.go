@@ -1,0 +1,18 @@
+package keep
+
+// recipes lists every kind; a new one is a file and a line here. Slots are
+// address plans: 0 is for the machine's own engine alone, 1 to 31 are free to
+// give.
+func recipes() []recipe {
+	return []recipe{
+		linuxRecipe(),
+		toolboxRecipe(),
+		desktopRecipe(),
+		engine26Recipe(),
+		engine28Recipe(),
+		podmanRecipe(),
+		sshRecipe(),
+		rootlessRecipe(),
+		dindRecipe(),
+	}
+}

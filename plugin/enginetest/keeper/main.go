@@ -1,0 +1,81 @@
+// Keeper runs a command and keeps its test engines from the first test binary
+// to the last, so that each kind is started once:
+//
+//	go run ./plugin/enginetest/keeper -- go test ./...
+//
+// It also installs what the engines need:
+//
+//	go run ./plugin/enginetest/keeper install
+//
+// It is called by the Makefile. All it does is in package keep.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/keep"
+)
+
+const usage = "usage: keeper install, or keeper -- COMMAND [ARG...]"
+
+func main() {
+	keep.Role()
+	status, err := run(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(status)
+}
+
+func run(args []string) (int, error) {
+	switch {
+	case len(args) == 1 && args[0] == "install":
+		return install()
+	case len(args) > 1 && args[0] == "--":
+		return keepDuring(args[1:])
+	}
+	return 2, errors.New(usage)
+}
+
+func install() (int, error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := keep.Install(ctx); err != nil {
+		return 1, err
+	}
+	return 0, nil
+}
+
+// keepDuring runs a command with a keeper and returns its exit status.
+func keepDuring(command []string) (int, error) {
+	// Ctrl-C reaches the command by itself, and what it prints while it ends is
+	// wanted; SIGTERM is passed on.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	conn, err := keep.Connect(ctx)
+	if err != nil {
+		return 1, err
+	}
+	defer conn.Close()                                          //nolint:errcheck // the process ends
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the caller's own command
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.Exited() {
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		return 1, err
+	}
+	return 0, nil
+}

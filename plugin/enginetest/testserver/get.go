@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxBody is more than any body that tests look at.
+const maxBody = 64 << 10
+
+// askAgain is the pause before another question with --get-until.
+const askAgain = 20 * time.Millisecond
+
+// get asks and prints what came of it, on one line. The exit status is 0 if
+// there was an answer, whatever it was.
+func get(out io.Writer, o options) int {
+	ctx, cancel := context.WithTimeout(context.Background(), o.getTimeout)
+	defer cancel()
+	for {
+		answer, err := ask(ctx, o.get)
+		line := answer
+		if err != nil {
+			line = inAWord(err)
+		}
+		if o.getUntil != "" && line != o.getUntil && wait(ctx, askAgain) == nil {
+			continue
+		}
+		fmt.Fprintln(out, line) //nolint:errcheck // nobody to tell
+		if err != nil {
+			return 1
+		}
+		return 0
+	}
+}
+
+func ask(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	// Straight to the address: no proxy, no redirect, no second try.
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close() //nolint:errcheck // read only
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d %s", response.StatusCode, strings.TrimSpace(string(body))), nil
+}
+
+// inAWord tells apart what tests of reachability tell apart. A server that goes
+// away shows as one of three errors, one of them without a type.
+func inAWord(err error) string {
+	var netError net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "unreachable"
+	case errors.As(err, &netError) && netError.Timeout():
+		return "timeout"
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET),
+		strings.Contains(err.Error(), "server closed idle connection"):
+		return "closed"
+	}
+	return err.Error()
+}

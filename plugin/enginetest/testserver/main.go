@@ -1,0 +1,166 @@
+// Testserver is the program in the image of enginetest.TestImage: a server such
+// as a user might have in a container, with a flag for each way to behave well
+// or badly. It listens on port 8080 and answers every path with 200 and "ok"
+// unless told otherwise. It is run by tests, as the arguments of a container:
+//
+//	docker run nestprobe-testserver:… --listen 127.0.0.1:8080 --status 503
+//
+// It knows nothing of nestprobe.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// options are the flags.
+type options struct {
+	listen      string
+	listenAfter time.Duration
+
+	status    int
+	body      string
+	https     bool
+	webSocket string
+	hostile   string
+
+	tcpBanner string
+	silent    bool
+
+	get        string
+	getUntil   string
+	getTimeout time.Duration
+
+	printEnv  string
+	printUser bool
+	log       string
+
+	exit      bool
+	exitCode  int
+	exitAfter time.Duration
+
+	ignoreSIGTERM bool
+}
+
+func parse(args []string) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("testserver", flag.ContinueOnError)
+	flags.StringVar(&o.listen, "listen", ":8080", "`address` to listen on; 127.0.0.1:8080 is reachable from inside the container alone; none for no listener")
+	flags.DurationVar(&o.listenAfter, "listen-after", 0, "start to listen this much later")
+	flags.IntVar(&o.status, "status", 200, "HTTP status of every answer; 3xx redirects to /redirected")
+	flags.StringVar(&o.body, "body", "ok", "body of every answer")
+	flags.BoolVar(&o.https, "https", false, "serve HTTPS with a self-signed certificate for localhost and 127.0.0.1, or with the PEM pair in $TESTSERVER_CERT and $TESTSERVER_KEY")
+	flags.StringVar(&o.webSocket, "websocket", "", "`path` at which WebSocket messages are echoed")
+	flags.StringVar(&o.hostile, "hostile", "", "`kind` of answer no client should trust: escape (terminal control sequences), badheader (the same in a header), endless (a body without end), slow (a byte every 100 ms), hugeheader (16 MiB of headers), truncated (less than announced), close (none at all)")
+	flags.StringVar(&o.tcpBanner, "tcp-banner", "", "speak no HTTP: send this `text` to every connection, then echo")
+	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
+	flags.StringVar(&o.get, "get", "", "serve nothing: ask for this `URL` and print the status and the body on a line, or what went wrong in a word: refused, unreachable, timeout, closed, or the error")
+	flags.StringVar(&o.getUntil, "get-until", "", "ask again until this is what --get would `print`, or its time is over")
+	flags.DurationVar(&o.getTimeout, "get-timeout", 5*time.Second, "how long --get takes at most")
+	flags.StringVar(&o.printEnv, "print-env", "", "answer with the value of this environment `variable`")
+	flags.BoolVar(&o.printUser, "print-user", false, "answer with UID:GID")
+	flags.StringVar(&o.log, "log", "", "`lines` to print on stderr at the start; \\n parts them")
+	flags.IntVar(&o.exitCode, "exit-code", 0, "exit with this `status`")
+	flags.DurationVar(&o.exitAfter, "exit-after", 0, "exit this much after the start; at once with --exit-code alone")
+	flags.BoolVar(&o.ignoreSIGTERM, "ignore-sigterm", false, "go on when told to stop")
+	if err := flags.Parse(args); err != nil {
+		return options{}, err
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if _, ok := hostile(o.hostile); o.hostile != "" && !ok {
+		return options{}, fmt.Errorf("there is no hostile answer %q", o.hostile)
+	}
+	flags.Visit(func(f *flag.Flag) {
+		o.exit = o.exit || f.Name == "exit-code" || f.Name == "exit-after"
+	})
+	return o, o.fillBody()
+}
+
+// fillBody works out the body of the answers that tell of the container.
+func (o *options) fillBody() error {
+	if o.printEnv != "" {
+		value, ok := os.LookupEnv(o.printEnv)
+		if !ok {
+			return fmt.Errorf("%s is not set", o.printEnv)
+		}
+		o.body = value
+	}
+	if o.printUser {
+		o.body = strconv.Itoa(os.Getuid()) + ":" + strconv.Itoa(os.Getgid())
+	}
+	return nil
+}
+
+func main() {
+	o, err := parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testserver:", err)
+		os.Exit(2)
+	}
+	if o.get != "" {
+		os.Exit(get(os.Stdout, o))
+	}
+	code, err := run(o)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testserver:", err)
+		os.Exit(1)
+	}
+	os.Exit(code)
+}
+
+// run serves until it is told to stop or to exit, and returns the exit status.
+func run(o options) (int, error) {
+	ctx, stop := stopContext(o)
+	defer stop()
+	printLog(o.log)
+	if o.exit {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.exitAfter)
+		defer cancel()
+	}
+	if err := wait(ctx, o.listenAfter); err != nil {
+		return o.exitCode, nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	if o.listen != "none" {
+		group.Go(func() error { return serve(ctx, o) })
+	}
+	<-ctx.Done()
+	if err := group.Wait(); err != nil {
+		return 1, err
+	}
+	return o.exitCode, nil
+}
+
+// stopContext ends with the signal that docker stop sends, or, for a server
+// that ignores it, never. As the first process of its container it would
+// otherwise not even die of it.
+func stopContext(o options) (context.Context, context.CancelFunc) {
+	if o.ignoreSIGTERM {
+		signal.Ignore(syscall.SIGTERM)
+		return context.WithCancel(context.Background())
+	}
+	return signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
