@@ -1,0 +1,240 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/command/completion"
+	"github.com/docker/cli/opts"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// clientOptions are the flags that in-container has beyond those of run.
+type clientOptions struct {
+	access     string
+	socketPath string
+	image      string
+	network    opts.NetworkOpt
+	user       string
+	from       string
+	relay      bool
+	dindImage  string
+
+	run string // its id, once it has begun
+}
+
+func (o *clientOptions) install(flags *pflag.FlagSet) {
+	flags.StringVar(&o.access, "access", string(experiment.AccessAuto), `How the client gets the Docker API ("auto", "socket", "endpoint", "dind", "none", "all")`)
+	flags.StringVar(&o.socketPath, "socket-path", "", "Path of the engine's socket on its own host (default worked out from the endpoint)")
+	flags.StringVar(&o.image, "client-image", "", "Image to run the client in (default the built-in one)")
+	flags.Var(&o.network, "client-network", "Network to connect the client to")
+	flags.StringVar(&o.user, "client-user", "", `Username or UID that the client runs as (format: "<name|uid>[:<group|gid>]")`)
+	flags.StringVar(&o.from, "from", "", "Ask from the network namespace of a running container instead")
+	flags.StringVar(&o.dindImage, "dind-image", "docker:dind", "Image of the nested engine for --access dind")
+	flags.BoolVar(&o.relay, "relay", false, "Have the client start the servers on demand and proxy HTTP and WebSocket to them")
+}
+
+// complete tells the shell what may follow the flags.
+func (*clientOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
+	accesses := []string{"auto", "socket", "endpoint", "dind", "none", "all"}
+	_ = cmd.RegisterFlagCompletionFunc("access", completion.FromList(accesses...))
+	_ = cmd.RegisterFlagCompletionFunc("client-image", completion.ImageNames(dockerCLI, 1))
+	_ = cmd.RegisterFlagCompletionFunc("client-network", completion.NetworkNames(dockerCLI))
+	_ = cmd.RegisterFlagCompletionFunc("from", completion.ContainerNames(dockerCLI, false))
+}
+
+func newInContainerCommand(dockerCLI command.Cli) *cobra.Command {
+	options, client := newRunOptions(), &clientOptions{}
+	cmd := &cobra.Command{
+		Use:   "in-container [OPTIONS] [IMAGE [COMMAND] [ARG...]]",
+		Short: "The same, asked from a container that was given the Docker API",
+		Long: `Start a client container, give it access to the Docker API, and have the client
+itself start the server and try every address at which it might reach it.
+Without IMAGE the server is a built-in one. What was started is removed again.
+
+Exit status: 0 when an address works, 1 when none does or the client got no
+access, 125 when that could not be measured, 130 when interrupted.`,
+		Example: `  docker nestprobe in-container
+  docker nestprobe in-container --access endpoint
+  docker nestprobe in-container --client-network my-network --network my-network
+  docker nestprobe in-container --from my-container`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			spec, err := options.spec(cmd.Flags(), args)
+			if err == nil {
+				err = client.check(cmd.Flags(), spec)
+			}
+			if err != nil {
+				return usageError(err)
+			}
+			renderer, err := newRenderer(dockerCLI, options.format, options.quiet)
+			if err != nil {
+				return usageError(err)
+			}
+			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"in-container", client.measure, client.remove})
+		},
+	}
+	options.install(cmd.Flags())
+	client.install(cmd.Flags())
+	registerCompletions(cmd, dockerCLI)
+	client.complete(cmd, dockerCLI)
+	return cmd
+}
+
+// check refuses what makes no sense, before anything is started.
+func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error {
+	switch experiment.Access(o.access) {
+	case experiment.AccessAuto, experiment.AccessSocket, experiment.AccessEndpoint, experiment.AccessDind, experiment.AccessNone, experiment.AccessAll:
+	default:
+		return fmt.Errorf("invalid --access %q: must be auto, socket, endpoint, dind, none or all", o.access)
+	}
+	if len(o.network.Value()) > 1 {
+		return errors.New("--client-network can be given once")
+	}
+	if spec.Keep && o.from == "" && !o.relay {
+		return errors.New("conflicting options: --keep needs --relay or --from: the servers live as long as the client that started them")
+	}
+	if o.relay && experiment.Access(o.access) == experiment.AccessDind {
+		return errors.New("conflicting options: --relay cannot be used with --access dind")
+	}
+	if o.relay && spec.Keep && experiment.Access(o.access) == experiment.AccessAll {
+		return errors.New("conflicting options: --keep leaves one relay running, and --access all tries several")
+	}
+	if o.relay && spec.Scheme != netprobe.HTTP {
+		return fmt.Errorf("conflicting options: --relay cannot be used with --scheme %s", spec.Scheme)
+	}
+	if o.from == "" {
+		return nil
+	}
+	for _, flag := range []string{"access", "socket-path", "client-image", "client-network", "client-user", "relay", "dind-image"} {
+		if flags.Changed(flag) {
+			return fmt.Errorf("conflicting options: --%s is about a client container, and --from asks from a running one", flag)
+		}
+	}
+	return nil
+}
+
+func (o *clientOptions) measure(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
+	if o.from != "" {
+		return experiment.RunFrom(ctx, s.engine, spec, o.from, s.progress)
+	}
+	client, err := o.client(s, spec)
+	if err != nil {
+		return report.New("in-container"), err
+	}
+	o.run = experiment.NewID()
+	client.ID = o.run
+	return experiment.RunInContainer(ctx, s.engine, spec, client, s.progress)
+}
+
+// remove is the command that removes what --keep left running. A relay has
+// servers that no report knows of, since it starts more of them when asked. The
+// built-in ones go with it, however it ends, and removing them at the same time
+// is an error to an engine that is doing so; the user's stay if it was killed.
+func (o *clientOptions) remove(rep *report.Report, spec experiment.Spec) string {
+	if !o.relay {
+		return removeServers(rep, spec)
+	}
+	works := slices.IndexFunc(rep.Accesses, func(a report.Access) bool { return a.OK })
+	if works < 0 {
+		return ""
+	}
+	if spec.Builtin() {
+		remove := "docker stop " + experiment.ClientName(o.run, works)
+		if spec.Temporary != nil { // all that is left if the relay is not there to stop
+			remove += " || docker network rm " + experiment.NetworkName(o.run)
+		}
+		return remove
+	}
+	label := experiment.LabelRun + "=" + o.run
+	remove := "docker rm -f $(docker ps -aq --filter label=" + label + ")"
+	if spec.Temporary != nil { // which is gone already if the relay had the time
+		remove += "; docker network prune -f --filter label=" + label
+	}
+	return remove
+}
+
+// client turns the flags and the endpoint into what the client container is and
+// is given.
+func (o *clientOptions) client(s session, spec experiment.Spec) (experiment.ClientSpec, error) {
+	socket, err := connection.NewSettings("", "unix://"+experiment.SocketInContainer).Carry()
+	if err != nil {
+		return experiment.ClientSpec{}, err
+	}
+	nested, err := connection.NewSettings("", experiment.NestedEndpoint).Carry()
+	if err != nil {
+		return experiment.ClientSpec{}, err
+	}
+	client := experiment.ClientSpec{
+		NestedEndpoint: nested,
+		DindImage:      o.dindImage,
+		Access:         experiment.Access(o.access),
+		SocketPath:     o.engineSocket(s),
+		CheckSocket:    func(path string) error { return o.checkSocket(s, path) },
+		SocketEndpoint: socket,
+		Relay:          o.relay,
+		KeepRelay:      o.relay && spec.Keep,
+		Image:          o.image,
+		Env:            s.withProxies(nil),
+		User:           o.user,
+	}
+	client.UserEndpoint, client.NoUserEndpoint = s.endpoint.CarryIntoContainer()
+	if o.image != "" {
+		if client.RegistryAuth, err = s.registryAuth(o.image); err != nil {
+			return client, err
+		}
+	}
+	if client.DindRegistryAuth, err = s.registryAuth(o.dindImage); err != nil {
+		return client, err
+	}
+	for _, n := range o.network.Value() {
+		settings, err := endpointSettings(n)
+		if err != nil {
+			return client, usageError(fmt.Errorf("invalid --client-network: %w", err))
+		}
+		client.Network = experiment.Network{Name: n.Target, Endpoint: settings}
+	}
+	return client, nil
+}
+
+// engineSocket is where the engine's socket is on its own host: where the user
+// says, else where a unix endpoint has it, else where engines have it by
+// default. Docker Desktop's engine has it there too, whatever its socket on this
+// machine is called.
+func (o *clientOptions) engineSocket(s session) func(desktop bool) string {
+	return func(desktop bool) string {
+		path, _ := strings.CutPrefix(s.endpoint.Host, "unix://")
+		switch {
+		case o.socketPath != "":
+			return o.socketPath
+		case s.endpoint.Transport != connection.Unix || desktop:
+			return experiment.SocketInContainer
+		default:
+			return path
+		}
+	}
+}
+
+// checkSocket looks for the engine's socket where this can be done without the
+// engine: on this machine. Elsewhere the user's word has to do.
+func (o *clientOptions) checkSocket(s session, path string) error {
+	if s.endpoint.Transport == connection.Unix {
+		_, err := os.Stat(path)
+		return err
+	}
+	if o.socketPath == "" {
+		return errors.New("where the engine's socket is on its own host is not known from here")
+	}
+	return nil
+}

@@ -1,0 +1,328 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/command/completion"
+	"github.com/docker/cli/opts"
+	"github.com/docker/cli/opts/swarmopts"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// Defaults of the built-in server.
+const (
+	builtinPort      = 4647
+	builtinPath      = "/foo"
+	builtinWebSocket = "/ws"
+)
+
+// publishNone is the value of --publish that publishes nothing.
+const publishNone = "none"
+
+// runOptions are the flags of run. Those that docker run has too are parsed by
+// docker/cli's own code.
+type runOptions struct {
+	port      uint16
+	path      string
+	scheme    string
+	status    int
+	body      string
+	webSocket string
+
+	publish   opts.ListOpts
+	networks  opts.NetworkOpt
+	temporary experiment.TemporaryNetwork
+
+	env      opts.ListOpts
+	addHosts opts.ListOpts
+	user     string
+	platform string
+	pull     string
+
+	servers int
+	wait    time.Duration
+	timeout time.Duration
+	keep    bool
+
+	format string
+	quiet  bool
+}
+
+func newRunOptions() *runOptions {
+	return &runOptions{
+		publish:  opts.NewListOpts(nil),
+		env:      opts.NewListOpts(opts.ValidateEnv),
+		addHosts: opts.NewListOpts(opts.ValidateExtraHost),
+	}
+}
+
+func (o *runOptions) install(flags *pflag.FlagSet) {
+	flags.SetInterspersed(false) // what follows IMAGE is its command
+	flags.Uint16Var(&o.port, "port", 0, "Container port to probe (default 4647, or the image's single exposed port)")
+	flags.StringVar(&o.path, "path", "", `HTTP path (default "/foo", or "/" with IMAGE)`)
+	flags.StringVar(&o.scheme, "scheme", string(netprobe.HTTP), `What to speak ("http", "https", "tcp")`)
+	flags.IntVar(&o.status, "expect-status", 200, "HTTP status of a good answer")
+	flags.StringVar(&o.body, "expect-body", "", "Text within the body of a good answer")
+	flags.StringVar(&o.webSocket, "websocket", "", `Path at which to open a WebSocket and have a message echoed (default "/ws", or none with IMAGE)`)
+
+	flags.VarP(&o.publish, "publish", "p", `Publish container ports to the host, or "none" (default the port, on all addresses)`)
+	flags.Var(&o.networks, "network", "Connect the server to a network")
+	flags.StringVar(&o.temporary.Driver, "network-driver", "", `Make a temporary network with this driver ("bridge", "macvlan", "ipvlan")`)
+	flags.StringVar(&o.temporary.Parent, "parent", "", "Parent interface of the temporary network, on the engine's host")
+	flags.StringVar(&o.temporary.Subnet, "subnet", "", "Subnet of the temporary network in CIDR format")
+	flags.StringVar(&o.temporary.Gateway, "gateway", "", "Gateway of the temporary network")
+	flags.BoolVar(&o.temporary.Internal, "internal", false, "Cut the temporary network off from the outside")
+	flags.BoolVar(&o.temporary.IPv6, "ipv6", false, "Enable IPv6 on the temporary network")
+
+	flags.VarP(&o.env, "env", "e", "Set environment variables")
+	flags.StringVar(&o.user, "user", "", `Username or UID (format: "<name|uid>[:<group|gid>]")`)
+	flags.StringVar(&o.platform, "platform", "", "Set platform if server is multi-platform capable")
+	flags.StringVar(&o.pull, "pull", string(experiment.PullMissing), `Pull image before running ("always", "missing", "never")`)
+	flags.Var(&o.addHosts, "add-host", "Add a custom host-to-IP mapping (host:ip)")
+
+	flags.IntVar(&o.servers, "servers", 1, "How many servers to start side by side")
+	flags.DurationVar(&o.wait, "wait", 30*time.Second, "How long a server may take to answer")
+	flags.DurationVar(&o.timeout, "timeout", time.Second, "How long one attempt at one address may take")
+	flags.BoolVar(&o.keep, "keep", false, "Leave the servers running, and print how to remove them")
+
+	flags.StringVar(&o.format, "format", "", formatHelp)
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print the best base URL alone, one a line with --servers")
+}
+
+const formatHelp = `Format output using a custom template:
+'table':            Print output in table format with column headers (default)
+'table TEMPLATE':   Print output in table format using the given Go template
+'json':             Print the whole report in JSON format
+'TEMPLATE':         Print the report using the given Go template`
+
+// register tells the shell what may follow the flags.
+func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
+	cmd.ValidArgsFunction = completion.ImageNames(dockerCLI, 1)
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"scheme":         completion.FromList(string(netprobe.HTTP), string(netprobe.HTTPS), string(netprobe.TCP)),
+		"network":        completion.NetworkNames(dockerCLI),
+		"network-driver": completion.FromList("bridge", "macvlan", "ipvlan"),
+		"env":            completion.EnvVarNames,
+		"platform":       completion.Platforms,
+		"pull":           completion.FromList("always", "missing", "never"),
+		"format":         completion.FromList("table", "json"),
+	} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails for unknown flags alone; a test covers them
+	}
+}
+
+// spec turns the flags into what the experiment is to do.
+func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec, error) {
+	spec := experiment.Spec{
+		Env:       o.env.GetSlice(),
+		User:      o.user,
+		AddHosts:  o.addHosts.GetSlice(),
+		Pull:      experiment.PullPolicy(o.pull),
+		Port:      o.port,
+		Scheme:    netprobe.Scheme(o.scheme),
+		Path:      o.path,
+		Expect:    netprobe.Expect{Status: o.status, Body: o.body},
+		WebSocket: o.webSocket,
+		Servers:   o.servers,
+		Wait:      o.wait,
+		Timeout:   o.timeout,
+		Keep:      o.keep,
+	}
+	if len(args) > 0 {
+		spec.Image, spec.Command = args[0], args[1:]
+	}
+	o.setDefaults(&spec, flags)
+	if err := check(spec, flags); err != nil {
+		return spec, err
+	}
+	if err := o.setPlatform(&spec); err != nil {
+		return spec, err
+	}
+	if err := o.setPublish(&spec); err != nil {
+		return spec, err
+	}
+	return spec, o.setNetworks(&spec, flags)
+}
+
+// setDefaults fills in what depends on whether the server is the built-in one.
+func (o *runOptions) setDefaults(spec *experiment.Spec, flags *pflag.FlagSet) {
+	if !spec.Builtin() {
+		if spec.Path == "" {
+			spec.Path = "/"
+		}
+		return
+	}
+	if !flags.Changed("port") {
+		spec.Port = builtinPort
+	}
+	if spec.Path == "" {
+		spec.Path = builtinPath
+	}
+	if !flags.Changed("websocket") && spec.Scheme != netprobe.TCP {
+		spec.WebSocket = builtinWebSocket
+	}
+}
+
+// check refuses values that make no sense, before anything is started.
+func check(spec experiment.Spec, flags *pflag.FlagSet) error {
+	switch {
+	case spec.Scheme != netprobe.HTTP && spec.Scheme != netprobe.HTTPS && spec.Scheme != netprobe.TCP:
+		return fmt.Errorf("invalid --scheme %q: must be http, https or tcp", spec.Scheme)
+	case spec.Pull != experiment.PullAlways && spec.Pull != experiment.PullMissing && spec.Pull != experiment.PullNever:
+		return fmt.Errorf("invalid --pull %q: must be always, missing or never", spec.Pull)
+	case flags.Changed("port") && spec.Port == 0:
+		return errors.New("invalid --port 0: must be from 1 to 65535")
+	case !strings.HasPrefix(spec.Path, "/"):
+		return fmt.Errorf("invalid --path %q: must begin with /", spec.Path)
+	case spec.WebSocket != "" && !strings.HasPrefix(spec.WebSocket, "/"):
+		return fmt.Errorf("invalid --websocket %q: must begin with /", spec.WebSocket)
+	case spec.WebSocket != "" && spec.Scheme == netprobe.TCP:
+		return errors.New("conflicting options: --websocket cannot be used with --scheme tcp")
+	case spec.Scheme == netprobe.TCP && flags.Changed("expect-status"):
+		return errors.New("conflicting options: --expect-status cannot be used with --scheme tcp")
+	case spec.Expect.Status < 100 || spec.Expect.Status > 599:
+		return fmt.Errorf("invalid --expect-status %d: must be from 100 to 599", spec.Expect.Status)
+	case spec.Servers < 1:
+		return fmt.Errorf("invalid --servers %d: must be at least 1", spec.Servers)
+	case spec.Wait <= 0:
+		return fmt.Errorf("invalid --wait %s: must be above zero", spec.Wait)
+	case spec.Timeout <= 0:
+		return fmt.Errorf("invalid --timeout %s: must be above zero", spec.Timeout)
+	}
+	return nil
+}
+
+func (o *runOptions) setPlatform(spec *experiment.Spec) error {
+	if o.platform == "" {
+		return nil
+	}
+	platform, err := platforms.Parse(o.platform)
+	if err != nil {
+		return fmt.Errorf("invalid --platform: %w", err)
+	}
+	spec.Platform = &platform
+	return nil
+}
+
+// setPublish parses --publish as docker run does: the short syntax by nat, the
+// long one (target=80,published=8080) by swarmopts.PortOpt.
+func (o *runOptions) setPublish(spec *experiment.Spec) error {
+	publish := o.publish.GetSlice()
+	if len(publish) == 0 {
+		spec.PublishPort = true
+		return nil
+	}
+	if len(publish) == 1 && publish[0] == publishNone {
+		return nil
+	}
+	specs := make([]string, len(publish))
+	for i, value := range publish {
+		short, err := shortPublish(value)
+		if err != nil {
+			return fmt.Errorf("invalid --publish: %w", err)
+		}
+		specs[i] = short
+	}
+	exposed, bindings, err := nat.ParsePortSpecs(specs)
+	if err != nil {
+		return fmt.Errorf("invalid --publish: %w", err)
+	}
+	spec.Exposed, spec.Bindings = exposed, bindings
+	return nil
+}
+
+// shortPublish turns docker's long syntax into the short one.
+func shortPublish(value string) (string, error) {
+	if !strings.Contains(value, "=") {
+		return value, nil
+	}
+	var long swarmopts.PortOpt
+	if err := long.Set(value); err != nil {
+		return "", err
+	}
+	port := long.Value()[0]
+	published := ""
+	if port.PublishedPort != 0 {
+		published = fmt.Sprint(port.PublishedPort)
+	}
+	return fmt.Sprintf("%s:%d/%s", published, port.TargetPort, port.Protocol), nil
+}
+
+func (o *runOptions) setNetworks(spec *experiment.Spec, flags *pflag.FlagSet) error {
+	for _, n := range o.networks.Value() {
+		endpoint, err := endpointSettings(n)
+		if err != nil {
+			return fmt.Errorf("invalid --network: %w", err)
+		}
+		if container.NetworkMode(n.Target).IsContainer() {
+			return fmt.Errorf("invalid --network %q: a server with another container's addresses cannot be told from that container", n.Target)
+		}
+		spec.Networks = append(spec.Networks, experiment.Network{Name: n.Target, Endpoint: endpoint})
+	}
+	if len(spec.Networks) > 1 && !allUserDefined(spec.Networks) {
+		return errors.New("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
+	}
+	for _, flag := range []string{"network-driver", "parent", "subnet", "gateway", "internal", "ipv6"} {
+		if !flags.Changed(flag) {
+			continue
+		}
+		if len(spec.Networks) > 0 {
+			return fmt.Errorf("conflicting options: --%s makes a temporary network and cannot be used with --network", flag)
+		}
+		spec.Temporary = &o.temporary
+	}
+	if spec.Temporary != nil && o.temporary.Gateway != "" && o.temporary.Subnet == "" {
+		return errors.New("--gateway needs --subnet")
+	}
+	return nil
+}
+
+func allUserDefined(networks []experiment.Network) bool {
+	for _, n := range networks {
+		if !container.NetworkMode(n.Name).IsUserDefined() {
+			return false
+		}
+	}
+	return true
+}
+
+// endpointSettings are what --network says beyond a name; nil if that is nothing.
+// Podman 4.3 takes no settings at all, not even empty ones, for host and none.
+func endpointSettings(n opts.NetworkAttachmentOpts) (*network.EndpointSettings, error) {
+	if strings.TrimSpace(n.Target) == "" {
+		return nil, errors.New("no name set for network")
+	}
+	if len(n.Aliases) > 0 && !container.NetworkMode(n.Target).IsUserDefined() {
+		return nil, errors.New("network-scoped aliases are only supported for user-defined networks")
+	}
+	addressed := n.IPv4Address != "" || n.IPv6Address != "" || len(n.LinkLocalIPs) > 0
+	if !addressed && len(n.Aliases) == 0 && len(n.DriverOpts) == 0 && n.MacAddress == "" && n.GwPriority == 0 {
+		return nil, nil
+	}
+	settings := &network.EndpointSettings{
+		Aliases:    n.Aliases,
+		DriverOpts: n.DriverOpts,
+		MacAddress: n.MacAddress,
+		GwPriority: n.GwPriority,
+	}
+	if addressed {
+		settings.IPAMConfig = &network.EndpointIPAMConfig{
+			IPv4Address:  n.IPv4Address,
+			IPv6Address:  n.IPv6Address,
+			LinkLocalIPs: n.LinkLocalIPs,
+		}
+	}
+	return settings, nil
+}

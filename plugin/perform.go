@@ -1,0 +1,181 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/opts"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
+)
+
+// session is what a command has once it is connected to the user's engine.
+type session struct {
+	config   *configfile.ConfigFile
+	endpoint *endpoint.Endpoint
+	engine   experiment.Engine
+	progress *progress
+}
+
+// registryAuth is what the user is logged in with at an image's registry.
+func (s session) registryAuth(image string) (string, error) {
+	auth, err := command.RetrieveAuthTokenFromImage(s.config, image)
+	if err != nil {
+		return "", fmt.Errorf("reading the credentials for image %s: %w", image, err)
+	}
+	return auth, nil
+}
+
+// withProxies adds the proxies of the docker configuration to an environment, as
+// docker run does for every container.
+func (s session) withProxies(env []string) []string {
+	proxies := s.config.ParseProxyConfig(s.endpoint.Host, opts.ConvertKVStringsToMapWithNil(env))
+	all := make([]string, 0, len(proxies))
+	for _, name := range slices.Sorted(maps.Keys(proxies)) {
+		if value := proxies[name]; value != nil {
+			all = append(all, name+"="+*value)
+		} else {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// measurement is what tells the commands apart.
+type measurement struct {
+	command string
+	measure func(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error)
+	// remove is the command that removes what --keep left running; empty if that
+	// is nothing.
+	remove func(rep *report.Report, spec experiment.Spec) string
+}
+
+// perform measures and shows the Report, whatever became of it: a program that
+// reads JSON gets the reason there.
+func perform(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec, renderer *render.Renderer, m measurement) error {
+	rep, err := m.connected(ctx, dockerCLI, spec)
+	if err != nil {
+		rep.OK = false
+		rep.Error = visible(err)
+		if fault := new(diagnosis.Fault); errors.As(err, &fault) {
+			rep.Findings = append(rep.Findings, fault.Finding())
+		}
+	}
+	if spec.Keep && err == nil {
+		tellKept(dockerCLI, m.remove(rep, spec)) // first, because the report may find a full disk
+	}
+	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
+		return notMeasured(ctx, fmt.Errorf("writing the report: %w", writeErr))
+	}
+	if err != nil {
+		return notMeasured(ctx, err)
+	}
+	if !rep.OK {
+		return cli.StatusError{Status: unreachable(rep), StatusCode: exitUnreachable}
+	}
+	return nil
+}
+
+// connected measures on the user's engine. The Report is never nil.
+func (m measurement) connected(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec) (*report.Report, error) {
+	rep := report.New(m.command)
+	resolved, err := endpoint.Resolve(dockerCLI)
+	if err != nil {
+		return rep, err
+	}
+	rep.Endpoint = report.Endpoint{
+		Context:   resolved.Context,
+		Host:      resolved.Host,
+		Transport: string(resolved.Transport),
+		TLS:       resolved.TLS,
+	}
+	connection, err := resolved.Connect(ctx)
+	if err != nil {
+		return rep, err
+	}
+	defer connection.Close()
+	s := session{dockerCLI.ConfigFile(), resolved, engine(resolved, connection), newProgress(dockerCLI.Err())}
+	if !spec.Builtin() {
+		if spec.RegistryAuth, err = s.registryAuth(spec.Image); err != nil {
+			return rep, err
+		}
+		spec.Env = s.withProxies(spec.Env)
+	}
+	measured, err := m.measure(ctx, s, spec)
+	if measured.Endpoint.Host == "" {
+		measured.Endpoint = rep.Endpoint // the engine was lost before it said what it is
+	}
+	return measured, connection.Explain(ctx, err)
+}
+
+// unreachable is the sentence for what was measured and not reached.
+func unreachable(rep *report.Report) string {
+	noAccess := len(rep.Accesses) > 0
+	for _, access := range rep.Accesses {
+		noAccess = noAccess && !access.OK
+	}
+	switch {
+	case noAccess:
+		return "no client container was given the Docker API"
+	case len(rep.Servers) > 1:
+		return "not every server is reached from " + place(rep)
+	default:
+		return "no address reaches the server from " + place(rep)
+	}
+}
+
+// place names the vantage that matters for a reader: the host, if it was asked
+// from there.
+func place(rep *report.Report) string {
+	vantage := experiment.VantageClient
+	for i, p := range rep.Probes {
+		if i == 0 || p.Vantage == experiment.VantageHost {
+			vantage = p.Vantage
+		}
+	}
+	container, ok := strings.CutPrefix(vantage, experiment.VantageContainer)
+	switch {
+	case vantage == experiment.VantageHost || rep.Command == "run":
+		return "here"
+	case ok:
+		return "container " + container
+	default:
+		return "the client container"
+	}
+}
+
+// tellKept says on stderr how to remove what --keep left running.
+func tellKept(dockerCLI command.Cli, remove string) {
+	if remove != "" {
+		_, _ = fmt.Fprintf(dockerCLI.Err(), "Kept; to remove: %s\n", remove)
+	}
+}
+
+// removeServers removes the servers of a report, and their temporary network.
+func removeServers(rep *report.Report, spec experiment.Spec) string {
+	if len(rep.Servers) == 0 {
+		return ""
+	}
+	names := make([]string, len(rep.Servers))
+	for i, server := range rep.Servers {
+		names[i] = server.Name
+	}
+	remove := "docker rm -f " + strings.Join(names, " ")
+	if spec.Temporary != nil {
+		for _, n := range rep.Servers[0].Networks { // the temporary one alone
+			remove += " && docker network rm " + n.Name
+		}
+	}
+	return remove
+}

@@ -1,0 +1,55 @@
+// Package plugin holds the commands of `docker nestprobe`: flags in, Report
+// out. What a command does is in the packages below it; this one turns flags
+// into their arguments and their results into output and an exit status. It is
+// called by cmd/docker-nestprobe alone.
+package plugin
+
+import (
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli-plugins/metadata"
+	cliplugin "github.com/docker/cli/cli-plugins/plugin"
+	"github.com/docker/cli/cli/command"
+	"github.com/spf13/cobra"
+)
+
+// name is the plugin's name, the word after docker.
+const name = "nestprobe"
+
+// Metadata describes the plugin to the docker CLI.
+func Metadata(version string) metadata.Metadata {
+	return metadata.Metadata{
+		SchemaVersion:    "0.1.0",
+		Vendor:           "nestprobe",
+		Version:          version,
+		ShortDescription: "Find out which address reaches a container",
+		URL:              "https://github.com/nestprobe/docker-nestprobe",
+	}
+}
+
+// New returns the command `docker nestprobe`.
+func New(dockerCLI command.Cli) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: "Find out which address reaches a container",
+		Long: `Start a server in a container, try every address at which it might be
+reached, prove who answers, and say why the others do not.`,
+		Args: cli.NoArgs, // else a mistyped subcommand would exit with 0
+		RunE: command.ShowHelp(dockerCLI.Err()),
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			cmd.SetContext(interruptible(cmd.Context()))
+			return cliplugin.PersistentPreRunE(cmd, args)
+		},
+	}
+	cmd.AddCommand(newRunCommand(dockerCLI), newInContainerCommand(dockerCLI))
+	return cmd
+}
+
+// StandaloneArgs lets the plugin be called without docker in front: it puts the
+// plugin's name where the docker CLI would have put it. Calls by the docker CLI
+// are left alone.
+func StandaloneArgs(args []string) []string {
+	if cliplugin.RunningStandalone() && len(args) > 0 {
+		return append([]string{args[0], name}, args[1:]...)
+	}
+	return args
+}

@@ -1,0 +1,372 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/docker/docker/api/types/container"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sync/errgroup"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// relayBench is an engine with a relay on it that is kept.
+type relayBench struct {
+	*bench
+	urls   []string // of its servers
+	said   string   // on stderr
+	client *http.Client
+}
+
+// keepRelay starts a relay with so many servers and leaves it running.
+func keepRelay(t *testing.T, b *bench, servers int, args ...string) *relayBench {
+	t.Helper()
+	args = append([]string{"in-container", "--relay", "--servers", itoa(servers), "--keep", "-q"}, args...)
+	p := start(t, b.nestprobe(t, args...))
+	assert.Equal(t, p.status(t), 0, "%s", &p.stderr)
+	transport := &http.Transport{DialContext: dialBeside(b.Engine), MaxIdleConnsPerHost: 200}
+	t.Cleanup(transport.CloseIdleConnections)
+	r := &relayBench{bench: b, urls: strings.Fields(p.stdout.String()), said: p.stderr.String(), client: &http.Client{Transport: transport}}
+	assert.Assert(t, is.Len(r.urls, servers))
+	assert.Assert(t, is.Len(b.containers(t), servers+1))
+	return r
+}
+
+// dialBeside dials as the clients of an engine do. A socket stays in the network
+// namespace in which it was made; the thread that made it is given up.
+func dialBeside(engine *enginetest.Engine) func(ctx context.Context, network, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	if engine.Netns == "" {
+		return dialer.DialContext
+	}
+	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		dialled := make(chan struct{})
+		go func() { // awaited below
+			defer close(dialled)
+			runtime.LockOSThread()
+			var namespace netns.NsHandle
+			if namespace, err = netns.GetFromPath(engine.Netns); err != nil {
+				return
+			}
+			defer func() { _ = namespace.Close() }()
+			if err = netns.Set(namespace); err == nil {
+				conn, err = dialer.DialContext(ctx, network, address)
+			}
+		}()
+		<-dialled
+		return conn, err
+	}
+}
+
+// get asks a server through the relay, and returns the status, the body and who
+// has answered.
+func (r *relayBench) get(ctx context.Context, url string) (status int, body, identity string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", "", err
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return 0, "", "", err
+	}
+	data, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(data), response.Header.Get(netprobe.IdentityHeader), errors.Join(err, response.Body.Close())
+}
+
+// server finds the container that answers at a URL.
+func (r *relayBench) server(t *testing.T, url string) string {
+	t.Helper()
+	status, body, identity, err := r.get(t.Context(), url+"/foo")
+	assert.NilError(t, err)
+	assert.Assert(t, status == http.StatusOK && identity != "", "%d %s", status, body)
+	for _, c := range r.containers(t) {
+		found, err := r.api.ContainerInspect(t.Context(), c.ID)
+		assert.NilError(t, err)
+		if slices.Contains(found.Config.Cmd, identity) {
+			return c.ID
+		}
+	}
+	t.Fatalf("no container has the identity that %s answers with", url)
+	return ""
+}
+
+// relay is the runner's own container.
+func (r *relayBench) relay(t *testing.T) string {
+	t.Helper()
+	for _, c := range r.containers(t) {
+		if strings.Contains(c.Names[0], "-client-") {
+			return c.ID
+		}
+	}
+	t.Fatal("there is no relay")
+	return ""
+}
+
+// relayKinds have different ways to carry a lease and to publish a port.
+func relayKinds() []enginetest.Kind {
+	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine28_5, enginetest.Podman}
+}
+
+const (
+	loadSockets  = 100
+	loadServers  = 10
+	loadMessages = 20 // of a socket, before the kill and after it
+	loadRequests = 2000
+	messageBytes = 64 << 10
+)
+
+// A hundred WebSockets and two thousand requests go over ten servers. One of them
+// is killed: its own sockets break, the others lose nothing. At last the runner is
+// killed, and nothing is left.
+func TestRelayLoad(t *testing.T) {
+	t.Parallel()
+	for _, kind := range relayKinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			r := keepRelay(t, newBench(t, kind), loadServers)
+			const victim = 3
+			dead := r.server(t, r.urls[victim])
+
+			ctx, end := context.WithCancel(t.Context())
+			defer end()
+			killed := make(chan struct{})
+			var victims, warm sync.WaitGroup
+			victims.Add(loadSockets / loadServers)
+			warm.Add(loadSockets)
+			var others, broken, requests errgroup.Group
+			open := make([]*socket, loadSockets)
+			for i := range open {
+				s := r.dial(t, i, i%loadServers)
+				open[i] = s
+				if s.server == victim {
+					broken.Go(func() error { return s.echoUntilBroken(ctx, warm.Done) })
+					continue
+				}
+				others.Go(func() error {
+					err := s.echo(ctx, loadMessages)
+					warm.Done()
+					<-killed
+					return errors.Join(err, s.echo(ctx, loadMessages))
+				})
+			}
+			requests.Go(func() error { return r.requests(ctx, victim) })
+			warm.Wait()
+			assert.NilError(t, r.api.ContainerKill(t.Context(), dead, "KILL"))
+			close(killed)
+			assert.NilError(t, others.Wait())
+			assert.NilError(t, broken.Wait())
+			assert.NilError(t, requests.Wait())
+
+			assert.Check(t, r.server(t, r.urls[victim]) != dead)
+			for i, s := range open {
+				if s.server == victim {
+					open[i] = r.dial(t, i, victim)
+				}
+				assert.Check(t, open[i].echo(ctx, 1), "socket %d", i)
+			}
+			r.killRelay(t, open)
+		})
+	}
+}
+
+// killRelay kills the runner below open sockets, and waits until nothing is left.
+func (r *relayBench) killRelay(t *testing.T, open []*socket) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), hangs)
+	defer cancel()
+	assert.NilError(t, r.api.ContainerKill(t.Context(), r.relay(t), "KILL"))
+	began := time.Now()
+	for _, s := range open {
+		_, _, err := s.conn.Read(ctx)
+		assert.Check(t, err != nil && ctx.Err() == nil, "the runner is gone, and socket %d is open", s.number)
+	}
+	r.gone(t)
+	t.Logf("nothing left %s after the runner was killed", time.Since(began).Round(time.Millisecond))
+	checkNothingLeft(t, r.Engine)
+}
+
+// requests asks all servers in turn. Only the victim may fail, and says so.
+func (r *relayBench) requests(ctx context.Context, victim int) error {
+	var group errgroup.Group
+	group.SetLimit(20)
+	identities := make([]sync.Map, len(r.urls))
+	for i := range loadRequests {
+		server := i % len(r.urls)
+		group.Go(func() error {
+			status, body, identity, err := r.get(ctx, r.urls[server]+"/foo")
+			identities[server].Store(identity, true)
+			switch {
+			case err != nil:
+				return err
+			case status == http.StatusOK && body == "foo" && identity != "":
+				return nil
+			case server == victim && status == http.StatusBadGateway && strings.HasPrefix(body, "server 4 "):
+				identities[server].Delete(identity)
+				return nil
+			default:
+				return fmt.Errorf("server %d: %d %s", server+1, status, body)
+			}
+		})
+	}
+	err := group.Wait()
+	for i := range identities {
+		var all []any
+		identities[i].Range(func(identity, _ any) bool { all = append(all, identity); return true })
+		if len(all) != 1 {
+			err = errors.Join(err, fmt.Errorf("server %d answered with the identities %v", i+1, all))
+		}
+	}
+	return err
+}
+
+// socket is a WebSocket to a server's echo.
+type socket struct {
+	number, server int
+	conn           *websocket.Conn
+	sent, received *rand.ChaCha8 // what the messages are made of
+	buffer         []byte
+}
+
+func (r *relayBench) dial(t *testing.T, number, server int) *socket {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), r.urls[server]+"/ws", &websocket.DialOptions{HTTPClient: r.client}) //nolint:bodyclose // package websocket closes it
+	assert.NilError(t, err, "socket %d to server %d", number, server+1)
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	conn.SetReadLimit(messageBytes)
+	seed := [32]byte{byte(number), byte(server)}
+	return &socket{
+		number: number, server: server, conn: conn,
+		sent: rand.NewChaCha8(seed), received: rand.NewChaCha8(seed), buffer: make([]byte, messageBytes),
+	}
+}
+
+// echo sends messages and reads them back at the same time.
+func (s *socket) echo(ctx context.Context, messages int) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		for range messages {
+			if err := s.write(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		for n := range messages {
+			if err := s.read(ctx); err != nil {
+				return fmt.Errorf("socket %d to server %d, message %d: %w", s.number, s.server+1, n, err)
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// echoUntilBroken goes on until the server dies. Until then it is as good as any.
+func (s *socket) echoUntilBroken(ctx context.Context, warm func()) error {
+	warm = sync.OnceFunc(warm)
+	defer warm()
+	for n := 0; ; n++ {
+		err := s.write(ctx)
+		if err == nil {
+			err = s.read(ctx)
+		}
+		switch {
+		case errors.Is(err, errOtherMessage), ctx.Err() != nil:
+			return fmt.Errorf("socket %d to server %d, message %d: %w", s.number, s.server+1, n, err)
+		case err != nil:
+			return nil
+		case n == loadMessages:
+			warm()
+		}
+	}
+}
+
+func (s *socket) write(ctx context.Context) error {
+	message := make([]byte, messageBytes)
+	_, _ = s.sent.Read(message)
+	return s.conn.Write(ctx, websocket.MessageBinary, message)
+}
+
+var errOtherMessage = errors.New("this is another message, or a part of one")
+
+func (s *socket) read(ctx context.Context) error {
+	_, message, err := s.conn.Read(ctx)
+	if err != nil {
+		return err
+	}
+	_, _ = s.received.Read(s.buffer)
+	if !bytes.Equal(message, s.buffer) {
+		return errOtherMessage
+	}
+	return nil
+}
+
+// A runner that is stopped removes its servers. A built-in server goes with the
+// runner even if that is killed; one of the user's, and a temporary network, are
+// removed by the command that --keep has printed, and so is a runner that runs.
+func TestRelayEnds(t *testing.T) {
+	t.Parallel()
+	for _, kind := range relayKinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, kind)
+			for name, image := range map[string][]string{"built-in": nil, "user's": {b.image}} {
+				keep := func(t *testing.T) *relayBench {
+					t.Helper()
+					return keepRelay(t, b, 2, append([]string{"--network-driver", "bridge"}, image...)...)
+				}
+				t.Run(name+" stopped", func(t *testing.T) { keep(t).testStopped(t) })
+				t.Run(name+" killed", func(t *testing.T) { keep(t).testKilled(t, 2*len(image)) })
+				t.Run(name+" removed", func(t *testing.T) { keep(t).testRemoved(t) })
+			}
+		})
+	}
+}
+
+func (r *relayBench) testStopped(t *testing.T) {
+	t.Helper()
+	for _, c := range r.containers(t) {
+		assert.Check(t, is.Equal(c.Labels[experiment.LabelDeadline], "never"))
+	}
+	assert.Check(t, is.Equal(r.succeeds(t, "run", "-q"), ""), "a kept relay is a leftover")
+	assert.Check(t, is.Len(r.containers(t), 3))
+	assert.NilError(t, r.api.ContainerStop(t.Context(), r.relay(t), container.StopOptions{}))
+	r.gone(t)
+	checkNothingLeft(t, r.Engine)
+}
+
+func (r *relayBench) testKilled(t *testing.T, left int) {
+	t.Helper()
+	assert.NilError(t, r.api.ContainerKill(t.Context(), r.relay(t), "KILL"))
+	r.awaitContainers(t, "the runner's end", func(all []container.Summary) bool { return len(all) == left })
+	r.removeAsTold(t, r.said)
+	checkNothingLeft(t, r.Engine)
+}
+
+func (r *relayBench) testRemoved(t *testing.T) {
+	t.Helper()
+	r.removeAsTold(t, r.said)
+	r.gone(t) // a removed container that removes itself may be listed for a moment
+	checkNothingLeft(t, r.Engine)
+}

@@ -1,0 +1,148 @@
+package render
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+	"gotest.tools/v3/golden"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+func probe(server int, kind, address string, result report.Probe) report.Probe {
+	result.Server, result.Kind, result.Address = server, kind, address
+	result.URL = "http://" + address + "/foo"
+	if result.Vantage == "" {
+		result.Vantage = "host"
+	}
+	result.Attempts = 1
+	return result
+}
+
+var (
+	good    = report.Probe{OK: true, Phase: "websocket", Status: 200, Body: "foo", Identity: "verified", WebSocket: "ok", Timings: report.ProbeTimings{TotalMS: 1.234}}
+	refused = report.Probe{Phase: "connect", Failure: "refused", Identity: "unverified", WebSocket: "skipped", Timings: report.ProbeTimings{TotalMS: 0.2}}
+	slow    = report.Probe{Phase: "connect", Failure: "connect-timeout", Identity: "unverified", Timings: report.ProbeTimings{TotalMS: 1003.4}}
+	other   = report.Probe{Phase: "answer", Failure: "wrong-server", Status: 200, Identity: "mismatch", Timings: report.ProbeTimings{TotalMS: 12.6}}
+	noWS    = report.Probe{Phase: "websocket", Failure: "no-response", Status: 200, Identity: "verified", WebSocket: "failed"}
+)
+
+func reached() *report.Report {
+	r := report.New("run")
+	r.OK = true
+	r.Servers = []report.Server{{Name: "nestprobe-1"}}
+	r.Probes = []report.Probe{
+		probe(0, "published-localhost", "127.0.0.1:32768", good),
+		probe(0, "published-localhost", "[::1]:32768", other),
+		probe(0, "published-gateway", "172.17.0.1:32768", refused),
+		probe(0, "container-ip", "[fd00:231:124:0:242:ac11:2:3]:4647", slow),
+	}
+	r.Best = []report.Best{{Vantage: "host", Kind: "published-localhost", URL: "http://127.0.0.1:32768"}}
+	r.Findings = []report.Finding{{
+		Cause: "wrong-server", Severity: report.SeverityWarning, Title: "Another server answered at this address",
+		Evidence: []string{"http://[::1]:32768/foo answered"}, Hint: "publish it elsewhere", Commands: []string{"docker run …"},
+	}}
+	return r
+}
+
+func unreached() *report.Report {
+	r := report.New("run")
+	r.Servers = []report.Server{{}, {}}
+	r.Probes = []report.Probe{
+		probe(0, "published-localhost", "127.0.0.1:1", noWS),
+		probe(1, "published-localhost", "127.0.0.1:2", refused),
+	}
+	return r
+}
+
+func throughRelay() *report.Report {
+	r := report.New("in-container")
+	r.Servers = []report.Server{{}}
+	inside, outside := good, good
+	inside.Vantage, outside.Vantage = "relay", "host"
+	outside.Body = "two\nlines\n"
+	r.Probes = []report.Probe{
+		probe(0, "container-ip", "172.17.0.3:4647", inside),
+		probe(0, "relay", "127.0.0.1:32770", outside),
+	}
+	r.Best = []report.Best{
+		{Vantage: "host", Kind: "relay", URL: "http://127.0.0.1:32770"},
+		{Vantage: "relay", Kind: "container-ip", URL: "http://172.17.0.3:4647"},
+	}
+	return r
+}
+
+func TestGolden(t *testing.T) {
+	for name, test := range map[string]struct {
+		options Options
+		report  *report.Report
+	}{
+		"table":             {Options{}, reached()},
+		"table-color":       {Options{Color: true}, reached()},
+		"table-unreached":   {Options{}, unreached()},
+		"table-relay":       {Options{}, throughRelay()},
+		"table-template":    {Options{Format: `table {{.Kind}}\t{{.URL}}\t{{.Failure}}`}, reached()},
+		"json":              {Options{Format: "json"}, reached()},
+		"json-empty":        {Options{Format: "json"}, report.New("run")},
+		"template":          {Options{Format: "{{.OK}} {{json .Best}}"}, reached()},
+		"template-newlines": {Options{Format: `{{range .Probes}}{{.Address}}{{"\n"}}{{end}}`}, reached()},
+		"quiet":             {Options{Quiet: true}, reached()},
+		"quiet-unreached":   {Options{Quiet: true}, unreached()},
+		"quiet-relay":       {Options{Quiet: true}, throughRelay()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			renderer, err := New(test.options)
+			assert.NilError(t, err)
+			var out bytes.Buffer
+			assert.NilError(t, renderer.Write(&out, test.report))
+			golden.Assert(t, out.String(), name+".golden")
+		})
+	}
+}
+
+func TestTableFits(t *testing.T) {
+	var out bytes.Buffer
+	r := reached()
+	for i := range r.Probes {
+		r.Probes[i].Address = strings.Repeat("long", 20)
+	}
+	r.Servers = append(r.Servers, report.Server{})
+	assert.NilError(t, writeHuman(&out, r, false))
+	for line := range strings.Lines(out.String()) {
+		assert.Check(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")) <= maxWidth, line)
+		if strings.Contains(line, "long") {
+			assert.Check(t, !strings.HasSuffix(line, "…\n"), line)
+		}
+	}
+}
+
+func TestBadFormats(t *testing.T) {
+	for _, format := range []string{"{{.Nothing", "table {{.Nothing", "{{nothing}}", "{{.Nothing}}", "{{range .Probes}}{{.Nothing}}{{end}}", "table {{.Nothing}}"} {
+		_, err := New(Options{Format: format})
+		assert.Check(t, is.ErrorContains(err, "invalid --format"), format)
+	}
+	renderer, err := New(Options{Format: "{{(index .Probes 99).URL}}"}) // there might be as many
+	assert.NilError(t, err)
+	assert.ErrorContains(t, renderer.Write(&bytes.Buffer{}, reached()), "out of range")
+}
+
+// Every failure of netprobe has words of its own.
+func TestWords(t *testing.T) {
+	for _, failure := range []netprobe.Failure{
+		netprobe.NameNotFound, netprobe.NameTimeout, netprobe.Refused, netprobe.Unreachable, netprobe.ConnectTimeout,
+		netprobe.Reset, netprobe.ClosedWithoutResponse, netprobe.NoResponse, netprobe.TLSUntrusted,
+		netprobe.TLSHostnameMismatch, netprobe.TLSExpired, netprobe.TLSOnPlainPort, netprobe.TLSClosed,
+		netprobe.TLSHandshake, netprobe.NotHTTP, netprobe.UnexpectedStatus, netprobe.UnexpectedBody,
+		netprobe.TruncatedBody, netprobe.StalledBody, netprobe.WrongServer, netprobe.WebSocketRefused, netprobe.NotProbed,
+	} {
+		text, ok := failures[string(failure)]
+		assert.Check(t, ok, "no words for %s", failure)
+		assert.Check(t, len(text) <= 30, "%q would not fit", text)
+	}
+	assert.Equal(t, words(report.Probe{Failure: "brand-new"}), "brand new")
+}

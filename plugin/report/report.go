@@ -1,0 +1,159 @@
+// Package report holds the Report, the one value that every command results
+// in. Every format (see the package render below it) is a pure rendering of a
+// Report, and the agent passes Reports to the plugin as JSON, so this package
+// must not know of docker/cli.
+package report
+
+// SchemaVersion is the version of the JSON document; it grows when a key
+// changes its meaning or disappears, not when one is added.
+const SchemaVersion = 1
+
+// Report is what a command measured.
+type Report struct {
+	SchemaVersion int       `json:"schemaVersion"`
+	Command       string    `json:"command"`
+	OK            bool      `json:"ok"`
+	Error         string    `json:"error"`
+	Endpoint      Endpoint  `json:"endpoint"`
+	Accesses      []Access  `json:"accesses"`
+	Servers       []Server  `json:"servers"`
+	Probes        []Probe   `json:"probes"`
+	Best          []Best    `json:"best"`
+	Findings      []Finding `json:"findings"`
+	Timings       Timings   `json:"timings"`
+}
+
+// Endpoint is the Docker API that was used.
+type Endpoint struct {
+	Context   string `json:"context"`
+	Host      string `json:"host"`
+	Transport string `json:"transport"` // unix, npipe, tcp or ssh
+	TLS       bool   `json:"tls"`
+	Engine    Engine `json:"engine"`
+}
+
+// Engine is the daemon behind an endpoint.
+type Engine struct {
+	Product    string `json:"product"`
+	Version    string `json:"version"`
+	APIVersion string `json:"apiVersion"`
+	OS         string `json:"os"`
+	Arch       string `json:"arch"`
+	Rootless   bool   `json:"rootless"`
+	Desktop    bool   `json:"desktop"`
+}
+
+// Access is one way in which a client container was given the Docker API.
+type Access struct {
+	Method string `json:"method"`
+	OK     bool   `json:"ok"`
+	Cause  string `json:"cause"`
+	Detail string `json:"detail"`
+}
+
+// Server is one server container.
+type Server struct {
+	ID        string        `json:"id"`
+	Name      string        `json:"name"`
+	Image     string        `json:"image"`
+	Builtin   bool          `json:"builtin"`
+	Port      uint16        `json:"port"`
+	Networks  []Network     `json:"networks"`
+	Published []PortBinding `json:"published"`
+}
+
+// Network is one network that a server is on.
+type Network struct {
+	Name    string `json:"name"`
+	Driver  string `json:"driver"`
+	IPv4    string `json:"ipv4"`
+	IPv6    string `json:"ipv6"`
+	Gateway string `json:"gateway"`
+}
+
+// PortBinding is one address of the engine's host at which the server's port
+// is published.
+type PortBinding struct {
+	HostIP   string `json:"hostIp"`
+	HostPort uint16 `json:"hostPort"`
+}
+
+// Probe is what one candidate address did when it was tried from one vantage.
+type Probe struct {
+	Vantage   string       `json:"vantage"`
+	Server    int          `json:"server"` // index into Report.Servers
+	Kind      string       `json:"kind"`
+	Address   string       `json:"address"`
+	URL       string       `json:"url"`
+	OK        bool         `json:"ok"`
+	Phase     string       `json:"phase"`
+	Failure   string       `json:"failure"`
+	Detail    string       `json:"detail"` // the failure in words
+	Status    int          `json:"status"`
+	Body      string       `json:"body"`
+	Identity  string       `json:"identity"`
+	WebSocket string       `json:"websocket"`
+	Cause     string       `json:"cause"`
+	Hint      string       `json:"hint"`
+	Attempts  int          `json:"attempts"`
+	Timings   ProbeTimings `json:"timings"`
+}
+
+// ProbeTimings are the times of the last attempt, in milliseconds.
+type ProbeTimings struct {
+	ResolveMS   float64 `json:"resolveMs"`
+	ConnectMS   float64 `json:"connectMs"`
+	FirstByteMS float64 `json:"firstByteMs"`
+	TotalMS     float64 `json:"totalMs"`
+}
+
+// Best is the address to use for one server from one vantage.
+type Best struct {
+	Vantage string `json:"vantage"`
+	Server  int    `json:"server"`
+	Kind    string `json:"kind"`
+	URL     string `json:"url"`
+}
+
+// Severity says how bad a finding is.
+type Severity string
+
+// The severities of a finding.
+const (
+	SeverityError   Severity = "error"
+	SeverityWarning Severity = "warning"
+	SeverityInfo    Severity = "info"
+)
+
+// Finding is what is wrong and how to mend it.
+type Finding struct {
+	Cause    string   `json:"cause"`
+	Severity Severity `json:"severity"`
+	Title    string   `json:"title"`
+	Evidence []string `json:"evidence"`
+	Hint     string   `json:"hint"`
+	Commands []string `json:"commands"`
+}
+
+// Timings says how long the parts of a command took, in milliseconds.
+type Timings struct {
+	ImageMS   float64 `json:"imageMs"`
+	StartMS   float64 `json:"startMs"`
+	ProbeMS   float64 `json:"probeMs"`
+	CleanupMS float64 `json:"cleanupMs"`
+	TotalMS   float64 `json:"totalMs"`
+}
+
+// New returns an empty Report of a command. Its lists are empty rather than
+// nil, so that they are `[]` in JSON.
+func New(command string) *Report {
+	return &Report{
+		SchemaVersion: SchemaVersion,
+		Command:       command,
+		Accesses:      []Access{},
+		Servers:       []Server{},
+		Probes:        []Probe{},
+		Best:          []Best{},
+		Findings:      []Finding{},
+	}
+}

@@ -1,0 +1,233 @@
+package plugin_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/rogpeppe/go-internal/testscript"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+// builtPlugin builds the plugin with its agents, once, as a user does.
+var builtPlugin = sync.OnceValues(func() (string, error) {
+	cmd := exec.Command("make", "-C", "..", "build")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return filepath.Abs("../bin/docker-nestprobe")
+})
+
+// installPlugin makes a docker configuration folder with the plugin in it.
+func installPlugin(config string) error {
+	built, err := builtPlugin()
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join(config, "cli-plugins")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	return os.Symlink(built, filepath.Join(folder, "docker-nestprobe"))
+}
+
+const scripts = "../testdata/script/*.txtar"
+
+// TestScripts runs each script on each kind of engine that it names in its
+// first line, through the real docker command. See CONTRIBUTING.md for how to
+// run one.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(scripts)
+	assert.NilError(t, err)
+	byKind := map[enginetest.Kind][]string{}
+	for _, file := range files {
+		for _, kind := range kindsOf(t, file) {
+			byKind[kind] = append(byKind[kind], file)
+		}
+	}
+	for _, kind := range enginetest.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			engine := enginetest.Get(t, kind)
+			image := enginetest.TestImage(t, engine)
+			before := labelled(t, engine)
+			t.Run("scripts", func(t *testing.T) {
+				testscript.Run(t, testscript.Params{
+					Files:               byKind[kind],
+					Setup:               setup(t, engine, image),
+					Cmds:                commands(engine),
+					RequireExplicitExec: true,
+					RequireUniqueNames:  true,
+				})
+			})
+			checkNothingNew(t, engine, before)
+		})
+	}
+}
+
+// kindsOf reads the kinds from a script's first line: `# engines: linux podman`,
+// or `# engines: all`.
+func kindsOf(t *testing.T, file string) []enginetest.Kind {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	assert.NilError(t, err)
+	line, _, _ := strings.Cut(string(content), "\n")
+	names, ok := strings.CutPrefix(line, "# engines: ")
+	assert.Assert(t, ok, "%s does not begin with `# engines: `", file)
+	if names == "all" {
+		return enginetest.Kinds()
+	}
+	var kinds []enginetest.Kind
+	for _, name := range strings.Fields(names) {
+		assert.Assert(t, is.Contains(enginetest.Kinds(), enginetest.Kind(name)), "in %s", file)
+		kinds = append(kinds, enginetest.Kind(name))
+	}
+	return kinds
+}
+
+// setup gives a script the plugin, the engine and the test image.
+func setup(t *testing.T, engine *enginetest.Engine, image string) func(*testscript.Env) error {
+	t.Helper()
+	return func(env *testscript.Env) error {
+		env.Values[testKey{}] = t
+		config := filepath.Join(env.WorkDir, ".docker")
+		env.Vars = slices.DeleteFunc(env.Vars, func(v string) bool { return strings.HasPrefix(v, "DOCKER_") })
+		env.Vars = append(env.Vars, engine.Env()...)
+		env.Setenv("HOME", env.WorkDir)
+		env.Setenv("DOCKER_CONFIG", config)
+		env.Setenv("PLUGIN", filepath.Join(config, "cli-plugins", "docker-nestprobe"))
+		env.Setenv("KIND", string(engine.Kind))
+		env.Setenv("IMAGE", image)
+		env.Setenv("CERTS", engine.CertDir)
+		return installPlugin(config)
+	}
+}
+
+// commands are what scripts can say besides testscript's own words.
+func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		// client COMMAND runs a command where the engine's clients are.
+		"client": func(ts *testscript.TestScript, neg bool, args []string) {
+			err := execute(ts, engine, args)
+			if (err != nil) != neg {
+				ts.Fatalf("%s: %v", strings.Join(args, " "), err)
+			}
+		},
+		// exits STATUS COMMAND is client, with a look at the exit status.
+		"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+			err := execute(ts, engine, args[1:])
+			status := 0
+			if exit := new(exec.ExitError); errors.As(err, &exit) {
+				status, err = exit.ExitCode(), nil
+			}
+			ts.Check(err)
+			if want := args[0]; strconv.Itoa(status) != want {
+				ts.Fatalf("exit status %d, want %s", status, want)
+			}
+		},
+		// registry VARIABLE SOURCE REPOSITORY pushes an image to a registry
+		// and puts its reference there into VARIABLE.
+		"registry": func(ts *testscript.TestScript, _ bool, args []string) {
+			t := ts.Value(testKey{}).(testing.TB)
+			ts.Setenv(args[0], engine.Registry(t).Push(t, args[1], args[2]))
+		},
+		// dind VARIABLE puts the reference of an image of a nested engine into
+		// VARIABLE.
+		"dind": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Setenv(args[0], enginetest.DindImage(ts.Value(testKey{}).(testing.TB), engine))
+		},
+		// context NAME makes a docker context that leads to the engine.
+		"context": func(ts *testscript.TestScript, _ bool, args []string) {
+			engine.CreateContext(ts.Value(testKey{}).(testing.TB), ts.Getenv("DOCKER_CONFIG"), args[0])
+		},
+		// remove FILE removes the containers that FILE names.
+		"remove": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Check(execute(ts, engine, append([]string{"docker", "rm", "-f"}, strings.Fields(ts.ReadFile(args[0]))...)))
+		},
+		// width MAX checks that no line of stdout is wider.
+		"width": func(ts *testscript.TestScript, _ bool, args []string) {
+			limit, err := strconv.Atoi(args[0])
+			ts.Check(err)
+			for line := range strings.Lines(ts.ReadFile("stdout")) {
+				if n := len([]rune(strings.TrimRight(line, "\n"))); n > limit {
+					ts.Fatalf("%d characters in a line: %s", n, line)
+				}
+			}
+		},
+		// last LINE... checks the last lines of stdout.
+		"last": func(ts *testscript.TestScript, _ bool, args []string) {
+			want := strings.Join(args, "\n") + "\n"
+			if got := ts.ReadFile("stdout"); !strings.HasSuffix("\n"+got, "\n"+want) {
+				ts.Fatalf("stdout does not end with %q", want)
+			}
+		},
+	}
+}
+
+// testKey is where a script's environment has its test.
+type testKey struct{}
+
+// execute runs a command so that `stdout` and `stderr` can look at its output.
+func execute(ts *testscript.TestScript, engine *enginetest.Engine, args []string) error {
+	if engine.Netns != "" {
+		args = append([]string{"nsenter", "--net=" + engine.Netns, "--"}, args...)
+	}
+	return ts.Exec(args[0], args[1:]...)
+}
+
+// labelled lists the containers and networks on an engine that carry nestprobe's
+// label, each as the docker command that removes it.
+func labelled(t *testing.T, engine *enginetest.Engine) []string {
+	t.Helper()
+	api := engine.Client(t)
+	label := filters.NewArgs(filters.Arg("label", experiment.LabelRun))
+	containers, err := api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: label})
+	assert.NilError(t, err)
+	networks, err := api.NetworkList(t.Context(), network.ListOptions{Filters: label})
+	assert.NilError(t, err)
+	var found []string
+	for _, c := range containers {
+		found = append(found, "container rm -f "+c.ID)
+	}
+	for _, n := range networks {
+		found = append(found, "network rm "+n.ID)
+	}
+	return found
+}
+
+// checkNothingNew fails for whatever was not there before, and removes it, so
+// that one failure does not become many.
+func checkNothingNew(t *testing.T, engine *enginetest.Engine, before []string) {
+	t.Helper()
+	for _, left := range labelled(t, engine) {
+		if slices.Contains(before, left) {
+			continue
+		}
+		t.Errorf("left behind: docker %s", left)
+		out, err := engine.Command(t.Context(), "docker", strings.Fields(left)...).CombinedOutput()
+		assert.Check(t, err, "%s", out)
+	}
+}
+
+// checkNothingLeft fails for whatever of nestprobe's is on an engine.
+func checkNothingLeft(t *testing.T, engine *enginetest.Engine) {
+	t.Helper()
+	checkNothingNew(t, engine, nil)
+}

@@ -1,0 +1,126 @@
+package plugin_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+)
+
+// tap is a socket that leads to a real engine and tells of every request that
+// passes. With it a test acts at a moment that it names, such as "the engine has
+// made the container, and the plugin has not heard of it".
+type tap struct {
+	Host string // what DOCKER_HOST is set to
+}
+
+// moment is a request that passes the tap.
+type moment struct {
+	Number   int    // of the request, from 1
+	Request  string // such as "POST /containers/ID/start", without the API's version
+	Name     string // of what the request is to make
+	Answered bool   // the engine has answered, the client does not know yet
+	Client   int    // process id of the client
+}
+
+// is says whether a request is the one that a pattern means, in which ID stands
+// for any name.
+func (m moment) is(pattern string, answered bool) bool {
+	quoted := strings.ReplaceAll(regexp.QuoteMeta(pattern), "ID", "[^/]+")
+	return m.Answered == answered && regexp.MustCompile("^"+quoted+"$").MatchString(m.Request)
+}
+
+// startTap starts a tap on an engine. Requests wait until pass has returned.
+func startTap(t *testing.T, engine *enginetest.Engine, pass func(moment)) *tap {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tap") //nolint:usetesting // the paths of sockets are short (unix(7))
+	assert.NilError(t, err)
+	t.Cleanup(func() { assert.Check(t, os.RemoveAll(dir)) })
+	socket := filepath.Join(dir, "docker.sock")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
+	assert.NilError(t, err)
+
+	server := &http.Server{
+		Handler:     relay(engine, pass),
+		ConnContext: notePeer,
+		ErrorLog:    log.New(io.Discard, "", 0),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		assert.Check(t, server.Close())
+		assert.Check(t, errors.Is(<-ended, http.ErrServerClosed))
+	})
+	return &tap{Host: "unix://" + socket}
+}
+
+// apiVersion is what Docker's client puts in front of a path.
+var apiVersion = regexp.MustCompile(`^/v\d+\.\d+/`)
+
+func relay(engine *enginetest.Engine, pass func(moment)) http.Handler {
+	var number atomic.Int64
+	transport := &http.Transport{
+		DisableKeepAlives:  true, // an engine that restarts leaves none behind
+		DisableCompression: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", engine.Socket)
+		},
+	}
+	proxy := &httputil.ReverseProxy{
+		Transport:     transport,
+		FlushInterval: -1, // streams are followed as they come
+		ErrorLog:      log.New(io.Discard, "", 0),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine"
+		},
+		ModifyResponse: func(response *http.Response) error {
+			m := response.Request.Context().Value(momentKey{}).(moment)
+			m.Answered = true
+			pass(m)
+			return nil
+		},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m := moment{
+			Number:  int(number.Add(1)),
+			Request: r.Method + " " + apiVersion.ReplaceAllString(r.URL.Path, "/"),
+			Name:    r.URL.Query().Get("name"),
+			Client:  r.Context().Value(peerKey{}).(int),
+		}
+		pass(m)
+		proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), momentKey{}, m)))
+	})
+}
+
+type (
+	momentKey struct{}
+	peerKey   struct{}
+)
+
+// notePeer keeps the process id of whoever is at the other end of the socket.
+func notePeer(ctx context.Context, conn net.Conn) context.Context {
+	pid := 0
+	if raw, err := conn.(syscall.Conn).SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { // a pid of 0 is never signalled
+			if peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+				pid = int(peer.Pid)
+			}
+		})
+	}
+	return context.WithValue(ctx, peerKey{}, pid)
+}
