@@ -1,0 +1,93 @@
+# `make help` lists the targets. Each does the set-up that it needs, and says
+# what it installs.
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOLANGCI := v2.15.0
+TOOLS    := bin/tools
+
+DOCKER_CONFIG_DIR := $(or $(DOCKER_CONFIG),$(HOME)/.docker)
+AGENTS  := plugin/agentimage/agents
+KEEPER  := go run ./plugin/enginetest/keeper
+CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(arch)))
+
+export CGO_ENABLED ?= 0
+STATIC  := go build -trimpath -ldflags '-s -w'
+PLUGIN  := go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: needs-go needs-docker
+needs-go:
+	@command -v go >/dev/null || { echo 'nestprobe is built with Go: install Go 1.26 or newer, see https://go.dev/doc/install' >&2; exit 1; }
+
+needs-docker:
+	@command -v docker >/dev/null || { echo 'nestprobe is a plugin of the docker command: install Docker, see https://docs.docker.com/get-docker/' >&2; exit 1; }
+
+.PHONY: agents
+agents: needs-go
+	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(STATIC) -o $(AGENTS)/nestprobe-agent-linux-amd64 ./cmd/nestprobe-agent
+	@CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(STATIC) -o $(AGENTS)/nestprobe-agent-linux-arm64 ./cmd/nestprobe-agent
+
+.PHONY: build
+build: agents ## build bin/docker-nestprobe, the agents inside
+	@$(PLUGIN) -o bin/docker-nestprobe ./cmd/docker-nestprobe
+	@echo 'built bin/docker-nestprobe'
+
+.PHONY: install
+install: build needs-docker ## install the plugin for this user
+	@mkdir -p '$(DOCKER_CONFIG_DIR)/cli-plugins'
+	@install -m 0755 bin/docker-nestprobe '$(DOCKER_CONFIG_DIR)/cli-plugins/docker-nestprobe'
+	@echo 'installed $(DOCKER_CONFIG_DIR)/cli-plugins/docker-nestprobe'
+
+.PHONY: run
+run: install ## build, install, and run `docker nestprobe run`
+	@docker nestprobe run
+
+.PHONY: test
+test: build needs-docker ## run all tests, on real engines too (root on Debian: installs what they need)
+	$(KEEPER) install
+	$(KEEPER) -- go test -count=1 -timeout 45m ./...
+
+.PHONY: race
+race: build needs-docker ## run all tests with the race detector
+	$(KEEPER) install
+	CGO_ENABLED=1 $(KEEPER) -- go test -race -count=1 -timeout 80m ./...
+
+.PHONY: cover
+cover: needs-go ## print the coverage of netprobe and of the candidates
+	@go test -cover ./netprobe
+	@go test -coverprofile=bin/candidates.out -run Candidates ./plugin/experiment >/dev/null
+	@go tool cover -func=bin/candidates.out | grep candidates.go
+
+.PHONY: lint
+lint: needs-go $(TOOLS)/golangci-lint-$(GOLANGCI) ## run the linters
+	@$(TOOLS)/golangci-lint-$(GOLANGCI) run ./...
+	@go mod verify
+
+$(TOOLS)/golangci-lint-$(GOLANGCI):
+	@echo 'installing golangci-lint $(GOLANGCI) into $(TOOLS)'
+	@GOBIN='$(CURDIR)/$(TOOLS)' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	@mv $(TOOLS)/golangci-lint $@
+
+.PHONY: bench
+bench: build needs-docker ## compare run and in-container with the bare API calls, side by side
+	@go run ./plugin/enginetest/bench
+
+.PHONY: cross
+cross: agents $(CROSS:%=cross-%) ## build for darwin, linux, windows under dist/, with checksums
+	@cd dist && sha256sum docker-nestprobe-* > checksums.txt && cat checksums.txt
+
+.PHONY: $(CROSS:%=cross-%)
+$(CROSS:%=cross-%): cross-%: agents
+	@GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) \
+	    $(PLUGIN) -o dist/docker-nestprobe-$*$(if $(findstring windows,$*),.exe) ./cmd/docker-nestprobe
+
+.PHONY: clean
+clean: ## remove what the other targets made here
+	@rm -rf bin dist $(AGENTS)/nestprobe-agent-*
