@@ -4,25 +4,13 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-)
 
-// Kind says what sort of address a candidate is.
-type Kind string
-
-// The kinds of candidates.
-const (
-	KindContainerIP         Kind = "container-ip"
-	KindContainerName       Kind = "container-name"
-	KindPublishedAny        Kind = "published-any"
-	KindPublishedLocalhost  Kind = "published-localhost"
-	KindPublishedGateway    Kind = "published-gateway"
-	KindPublishedHostAlias  Kind = "published-host-alias"
-	KindPublishedEngineHost Kind = "published-engine-host"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // Candidate is one address to try.
 type Candidate struct {
-	Kind    Kind
+	Kind    report.Kind
 	Address string // host:port
 	Reason  string // why it is tried
 }
@@ -96,14 +84,14 @@ func ContainerCandidates(f Facts) []Candidate {
 		f.Bindings = []Binding{{HostIP: any4, HostPort: f.Port}, {HostIP: netip.IPv6Unspecified(), HostPort: f.Port}}
 	} else {
 		for _, name := range f.Names {
-			l.addName(KindContainerName, name, f.Port, "the server's name")
+			l.addName(report.KindContainerName, name, f.Port, "the server's name")
 		}
 	}
 	l.containerIPs(f)
 	l.gateways(f.Bindings, f.Client, "the gateway of this container on ")
 	l.gateways(f.Bindings, f.Networks, "the gateway of the server on ")
 	for _, name := range hostAliases {
-		l.addPublished(KindPublishedHostAlias, name, f.Bindings, "an engine's name of its host")
+		l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "an engine's name of its host")
 	}
 	l.engineHosts(f)
 	l.localhost(f.Bindings)
@@ -116,13 +104,13 @@ type list struct {
 	candidates []Candidate
 }
 
-func (l *list) add(kind Kind, ip netip.Addr, port uint16, reason string) {
+func (l *list) add(kind report.Kind, ip netip.Addr, port uint16, reason string) {
 	if ip.IsValid() {
 		l.addName(kind, ip.String(), port, reason)
 	}
 }
 
-func (l *list) addName(kind Kind, host string, port uint16, reason string) {
+func (l *list) addName(kind report.Kind, host string, port uint16, reason string) {
 	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
 	for _, c := range l.candidates {
 		if c.Address == address {
@@ -146,9 +134,9 @@ func (l *list) localhost(bindings []Binding) {
 	for _, b := range bindings {
 		switch {
 		case b.HostIP.IsUnspecified():
-			l.add(KindPublishedLocalhost, loopback(b.HostIP), b.HostPort, "published on every address of this family")
+			l.add(report.KindPublishedLocalhost, loopback(b.HostIP), b.HostPort, "published on every address of this family")
 		case b.HostIP.IsLoopback():
-			l.add(KindPublishedLocalhost, b.HostIP, b.HostPort, "published on this address alone")
+			l.add(report.KindPublishedLocalhost, b.HostIP, b.HostPort, "published on this address alone")
 		}
 	}
 	for _, b := range bindings {
@@ -156,7 +144,7 @@ func (l *list) localhost(bindings []Binding) {
 			continue
 		}
 		if other := otherLoopback(b.HostIP); !coversLoopback(bindings, other) {
-			l.add(KindPublishedLocalhost, other, b.HostPort, "localhost may mean this family too, which is not published")
+			l.add(report.KindPublishedLocalhost, other, b.HostPort, "localhost may mean this family too, which is not published")
 		}
 	}
 }
@@ -165,7 +153,7 @@ func (l *list) localhost(bindings []Binding) {
 func (l *list) published(f Facts) {
 	if f.Desktop {
 		for _, name := range desktopAliases {
-			l.addPublished(KindPublishedHostAlias, name, f.Bindings, "Docker Desktop's name of this machine")
+			l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "Docker Desktop's name of this machine")
 		}
 	}
 	l.engineHosts(f)
@@ -175,8 +163,8 @@ func (l *list) published(f Facts) {
 
 func (l *list) containerIPs(f Facts) {
 	for _, n := range f.Networks {
-		l.add(KindContainerIP, n.IPv4, f.Port, "the server's address on "+n.Name)
-		l.add(KindContainerIP, n.IPv6, f.Port, "the server's IPv6 address on "+n.Name)
+		l.add(report.KindContainerIP, n.IPv4, f.Port, "the server's address on "+n.Name)
+		l.add(report.KindContainerIP, n.IPv6, f.Port, "the server's IPv6 address on "+n.Name)
 	}
 }
 
@@ -187,7 +175,7 @@ func (l *list) gateways(bindings []Binding, networks []NetworkFacts, reason stri
 			if b.HostIP.Is6() {
 				gateway = n.GatewayIPv6
 			}
-			l.add(KindPublishedGateway, gateway, b.HostPort, reason+n.Name)
+			l.add(report.KindPublishedGateway, gateway, b.HostPort, reason+n.Name)
 		}
 	}
 }
@@ -196,25 +184,25 @@ func (l *list) gateways(bindings []Binding, networks []NetworkFacts, reason stri
 func (l *list) any(bindings []Binding) {
 	for _, b := range bindings {
 		if b.HostIP == any4 || b.HostIP.Is4() && b.HostIP.IsLoopback() {
-			l.add(KindPublishedAny, any4, b.HostPort, "what servers print as their address, and many clients copy")
+			l.add(report.KindPublishedAny, any4, b.HostPort, "what servers print as their address, and many clients copy")
 		}
 	}
 }
 
 // engineHosts lists the addresses of the engine's host itself.
 func (l *list) engineHosts(f Facts) {
-	l.addPublished(KindPublishedEngineHost, f.EngineHost, f.Bindings, "the endpoint's host, where the engine publishes")
-	l.addPublished(KindPublishedEngineHost, f.NodeAddress, f.Bindings, "the engine's address in its Swarm")
+	l.addPublished(report.KindPublishedEngineHost, f.EngineHost, f.Bindings, "the endpoint's host, where the engine publishes")
+	l.addPublished(report.KindPublishedEngineHost, f.NodeAddress, f.Bindings, "the engine's address in its Swarm")
 	for _, b := range f.Bindings {
 		if !b.HostIP.IsUnspecified() && !b.HostIP.IsLoopback() {
-			l.add(KindPublishedEngineHost, b.HostIP, b.HostPort, "published on this address of the engine's host alone")
+			l.add(report.KindPublishedEngineHost, b.HostIP, b.HostPort, "published on this address of the engine's host alone")
 		}
 	}
 }
 
 // addPublished adds a host, by name or address, with the ports that its family
 // has. Names of hosts mostly lead to IPv4 addresses.
-func (l *list) addPublished(kind Kind, host string, bindings []Binding, reason string) {
+func (l *list) addPublished(kind report.Kind, host string, bindings []Binding, reason string) {
 	if host == "" {
 		return
 	}
@@ -238,10 +226,10 @@ func (l *list) addPublished(kind Kind, host string, bindings []Binding, reason s
 // host itself.
 func (l *list) hostNetwork(f Facts) {
 	const reason = "the server shares the network of the engine's host"
-	l.add(KindPublishedLocalhost, loopback4, f.Port, reason)
-	l.add(KindPublishedLocalhost, loopback6, f.Port, reason)
+	l.add(report.KindPublishedLocalhost, loopback4, f.Port, reason)
+	l.add(report.KindPublishedLocalhost, loopback6, f.Port, reason)
 	l.engineHosts(Facts{EngineHost: f.EngineHost, NodeAddress: f.NodeAddress, Bindings: []Binding{{HostIP: any4, HostPort: f.Port}}})
-	l.add(KindPublishedAny, any4, f.Port, reason)
+	l.add(report.KindPublishedAny, any4, f.Port, reason)
 }
 
 // loopback returns the loopback address of ip's family.

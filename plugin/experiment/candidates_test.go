@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 func TestHostCandidates(t *testing.T) {
@@ -206,7 +208,7 @@ func TestEveryKindIsRanked(t *testing.T) {
 		Bindings: []Binding{{HostIP: any4, HostPort: 8080}},
 	}
 	for _, v := range []Vantage{{}, {Container: "client"}} {
-		seen := map[Kind]bool{}
+		seen := map[report.Kind]bool{}
 		for _, c := range v.candidates(facts) {
 			seen[c.Kind] = true
 		}

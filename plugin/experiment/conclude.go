@@ -12,27 +12,27 @@ import (
 
 // Kinds ranked by what lasts, not by speed. On the host a published port
 // survives the container, its IP address does not.
-var lastingOnHost = []Kind{
-	KindPublishedLocalhost,
-	KindPublishedHostAlias,
-	KindPublishedEngineHost,
-	KindPublishedGateway,
-	KindContainerIP,
-	KindPublishedAny,
+var lastingOnHost = []report.Kind{
+	report.KindPublishedLocalhost,
+	report.KindPublishedHostAlias,
+	report.KindPublishedEngineHost,
+	report.KindPublishedGateway,
+	report.KindContainerIP,
+	report.KindPublishedAny,
 }
 
 // In a container a name on a shared network survives the server and the engine.
-var lastingInContainer = []Kind{
-	KindContainerName,
-	KindContainerIP,
-	KindPublishedGateway,
-	KindPublishedHostAlias,
-	KindPublishedEngineHost,
-	KindPublishedLocalhost,
-	KindPublishedAny,
+var lastingInContainer = []report.Kind{
+	report.KindContainerName,
+	report.KindContainerIP,
+	report.KindPublishedGateway,
+	report.KindPublishedHostAlias,
+	report.KindPublishedEngineHost,
+	report.KindPublishedLocalhost,
+	report.KindPublishedAny,
 }
 
-func (v Vantage) lasting() []Kind {
+func (v Vantage) lasting() []report.Kind {
 	if v.Container == "" {
 		return lastingOnHost
 	}
@@ -68,7 +68,7 @@ func (r *run) conclude() {
 // best picks the address of one server that is most worth writing down.
 // Candidates stand in the order in which they are preferred within a kind. Its
 // URL is the base to which paths like the one that was asked for are added.
-func best(server int, probes []report.Probe, lasting []Kind, path string) (report.Best, bool) {
+func best(server int, probes []report.Probe, lasting []report.Kind, path string) (report.Best, bool) {
 	var good []report.Probe
 	for _, p := range probes {
 		if p.Server == server && p.OK {
@@ -79,7 +79,7 @@ func best(server int, probes []report.Probe, lasting []Kind, path string) (repor
 		return report.Best{}, false
 	}
 	p := slices.MinFunc(good, func(a, b report.Probe) int {
-		return cmp.Compare(slices.Index(lasting, Kind(a.Kind)), slices.Index(lasting, Kind(b.Kind)))
+		return cmp.Compare(slices.Index(lasting, a.Kind), slices.Index(lasting, b.Kind))
 	})
 	return report.Best{Vantage: p.Vantage, Server: server, Kind: p.Kind, URL: strings.TrimSuffix(p.URL, path)}, true
 }

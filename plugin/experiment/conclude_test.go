@@ -9,21 +9,21 @@ import (
 )
 
 func TestBestRanksByWhatLasts(t *testing.T) {
-	probe := func(server int, kind Kind, address string, ok bool) report.Probe {
+	probe := func(server int, kind report.Kind, address string, ok bool) report.Probe {
 		return report.Probe{
-			Vantage: VantageHost, Server: server, Kind: string(kind),
+			Vantage: VantageHost, Server: server, Kind: kind,
 			URL: "http://" + address + "/foo", OK: ok,
 		}
 	}
 	probes := []report.Probe{
-		probe(0, KindContainerIP, "172.17.0.2:80", true),
-		probe(0, KindPublishedAny, "0.0.0.0:1", true),
-		probe(0, KindPublishedLocalhost, "127.0.0.1:1", false),
-		probe(0, KindPublishedLocalhost, "[::1]:2", true),
-		probe(0, KindPublishedEngineHost, "example.test:1", true),
-		probe(1, KindContainerIP, "172.17.0.3:80", true),
-		probe(1, KindPublishedAny, "0.0.0.0:3", true),
-		probe(2, KindPublishedLocalhost, "127.0.0.1:4", false),
+		probe(0, report.KindContainerIP, "172.17.0.2:80", true),
+		probe(0, report.KindPublishedAny, "0.0.0.0:1", true),
+		probe(0, report.KindPublishedLocalhost, "127.0.0.1:1", false),
+		probe(0, report.KindPublishedLocalhost, "[::1]:2", true),
+		probe(0, report.KindPublishedEngineHost, "example.test:1", true),
+		probe(1, report.KindContainerIP, "172.17.0.3:80", true),
+		probe(1, report.KindPublishedAny, "0.0.0.0:3", true),
+		probe(2, report.KindPublishedLocalhost, "127.0.0.1:4", false),
 	}
 	got, ok := best(0, probes, lastingOnHost, "/foo")
 	assert.Check(t, ok)

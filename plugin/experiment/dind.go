@@ -23,10 +23,6 @@ const AccessDind Access = "dind"
 // container.
 const VantageDind = "dind"
 
-// KindDindHost is an address of the nested engine's container, where it
-// publishes ports.
-const KindDindHost Kind = "dind-host"
-
 // NestedEndpoint is where a nested engine listens in its own container.
 // docker:dind does so when DOCKER_TLS_CERTDIR is empty.
 const NestedEndpoint = "tcp://127.0.0.1:2375"
@@ -241,10 +237,10 @@ func dindCandidates(published []report.PortBinding, networks []NetworkFacts, nam
 			if hostIP.Is6() {
 				ip = n.IPv6
 			}
-			l.add(KindDindHost, ip, b.HostPort, "the nested engine's container on "+n.Name)
+			l.add(report.KindDindHost, ip, b.HostPort, "the nested engine's container on "+n.Name)
 		}
 		if v.Prober != nil && !hostIP.Is6() {
-			l.addName(KindDindHost, name, b.HostPort, "the nested engine's container by name")
+			l.addName(report.KindDindHost, name, b.HostPort, "the nested engine's container by name")
 		}
 	}
 	return l.candidates

@@ -141,7 +141,7 @@ func row(vantage string, server int, e *entry) report.Probe {
 	probe := report.Probe{
 		Vantage:   vantage,
 		Server:    server,
-		Kind:      string(e.candidate.Kind),
+		Kind:      e.candidate.Kind,
 		Address:   e.candidate.Address,
 		URL:       e.target.URL(),
 		OK:        r.OK,

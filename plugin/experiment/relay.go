@@ -12,9 +12,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// KindRelay is an address of the relay, with a server's path.
-const KindRelay Kind = "relay"
-
 // VantageRelay is the vantage of a runner that proxies to its servers.
 const VantageRelay = "relay"
 
@@ -93,7 +90,7 @@ func (r *inContainer) relayEntries(facts Facts, identities []string) [][]*entry 
 			if !strings.HasPrefix(string(candidate.Kind), "published-") {
 				continue
 			}
-			candidate.Kind = KindRelay
+			candidate.Kind = report.KindRelay
 			target := r.spec.target(candidate.Address, identity)
 			target.Path = prefix + target.Path
 			if target.WebSocket != "" {

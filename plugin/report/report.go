@@ -78,11 +78,32 @@ type PortBinding struct {
 	HostPort uint16 `json:"hostPort"`
 }
 
+// Kind says what sort of address a candidate is.
+type Kind string
+
+// The kinds of candidates.
+const (
+	KindContainerIP         Kind = "container-ip"
+	KindContainerName       Kind = "container-name"
+	KindPublishedAny        Kind = "published-any"
+	KindPublishedLocalhost  Kind = "published-localhost"
+	KindPublishedGateway    Kind = "published-gateway"
+	KindPublishedHostAlias  Kind = "published-host-alias"
+	KindPublishedEngineHost Kind = "published-engine-host"
+	KindDindHost            Kind = "dind-host" // the nested engine's container, where it publishes ports
+	KindRelay               Kind = "relay"     // the relay, with a server's path
+
+	// For a server on the engine's host, asked from containers.
+	KindHostGateway Kind = "host-gateway"
+	KindHostAlias   Kind = "host-alias"
+	KindHostAddress Kind = "host-address"
+)
+
 // Probe is what one candidate address did when it was tried from one vantage.
 type Probe struct {
 	Vantage   string       `json:"vantage"`
 	Server    int          `json:"server"` // index into Report.Servers
-	Kind      string       `json:"kind"`
+	Kind      Kind         `json:"kind"`
 	Address   string       `json:"address"`
 	URL       string       `json:"url"`
 	OK        bool         `json:"ok"`
@@ -111,7 +132,7 @@ type ProbeTimings struct {
 type Best struct {
 	Vantage string `json:"vantage"`
 	Server  int    `json:"server"`
-	Kind    string `json:"kind"`
+	Kind    Kind   `json:"kind"`
 	URL     string `json:"url"`
 }
 

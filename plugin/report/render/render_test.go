@@ -14,7 +14,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-func probe(server int, kind, address string, result report.Probe) report.Probe {
+func probe(server int, kind report.Kind, address string, result report.Probe) report.Probe {
 	result.Server, result.Kind, result.Address = server, kind, address
 	result.URL = "http://" + address + "/foo"
 	if result.Vantage == "" {

@@ -128,7 +128,7 @@ const (
 func fit(probes []*report.Probe) []*report.Probe {
 	kind, what := 0, 0
 	for _, p := range probes {
-		kind = max(kind, utf8.RuneCountInString(p.Kind))
+		kind = max(kind, len(p.Kind))
 		what = max(what, utf8.RuneCountInString((&row{probe: *p}).What()))
 	}
 	room := max(narrowColumn, maxWidth-kind-columnGap-columnGap-2*narrowColumn-what)
@@ -245,7 +245,7 @@ func (r *row) MarshalJSON() ([]byte, error) { return json.Marshal(r.probe) }
 
 func (r *row) Server() string    { return strconv.Itoa(r.probe.Server + 1) }
 func (r *row) Vantage() string   { return r.probe.Vantage }
-func (r *row) Kind() string      { return r.probe.Kind }
+func (r *row) Kind() string      { return string(r.probe.Kind) }
 func (r *row) Address() string   { return r.probe.Address }
 func (r *row) URL() string       { return r.probe.URL }
 func (r *row) Failure() string   { return r.probe.Failure }
