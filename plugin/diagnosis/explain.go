@@ -1,0 +1,182 @@
+package diagnosis
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Explain says why the probes of one server failed. It fills in the Cause and
+// Hint of each failing one whose cause the facts decide, and returns findings: for
+// a vantage that reaches the server at no address the root cause as an error, or
+// what was ruled out; for one that does reach it what is wrong with the other
+// addresses, for information. What merely follows from a root cause is no finding.
+func Explain(f Facts, probes []report.Probe) []report.Finding {
+	var found findings
+	for _, v := range f.Vantages {
+		c := &contextOf{Facts: f, vantage: v, rows: v.of(probes), all: probes}
+		faults := c.explainRows()
+		switch {
+		case c.reached():
+			for _, fault := range faults {
+				found.add(fault, severityWhenReached(fault.Cause))
+			}
+		default:
+			found.add(c.root(faults), v.severityOfFailure())
+		}
+	}
+	return found.list
+}
+
+// severityWhenReached is that of a cause that leaves another address working. An
+// address that leads to a stranger is a trap; the others merely fail.
+func severityWhenReached(cause Cause) report.Severity {
+	if cause == WrongServer {
+		return report.SeverityWarning
+	}
+	return report.SeverityInfo
+}
+
+func (v Vantage) severityOfFailure() report.Severity {
+	if v.Optional {
+		return report.SeverityWarning
+	}
+	return report.SeverityError
+}
+
+// findings collects findings, those of one cause as one.
+type findings struct {
+	list []report.Finding
+}
+
+func (l *findings) add(fault *Fault, severity report.Severity) {
+	if fault == nil {
+		return
+	}
+	added := fault.Finding()
+	added.Severity = severity
+	i := slices.IndexFunc(l.list, func(f report.Finding) bool { return f.Cause == added.Cause })
+	if i < 0 {
+		l.list = append(l.list, added)
+		return
+	}
+	known := &l.list[i]
+	if weight(severity) > weight(known.Severity) {
+		known.Severity, known.Hint, known.Commands = severity, added.Hint, added.Commands
+	}
+	for _, line := range added.Evidence {
+		if !slices.Contains(known.Evidence, line) {
+			known.Evidence = append(known.Evidence, line)
+		}
+	}
+}
+
+func weight(s report.Severity) int {
+	return slices.Index([]report.Severity{report.SeverityInfo, report.SeverityWarning, report.SeverityError}, s)
+}
+
+// contextOf is one vantage of the Facts, and what was observed from it.
+type contextOf struct {
+	Facts
+	vantage Vantage
+	rows    []*report.Probe // from this vantage
+	all     []report.Probe  // from every one
+}
+
+func (c *contextOf) reached() bool {
+	return slices.ContainsFunc(c.rows, func(p *report.Probe) bool { return p.OK })
+}
+
+// explainRows finds the cause of each failing row, and returns what it found in
+// the order of the rows.
+func (c *contextOf) explainRows() []*Fault {
+	var faults []*Fault
+	for _, row := range c.rows {
+		if row.OK {
+			continue
+		}
+		fault := c.explain(row)
+		if fault == nil {
+			continue
+		}
+		row.Cause, row.Hint = string(fault.Cause), netprobe.Visible(fault.Hint, maxLine)
+		fault.Evidence = append([]string{seen(row)}, fault.Evidence...)
+		faults = append(faults, fault)
+	}
+	return faults
+}
+
+// seen is what was observed of a row, as evidence.
+func seen(p *report.Probe) string {
+	return fmt.Sprintf("from %s: %s (%s): %s", p.Vantage, p.Address, p.Kind, p.Detail)
+}
+
+// rule finds the cause of a failing row, or nil if it is not what the rule is
+// about.
+type rule func(*contextOf, address, *report.Probe) *Fault
+
+// rules are asked in order, and the first that knows is believed: what the server
+// itself did and said before what the way to it may have done.
+var rules = []rule{
+	(*contextOf).exited,
+	(*contextOf).said,
+	(*contextOf).noNetwork,
+	(*contextOf).localhostOfContainer,
+	(*contextOf).listening,
+	(*contextOf).toContainer,
+	(*contextOf).byName,
+	(*contextOf).published,
+}
+
+func (c *contextOf) explain(row *report.Probe) *Fault {
+	where := parse(row.Address)
+	for _, rule := range rules {
+		if fault := rule(c, where, row); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// address is host and port of a row; ip is not valid for a name.
+type address struct {
+	host string
+	ip   netip.Addr
+	port uint16
+}
+
+func parse(hostport string) address {
+	host, text, _ := net.SplitHostPort(hostport)
+	port, _ := strconv.ParseUint(text, 10, 16)
+	ip, _ := netip.ParseAddr(host)
+	return address{host, ip, uint16(port)}
+}
+
+// How far a failing probe came.
+func refused(p *report.Probe) bool { return p.Failure == string(netprobe.Refused) }
+
+// dropped says whether nothing came back at all.
+func dropped(p *report.Probe) bool {
+	return p.Failure == string(netprobe.ConnectTimeout) || p.Failure == string(netprobe.Unreachable)
+}
+
+// unnamed says whether the name was not found.
+func unnamed(p *report.Probe) bool {
+	return p.Failure == string(netprobe.NameNotFound) || p.Failure == string(netprobe.NameTimeout)
+}
+
+// closed says whether the connection was accepted, or begun, and closed with no
+// answer.
+func closed(p *report.Probe) bool {
+	switch netprobe.Failure(p.Failure) {
+	case netprobe.ClosedWithoutResponse, netprobe.Reset, netprobe.TLSClosed:
+		return true
+	default:
+		return false
+	}
+}

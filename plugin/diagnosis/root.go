@@ -1,0 +1,146 @@
+package diagnosis
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// depth orders causes from root to consequence. Of those that the rows of one
+// vantage have, the first is what is wrong, and the others follow from it or would
+// not help if they were mended alone: what the server does comes before what the
+// network's settings say, which come before what an address is.
+var depth = []Cause{
+	ServerExited,
+	ImageWrongPlatform,
+	NetworkNone,
+	ServerListensOnLoopback,
+	ServerListensElsewhere,
+	ServerNotReady,
+
+	MTUBlackhole,
+	TLSOnPlainPort,
+	TLSExpired,
+	TLSHostnameMismatch,
+	TLSUntrusted,
+	NotHTTP,
+	UnexpectedStatus,
+	UnexpectedBody,
+	WebSocketRefused,
+
+	NetworkHostMode,
+	NetworkInternal,
+	MacvlanHostIsolation,
+	ICCDisabled,
+	PublishedOnLoopback,
+	FirewallDrops,
+	SubnetOverlapsRoute,
+	PortNotPublished,
+	ForwarderAcceptsAlone,
+	DirectRoutingBlocked,
+	NetworksIsolated,
+	PublishedFamilyMismatch,
+	PublishedOnRemoteHost,
+	ContainerNetworkRemote,
+	DefaultBridgeHasNoDNS,
+	HostAliasUnreachable,
+	HostAliasMissing,
+	LocalhostIsThisContainer,
+	WrongServer,
+}
+
+// root is what is wrong with a vantage that reaches the server at no address.
+func (c *contextOf) root(faults []*Fault) *Fault {
+	if fault := c.unpublished(); fault != nil {
+		faults = append(faults, fault)
+	}
+	if len(faults) == 0 {
+		return c.undecided()
+	}
+	deepest := slices.MinFunc(faults, func(a, b *Fault) int { return slices.Index(depth, a.Cause) - slices.Index(depth, b.Cause) })
+	root := *deepest
+	root.Evidence = nil
+	for _, fault := range faults { // the rows that show the same
+		if fault.Cause == root.Cause {
+			root.Evidence = append(root.Evidence, fault.Evidence...)
+		}
+	}
+	return &root
+}
+
+// unpublished says that the port is not published, where an address of the
+// engine's host is what it would take.
+func (c *contextOf) unpublished() *Fault {
+	s := c.Server
+	if len(s.Bindings) > 0 || s.HostNetwork || s.NoNetwork || s.Exit != nil {
+		return nil
+	}
+	if c.vantage.Container && !c.vantage.internalAlone() && len(c.vantage.shared(s)) > 0 {
+		return nil // its own address is what it would take
+	}
+	fault := &Fault{
+		Cause:    PortNotPublished,
+		Evidence: []string{fmt.Sprintf("port %d of container %s has no binding on the engine's host", s.Port, s.Name)},
+		Hint:     fmt.Sprintf("create the container with --publish %d", s.Port),
+		Commands: []string{fmt.Sprintf("docker run --publish %d ...", s.Port)},
+	}
+	if c.Engine.apart() && !c.vantage.Container {
+		fault.Evidence = append(fault.Evidence, "its own addresses are "+c.Engine.place())
+	}
+	if !s.Wanted {
+		return fault
+	}
+	for _, n := range s.Networks { // they ignore --publish
+		switch {
+		case n.Internal:
+			return c.internal(n)
+		case n.layer2():
+			return macvlan(n)
+		}
+	}
+	return fault
+}
+
+// undecided says what was ruled out where the evidence does not tell the cause.
+func (c *contextOf) undecided() *Fault {
+	fault := &Fault{
+		Evidence: []string{},
+		Hint:     "the rows above are all that was observed; ask from another place with docker nestprobe diagnose --from to narrow it down",
+		Err:      errors.New(undecidedTitle),
+	}
+	s := c.Server
+	for _, row := range c.rows {
+		fault.Evidence = append(fault.Evidence, seen(row))
+	}
+	if s.Listeners != nil && len(s.Listeners.on(s.Port)) > 0 {
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.on(s.Port))))
+	}
+	if len(s.Bindings) > 0 {
+		fault.Evidence = append(fault.Evidence, "ruled out: the port is published at "+s.published())
+	}
+	if shared := c.vantage.shared(s); len(shared) > 0 {
+		fault.Evidence = append(fault.Evidence, "ruled out: both are on network "+shared[0].Name)
+	}
+	return fault
+}
+
+const undecidedTitle = "No address works, and what was measured does not decide why"
+
+// join lists addresses.
+func join[T fmt.Stringer](all []T) string {
+	text := make([]string, len(all))
+	for i, a := range all {
+		text[i] = a.String()
+	}
+	return strings.Join(text, ", ")
+}
+
+// published lists the bindings.
+func (s Server) published() string {
+	text := make([]string, len(s.Bindings))
+	for i, b := range s.Bindings {
+		text[i] = b.String()
+	}
+	return strings.Join(text, ", ")
+}
