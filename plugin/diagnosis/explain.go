@@ -21,16 +21,26 @@ func Explain(f Facts, probes []report.Probe) []report.Finding {
 	for _, v := range f.Vantages {
 		c := &contextOf{Facts: f, vantage: v, rows: v.of(probes), all: probes}
 		faults := c.explainRows()
-		switch {
-		case c.reached():
-			for _, fault := range faults {
-				found.add(fault, severityWhenReached(fault.Cause))
-			}
-		default:
+		if !c.reached() {
 			found.add(c.root(faults), v.severityOfFailure())
+			continue
 		}
+		for _, fault := range faults {
+			found.add(fault, severityWhenReached(fault.Cause))
+		}
+		found.add(c.ignored(), report.SeverityInfo)
 	}
 	return found.list
+}
+
+// Merge makes one list of several: findings of one cause become one, as bad as the
+// worst of them, with the evidence of all.
+func Merge(lists ...[]report.Finding) []report.Finding {
+	var merged findings
+	for _, finding := range slices.Concat(lists...) {
+		merged.merge(finding)
+	}
+	return merged.list
 }
 
 // severityWhenReached is that of a cause that leaves another address working. An
@@ -58,19 +68,27 @@ func (l *findings) add(fault *Fault, severity report.Severity) {
 	if fault == nil {
 		return
 	}
-	added := fault.Finding()
-	added.Severity = severity
+	finding := fault.Finding()
+	finding.Severity = severity
+	l.merge(finding)
+}
+
+// maxEvidence bounds the lines of one finding: enough for every address of some
+// servers.
+const maxEvidence = 24
+
+func (l *findings) merge(added report.Finding) {
 	i := slices.IndexFunc(l.list, func(f report.Finding) bool { return f.Cause == added.Cause })
 	if i < 0 {
 		l.list = append(l.list, added)
 		return
 	}
 	known := &l.list[i]
-	if weight(severity) > weight(known.Severity) {
-		known.Severity, known.Hint, known.Commands = severity, added.Hint, added.Commands
+	if weight(added.Severity) > weight(known.Severity) {
+		known.Severity, known.Hint, known.Commands = added.Severity, added.Hint, added.Commands
 	}
 	for _, line := range added.Evidence {
-		if !slices.Contains(known.Evidence, line) {
+		if !slices.Contains(known.Evidence, line) && len(known.Evidence) < maxEvidence {
 			known.Evidence = append(known.Evidence, line)
 		}
 	}

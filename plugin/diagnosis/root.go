@@ -52,14 +52,18 @@ var depth = []Cause{
 
 // root is what is wrong with a vantage that reaches the server at no address.
 func (c *contextOf) root(faults []*Fault) *Fault {
+	for _, always := range []rule{(*contextOf).exited, (*contextOf).noNetwork} { // there may be no row
+		if fault := always(c, address{}, nil); fault != nil {
+			return fault
+		}
+	}
 	if fault := c.unpublished(); fault != nil {
 		faults = append(faults, fault)
 	}
 	if len(faults) == 0 {
 		return c.undecided()
 	}
-	deepest := slices.MinFunc(faults, func(a, b *Fault) int { return slices.Index(depth, a.Cause) - slices.Index(depth, b.Cause) })
-	root := *deepest
+	root := *slices.MinFunc(faults, func(a, b *Fault) int { return slices.Index(depth, a.Cause) - slices.Index(depth, b.Cause) })
 	root.Evidence = nil
 	for _, fault := range faults { // the rows that show the same
 		if fault.Cause == root.Cause {
@@ -73,11 +77,14 @@ func (c *contextOf) root(faults []*Fault) *Fault {
 // engine's host is what it would take.
 func (c *contextOf) unpublished() *Fault {
 	s := c.Server
-	if len(s.Bindings) > 0 || s.HostNetwork || s.NoNetwork || s.Exit != nil {
+	if len(s.Bindings) > 0 || s.HostNetwork {
 		return nil
 	}
 	if c.vantage.Container && !c.vantage.internalAlone() && len(c.vantage.shared(s)) > 0 {
 		return nil // its own address is what it would take
+	}
+	if fault := c.ignored(); fault != nil {
+		return fault
 	}
 	fault := &Fault{
 		Cause:    PortNotPublished,
@@ -88,10 +95,19 @@ func (c *contextOf) unpublished() *Fault {
 	if c.Engine.apart() && !c.vantage.Container {
 		fault.Evidence = append(fault.Evidence, "its own addresses are "+c.Engine.place())
 	}
-	if !s.Wanted {
-		return fault
+	return fault
+}
+
+// ignored says why the engine has published nothing although it was asked to.
+func (c *contextOf) ignored() *Fault {
+	s := c.Server
+	if !s.Wanted || len(s.Bindings) > 0 || s.NoNetwork {
+		return nil
 	}
-	for _, n := range s.Networks { // they ignore --publish
+	if s.HostNetwork {
+		return c.hostMode()
+	}
+	for _, n := range s.Networks {
 		switch {
 		case n.Internal:
 			return c.internal(n)
@@ -99,7 +115,7 @@ func (c *contextOf) unpublished() *Fault {
 			return macvlan(n)
 		}
 	}
-	return fault
+	return nil
 }
 
 // undecided says what was ruled out where the evidence does not tell the cause.

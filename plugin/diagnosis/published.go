@@ -1,0 +1,169 @@
+package diagnosis
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// published: the way to a port of the engine's host.
+func (c *contextOf) published(to address, row *report.Probe) *Fault {
+	switch row.Kind {
+	case report.KindPublishedLocalhost, report.KindPublishedAny:
+		return c.onThisMachine(to, row)
+	case report.KindPublishedGateway, report.KindPublishedHostAlias, report.KindPublishedEngineHost:
+		return c.onEngineHost(to, row)
+	default:
+		return nil
+	}
+}
+
+// onThisMachine: loopback of the machine that asks.
+func (c *contextOf) onThisMachine(to address, row *report.Probe) *Fault {
+	switch {
+	case closed(row):
+		return c.forwarder(row)
+	case c.Server.HostNetwork:
+		return c.hostMode()
+	case c.Engine.Host != "":
+		return c.onRemoteHost(to)
+	case !c.Server.covers(to):
+		return &Fault{
+			Cause:    PublishedFamilyMismatch,
+			Evidence: []string{"the port is published at " + c.Server.published()},
+			Hint:     fmt.Sprintf("use an address that it is published at: port %d is not published for %s", to.port, to.ip),
+		}
+	default:
+		return nil
+	}
+}
+
+func (s Server) covers(to address) bool {
+	ip := to.ip
+	if ip == netip.IPv4Unspecified() {
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1}) // where the kernel leads it
+	}
+	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == to.port && b.covers(ip) })
+}
+
+func (c *contextOf) onRemoteHost(to address) *Fault {
+	if c.Server.onLoopbackAlone(to.port) {
+		return c.onLoopback(to)
+	}
+	return &Fault{
+		Cause:    PublishedOnRemoteHost,
+		Evidence: []string{"the engine is on " + c.Engine.Host + ", and publishes ports there"},
+		Hint:     fmt.Sprintf("use %s instead of localhost", c.Engine.Host),
+	}
+}
+
+func (c *contextOf) onLoopback(to address) *Fault {
+	return &Fault{
+		Cause:    PublishedOnLoopback,
+		Evidence: []string{"the port is published at " + c.Server.published() + " of the engine's host alone"},
+		Hint:     fmt.Sprintf("publish it on every address, or on one that can be reached from %s", c.vantage.Name),
+		Commands: []string{fmt.Sprintf("docker run --publish %d:%d ...", to.port, c.Server.Port)},
+	}
+}
+
+// hostMode: the network of the engine's host is not this machine's.
+func (c *contextOf) hostMode() *Fault {
+	fault := &Fault{
+		Cause:    NetworkHostMode,
+		Evidence: []string{fmt.Sprintf("container %s has --network host, so --publish is ignored and port %d is one of the engine's host", c.Server.Name, c.Server.Port)},
+		Hint:     "leave out --network host and publish the port",
+		Commands: []string{fmt.Sprintf("docker run --publish %d ...", c.Server.Port)},
+	}
+	if c.Engine.apart() {
+		fault.Evidence = append(fault.Evidence, "that network is "+c.Engine.place())
+	}
+	return fault
+}
+
+// onEngineHost: an address of the engine's host other than this machine's
+// loopback.
+func (c *contextOf) onEngineHost(to address, row *report.Probe) *Fault {
+	switch {
+	case closed(row):
+		return c.forwarder(row)
+	case c.Server.onLoopbackAlone(to.port):
+		return c.onLoopback(to)
+	case c.vantage.internalAlone():
+		return c.internal(c.vantage.Networks[0])
+	case c.Server.HostNetwork:
+		return c.hostMode()
+	case !c.vantage.Container && c.Engine.apart() && row.Kind == report.KindPublishedGateway:
+		return &Fault{
+			Cause:    ContainerNetworkRemote,
+			Evidence: []string{"that gateway is " + c.Engine.place()},
+			Hint:     "use the published port on localhost or on the engine's host",
+		}
+	case dropped(row):
+		return c.firewall(to)
+	case refused(row) && row.Kind == report.KindPublishedHostAlias, refused(row) && c.Engine.Rootless:
+		return c.aliasLeadsElsewhere(to)
+	default:
+		return nil
+	}
+}
+
+func (c *contextOf) aliasLeadsElsewhere(to address) *Fault {
+	fault := &Fault{
+		Cause:    HostAliasUnreachable,
+		Evidence: []string{"the port is published at " + c.Server.published() + " of the engine's host, and nothing listens where " + to.host + " leads"},
+		Hint:     "use an address of the host's own instead",
+	}
+	if c.Engine.Rootless {
+		fault.Evidence = append(fault.Evidence, "the gateways of a rootless engine are those of its own network namespace, not of the host")
+	}
+	return fault
+}
+
+// firewall: the same port answers elsewhere, so it is the way that is closed.
+func (c *contextOf) firewall(to address) *Fault {
+	for _, other := range c.all {
+		if other.OK && parse(other.Address).port == to.port && published(other.Kind) {
+			return &Fault{
+				Cause:    FirewallDrops,
+				Evidence: []string{fmt.Sprintf("the same published port answers from %s at %s", other.Vantage, other.Address)},
+				Hint:     "let the firewall of the engine's host accept what comes from its containers' networks to this port",
+				Commands: []string{"iptables -S INPUT", "nft list ruleset"},
+			}
+		}
+	}
+	return nil
+}
+
+func published(kind report.Kind) bool {
+	switch kind {
+	case report.KindPublishedLocalhost, report.KindPublishedAny, report.KindPublishedGateway,
+		report.KindPublishedHostAlias, report.KindPublishedEngineHost:
+		return true
+	default:
+		return false
+	}
+}
+
+// forwarder: something accepted and closed, which a port forwarder does when what
+// it forwards to refuses.
+func (c *contextOf) forwarder(row *report.Probe) *Fault {
+	fault := &Fault{
+		Cause:    ForwarderAcceptsAlone,
+		Evidence: []string{"a connection there was accepted and closed, as by a port forwarder with nothing behind it"},
+		Hint:     fmt.Sprintf("see that the server listens on port %d at the address that the engine forwards to", c.Server.Port),
+	}
+	for _, other := range c.all {
+		if other.Kind == report.KindContainerIP && !other.OK && refused(&other) {
+			fault.Evidence = append(fault.Evidence, fmt.Sprintf("from %s the container's own address %s refused", other.Vantage, other.Address))
+		}
+	}
+	if s := c.Server; s.Listeners != nil {
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("in the container port %d is listened to at %s", s.Port, join(s.Listeners.on(s.Port))))
+	}
+	return fault
+}
+
+// String is the binding as docker ps writes it.
+func (b Binding) String() string { return netip.AddrPortFrom(b.HostIP, b.HostPort).String() }

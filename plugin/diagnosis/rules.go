@@ -1,0 +1,290 @@
+package diagnosis
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// exited: a server that is gone explains every row.
+func (c *contextOf) exited(address, *report.Probe) *Fault {
+	if c.Server.Exit == nil {
+		return nil
+	}
+	fault := *c.Server.Exit
+	return &fault
+}
+
+// answers are the causes that a server's own answer proves, and what to do.
+var answers = map[netprobe.Failure]struct {
+	cause Cause
+	hint  string
+}{
+	netprobe.TLSOnPlainPort:      {TLSOnPlainPort, "the server speaks no TLS on this port: ask it with http"},
+	netprobe.TLSUntrusted:        {TLSUntrusted, "add the certificate of the server's authority to this machine's, or name it in SSL_CERT_FILE"},
+	netprobe.TLSHostnameMismatch: {TLSHostnameMismatch, "use a name that the certificate has, or issue one for this address"},
+	netprobe.TLSExpired:          {TLSExpired, "renew the server's certificate, or set the clock"},
+	netprobe.NotHTTP:             {NotHTTP, "the server speaks another protocol on this port: choose its HTTP port, or ask with tcp"},
+	netprobe.UnexpectedStatus:    {UnexpectedStatus, "the server is reached; choose a path that it serves, or say which status is good"},
+	netprobe.UnexpectedBody:      {UnexpectedBody, "the server is reached, and says something else than what was expected"},
+	netprobe.WebSocketRefused:    {WebSocketRefused, "the server is reached over HTTP; choose the path of its WebSocket"},
+	netprobe.WrongServer:         {WrongServer, "do not use this address: publish the port on a host address and port of its own"},
+}
+
+// said: the server was reached and answered with something else.
+func (c *contextOf) said(_ address, row *report.Probe) *Fault {
+	answer, ok := answers[netprobe.Failure(row.Failure)]
+	if !ok {
+		return nil
+	}
+	return &Fault{Cause: answer.cause, Hint: answer.hint}
+}
+
+// noNetwork: one of the two has loopback alone.
+func (c *contextOf) noNetwork(address, *report.Probe) *Fault {
+	switch {
+	case c.Server.NoNetwork:
+		return NoNetwork(c.Server.Name)
+	case c.vantage.NoNetwork:
+		return NoNetwork(c.vantage.Name)
+	default:
+		return nil
+	}
+}
+
+// NoNetwork is the fault of a container on the network none.
+func NoNetwork(name string) *Fault {
+	return &Fault{
+		Cause:    NetworkNone,
+		Evidence: []string{fmt.Sprintf("container %s is on the network none, which has loopback alone", name)},
+		Hint:     "leave out --network, or name one that has addresses",
+	}
+}
+
+// localhostOfContainer: in a container, localhost leads to the container.
+func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *Fault {
+	if !c.vantage.Container || row.Kind != report.KindPublishedLocalhost && row.Kind != report.KindPublishedAny {
+		return nil
+	}
+	evidence := "the port is published at " + c.Server.published() + " of the engine's host"
+	if c.Server.HostNetwork {
+		evidence = "the server shares the network of the engine's host"
+	}
+	return &Fault{
+		Cause:    LocalhostIsThisContainer,
+		Evidence: []string{evidence},
+		Hint:     "use an address of the server or of the engine's host: localhost is the container that asks",
+	}
+}
+
+// listening: what the sockets of the server's network namespace say, where a
+// connection came as far as to be refused or closed.
+func (c *contextOf) listening(_ address, row *report.Probe) *Fault {
+	s := c.Server
+	if s.Listeners == nil || !refused(row) && !closed(row) {
+		return nil
+	}
+	on := s.Listeners.on(s.Port)
+	if len(on) == 0 {
+		return s.notOnPort()
+	}
+	for _, ip := range on {
+		if !ip.IsLoopback() {
+			return nil
+		}
+	}
+	if s.HostNetwork {
+		return nil // loopback is the host's
+	}
+	return &Fault{
+		Cause:    ServerListensOnLoopback,
+		Evidence: []string{fmt.Sprintf("in its network namespace port %d is listened to at %s alone", s.Port, join(on))},
+		Hint:     "have the server listen on 0.0.0.0 (or ::) inside its container: nobody outside of it reaches its loopback",
+	}
+}
+
+// notOnPort is the fault of a server with no socket on its port.
+func (s Server) notOnPort() *Fault {
+	elsewhere := slices.DeleteFunc(slices.Clone(s.Listeners.Addresses), func(a netip.AddrPort) bool { return a.Addr().IsLoopback() })
+	if len(elsewhere) > 0 {
+		return &Fault{
+			Cause:    ServerListensElsewhere,
+			Evidence: []string{fmt.Sprintf("nothing listens on port %d, but there are listeners at %s", s.Port, join(elsewhere))},
+			Hint:     fmt.Sprintf("probe and publish the port that the server uses (%d), or have it use %d", elsewhere[0].Port(), s.Port),
+		}
+	}
+	fault := &Fault{
+		Cause:    ServerNotReady,
+		Evidence: []string{fmt.Sprintf("the container runs, and nothing listens on port %d in its network namespace", s.Port)},
+		Hint:     "wait longer for it (--wait), or see in its log what it is doing",
+		Commands: []string{"docker logs " + s.Name},
+	}
+	if len(s.Listeners.Addresses) > 0 {
+		fault.Evidence = append(fault.Evidence, "on loopback there are listeners at "+join(s.Listeners.Addresses))
+	}
+	return fault
+}
+
+// toContainer: the way to the server's own address.
+func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
+	n, ok := c.Server.network(to.ip)
+	if row.Kind != report.KindContainerIP || !ok || closed(row) {
+		return nil
+	}
+	if c.vantage.Container {
+		return c.betweenContainers(n, row)
+	}
+	switch {
+	case n.layer2():
+		return macvlan(n)
+	case c.Engine.apart():
+		return &Fault{
+			Cause:    ContainerNetworkRemote,
+			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, c.Engine.place())},
+			Hint:     "use the published port: this machine has no route to the addresses of containers there",
+		}
+	default:
+		return c.vantage.overlap(n, to.ip)
+	}
+}
+
+// betweenContainers: the way from one container to another's address.
+func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
+	if !dropped(row) {
+		return nil
+	}
+	shared := slices.ContainsFunc(c.vantage.Networks, func(own Network) bool { return own.Name == n.Name })
+	switch {
+	case shared && n.ICCDisabled:
+		return &Fault{
+			Cause:    ICCDisabled,
+			Evidence: []string{fmt.Sprintf("network %s has com.docker.network.bridge.enable_icc=false", n.Name)},
+			Hint:     "connect both to a network that lets its containers talk to one another, or use the published port",
+			Commands: []string{"docker network create NETWORK", "docker network connect NETWORK " + c.Server.Name},
+		}
+	case shared:
+		return nil
+	case n.layer2():
+		return macvlan(n)
+	case n.Internal:
+		return c.internal(n)
+	case c.vantage.internalAlone():
+		return c.internal(c.vantage.Networks[0])
+	case c.Engine.Major >= directRoutingSince && n.natted():
+		return &Fault{
+			Cause: DirectRoutingBlocked,
+			Evidence: []string{
+				fmt.Sprintf("%s has no network in common with the server", c.vantage.Name),
+				fmt.Sprintf("Docker Engine %d drops what is routed to network %s from another one (gateway mode %s)", c.Engine.Major, n.Name, n.mode()),
+			},
+			Hint:     "connect both to one network, or use the published port",
+			Commands: c.connect(n),
+		}
+	default:
+		return &Fault{
+			Cause:    NetworksIsolated,
+			Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and the engine keeps its bridges apart", c.vantage.Name)},
+			Hint:     "connect both to one network, or use the published port",
+			Commands: c.connect(n),
+		}
+	}
+}
+
+// directRoutingSince is the version of Docker Engine from which packets that are
+// routed to a container's address from another interface are dropped (Docker
+// Engine 28 release notes; measured on 28.5.2).
+const directRoutingSince = 28
+
+// natted says whether a network's gateway mode is one that drops direct routing.
+func (n Network) natted() bool { return n.GatewayMode == "" || n.GatewayMode == "nat" }
+
+func (n Network) mode() string {
+	if n.GatewayMode == "" {
+		return "nat"
+	}
+	return n.GatewayMode
+}
+
+// connect is the command that gives the vantage the server's network.
+func (c *contextOf) connect(n Network) []string {
+	if n.Default { // to it no container is connected later but by its id, and without DNS
+		return []string{"docker network create NETWORK", "docker network connect NETWORK " + c.Server.Name}
+	}
+	return []string{fmt.Sprintf("docker network connect %s CONTAINER", n.Name)}
+}
+
+func macvlan(n Network) *Fault {
+	return &Fault{
+		Cause:    MacvlanHostIsolation,
+		Evidence: []string{fmt.Sprintf("network %s has the driver %s: the kernel passes nothing between its parent interface and the containers on it", n.Name, n.Driver)},
+		Hint:     "ask from another machine or container on that network, or give the server a bridge network too",
+		Commands: []string{"docker network connect bridge CONTAINER"},
+	}
+}
+
+func (c *contextOf) internal(n Network) *Fault {
+	return &Fault{
+		Cause:    NetworkInternal,
+		Evidence: []string{fmt.Sprintf("network %s is internal: it is routed nowhere, and its containers publish no ports", n.Name)},
+		Hint:     "ask from a container on that network, or connect the server to another one too",
+		Commands: []string{"docker network connect NETWORK " + c.Server.Name},
+	}
+}
+
+// overlap: the host sends what is for the container elsewhere.
+func (v Vantage) overlap(n Network, ip netip.Addr) *Fault {
+	i := slices.IndexFunc(v.Routes, func(r Route) bool { return r.To == ip && !r.Engine })
+	if i < 0 {
+		return nil
+	}
+	r := v.Routes[i]
+	return &Fault{
+		Cause:    SubnetOverlapsRoute,
+		Evidence: []string{fmt.Sprintf("this machine sends packets for %s to interface %s, not to the bridge of network %s", ip, r.Interface, n.Name), r.words()},
+		Hint:     "give the network a subnet that no route of this machine covers",
+		Commands: []string{"docker network create --subnet 10.123.0.0/24 NETWORK"},
+	}
+}
+
+func (r Route) words() string {
+	if !r.Prefix.IsValid() {
+		return "ip route get " + r.To.String() + " shows the route"
+	}
+	return "the route that it takes is " + r.Prefix.String()
+}
+
+// byName: a lookup that found nothing.
+func (c *contextOf) byName(to address, row *report.Probe) *Fault {
+	if !unnamed(row) {
+		return nil
+	}
+	switch {
+	case row.Kind == report.KindPublishedHostAlias, row.Kind == report.KindHostAlias:
+		return &Fault{
+			Cause:    HostAliasMissing,
+			Hint:     "create the asking container with --add-host, or use the gateway of its network",
+			Commands: []string{fmt.Sprintf("docker run --add-host %s:host-gateway ...", to.host)},
+		}
+	case row.Kind != report.KindContainerName || !c.vantage.Container:
+		return nil
+	case c.vantage.onDefaultAlone():
+		return &Fault{
+			Cause:    DefaultBridgeHasNoDNS,
+			Evidence: []string{fmt.Sprintf("%s is on the default bridge alone, where names of containers are not looked up", c.vantage.Name)},
+			Hint:     "connect both to a network of your own, or use the address",
+			Commands: []string{"docker network create NETWORK"},
+		}
+	case len(c.vantage.shared(c.Server)) == 0 && len(c.Server.Networks) > 0:
+		return &Fault{
+			Cause:    NetworksIsolated,
+			Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and names are known on a network alone", c.vantage.Name)},
+			Hint:     "connect both to one network",
+			Commands: c.connect(c.Server.Networks[0]),
+		}
+	default:
+		return nil
+	}
+}
