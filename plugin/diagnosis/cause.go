@@ -1,21 +1,20 @@
-// Package diagnosis names what can be wrong. A [Cause] is a stable id; a
-// [Fault] is an error that carries its cause and the evidence for it. Causes
-// are reported only on evidence measured in the same run. The package is used
-// by the plugin and by the agent, so it must not know of docker/cli.
+// Package diagnosis names what can be wrong. A [Cause] is a stable id with a
+// title and an explanation; a [Fault] is an error that carries its cause and the
+// evidence for it. Causes are reported only on evidence measured in the same
+// run. The package is used by the plugin and by the agent, so it must not know
+// of docker/cli.
 package diagnosis
 
 import (
-	"errors"
-	"fmt"
-
-	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"embed"
+	"maps"
+	"slices"
 )
 
 // Cause is the stable id of something that can be wrong. Ids are never reused.
 type Cause string
 
-// The causes that commands report so far.
+// The Docker endpoint and the engine behind it.
 const (
 	APIVersionUnsupported Cause = "api-version-unsupported"
 	DockerSocketMissing   Cause = "docker-socket-missing"
@@ -23,13 +22,6 @@ const (
 	EndpointIsLoopback    Cause = "in-container-endpoint-is-loopback"
 	EngineOSUnsupported   Cause = "engine-os-unsupported"
 	EngineUnreachable     Cause = "engine-unreachable"
-	ImageUnavailable      Cause = "image-unavailable"
-	ImageWrongPlatform    Cause = "image-wrong-platform"
-	NameInUse             Cause = "name-in-use"
-	NetworkNone           Cause = "network-none"
-	PortInUse             Cause = "port-in-use"
-	PortNotPublished      Cause = "port-not-published"
-	ServerExited          Cause = "server-exited"
 	SocketPathNotOnEngine Cause = "socket-path-not-on-engine"
 	TLSCertPathMissing    Cause = "tls-cert-path-missing"
 	TLSClientCertRejected Cause = "tls-client-cert-rejected"
@@ -38,7 +30,59 @@ const (
 	TLSNotExpected        Cause = "tls-not-expected"
 	TLSRequired           Cause = "tls-required"
 	TLSUntrusted          Cause = "tls-untrusted"
-	WrongServer           Cause = "wrong-server"
+)
+
+// What is to be started, and what was left behind.
+const (
+	ImageUnavailable   Cause = "image-unavailable"
+	ImageWrongPlatform Cause = "image-wrong-platform"
+	Leftovers          Cause = "leftovers"
+	NameInUse          Cause = "name-in-use"
+	PortInUse          Cause = "port-in-use"
+)
+
+// The server in its container, and what it says.
+const (
+	NotHTTP                 Cause = "not-http"
+	ServerExited            Cause = "server-exited"
+	ServerListensElsewhere  Cause = "server-listens-elsewhere"
+	ServerListensOnLoopback Cause = "server-listens-on-loopback"
+	ServerNotReady          Cause = "server-not-ready"
+	TLSOnPlainPort          Cause = "tls-on-plain-port"
+	UnexpectedBody          Cause = "unexpected-body"
+	UnexpectedStatus        Cause = "unexpected-status"
+	WebSocketRefused        Cause = "websocket-refused"
+	WrongServer             Cause = "wrong-server"
+)
+
+// Published ports and the engine's host.
+const (
+	ForwarderAcceptsAlone    Cause = "forwarder-accepts-alone"
+	HostAliasMissing         Cause = "host-alias-missing"
+	HostAliasUnreachable     Cause = "host-alias-unreachable"
+	HostListensOnLoopback    Cause = "host-listens-on-loopback"
+	LocalhostIsThisContainer Cause = "localhost-is-this-container"
+	PortNotPublished         Cause = "port-not-published"
+	PublishedFamilyMismatch  Cause = "published-family-mismatch"
+	PublishedOnLoopback      Cause = "published-on-loopback"
+	PublishedOnRemoteHost    Cause = "published-on-remote-host"
+)
+
+// Networks and the ways between them.
+const (
+	ContainerNetworkRemote Cause = "container-network-remote"
+	DefaultBridgeHasNoDNS  Cause = "default-bridge-has-no-dns"
+	DirectRoutingBlocked   Cause = "direct-routing-blocked"
+	FirewallDrops          Cause = "firewall-drops"
+	HTTPProxyInterferes    Cause = "http-proxy-interferes"
+	ICCDisabled            Cause = "icc-disabled"
+	MacvlanHostIsolation   Cause = "macvlan-host-isolation"
+	MTUBlackhole           Cause = "mtu-blackhole"
+	NetworkHostMode        Cause = "network-host-mode"
+	NetworkInternal        Cause = "network-internal"
+	NetworkNone            Cause = "network-none"
+	NetworksIsolated       Cause = "networks-isolated"
+	SubnetOverlapsRoute    Cause = "subnet-overlaps-route"
 )
 
 var titles = map[Cause]string{
@@ -48,13 +92,6 @@ var titles = map[Cause]string{
 	EndpointIsLoopback:    "The endpoint is a loopback address, which leads a container to itself",
 	EngineOSUnsupported:   "The engine runs containers of an OS or CPU that has no agent",
 	EngineUnreachable:     "No engine can be reached at the Docker endpoint",
-	ImageUnavailable:      "The image cannot be had",
-	ImageWrongPlatform:    "The image is made for another platform",
-	NameInUse:             "The name is already taken",
-	NetworkNone:           "The server has no network",
-	PortInUse:             "The host port is already taken",
-	PortNotPublished:      "The port is not published",
-	ServerExited:          "The server exited before it answered",
 	SocketPathNotOnEngine: "The path of the Docker socket holds no socket",
 	TLSCertPathMissing:    "The TLS files of the endpoint are missing or cannot be read",
 	TLSClientCertRejected: "The engine rejects the client certificate",
@@ -63,67 +100,65 @@ var titles = map[Cause]string{
 	TLSNotExpected:        "The endpoint is set to TLS, but the engine speaks plain HTTP",
 	TLSRequired:           "The engine wants TLS, but the endpoint is set to plain HTTP",
 	TLSUntrusted:          "The engine's certificate is not signed by the CA of the endpoint",
-	WrongServer:           "Another server answered at this address",
+
+	ImageUnavailable:   "The image cannot be had",
+	ImageWrongPlatform: "The image is made for another platform",
+	Leftovers:          "An earlier nestprobe has left containers or networks behind",
+	NameInUse:          "The name is already taken",
+	PortInUse:          "The host port is already taken",
+
+	NotHTTP:                 "What answers does not speak HTTP",
+	ServerExited:            "The server exited before it answered",
+	ServerListensElsewhere:  "The server listens on other ports than this one",
+	ServerListensOnLoopback: "The server listens on loopback in its container alone",
+	ServerNotReady:          "The server runs, but does not listen yet",
+	TLSOnPlainPort:          "The server was asked with TLS on a port that does not speak it",
+	UnexpectedBody:          "The server answered with another body than expected",
+	UnexpectedStatus:        "The server answered with another status than expected",
+	WebSocketRefused:        "The server did not switch to WebSocket",
+	WrongServer:             "Another server answered at this address",
+
+	ForwarderAcceptsAlone:    "A port forwarder accepts, but nothing listens behind it",
+	HostAliasMissing:         "The container has no such name for its host",
+	HostAliasUnreachable:     "The container's name for its host leads elsewhere",
+	HostListensOnLoopback:    "The server on the host listens on loopback alone",
+	LocalhostIsThisContainer: "In a container, localhost is the container itself",
+	PortNotPublished:         "The port is not published",
+	PublishedFamilyMismatch:  "IPv4 and IPv6 are not published alike",
+	PublishedOnLoopback:      "The port is published on the host's loopback alone",
+	PublishedOnRemoteHost:    "The port is published on the engine's host, which is not this one",
+
+	ContainerNetworkRemote: "Container addresses are out of reach, the engine's network is elsewhere",
+	DefaultBridgeHasNoDNS:  "The default bridge has no names for containers",
+	DirectRoutingBlocked:   "The engine drops packets routed to a container's address",
+	FirewallDrops:          "A firewall drops packets on this way",
+	HTTPProxyInterferes:    "A proxy setting would catch this address",
+	ICCDisabled:            "The network keeps its containers from each other",
+	MacvlanHostIsolation:   "A macvlan or ipvlan container cannot be reached from its own host",
+	MTUBlackhole:           "Large packets seem to be lost on this way",
+	NetworkHostMode:        "The server shares the host's network and publishes nothing",
+	NetworkInternal:        "The server's network is internal",
+	NetworkNone:            "The server has no network",
+	NetworksIsolated:       "Client and server have no network in common",
+	SubnetOverlapsRoute:    "Another route covers the container's subnet",
 }
 
-// Title is the cause in one line.
+// Causes returns every cause, sorted by id.
+func Causes() []Cause { return slices.Sorted(maps.Keys(titles)) }
+
+// Title is the cause in one line, or "" for what is not a cause.
 func (c Cause) Title() string { return titles[c] }
 
-// Fault is an error whose cause is known.
-type Fault struct {
-	Cause    Cause
-	Evidence []string // what was measured, a line each
-	Hint     string   // what to do, one sentence
-	Commands []string // commands to copy, if there are any
-	Err      error    // what happened; may be nil
-}
+//go:embed explanations/*.md
+var explanations embed.FS
 
-// Error is one sentence: what happened, then what to do.
-func (f *Fault) Error() string {
-	message := f.Cause.Title()
-	if f.Err != nil {
-		message = f.Err.Error()
+// Explanation is all there is to say about the cause: what it means, how it is
+// told apart from others, how to mend it. It is light Markdown that a terminal
+// of 80 columns shows as it is, or "" for what is not a cause.
+func (c Cause) Explanation() string {
+	text, err := explanations.ReadFile("explanations/" + string(c) + ".md")
+	if err != nil {
+		return "" // there is one for every cause, which a test sees to
 	}
-	if f.Hint == "" {
-		return message
-	}
-	return fmt.Sprintf("%s: %s", message, f.Hint)
-}
-
-// Unwrap returns the error underneath.
-func (f *Fault) Unwrap() error { return f.Err }
-
-// maxLine bounds a line of a finding: several lines of a wide terminal. Evidence
-// may quote an engine, a registry or a server.
-const maxLine = 1 << 10
-
-// Finding is the fault as a part of a Report, safe to show.
-func (f *Fault) Finding() report.Finding {
-	return report.Finding{
-		Cause:    string(f.Cause),
-		Severity: report.SeverityError,
-		Title:    f.Cause.Title(),
-		Evidence: visible(f.Evidence),
-		Hint:     netprobe.Visible(f.Hint, maxLine),
-		Commands: visible(f.Commands),
-	}
-}
-
-func visible(lines []string) []string {
-	shown := make([]string, len(lines))
-	for i, line := range lines {
-		shown[i] = netprobe.Visible(line, maxLine)
-	}
-	return shown
-}
-
-// FromFinding makes an error of a finding that another process has reported, and
-// of what it said.
-func FromFinding(finding report.Finding, message string) *Fault {
-	return &Fault{
-		Cause:    Cause(finding.Cause),
-		Evidence: finding.Evidence,
-		Commands: finding.Commands,
-		Err:      errors.New(message),
-	}
+	return string(text)
 }

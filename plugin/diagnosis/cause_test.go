@@ -1,42 +1,117 @@
 package diagnosis
 
 import (
-	"errors"
+	"io/fs"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"gotest.tools/v3/assert"
 )
 
-func TestEveryCauseHasATitle(t *testing.T) {
-	for cause, title := range titles {
-		assert.Check(t, title != "", cause)
-		assert.Check(t, !strings.HasSuffix(title, "."), cause)
+// The ids are a promise to users: one is added now and then, none is ever
+// renamed or taken away.
+var promised = []Cause{
+	"docker-socket-missing", "docker-socket-permission", "socket-path-not-on-engine",
+	"engine-unreachable",
+	"tls-cert-path-missing", "tls-required", "tls-not-expected", "tls-untrusted",
+	"tls-hostname-mismatch", "tls-expired", "tls-client-cert-rejected",
+	"api-version-unsupported", "engine-os-unsupported",
+	"image-unavailable", "image-wrong-platform", "name-in-use", "port-in-use",
+	"server-exited", "server-not-ready", "server-listens-on-loopback", "server-listens-elsewhere",
+	"forwarder-accepts-alone", "localhost-is-this-container", "port-not-published",
+	"published-on-loopback", "published-on-remote-host", "published-family-mismatch",
+	"wrong-server", "networks-isolated", "network-internal", "network-none", "network-host-mode",
+	"icc-disabled", "macvlan-host-isolation", "direct-routing-blocked", "container-network-remote",
+	"host-alias-missing", "host-alias-unreachable", "default-bridge-has-no-dns",
+	"http-proxy-interferes", "firewall-drops", "subnet-overlaps-route", "mtu-blackhole",
+	"tls-on-plain-port", "not-http", "unexpected-status", "unexpected-body", "websocket-refused",
+	"host-listens-on-loopback", "in-container-endpoint-is-loopback", "leftovers",
+}
+
+func TestCauses(t *testing.T) {
+	all := Causes()
+	assert.Assert(t, slices.IsSorted(all))
+	for _, c := range promised {
+		assert.Check(t, slices.Contains(all, c), c)
+	}
+	for _, c := range all {
+		assert.Check(t, slices.Contains(promised, c), "%s is new: promise it here", c)
+		assert.Check(t, isID.MatchString(string(c)), c)
+	}
+}
+
+var isID = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
+
+func TestTitles(t *testing.T) {
+	seen := map[string]Cause{}
+	for _, c := range Causes() {
+		title := c.Title()
+		assert.Check(t, title != "", c)
+		assert.Check(t, len(title) <= 72, "%s: the title leaves no room on a line", c)
+		assert.Check(t, !strings.HasSuffix(title, "."), c)
+		assert.Check(t, seen[title] == "", "%s has the title of %s", c, seen[title])
+		seen[title] = c
 	}
 	assert.Equal(t, Cause("unheard-of").Title(), "")
 }
 
-func TestFault(t *testing.T) {
-	cause := errors.New("it broke")
-	fault := &Fault{Cause: PortInUse, Err: cause, Hint: "choose another"}
-	assert.Equal(t, fault.Error(), "it broke: choose another")
-	assert.ErrorIs(t, fault, cause)
-	assert.Equal(t, (&Fault{Cause: PortInUse}).Error(), PortInUse.Title())
+func TestEveryCauseHasOneExplanation(t *testing.T) {
+	for _, c := range Causes() {
+		assert.Check(t, c.Explanation() != "", c)
+	}
+	files, err := fs.ReadDir(explanations, "explanations")
+	assert.NilError(t, err)
+	for _, file := range files {
+		id, isText := strings.CutSuffix(file.Name(), ".md")
+		assert.Check(t, isText && slices.Contains(Causes(), Cause(id)), file.Name())
+	}
+	for _, c := range []Cause{"", "unheard-of", "../cause.go", "leftovers.md"} {
+		assert.Check(t, c.Explanation() == "", c)
+	}
 }
 
-// What an engine, a registry or a server has said reaches a terminal as part of
-// a finding.
-func TestFindingIsSafeToShow(t *testing.T) {
-	const hostile = "EVIL\x1b[31m\x1b]0;pwned\x07\nforged: line"
-	finding := (&Fault{
-		Cause:    ImageUnavailable,
-		Evidence: []string{hostile, strings.Repeat("x", 1<<20)},
-		Hint:     hostile,
-		Commands: []string{hostile},
-	}).Finding()
-	for _, line := range append(append(finding.Evidence, finding.Hint), finding.Commands...) {
-		assert.Check(t, !strings.ContainsAny(line, "\x1b\x07\n"), "%q", line)
-		assert.Check(t, len(line) <= maxLine)
+// A terminal of 80 columns shows an explanation as it is.
+func TestExplanationsFitATerminal(t *testing.T) {
+	for _, c := range Causes() {
+		text, ended := strings.CutSuffix(c.Explanation(), "\n")
+		assert.Check(t, ended && !strings.HasSuffix(text, "\n"), "%s: does not end with one newline", c)
+		for _, line := range strings.Split(text, "\n") {
+			assert.Check(t, len(line) <= 79, "%s: %s", c, line)
+			assert.Check(t, !strings.ContainsFunc(line, isNotASCII), "%s: %q", c, line)
+			assert.Check(t, line == strings.TrimRight(line, " "), "%s: %q", c, line)
+		}
 	}
-	assert.Equal(t, len(finding.Evidence), 2)
+}
+
+func isNotASCII(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }
+
+func TestExplanationsHaveTheirParts(t *testing.T) {
+	for _, c := range Causes() {
+		parts := regexp.MustCompile(`(?m)^#.*\n`).Split(c.Explanation(), -1)
+		titles := regexp.MustCompile(`(?m)^#.*`).FindAllString(c.Explanation(), -1)
+		assert.DeepEqual(t, titles, []string{"## What it means", "## How it is told apart", "## How to mend it"})
+		assert.Equal(t, parts[0], "", c)
+		for _, part := range parts[1:] {
+			assert.Check(t, len(strings.Fields(part)) > 20, "%s: too little in\n%s", c, part)
+		}
+		assert.Check(t, quoted.MatchString(parts[2]), "%s is told apart from no other cause", c)
+		assert.Check(t, strings.Contains(parts[3], "\n    "), "%s: nothing to copy", c)
+	}
+}
+
+// In explanations, backquotes are for causes.
+var quoted = regexp.MustCompile("`([^`]*)`")
+
+func TestExplanationsNameCausesThatExist(t *testing.T) {
+	for _, c := range Causes() {
+		for _, match := range quoted.FindAllStringSubmatch(c.Explanation(), -1) {
+			other := Cause(match[1])
+			assert.Check(t, other.Title() != "", "%s names %s", c, other)
+			assert.Check(t, other != c, "%s is told apart from itself", c)
+		}
+		assert.Check(t, strings.Count(c.Explanation(), "`")%2 == 0, c)
+	}
 }

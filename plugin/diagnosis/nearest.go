@@ -1,0 +1,71 @@
+package diagnosis
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// maxNearest is as many ids as are read at a glance.
+const maxNearest = 5
+
+// Nearest returns the causes that someone who typed id may have meant, at most
+// five, the likeliest first: those whose id has it as a part or is a few letters
+// away, or else those that share a word with it.
+func Nearest(id string) []Cause {
+	id = strings.ToLower(strings.Join(strings.FieldsFunc(id, isSeparator), "-"))
+	near := slices.DeleteFunc(Causes(), func(c Cause) bool { return !isNear(id, c) })
+	if len(near) == 0 {
+		near = slices.DeleteFunc(Causes(), func(c Cause) bool { return !sharesWord(id, c) })
+	}
+	slices.SortStableFunc(near, func(a, b Cause) int {
+		return cmp.Or(cmp.Compare(typos(id, a), typos(id, b)), cmp.Compare(distance(id, string(a)), distance(id, string(b))))
+	})
+	return near[:min(len(near), maxNearest)]
+}
+
+func isSeparator(r rune) bool { return strings.ContainsRune("-_ ", r) }
+
+// isNear allows a typing error in every three letters, and no more than four, at
+// which ids that only look alike begin to match.
+func isNear(id string, c Cause) bool { return typos(id, c) <= min(len(id)/3, 4) && len(id) >= minWord }
+
+// typos is how many letters of id are wrong: none if it is a part of the cause.
+func typos(id string, c Cause) int {
+	if strings.Contains(string(c), id) {
+		return 0
+	}
+	return distance(id, string(c))
+}
+
+// minWord leaves out words like "on", which say nothing.
+const minWord = 3
+
+func sharesWord(id string, c Cause) bool {
+	words := strings.Split(string(c), "-")
+	return slices.ContainsFunc(strings.Split(id, "-"), func(word string) bool {
+		return len(word) >= minWord && slices.Contains(words, word)
+	})
+}
+
+// distance is the Levenshtein distance: how many bytes must be inserted, removed
+// or replaced to make b of a. (No package at hand exports one.)
+func distance(a, b string) int {
+	row := make([]int, len(b)+1) // the distances of what was read of a to each start of b
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,69 @@
+package diagnosis
+
+import (
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+)
+
+func TestNearest(t *testing.T) {
+	for typed, want := range map[string][]Cause{
+		"server-exited":          {ServerExited},
+		"server-exitd":           {ServerExited},
+		"Server_Exited":          {ServerExited},
+		" server exited ":        {ServerExited},
+		"leftover":               {Leftovers},
+		"macvlan":                {MacvlanHostIsolation},
+		"not-ready":              {ServerNotReady},
+		"dns":                    {DefaultBridgeHasNoDNS},
+		"docker-socket-mising":   {DockerSocketMissing},
+		"dokcer-socket-missing":  {DockerSocketMissing},
+		"publised-on-lopback":    {PublishedOnLoopback},
+		"unexpected-stauts":      {UnexpectedStatus},
+		"in-use":                 {NameInUse, PortInUse},
+		"host-alias":             {HostAliasMissing, HostAliasUnreachable},
+		"socket-permissions":     {DockerSocketPerm, DockerSocketMissing, SocketPathNotOnEngine},
+		"tls-expire":             {TLSExpired},
+		"on":                     nil,
+		"":                       nil,
+		"-":                      nil,
+		"quux":                   nil,
+		"\x1b[31m":               nil,
+		strings.Repeat("ü", 999): nil,
+	} {
+		near := Nearest(typed)
+		assert.Check(t, len(near) >= len(want), "%q: %v", typed, near)
+		for i, c := range want {
+			assert.Check(t, i < len(near) && near[i] == c, "%q: %v", typed, near)
+		}
+		assert.Check(t, len(near) <= maxNearest)
+		if want == nil {
+			assert.Check(t, len(near) == 0, "%q: %v", typed, near)
+		}
+	}
+	assert.Equal(t, len(Nearest("tls")), maxNearest)
+}
+
+func TestNearestOfEachCauseIsItself(t *testing.T) {
+	for _, c := range Causes() {
+		assert.Equal(t, Nearest(string(c))[0], c)
+	}
+}
+
+func TestDistance(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0},
+		{"", "abc", 3},
+		{"abc", "", 3},
+		{"abc", "abc", 0},
+		{"kitten", "sitting", 3},
+		{"flaw", "lawn", 2},
+	} {
+		assert.Check(t, distance(test.a, test.b) == test.want, "%q %q: %d", test.a, test.b, distance(test.a, test.b))
+		assert.Check(t, distance(test.b, test.a) == test.want, "%q %q: %d", test.b, test.a, distance(test.b, test.a))
+	}
+}
