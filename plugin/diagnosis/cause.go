@@ -96,10 +96,10 @@ var titles = map[Cause]string{
 	TLSCertPathMissing:    "The TLS files of the endpoint are missing or cannot be read",
 	TLSClientCertRejected: "The engine rejects the client certificate",
 	TLSExpired:            "A certificate is not valid at this time",
-	TLSHostnameMismatch:   "The engine's certificate is for another host name",
+	TLSHostnameMismatch:   "The certificate is for another host name",
 	TLSNotExpected:        "The endpoint is set to TLS, but the engine speaks plain HTTP",
 	TLSRequired:           "The engine wants TLS, but the endpoint is set to plain HTTP",
-	TLSUntrusted:          "The engine's certificate is not signed by the CA of the endpoint",
+	TLSUntrusted:          "The certificate is not signed by a trusted authority",
 
 	ImageUnavailable:   "The image cannot be had",
 	ImageWrongPlatform: "The image is made for another platform",
@@ -146,8 +146,17 @@ var titles = map[Cause]string{
 // Causes returns every cause, sorted by id.
 func Causes() []Cause { return slices.Sorted(maps.Keys(titles)) }
 
-// Title is the cause in one line, or "" for what is not a cause.
-func (c Cause) Title() string { return titles[c] }
+// undecided is the title of a finding that has no cause.
+const undecided = "No address works, and what was measured does not decide why"
+
+// Title is the cause in one line, or "" for what is not a cause. The empty cause
+// is that of a finding where the evidence does not decide.
+func (c Cause) Title() string {
+	if c == "" {
+		return undecided
+	}
+	return titles[c]
+}
 
 //go:embed explanations/*.md
 var explanations embed.FS

@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -123,7 +122,6 @@ func (c *contextOf) undecided() *Fault {
 	fault := &Fault{
 		Evidence: []string{},
 		Hint:     "the rows above are all that was observed; ask from another place with docker nestprobe diagnose --from to narrow it down",
-		Err:      errors.New(undecidedTitle),
 	}
 	s := c.Server
 	for _, row := range c.rows {
@@ -140,8 +138,6 @@ func (c *contextOf) undecided() *Fault {
 	}
 	return fault
 }
-
-const undecidedTitle = "No address works, and what was measured does not decide why"
 
 // join lists addresses.
 func join[T fmt.Stringer](all []T) string {

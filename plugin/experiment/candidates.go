@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -22,6 +23,7 @@ type Facts struct {
 	Desktop     bool     // the engine runs in a VM that Docker Desktop keeps
 	NoNetwork   bool     // the server has loopback alone
 	HostNetwork bool     // the server shares the network of the engine's host
+	Wanted      bool     // the server was asked to publish Port
 	Port        uint16   // in the container
 	Names       []string // the server's name and aliases
 	Networks    []NetworkFacts
@@ -29,19 +31,12 @@ type Facts struct {
 	Client      []NetworkFacts // the networks of the container that asks
 }
 
-// NetworkFacts are the server's addresses on one network.
-type NetworkFacts struct {
-	Name        string
-	IPv4, IPv6  netip.Addr
-	GatewayIPv4 netip.Addr
-	GatewayIPv6 netip.Addr
-}
+// NetworkFacts are a container's addresses on one network, and the network's
+// settings where they have been looked up.
+type NetworkFacts = diagnosis.Network
 
 // Binding is one published port on the engine's host.
-type Binding struct {
-	HostIP   netip.Addr
-	HostPort uint16
-}
+type Binding = diagnosis.Binding
 
 // desktopAliases are the names under which Docker Desktop's own host is found.
 // On the user's machine they stand in the hosts file; elsewhere they do not

@@ -2,11 +2,9 @@ package experiment
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -39,30 +37,14 @@ func (v Vantage) lasting() []report.Kind {
 	return lastingInContainer
 }
 
-// conclude fills in what follows from the probes: the best address of each
-// server, whether all is well, and the findings.
+// conclude fills in the best address of each server, and whether all is well.
 func (r *run) conclude() {
-	answered := map[int]bool{}
 	for i := range r.servers {
 		if best, ok := best(i, r.report.Probes, r.vantage.lasting(), r.spec.Path); ok {
 			r.report.Best = append(r.report.Best, best)
-			answered[i] = true
 		}
 	}
 	r.report.OK = len(r.report.Best) == len(r.servers)
-	for _, s := range r.servers {
-		switch {
-		case s.exit != nil && !answered[s.index]: // one that has answered has done its part
-			r.report.Findings = append(r.report.Findings, s.fault().Finding())
-		case s.found.facts.NoNetwork:
-			r.report.Findings = append(r.report.Findings, s.noNetwork().Finding())
-		}
-	}
-	for _, p := range r.report.Probes {
-		if p.Cause == string(diagnosis.WrongServer) {
-			r.report.Findings = append(r.report.Findings, wrongServer(p))
-		}
-	}
 }
 
 // best picks the address of one server that is most worth writing down.
@@ -95,23 +77,4 @@ func bestFrom(vantage string, probes []report.Probe, spec Spec) []report.Best {
 		}
 	}
 	return all
-}
-
-func (s *server) noNetwork() *diagnosis.Fault {
-	return &diagnosis.Fault{
-		Cause:    diagnosis.NetworkNone,
-		Evidence: []string{fmt.Sprintf("container %s is on the network none, which has loopback alone", s.name)},
-		Hint:     "leave out --network, or name one that has addresses",
-	}
-}
-
-func wrongServer(p report.Probe) report.Finding {
-	fault := diagnosis.Fault{
-		Cause:    diagnosis.WrongServer,
-		Evidence: []string{fmt.Sprintf("%s answered, but with another server's identity", p.URL)},
-		Hint:     p.Hint,
-	}
-	finding := fault.Finding()
-	finding.Severity = report.SeverityWarning
-	return finding
 }

@@ -10,8 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -81,6 +83,7 @@ type run struct {
 	client      inspection // of the container whose networks the probes leave by
 	network     string     // the temporary network, if there is one
 	servers     []*server
+	networks    *networks // their settings
 }
 
 func newRun(engine Engine, spec Spec, options Options) *run {
@@ -93,6 +96,7 @@ func newRun(engine Engine, spec Spec, options Options) *run {
 		ids:      options.Identities,
 		hold:     options.Hold,
 		report:   report.New("run"),
+		networks: &networks{api: engine.API, known: map[string]network.Inspect{}},
 	}
 	if r.id == "" {
 		r.id = NewID()
@@ -179,12 +183,14 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 		})
 	}
 	err := group.Wait()
-	if err == nil {
-		err = r.addDrivers(ctx)
-	}
 	r.report.Timings.StartMS = milliseconds(time.Duration(started.Load()))
 	r.report.Timings.ProbeMS = milliseconds(time.Since(began) - time.Duration(started.Load()))
 	for i, s := range r.servers {
+		if err == nil {
+			var findings []report.Finding
+			findings, err = r.explain(ctx, s, results[i])
+			r.report.Findings = diagnosis.Merge(r.report.Findings, findings)
+		}
 		r.report.Servers = append(r.report.Servers, s.describe())
 		r.report.Probes = append(r.report.Probes, results[i]...)
 	}

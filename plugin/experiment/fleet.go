@@ -22,10 +22,10 @@ type Fleet struct {
 	image string
 	ctx   context.Context //nolint:containedctx // servers are watched for as long as the fleet lives
 
-	mu      sync.Mutex
-	started int
-	failure error                    // the last of a start
-	faults  map[int]*diagnosis.Fault // of the servers' latest, by their index
+	mu       sync.Mutex
+	started  int
+	failure  error                    // the last of a start
+	findings map[int][]report.Finding // of the servers' latest, by their index
 }
 
 // Running is a server of a fleet that an address reaches.
@@ -43,7 +43,7 @@ type Running struct {
 // and is to be closed.
 func NewFleet(ctx context.Context, engine Engine, spec Spec, options Options) (*Fleet, error) {
 	r := newRun(engine, spec, options)
-	f := &Fleet{run: r, ctx: ctx, faults: map[int]*diagnosis.Fault{}}
+	f := &Fleet{run: r, ctx: ctx, findings: map[int][]report.Finding{}}
 	var group errgroup.Group
 	group.Go(func() error { return r.learn(ctx) })
 	group.Go(func() error {
@@ -71,7 +71,12 @@ func (f *Fleet) Start(ctx context.Context, index int, identity string) (*Running
 		f.fail(err)
 		return nil, errors.Join(err, f.giveUp(ctx, s))
 	}
-	f.record(s, probes)
+	findings, err := f.run.explain(ctx, s, probes)
+	if err != nil {
+		f.fail(err)
+		return nil, errors.Join(err, f.giveUp(ctx, s))
+	}
+	f.record(s, probes, findings)
 	best, ok := best(s.index, probes, f.run.vantage.lasting(), f.run.spec.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
 		return nil, errors.Join(s.unreached(), f.giveUp(ctx, s))
@@ -88,13 +93,6 @@ func (f *Fleet) launch(ctx context.Context, s *server) ([]report.Probe, error) {
 	if err := s.start(ctx, f.ctx); err != nil {
 		return nil, err
 	}
-	for i, n := range s.found.networks {
-		driver, err := networkDriver(ctx, f.run.engine.API, n.Name)
-		if err != nil {
-			return nil, err
-		}
-		s.found.networks[i].Driver = driver
-	}
 	return s.probe(ctx)
 }
 
@@ -109,7 +107,7 @@ func (f *Fleet) add(index int, identity string) *server {
 }
 
 // record puts a server and its probes into the fleet's Report.
-func (f *Fleet) record(s *server, probes []report.Probe) {
+func (f *Fleet) record(s *server, probes []report.Probe, findings []report.Finding) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.run.report
@@ -119,10 +117,7 @@ func (f *Fleet) record(s *server, probes []report.Probe) {
 	r.Servers[s.index] = s.describe()
 	r.Probes = slices.DeleteFunc(r.Probes, func(p report.Probe) bool { return p.Server == s.index })
 	r.Probes = append(r.Probes, probes...)
-	delete(f.faults, s.index)
-	if s.exit != nil {
-		f.faults[s.index] = s.fault()
-	}
+	f.findings[s.index] = findings
 }
 
 // fail keeps why a server could not be started.
@@ -183,9 +178,7 @@ func (f *Fleet) Report() *report.Report {
 	measured.Servers = slices.Clone(measured.Servers)
 	measured.Probes = slices.Clone(measured.Probes)
 	for i := range measured.Servers {
-		if fault := f.faults[i]; fault != nil {
-			measured.Findings = append(measured.Findings, fault.Finding())
-		}
+		measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
 		if best, ok := best(i, measured.Probes, f.run.vantage.lasting(), f.run.spec.Path); ok {
 			measured.Best = append(measured.Best, best)
 		}

@@ -1,14 +1,11 @@
 package experiment
 
 import (
-	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
@@ -39,6 +36,7 @@ func read(response container.InspectResponse, port uint16) inspection {
 		i.running = base.State != nil && base.State.Running
 		i.facts.HostNetwork = base.HostConfig != nil && base.HostConfig.NetworkMode.IsHost()
 		i.facts.NoNetwork = base.HostConfig != nil && base.HostConfig.NetworkMode.IsNone()
+		i.facts.Wanted = base.HostConfig != nil && (base.HostConfig.PublishAllPorts || len(base.HostConfig.PortBindings[tcpPort(port)]) > 0)
 	}
 	if response.NetworkSettings == nil {
 		return i
@@ -95,32 +93,4 @@ func address(s string) netip.Addr {
 
 func tcpPort(port uint16) nat.Port {
 	return nat.Port(strconv.Itoa(int(port)) + "/tcp")
-}
-
-// addDrivers looks up the drivers of the servers' networks, each network once.
-func (r *run) addDrivers(ctx context.Context) error {
-	drivers := map[string]string{}
-	for _, s := range r.servers {
-		for i, n := range s.found.networks {
-			driver, known := drivers[n.Name]
-			if !known {
-				var err error
-				if driver, err = networkDriver(ctx, r.engine.API, n.Name); err != nil {
-					return err
-				}
-				drivers[n.Name] = driver
-			}
-			s.found.networks[i].Driver = driver
-		}
-	}
-	return nil
-}
-
-// networkDriver is empty for a network that somebody has removed meanwhile.
-func networkDriver(ctx context.Context, api API, name string) (string, error) {
-	response, err := api.NetworkInspect(ctx, name, network.InspectOptions{})
-	if err != nil && !errdefs.IsNotFound(err) {
-		return "", fmt.Errorf("inspecting network %s: %w", name, err)
-	}
-	return response.Driver, nil
 }

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -138,7 +137,7 @@ func rows(vantage string, server int, entries []*entry) []report.Probe {
 
 func row(vantage string, server int, e *entry) report.Probe {
 	r := e.result
-	probe := report.Probe{
+	return report.Probe{
 		Vantage:   vantage,
 		Server:    server,
 		Kind:      e.candidate.Kind,
@@ -160,9 +159,4 @@ func row(vantage string, server int, e *entry) report.Probe {
 			TotalMS:     milliseconds(r.Timings.Total),
 		},
 	}
-	if r.Failure == netprobe.WrongServer {
-		probe.Cause = string(diagnosis.WrongServer)
-		probe.Hint = "do not use this address: publish the port on a host address and port of its own"
-	}
-	return probe
 }

@@ -15,6 +15,7 @@ type Report struct {
 	OK            bool      `json:"ok"`
 	Error         string    `json:"error"`
 	Endpoint      Endpoint  `json:"endpoint"`
+	Checks        []Check   `json:"checks"`
 	Accesses      []Access  `json:"accesses"`
 	Servers       []Server  `json:"servers"`
 	Probes        []Probe   `json:"probes"`
@@ -42,6 +43,29 @@ type Engine struct {
 	Rootless   bool   `json:"rootless"`
 	Desktop    bool   `json:"desktop"`
 }
+
+// Check is one thing that diagnose looked at.
+type Check struct {
+	Context  string      `json:"context"` // the context it is about; empty for the command's own
+	Category string      `json:"category"`
+	Name     string      `json:"name"`
+	Result   CheckResult `json:"result"`
+	Detail   string      `json:"detail"` // what was seen, or why it was skipped or decides nothing
+	Cause    string      `json:"cause"`  // of a warning or failure
+}
+
+// CheckResult is what became of a check.
+type CheckResult string
+
+// The results of a check.
+const (
+	CheckPass         CheckResult = "pass"
+	CheckWarning      CheckResult = "warning"
+	CheckFailure      CheckResult = "failure"
+	CheckSkipped      CheckResult = "skipped"
+	CheckInconclusive CheckResult = "inconclusive"
+	CheckCrashed      CheckResult = "crashed" // the check itself failed, which says nothing about what it looks at
+)
 
 // Access is one way in which a client container was given the Docker API.
 type Access struct {
@@ -171,6 +195,7 @@ func New(command string) *Report {
 	return &Report{
 		SchemaVersion: SchemaVersion,
 		Command:       command,
+		Checks:        []Check{},
 		Accesses:      []Access{},
 		Servers:       []Server{},
 		Probes:        []Probe{},

@@ -59,6 +59,7 @@ func New(options Options) (*Renderer, error) {
 // sample is a Report with one of everything, to try a template on.
 func sample() *report.Report {
 	r := report.New("")
+	r.Checks = append(r.Checks, report.Check{})
 	r.Accesses = append(r.Accesses, report.Access{})
 	r.Servers = append(r.Servers, report.Server{
 		Networks: []report.Network{{}}, Published: []report.PortBinding{{}},

@@ -41,9 +41,7 @@ func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 		}
 	}
 	writeAccesses(&out, rep.Accesses)
-	for _, finding := range rep.Findings {
-		writeFinding(&out, finding)
-	}
+	writeFindings(&out, rep.Findings)
 	if best := bestProbe(rep); best != nil {
 		writeAnswer(&out, best)
 	}
@@ -164,8 +162,28 @@ func paint(line string, probe, best *report.Probe) string {
 	}
 }
 
+// writeFindings writes the errors and warnings whole, and then what is for
+// information alone, a line each.
+func writeFindings(out *bytes.Buffer, findings []report.Finding) {
+	var infos bytes.Buffer
+	for _, f := range findings {
+		if f.Severity == report.SeverityInfo {
+			fmt.Fprintln(&infos, cut(fmt.Sprintf("info: %s: %s", f.Cause, f.Title), maxWidth))
+			continue
+		}
+		writeFinding(out, f)
+	}
+	if infos.Len() > 0 {
+		fmt.Fprintf(out, "%s\n", &infos)
+	}
+}
+
 func writeFinding(out *bytes.Buffer, f report.Finding) {
-	fmt.Fprintf(out, "%s: %s: %s\n", f.Severity, f.Cause, f.Title)
+	about := f.Title
+	if f.Cause != "" {
+		about = f.Cause + ": " + f.Title
+	}
+	fmt.Fprintf(out, "%s: %s\n", f.Severity, about)
 	for _, line := range f.Evidence {
 		fmt.Fprintf(out, "  %s\n", line)
 	}

@@ -1,0 +1,72 @@
+package experiment
+
+import (
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+)
+
+// routes says how this machine sends packets to the addresses of a container, as
+// the kernel itself would decide. What it does not tell is left out.
+func routes(networks []NetworkFacts) []diagnosis.Route {
+	var routes []diagnosis.Route
+	for _, n := range networks {
+		for _, ip := range []netip.Addr{n.IPv4, n.IPv6} {
+			if !ip.IsValid() {
+				continue
+			}
+			if route, ok := routeTo(ip, n); ok {
+				routes = append(routes, route)
+			}
+		}
+	}
+	return routes
+}
+
+func routeTo(ip netip.Addr, n NetworkFacts) (diagnosis.Route, bool) {
+	found, err := netlink.RouteGet(ip.AsSlice())
+	if err != nil || len(found) == 0 {
+		return diagnosis.Route{}, false
+	}
+	link, err := netlink.LinkByIndex(found[0].LinkIndex)
+	if err != nil {
+		return diagnosis.Route{}, false
+	}
+	addresses, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return diagnosis.Route{}, false
+	}
+	route := diagnosis.Route{To: ip, Interface: link.Attrs().Name}
+	for _, address := range addresses {
+		own, _ := netip.AddrFromSlice(address.IP)
+		if own = own.Unmap(); own == n.GatewayIPv4 || own == n.GatewayIPv6 {
+			route.Engine = true
+		}
+	}
+	route.Prefix = prefixOver(ip, found[0].LinkIndex)
+	return route, true
+}
+
+// prefixOver is the narrowest route of an interface that covers an address.
+func prefixOver(ip netip.Addr, link int) netip.Prefix {
+	var narrowest netip.Prefix
+	all, _ := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{LinkIndex: link}, netlink.RT_FILTER_OIF)
+	for _, route := range all {
+		if prefix, ok := prefixOf(route.Dst); ok && prefix.Contains(ip) && prefix.Bits() >= narrowest.Bits() {
+			narrowest = prefix
+		}
+	}
+	return narrowest
+}
+
+func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	ip, ok := netip.AddrFromSlice(n.IP)
+	bits, _ := n.Mask.Size()
+	return netip.PrefixFrom(ip.Unmap(), bits), ok
+}
