@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/docker/go-connections/nat"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -35,6 +37,61 @@ func (r *inContainer) newIdentities() []string {
 		identities[i] = token(identityBytes)
 	}
 	return identities
+}
+
+// runRelay asks through the relay once it is ready.
+func (r *inContainer) runRelay(ctx context.Context, method Access, relay *agent, identities []string) (attempt, error) {
+	message, err := r.follow(ctx, relay)
+	if err != nil {
+		return attempt{}, err
+	}
+	if !message.Ready {
+		return r.judge(method, message.Outcome)
+	}
+	probes, outcome, err := r.askAndRelease(ctx, relay, identities)
+	if err != nil {
+		return attempt{}, err
+	}
+	result, err := r.judge(method, outcome)
+	if result.report != nil {
+		result.report.Probes = append(result.report.Probes, probes...)
+		result.report.Best = append(bestFrom(VantageHost, probes, r.spec), result.report.Best...)
+		result.kept = r.client.KeepRelay
+	}
+	return result, err
+}
+
+// askAndRelease asks through the relay, tells it that this was all, and returns
+// the outcome that it then tells. Meanwhile it follows the relay, whose end is
+// the end of the asking.
+func (r *inContainer) askAndRelease(ctx context.Context, relay *agent, identities []string) ([]report.Probe, *Outcome, error) {
+	var probes []report.Probe
+	var outcome *Outcome
+	var released atomic.Bool
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		message, err := r.follow(ctx, relay)
+		if err != nil {
+			return err
+		}
+		if outcome = message.Outcome; outcome == nil || !released.Load() {
+			return fmt.Errorf("container %s was stopped by somebody else, or by an engine that shuts down: run the command again", relay.name)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		var err error
+		if probes, err = r.askRelay(ctx, relay, identities); err == nil {
+			released.Store(true)
+			err = relay.send(Release{Keep: r.client.KeepRelay, Release: true})
+		}
+		if err != nil {
+			relay.lease.release() // nothing more will be followed
+		}
+		return err
+	})
+	err := group.Wait()
+	return probes, outcome, err
 }
 
 // askRelay probes every server through the relay from this process, which has

@@ -1,0 +1,166 @@
+package experiment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+)
+
+// ClientSpec says what the client container is and how it gets the Docker API.
+type ClientSpec struct {
+	Access Access
+	// SocketPath is the engine's socket on the engine's host, which depends on
+	// whether the engine runs in a VM that Docker Desktop keeps.
+	SocketPath func(desktop bool) string
+	// CheckSocket says whether it is safe to mount the path with an engine that
+	// makes a directory of a source that is missing.
+	CheckSocket func(path string) error
+	// SocketEndpoint and UserEndpoint are the settings of an API, as a client
+	// gets them over its stdin; secrets included.
+	SocketEndpoint json.RawMessage
+	UserEndpoint   json.RawMessage
+	// NestedEndpoint is that of NestedEndpoint in the same form.
+	NestedEndpoint json.RawMessage
+	// NoUserEndpoint is why there is no UserEndpoint.
+	NoUserEndpoint error
+
+	ID string // of the run, which names and labels carry
+
+	Relay     bool // the client is a runner that starts servers on demand
+	KeepRelay bool // and goes on when this process ends
+
+	DindImage        string // of the nested engine
+	DindRegistryAuth string // see Spec.RegistryAuth
+
+	Image        string // the user's image; empty for the built-in one
+	RegistryAuth string // see Spec.RegistryAuth
+	Env          []string
+	User         string // empty for root
+	Network      Network
+}
+
+// ClientName is the name of the client container of a run that has the access at
+// an index of the Report.
+func ClientName(run string, access int) string {
+	return fmt.Sprintf("nestprobe-%s-client-%d", run, access+1)
+}
+
+// runClient starts a client, gives it its work, and waits for its outcome.
+func (r *inContainer) runClient(ctx context.Context, method Access, name string) (attempt, error) {
+	done := r.progress.Step("Starting a client container (access " + string(method) + ")")
+	client, err := startAgent(ctx, r.engine.API, r.container(method, name))
+	done()
+	var fault *diagnosis.Fault
+	if method == AccessSocket && noSuchSource(err) {
+		return failed(method, r.socketMissing(err)), nil
+	}
+	if errors.As(err, &fault) {
+		return attempt{}, fault
+	}
+	if err != nil {
+		return attempt{}, fmt.Errorf("the client container: %w", err)
+	}
+	defer client.lease.release()
+	work := r.work(method, client.id)
+	if err := client.send(work); err != nil {
+		return attempt{}, err
+	}
+	if r.client.Relay {
+		return r.runRelay(ctx, method, client, work.Identities)
+	}
+	message, err := r.follow(ctx, client)
+	if err != nil {
+		return attempt{}, err
+	}
+	return r.judge(method, message.Outcome)
+}
+
+// follow shows a client's progress until it is ready or tells its outcome.
+func (r *inContainer) follow(ctx context.Context, client *agent) (*Message, error) {
+	done := func() {}
+	defer func() { done() }()
+	for {
+		var message Message
+		if err := client.receive(ctx, &message); err != nil {
+			return nil, err
+		}
+		switch {
+		case message.Step != "":
+			done()
+			done = r.progress.Step(message.Step)
+		case message.Note != "":
+			r.progress.Note(message.Note)
+		case message.Ready, message.Measured != nil, message.Outcome != nil:
+			return &message, nil
+		}
+	}
+}
+
+func (r *inContainer) work(method Access, id string) Work {
+	work := Work{
+		Run:       r.labels.run,
+		Spec:      r.spec,
+		Endpoint:  r.client.SocketEndpoint,
+		Vantage:   r.vantage(method),
+		Container: id,
+	}
+	if method == AccessEndpoint {
+		work.Endpoint = r.client.UserEndpoint
+	}
+	if r.client.Relay {
+		work.Vantage, work.Identities = VantageRelay, r.newIdentities()
+		work.Spec.Keep, work.Spec.Lasting = false, r.client.KeepRelay
+	}
+	return work
+}
+
+func (r *inContainer) container(method Access, name string) agentContainer {
+	role := "client"
+	if r.client.Relay {
+		role = "relay"
+	}
+	c := newAgentContainer(name, r.image, role, r.labels)
+	if r.client.Relay {
+		publishRelay(c)
+	}
+	c.config.User = r.client.User
+	if c.config.User == "" {
+		c.config.User = "0:0"
+	}
+	c.config.Env = r.client.Env
+	if r.binary != nil {
+		c.binary = r.binary
+		c.config.Entrypoint = []string{agentPath}
+		c.hostConfig.ReadonlyRootfs = false // an engine copies nothing into a read-only one
+	}
+	c.networking = r.clientNetwork(c.hostConfig)
+	if method == AccessSocket {
+		// A mount fails where -v would make a directory of a missing source.
+		c.hostConfig.Mounts = []mount.Mount{{
+			Type: mount.TypeBind, Source: r.socketPath(), Target: SocketInContainer,
+		}}
+	}
+	return c
+}
+
+// clientNetwork puts a container on the client's network.
+func (r *inContainer) clientNetwork(hostConfig *container.HostConfig) *network.NetworkingConfig {
+	n := r.client.Network
+	if n.Name == "" {
+		return nil
+	}
+	hostConfig.NetworkMode = container.NetworkMode(n.Name)
+	if n.Endpoint == nil {
+		return nil
+	}
+	return &network.NetworkingConfig{
+		EndpointsConfig: map[string]*network.EndpointSettings{n.Name: n.Endpoint},
+	}
+}
