@@ -138,7 +138,7 @@ var titles = map[Cause]string{
 	MTUBlackhole:           "Large packets seem to be lost on this way",
 	NetworkHostMode:        "The server shares the host's network and publishes nothing",
 	NetworkInternal:        "The server's network is internal",
-	NetworkNone:            "The server has no network",
+	NetworkNone:            "The container has no network but loopback",
 	NetworksIsolated:       "Client and server have no network in common",
 	SubnetOverlapsRoute:    "Another route covers the container's subnet",
 }
