@@ -1,0 +1,259 @@
+package listening
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"slices"
+	"testing"
+	"unsafe"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+)
+
+// ownNamespace puts the test, and it alone, into a new network namespace, with
+// an address that is not a loopback one.
+func ownNamespace(t *testing.T) {
+	t.Helper()
+	// The thread is never unlocked: it ends with the test's goroutine, and with
+	// it the namespace.
+	runtime.LockOSThread()
+	namespace, err := netns.New()
+	assert.NilError(t, err, "this test makes a network namespace, which takes root")
+	t.Cleanup(func() { _ = namespace.Close() })
+	lo, err := netlink.LinkByName("lo")
+	assert.NilError(t, err)
+	assert.Equal(t, lo.Attrs().Index, loopbackInterface)
+	assert.NilError(t, netlink.LinkSetUp(lo))
+	for _, text := range []string{"10.231.9.2/32", "fd00:231:9::2/128"} {
+		address, err := netlink.ParseAddr(text)
+		assert.NilError(t, err)
+		address.Flags = unix.IFA_F_NODAD // duplicates cannot be, and looking for them takes a second
+		assert.NilError(t, netlink.AddrAdd(lo, address))
+	}
+}
+
+// opening opens a socket until the end of the test.
+type opening func(t *testing.T)
+
+// listen opens one by package net.
+func listen(network, address string) opening {
+	return listenBy(&net.ListenConfig{}, network, address)
+}
+
+func listenBy(config *net.ListenConfig, network, address string) opening {
+	return func(t *testing.T) {
+		t.Helper()
+		listener, err := config.Listen(t.Context(), network, address)
+		assert.NilError(t, err)
+		t.Cleanup(func() { _ = listener.Close() })
+	}
+}
+
+// bind opens one as package net does not.
+func bind(family int, address unix.Sockaddr, set func(fd int) error) opening {
+	return func(t *testing.T) {
+		t.Helper()
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		assert.NilError(t, err)
+		t.Cleanup(func() { assert.Check(t, unix.Close(fd)) })
+		assert.NilError(t, set(fd))
+		assert.NilError(t, unix.Bind(fd, address))
+		assert.NilError(t, unix.Listen(fd, 1))
+	}
+}
+
+// inIPv6 opens one at an IPv4 address in IPv6's form.
+func inIPv6(address string, port int) opening {
+	mapped := &unix.SockaddrInet6{Addr: netip.MustParseAddr("::ffff:" + address).As16(), Port: port}
+	return bind(unix.AF_INET6, mapped, func(int) error { return nil })
+}
+
+func toLo(fd int) error  { return unix.BindToDevice(fd, "lo") }
+func share(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }
+
+func connect(address string) opening {
+	return func(t *testing.T) {
+		t.Helper()
+		conn, err := net.Dial("tcp", address)
+		assert.NilError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+	}
+}
+
+func udp(t *testing.T) {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", ":80")
+	assert.NilError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+}
+
+// plainTCP is what package net asks for only where there is no Multipath TCP.
+func plainTCP() *net.ListenConfig {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	return &config
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	any4 := &unix.SockaddrInet4{Port: 80}
+	for name, test := range map[string]struct {
+		open []opening
+		want []Socket
+	}{
+		"nothing":          {},
+		"UDP":              {open: []opening{udp}},
+		"loopback":         {[]opening{listen("tcp", "127.0.0.1:80")}, []Socket{on("127.0.0.1:80")}},
+		"loopback of IPv6": {[]opening{listen("tcp", "[::1]:80")}, []Socket{on("[::1]:80")}},
+		"any of IPv4":      {[]opening{listen("tcp4", ":80")}, []Socket{on("0.0.0.0:80")}},
+		"any of IPv6":      {[]opening{listen("tcp6", ":80")}, []Socket{with(on("[::]:80"), v6Only)}},
+		"any of both":      {[]opening{listen("tcp", ":80")}, []Socket{on("[::]:80")}},
+		"no Multipath TCP": {[]opening{listenBy(plainTCP(), "tcp", ":80")}, []Socket{on("[::]:80")}},
+		"any of each": {
+			[]opening{listen("tcp4", ":80"), listen("tcp6", ":80")},
+			[]Socket{on("0.0.0.0:80"), with(on("[::]:80"), v6Only)},
+		},
+		"addresses": {
+			[]opening{listen("tcp", "[fd00:231:9::2]:80"), listen("tcp", "10.231.9.2:80"), listen("tcp", "10.231.9.2:9")},
+			[]Socket{on("10.231.9.2:9"), on("10.231.9.2:80"), on("[fd00:231:9::2]:80")},
+		},
+		"IPv4 in IPv6's form": {
+			[]opening{inIPv6("127.0.0.1", 80), inIPv6("0.0.0.0", 81), inIPv6("127.0.0.11", 82)},
+			[]Socket{on("127.0.0.1:80"), on("0.0.0.0:81")},
+		},
+		"through lo alone":     {[]opening{bind(unix.AF_INET, any4, toLo)}, []Socket{with(on("0.0.0.0:80"), onLo)}},
+		"several share a port": {[]opening{bind(unix.AF_INET, any4, share), bind(unix.AF_INET, any4, share)}, []Socket{on("0.0.0.0:80")}},
+		"Docker's resolver": {
+			[]opening{listen("tcp", "127.0.0.11:40001"), listen("tcp", "127.0.0.12:40001")},
+			[]Socket{on("127.0.0.12:40001")},
+		},
+		"a connection": {
+			[]opening{listen("tcp", "127.0.0.1:80"), connect("127.0.0.1:80")},
+			[]Socket{on("127.0.0.1:80")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ownNamespace(t)
+			for _, open := range test.open {
+				open(t)
+			}
+			got, err := Read()
+			assert.NilError(t, err)
+			assert.Check(t, !got.Truncated)
+			assert.Check(t, slices.Equal(got.Sockets, test.want), "got %v, want %v", got.Sockets, test.want)
+		})
+	}
+}
+
+// What is left out is told of, and what fits exactly is all.
+func TestReadIsBounded(t *testing.T) {
+	t.Parallel()
+	ownNamespace(t)
+	for port := 1; port <= 3; port++ {
+		listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))(t)
+		listen("tcp4", fmt.Sprintf("127.0.0.11:%d", port))(t) // takes no room
+	}
+	for limit, truncated := range map[int]bool{0: true, 2: true, 3: false, 4: false} {
+		got, err := read(limit)
+		assert.NilError(t, err)
+		assert.Check(t, is.Equal(got.Truncated, truncated), "limit %d", limit)
+		assert.Check(t, is.Len(got.Sockets, min(limit, 3)))
+	}
+}
+
+// What must not ask learns nothing, which is not that nothing listens.
+func TestReadForbidden(t *testing.T) {
+	t.Parallel()
+	forbidNetlink(t)
+	_, err := Read()
+	assert.ErrorIs(t, err, unix.EPERM)
+	assert.ErrorContains(t, err, "asking the kernel for the sockets that listen: ")
+}
+
+// forbidNetlink has a filter on the system calls of the test's thread, as an
+// engine may have on a container.
+func forbidNetlink(t *testing.T) {
+	t.Helper()
+	const number, firstArgument = 0, 16 // in struct seccomp_data, seccomp(2)
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: firstArgument},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.AF_NETLINK, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	runtime.LockOSThread() // for good, like the namespace's
+	assert.NilError(t, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	program := &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	assert.NilError(t, unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(program)), 0, 0))
+}
+
+// messageOn is the kernel's message on a socket at [::]:80.
+func messageOn(attributes ...byte) []byte {
+	message := make([]byte, messageSize)
+	message[0], message[5] = unix.AF_INET6, 80
+	return append(message, attributes...)
+}
+
+// Attributes come in any order, and older kernels leave out what newer ones
+// tell. Those here are of a machine whose bytes come lowest first.
+func TestParseDualStack(t *testing.T) {
+	t.Parallel()
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		t.Fatal("this table is for another kind of machine")
+	}
+	mark := []byte{8, 0, 15, 0, 1, 2, 3, 4}
+	for name, test := range map[string]struct {
+		attributes []byte
+		want       DualStack
+	}{
+		"none":       {nil, DualStackUnknown},
+		"another":    {mark, DualStackUnknown},
+		"yes":        {[]byte{5, 0, 11, 0, 0, 0, 0, 0}, DualStackYes},
+		"no":         {[]byte{5, 0, 11, 0, 1, 0, 0, 0}, DualStackNo},
+		"not padded": {[]byte{5, 0, 11, 0, 1}, DualStackNo},
+		"second":     {append(slices.Clone(mark), 5, 0, 11, 0, 1, 0, 0, 0), DualStackNo},
+		"empty":      {[]byte{4, 0, 11, 0}, DualStackUnknown},
+		"size zero":  {[]byte{0, 0, 11, 0, 1, 0, 0, 0}, DualStackUnknown},
+		"cut":        {[]byte{9, 0, 11, 0, 1}, DualStackUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := parse(messageOn(test.attributes...))
+			assert.NilError(t, err)
+			assert.Check(t, is.Equal(got, Socket{Address: netip.MustParseAddrPort("[::]:80"), DualStack: test.want}))
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(messageOn())
+	f.Add(messageOn(5, 0, 11, 0, 1, 0, 0, 0))
+	f.Add(messageOn()[:messageSize-1])
+	f.Fuzz(func(t *testing.T, message []byte) {
+		socket, err := parse(message)
+		if err != nil {
+			assert.Check(t, is.Equal(socket, Socket{}))
+			return
+		}
+		assert.Check(t, socket.Address.IsValid() && !socket.Address.Addr().Is4In6(), "%v", socket)
+		assert.Check(t, is.Equal(socket.DualStack != "", socket.Address.Addr() == netip.IPv6Unspecified()), "%v", socket)
+	})
+}
+
+// Of whatever listens on this machine.
+func BenchmarkRead(b *testing.B) {
+	for b.Loop() {
+		_, err := Read()
+		assert.NilError(b, err)
+	}
+}
