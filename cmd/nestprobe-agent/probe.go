@@ -10,8 +10,9 @@ import (
 )
 
 // probe tries the addresses that it is told over stdin, a JSON document a
-// request, and prints what became of them, a document each. Requests are worked
-// on side by side. It ends with stdin.
+// request, and prints what became of them, a document each. A request may also be
+// for what listens where it is. Requests are worked on side by side. It ends with
+// stdin.
 func probe(ctx context.Context, _ []string, std stdio) error {
 	group, ctx := errgroup.WithContext(ctx)
 	requests := make(chan experiment.ProbeRequest)
@@ -43,11 +44,20 @@ func probe(ctx context.Context, _ []string, std stdio) error {
 			}
 			working, stop := context.WithCancel(ctx)
 			stops[request.Number] = stop
-			group.Go(func() error {
-				return out.send(experiment.ProbeReply{Number: request.Number, Results: request.Work.Do(working)})
-			})
+			group.Go(func() error { return out.send(answerTo(working, request)) })
 		case <-ctx.Done():
 			return group.Wait()
 		}
 	}
+}
+
+func answerTo(ctx context.Context, request experiment.ProbeRequest) experiment.ProbeReply {
+	reply := experiment.ProbeReply{Number: request.Number}
+	if request.Listeners {
+		found := listeners()
+		reply.Listeners = &found
+		return reply
+	}
+	reply.Results = request.Work.Do(ctx)
+	return reply
 }

@@ -12,15 +12,17 @@ import (
 // ProbeRequest is a document that the agent's role probe gets; ProbeReply, with
 // the same number, is what it answers. Requests are worked on side by side.
 type ProbeRequest struct {
-	Number int       `json:"number"`
-	Work   ProbeWork `json:"work"`
-	Stop   bool      `json:"stop"` // the request of this number is to end now
+	Number    int       `json:"number"`
+	Work      ProbeWork `json:"work"`
+	Listeners bool      `json:"listeners"` // not for the work, but for what listens there
+	Stop      bool      `json:"stop"`      // the request of this number is to end now
 }
 
 // ProbeReply is what became of a request.
 type ProbeReply struct {
-	Number  int           `json:"number"`
-	Results []ProbeResult `json:"results"`
+	Number    int             `json:"number"`
+	Results   []ProbeResult   `json:"results"`
+	Listeners *ListenersReply `json:"listeners,omitempty"` // if the request is for them
 }
 
 // remoteProber sends probes from the network namespace of a running container,
@@ -31,7 +33,7 @@ type remoteProber struct {
 
 	mu      sync.Mutex
 	number  int
-	waiting map[int]chan []ProbeResult
+	waiting map[int]chan ProbeReply
 	lost    chan struct{} // closed when no reply will come any more
 	err     error         // why; set before lost is closed
 }
@@ -49,7 +51,7 @@ func startProber(ctx context.Context, api API, name, image, target string, l lab
 
 // newRemoteProber talks to an agent in the role probe.
 func newRemoteProber(ctx context.Context, a *agent) *remoteProber {
-	p := &remoteProber{agent: a, waiting: map[int]chan []ProbeResult{}, lost: make(chan struct{})}
+	p := &remoteProber{agent: a, waiting: map[int]chan ProbeReply{}, lost: make(chan struct{})}
 	go p.deliver(ctx) // ends with the agent, or with ctx
 	return p
 }
@@ -62,10 +64,10 @@ func (p *remoteProber) deliver(ctx context.Context) {
 			return
 		}
 		p.mu.Lock()
-		results := p.waiting[reply.Number]
+		replies := p.waiting[reply.Number]
 		p.mu.Unlock()
-		if results != nil {
-			results <- reply.Results
+		if replies != nil {
+			replies <- reply
 		}
 	}
 }
@@ -78,14 +80,14 @@ const replyMargin = 2 * time.Second
 // Probe implements Prober. When ctx ends, the agent is told to stop, and tells
 // what it has measured by then.
 func (p *remoteProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult, error) {
-	number, results, err := p.request(work)
+	number, replies, err := p.request(ProbeRequest{Work: work})
 	if err != nil {
 		return nil, err
 	}
 	defer p.forget(number)
 	select {
-	case r := <-results:
-		return r, nil
+	case reply := <-replies:
+		return reply.Results, nil
 	case <-p.lost:
 		return nil, p.err
 	case <-ctx.Done():
@@ -96,8 +98,8 @@ func (p *remoteProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult
 	margin := time.NewTimer(replyMargin)
 	defer margin.Stop()
 	select {
-	case r := <-results:
-		return r, nil
+	case reply := <-replies:
+		return reply.Results, nil
 	case <-p.lost:
 		return nil, p.err
 	case <-margin.C:
@@ -105,14 +107,15 @@ func (p *remoteProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult
 	}
 }
 
-func (p *remoteProber) request(work ProbeWork) (number int, results <-chan []ProbeResult, err error) {
-	reply := make(chan []ProbeResult, 1)
+// request sends a request under a number of its own.
+func (p *remoteProber) request(request ProbeRequest) (number int, replies <-chan ProbeReply, err error) {
+	reply := make(chan ProbeReply, 1)
 	p.mu.Lock()
 	p.number++
-	number = p.number
-	p.waiting[number] = reply
+	request.Number = p.number
+	p.waiting[request.Number] = reply
 	p.mu.Unlock()
-	return number, reply, p.send(ProbeRequest{Number: number, Work: work})
+	return request.Number, reply, p.send(request)
 }
 
 func (p *remoteProber) send(request ProbeRequest) error {

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
+)
+
+// sockets prints the TCP sockets that listen in the network namespace of its
+// container, one JSON document, and ends. It ends without it when stdin ends
+// before.
+func sockets(ctx context.Context, _ []string, std stdio) error {
+	ctx, end := lifetime(ctx, serveOptions{lease: true}, std.in)
+	defer end()
+	printed := make(chan error, 1)
+	// Neither the kernel nor a reader of stdout can be interrupted: with an end of
+	// the lease this ends with the process.
+	go func() { printed <- newLines(std.out).send(listeners()) }()
+	select {
+	case err := <-printed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func listeners() experiment.ListenersReply {
+	found, err := listening.Read()
+	if err != nil {
+		return experiment.ListenersReply{Error: err.Error()}
+	}
+	return experiment.ListenersReply{Listeners: found}
+}

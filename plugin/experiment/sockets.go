@@ -1,0 +1,108 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
+)
+
+// ListenersReply is what the agent's role sockets prints, and its role probe on
+// request.
+type ListenersReply struct {
+	Listeners listening.Listeners `json:"listeners"`
+	Error     string              `json:"error,omitempty"` // if any, nothing is known of what listens
+}
+
+func (r *ListenersReply) result() (listening.Listeners, error) {
+	switch {
+	case r == nil:
+		return listening.Listeners{}, errors.New("the agent told nothing of what listens")
+	case r.Error != "":
+		return listening.Listeners{}, errors.New(r.Error)
+	default:
+		return r.Listeners, nil
+	}
+}
+
+// Sockets lists the TCP sockets that listen in the network namespace of a running
+// container, which may be the engine's host's. A helper that shares the namespace
+// reads them, so the image may be any; the container itself is not touched. The
+// helper is made from the agent's image and is gone afterwards.
+//
+// With an error nothing is known of what listens, but for a CleanUpError alone,
+// which comes with the listeners.
+func Sockets(ctx context.Context, api API, image, target string, l labels) (listening.Listeners, error) {
+	found, err := socketsIn(ctx, api, image, container.NetworkMode("container:"+target), l)
+	if err != nil {
+		return found, fmt.Errorf("looking at what listens in container %s: %w", target, err)
+	}
+	return found, nil
+}
+
+// HostSockets does what Sockets does for the network that containers with
+// --network host have: the engine's host's, which for Docker Desktop is its
+// virtual machine, and for a rootless engine RootlessKit's namespace.
+func HostSockets(ctx context.Context, api API, image string, l labels) (listening.Listeners, error) {
+	found, err := socketsIn(ctx, api, image, "host", l)
+	if err != nil {
+		return found, fmt.Errorf("looking at what listens on the engine's host: %w", err)
+	}
+	return found, nil
+}
+
+// helperBytes tell helpers of one run apart: of ten at once, two have the same
+// name once in a hundred million runs.
+const helperBytes = 4
+
+func socketsIn(ctx context.Context, api API, image string, mode container.NetworkMode, l labels) (listening.Listeners, error) {
+	name := "nestprobe-" + l.run + "-sockets-" + token(helperBytes)
+	c := newAgentContainer(name, image, "sockets", l)
+	c.hostConfig.NetworkMode = mode
+	found, err := askForSockets(ctx, api, c)
+	ending, cancel := ending(ctx, err != nil)
+	defer cancel()
+	if removeErr := removeContainer(ending, api, name); removeErr != nil {
+		return found, errors.Join(err, &CleanUpError{removeErr})
+	}
+	return found, err
+}
+
+func askForSockets(ctx context.Context, api API, c agentContainer) (listening.Listeners, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	a, err := startAgent(ctx, api, c)
+	if err != nil {
+		return listening.Listeners{}, err
+	}
+	defer func() {
+		stop() // or what is left of stdout, its last newline say, would wait for a reader
+		a.lease.release()
+	}()
+	var reply ListenersReply
+	if err := a.receive(ctx, &reply); err != nil {
+		return listening.Listeners{}, err
+	}
+	return reply.result()
+}
+
+// Sockets lists the TCP sockets that listen in the prober's network namespace.
+// What holds for the errors of the function of that name holds here.
+func (p *remoteProber) Sockets(ctx context.Context) (listening.Listeners, error) {
+	number, replies, err := p.request(ProbeRequest{Listeners: true})
+	if err != nil {
+		return listening.Listeners{}, err
+	}
+	defer p.forget(number)
+	select {
+	case reply := <-replies:
+		return reply.Listeners.result()
+	case <-p.lost:
+		return listening.Listeners{}, p.err
+	case <-ctx.Done():
+		return listening.Listeners{}, context.Cause(ctx)
+	}
+}
