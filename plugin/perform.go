@@ -94,12 +94,7 @@ func (m measurement) connected(ctx context.Context, dockerCLI command.Cli, spec 
 	if err != nil {
 		return rep, err
 	}
-	rep.Endpoint = report.Endpoint{
-		Context:   resolved.Context,
-		Host:      resolved.Host,
-		Transport: string(resolved.Transport),
-		TLS:       resolved.TLS,
-	}
+	rep.Endpoint = endpointOf(resolved)
 	connection, err := resolved.Connect(ctx)
 	if err != nil {
 		return rep, err
@@ -117,6 +112,16 @@ func (m measurement) connected(ctx context.Context, dockerCLI command.Cli, spec 
 		measured.Endpoint = rep.Endpoint // the engine was lost before it said what it is
 	}
 	return measured, connection.Explain(ctx, err)
+}
+
+// endpointOf is what the Report says of an endpoint before its engine answers.
+func endpointOf(resolved *endpoint.Endpoint) report.Endpoint {
+	return report.Endpoint{
+		Context:   resolved.Context,
+		Host:      resolved.Host,
+		Transport: string(resolved.Transport),
+		TLS:       resolved.TLS,
+	}
 }
 
 // unreachable is the sentence for what was measured and not reached.

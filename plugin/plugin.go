@@ -40,7 +40,7 @@ reached, prove who answers, and say why the others do not.`,
 			return cliplugin.PersistentPreRunE(cmd, args)
 		},
 	}
-	cmd.AddCommand(newRunCommand(dockerCLI), newInContainerCommand(dockerCLI))
+	cmd.AddCommand(newRunCommand(dockerCLI), newInContainerCommand(dockerCLI), newDiagnoseCommand(dockerCLI))
 	return cmd
 }
 

@@ -1,0 +1,228 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/command/completion"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
+)
+
+// diagnoseName is the command's name, on the command line and in its Report.
+const diagnoseName = "diagnose"
+
+// diagnoseOptions are the flags of diagnose.
+type diagnoseOptions struct {
+	from        []string
+	allContexts bool
+	explain     string
+	list        bool
+	timeout     time.Duration
+	format      string
+	quiet       bool
+}
+
+func (o *diagnoseOptions) install(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&o.from, "from", nil, `Where to ask from: "host", a running container, "network:NAME" (repeatable)`)
+	flags.BoolVar(&o.allContexts, "all-contexts", false, "Check every context, side by side")
+	flags.StringVar(&o.explain, "explain", "", "Print all there is to say about a cause")
+	flags.BoolVar(&o.list, "list", false, "List the causes")
+	flags.DurationVar(&o.timeout, "timeout", time.Second, "How long one attempt at one address may take")
+	flags.StringVar(&o.format, "format", "", formatHelp)
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print the causes of errors and warnings alone, one a line")
+}
+
+func newDiagnoseCommand(dockerCLI command.Cli) *cobra.Command {
+	options := &diagnoseOptions{}
+	cmd := &cobra.Command{
+		Use:   diagnoseName + " [OPTIONS] [TARGET]",
+		Short: "Say what is wrong, by evidence, and how to mend it",
+		Long: `Check the Docker context, its endpoint, the engine, the ways in which a container
+can be given the Docker API, networks, proxies and leftovers. With a TARGET, say
+why that server can or cannot be reached: CONTAINER[:PORT] is a server in a
+container, host:PORT one on the engine's host. Nothing is changed, and what was
+started is removed again.
+
+Exit status: 0 when nothing is wrong, 1 when there is an error, 125 when that
+could not be measured, 130 when interrupted.`,
+		Example: `  docker nestprobe diagnose
+  docker nestprobe diagnose my-container:8080
+  docker nestprobe diagnose --from my-client my-container:8080
+  docker nestprobe diagnose host:3000
+  docker nestprobe diagnose --all-contexts
+  docker nestprobe diagnose --explain tls-expired`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := options.check(cmd.Flags(), args); err != nil {
+				return usageError(err)
+			}
+			return options.run(cmd, dockerCLI, args)
+		},
+	}
+	options.install(cmd.Flags())
+	options.complete(cmd, dockerCLI)
+	return cmd
+}
+
+// complete tells the shell what may follow the flags.
+func (*diagnoseOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
+	causes := make([]string, 0, len(diagnosis.Causes()))
+	for _, cause := range diagnosis.Causes() {
+		causes = append(causes, string(cause))
+	}
+	containers := completion.ContainerNames(dockerCLI, false)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return containers(cmd, args, toComplete)
+	}
+	_ = cmd.RegisterFlagCompletionFunc("from", containers)
+	_ = cmd.RegisterFlagCompletionFunc("explain", completion.FromList(causes...))
+	_ = cmd.RegisterFlagCompletionFunc("format", completion.FromList("table", "json"))
+}
+
+// check refuses what makes no sense, before anything is measured.
+func (o *diagnoseOptions) check(flags *pflag.FlagSet, args []string) error {
+	switch {
+	case len(args) > 1:
+		return fmt.Errorf("diagnose takes one TARGET at most, not %d", len(args))
+	case len(args) == 1 && args[0] == "":
+		return errors.New("invalid TARGET: must be CONTAINER[:PORT] or host:PORT")
+	case o.timeout <= 0:
+		return fmt.Errorf("invalid --timeout %s: must be above zero", o.timeout)
+	}
+	for _, alone := range []string{"list", "explain", "all-contexts"} {
+		if flags.Changed(alone) {
+			return checkAlone(flags, args, alone)
+		}
+	}
+	if len(o.from) > 0 && len(args) == 0 {
+		return errors.New("--from needs a TARGET: it says where to ask for it from")
+	}
+	return nil
+}
+
+// checkAlone refuses what cannot go with a flag that needs no TARGET.
+func checkAlone(flags *pflag.FlagSet, args []string, alone string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("conflicting options: --%s cannot be used with a TARGET", alone)
+	}
+	others := []string{"list", "explain", "all-contexts", "from"}
+	if alone == "explain" {
+		others = append(others, "format", "quiet")
+	}
+	for _, other := range others {
+		if other != alone && flags.Changed(other) {
+			return fmt.Errorf("conflicting options: --%s cannot be used with --%s", alone, other)
+		}
+	}
+	return nil
+}
+
+func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []string) error {
+	switch {
+	case cmd.Flags().Changed("explain"):
+		return explainCause(dockerCLI.Out(), o.explain)
+	case o.list:
+		if err := listCauses(dockerCLI.Out(), o.format, o.quiet); err != nil {
+			return usageError(err)
+		}
+		return nil
+	}
+	renderer, err := newRenderer(dockerCLI, o.format, o.quiet)
+	if err != nil {
+		return usageError(err)
+	}
+	began := time.Now()
+	rep, err := o.measure(cmd, dockerCLI, args)
+	rep.Timings.TotalMS = float64(time.Since(began).Microseconds()) / 1000
+	return conclude(cmd.Context(), dockerCLI, renderer, rep, err)
+}
+
+// measure returns a Report that is never nil.
+func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, args []string) (*report.Report, error) {
+	if len(args) == 0 {
+		return report.New(diagnoseName), errors.New("checking the endpoint is not built yet")
+	}
+	return o.measureTarget(cmd.Context(), dockerCLI, args[0])
+}
+
+// measureTarget connects to the engine and diagnoses a target on it.
+func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.Cli, target string) (*report.Report, error) {
+	rep := report.New(diagnoseName)
+	resolved, err := endpoint.Resolve(dockerCLI)
+	if err != nil {
+		return rep, err
+	}
+	rep.Endpoint = endpointOf(resolved)
+	connection, err := resolved.Connect(ctx)
+	if err != nil {
+		return rep, err
+	}
+	defer connection.Close()
+	s := session{dockerCLI.ConfigFile(), resolved, engine(resolved, connection), newProgress(dockerCLI.Err())}
+	measured, err := diagnoseTarget(ctx, s, target, *o)
+	if measured.Endpoint.Host == "" {
+		measured.Endpoint = rep.Endpoint // the engine was lost before it said what it is
+	}
+	return measured, connection.Explain(ctx, err)
+}
+
+// conclude shows the Report and turns it into an exit status. An error with a
+// cause is a finding, such as an engine that cannot be reached; one without is
+// something that could not be measured.
+func conclude(ctx context.Context, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error) error {
+	fault := new(diagnosis.Fault)
+	if errors.As(err, &fault) && ctx.Err() == nil {
+		rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{fault.Finding()})
+		rep.Error = visible(err)
+		err = nil
+	}
+	errorCauses := causesOf(rep.Findings, report.SeverityError)
+	rep.OK = err == nil && len(errorCauses) == 0
+	if err != nil {
+		rep.Error = visible(err)
+	}
+	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
+		return notMeasured(ctx, fmt.Errorf("writing the report: %w", writeErr))
+	}
+	if err != nil {
+		return notMeasured(ctx, err)
+	}
+	if rep.OK {
+		return nil
+	}
+	status := rep.Error
+	if status == "" {
+		status = "there is an error: " + strings.Join(errorCauses, ", ")
+	}
+	return cli.StatusError{Status: status, StatusCode: exitUnreachable}
+}
+
+// causesOf lists the causes of the findings of a severity, each once.
+func causesOf(findings []report.Finding, severity report.Severity) []string {
+	var causes []string
+	for _, f := range findings {
+		cause := f.Cause
+		if cause == "" {
+			cause = "undecided"
+		}
+		if f.Severity == severity && !slices.Contains(causes, cause) {
+			causes = append(causes, cause)
+		}
+	}
+	return causes
+}
