@@ -12,7 +12,7 @@ func TestNearest(t *testing.T) {
 		"server-exited":          {ServerExited},
 		"server-exitd":           {ServerExited},
 		"Server_Exited":          {ServerExited},
-		" server exited ":        {ServerExited},
+		"server exited":          {ServerExited},
 		"leftover":               {Leftovers},
 		"macvlan":                {MacvlanHostIsolation},
 		"not-ready":              {ServerNotReady},
