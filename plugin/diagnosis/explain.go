@@ -141,7 +141,7 @@ type rule func(*contextOf, address, *report.Probe) *Fault
 // rules are asked in order, and the first that knows is believed: what the server
 // itself did and said before what the way to it may have done.
 var rules = []rule{
-	(*contextOf).exited,
+	(*contextOf).down,
 	(*contextOf).said,
 	(*contextOf).noNetwork,
 	(*contextOf).localhostOfContainer,
@@ -149,6 +149,7 @@ var rules = []rule{
 	(*contextOf).toContainer,
 	(*contextOf).byName,
 	(*contextOf).published,
+	(*contextOf).toHost,
 }
 
 func (c *contextOf) explain(row *report.Probe) *Fault {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -40,34 +41,18 @@ func (e Engine) place() string {
 	}
 }
 
-// Server is the container to be reached.
+// Server is the container to be reached, or a server on the engine's host.
 type Server struct {
 	Name        string
+	Host        bool // it is no container's: it runs on the engine's host, and HostNetwork is set too
 	Port        uint16
-	Exit        *Fault // how it ended, if it did before it answered
+	Down        *Fault // why it cannot answer at all: it has exited, it is paused
 	HostNetwork bool   // it shares the network of the engine's host
 	NoNetwork   bool   // it has loopback alone
 	Networks    []Network
-	Bindings    []Binding // where Port is published
-	Wanted      bool      // it was asked to publish Port
-	Listeners   *Listeners
-}
-
-// Listeners are the TCP sockets that listen in the server's network namespace.
-// Where they could not be had, or nobody has looked, there is nil in their place.
-type Listeners struct {
-	Addresses []netip.AddrPort
-}
-
-// on returns the addresses of the sockets that listen on a port.
-func (l *Listeners) on(port uint16) []netip.Addr {
-	var addresses []netip.Addr
-	for _, a := range l.Addresses {
-		if a.Port() == port {
-			addresses = append(addresses, a.Addr())
-		}
-	}
-	return addresses
+	Bindings    []Binding            // where Port is published
+	Wanted      bool                 // it was asked to publish Port
+	Listeners   *listening.Listeners // of its network namespace; nil where nobody has looked or that failed
 }
 
 // Network is the place of a container on one network, and what the network's

@@ -160,7 +160,7 @@ func (c *contextOf) forwarder(row *report.Probe) *Fault {
 		}
 	}
 	if s := c.Server; s.Listeners != nil {
-		fault.Evidence = append(fault.Evidence, fmt.Sprintf("in the container port %d is listened to at %s", s.Port, join(s.Listeners.on(s.Port))))
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("in the container port %d is listened to at %s", s.Port, join(s.Listeners.On(s.Port))))
 	}
 	return fault
 }

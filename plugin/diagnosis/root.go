@@ -17,6 +17,7 @@ var depth = []Cause{
 	ServerListensOnLoopback,
 	ServerListensElsewhere,
 	ServerNotReady,
+	HostListensOnLoopback,
 
 	MTUBlackhole,
 	TLSOnPlainPort,
@@ -51,7 +52,7 @@ var depth = []Cause{
 
 // root is what is wrong with a vantage that reaches the server at no address.
 func (c *contextOf) root(faults []*Fault) *Fault {
-	for _, always := range []rule{(*contextOf).exited, (*contextOf).noNetwork} { // there may be no row
+	for _, always := range []rule{(*contextOf).down, (*contextOf).noNetwork} { // there may be no row
 		if fault := always(c, address{}, nil); fault != nil {
 			return fault
 		}
@@ -79,11 +80,11 @@ func (c *contextOf) unpublished() *Fault {
 	if len(s.Bindings) > 0 || s.HostNetwork {
 		return nil
 	}
-	if c.vantage.Container && !c.vantage.internalAlone() && len(c.vantage.shared(s)) > 0 {
-		return nil // its own address is what it would take
+	if c.vantage.Container && len(c.vantage.shared(s)) > 0 {
+		return nil // its own address is what it takes
 	}
-	if fault := c.ignored(); fault != nil {
-		return fault
+	if fault := c.ignored(); fault != nil || c.vantage.Container {
+		return fault // to another container, a network in common is worth more than a port
 	}
 	fault := &Fault{
 		Cause:    PortNotPublished,
@@ -127,8 +128,8 @@ func (c *contextOf) undecided() *Fault {
 	for _, row := range c.rows {
 		fault.Evidence = append(fault.Evidence, seen(row))
 	}
-	if s.Listeners != nil && len(s.Listeners.on(s.Port)) > 0 {
-		fault.Evidence = append(fault.Evidence, fmt.Sprintf("ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.on(s.Port))))
+	if s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 {
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.On(s.Port))))
 	}
 	if len(s.Bindings) > 0 {
 		fault.Evidence = append(fault.Evidence, "ruled out: the port is published at "+s.published())

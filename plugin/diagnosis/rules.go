@@ -9,12 +9,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// exited: a server that is gone explains every row.
-func (c *contextOf) exited(address, *report.Probe) *Fault {
-	if c.Server.Exit == nil {
+// down: a server that is gone explains every row.
+func (c *contextOf) down(address, *report.Probe) *Fault {
+	if c.Server.Down == nil {
 		return nil
 	}
-	fault := *c.Server.Exit
+	fault := *c.Server.Down
 	return &fault
 }
 
@@ -87,45 +87,40 @@ func (c *contextOf) listening(_ address, row *report.Probe) *Fault {
 	if s.Listeners == nil || !refused(row) && !closed(row) {
 		return nil
 	}
-	on := s.Listeners.on(s.Port)
-	if len(on) == 0 {
+	switch {
+	case len(s.Listeners.On(s.Port)) == 0 && !s.Listeners.Truncated:
 		return s.notOnPort()
-	}
-	for _, ip := range on {
-		if !ip.IsLoopback() {
-			return nil
+	case s.Listeners.OnlyLoopback(s.Port) && s.Host:
+		return s.onHostLoopback()
+	case s.Listeners.OnlyLoopback(s.Port) && !s.HostNetwork: // there, loopback is the host's
+		return &Fault{
+			Cause:    ServerListensOnLoopback,
+			Evidence: []string{fmt.Sprintf("in its network namespace port %d is listened to at %s alone", s.Port, join(s.Listeners.On(s.Port)))},
+			Hint:     "have the server listen on 0.0.0.0 (or ::) inside its container: nobody outside of it reaches its loopback",
 		}
-	}
-	if s.HostNetwork {
-		return nil // loopback is the host's
-	}
-	return &Fault{
-		Cause:    ServerListensOnLoopback,
-		Evidence: []string{fmt.Sprintf("in its network namespace port %d is listened to at %s alone", s.Port, join(on))},
-		Hint:     "have the server listen on 0.0.0.0 (or ::) inside its container: nobody outside of it reaches its loopback",
+	default:
+		return nil
 	}
 }
 
 // notOnPort is the fault of a server with no socket on its port.
 func (s Server) notOnPort() *Fault {
-	elsewhere := slices.DeleteFunc(slices.Clone(s.Listeners.Addresses), func(a netip.AddrPort) bool { return a.Addr().IsLoopback() })
-	if len(elsewhere) > 0 {
+	if s.Host {
+		return s.notOnHost()
+	}
+	if elsewhere := s.Listeners.Elsewhere(s.Port); len(elsewhere) > 0 {
 		return &Fault{
 			Cause:    ServerListensElsewhere,
 			Evidence: []string{fmt.Sprintf("nothing listens on port %d, but there are listeners at %s", s.Port, join(elsewhere))},
-			Hint:     fmt.Sprintf("probe and publish the port that the server uses (%d), or have it use %d", elsewhere[0].Port(), s.Port),
+			Hint:     fmt.Sprintf("use the port that the server listens on (%d), or have it listen on %d", elsewhere[0].Port(), s.Port),
 		}
 	}
-	fault := &Fault{
+	return &Fault{
 		Cause:    ServerNotReady,
 		Evidence: []string{fmt.Sprintf("the container runs, and nothing listens on port %d in its network namespace", s.Port)},
-		Hint:     "wait longer for it (--wait), or see in its log what it is doing",
+		Hint:     "wait longer for it, or see in its log what it is doing",
 		Commands: []string{"docker logs " + s.Name},
 	}
-	if len(s.Listeners.Addresses) > 0 {
-		fault.Evidence = append(fault.Evidence, "on loopback there are listeners at "+join(s.Listeners.Addresses))
-	}
-	return fault
 }
 
 // toContainer: the way to the server's own address.

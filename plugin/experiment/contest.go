@@ -97,7 +97,7 @@ func (c *contest) untilAnswer(open context.Context, settle func(), e *entry) boo
 		}
 		e.record(result)
 		if answered(result) {
-			c.setBound(result.Timings.Total)
+			c.setBound(result.Timings.Connect + result.Timings.FirstByte)
 			settle()
 			return true
 		}

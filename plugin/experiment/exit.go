@@ -52,40 +52,42 @@ func (s *server) examine(ctx context.Context, e exit) (*exit, error) {
 	if response.State != nil {
 		e.oomKilled = response.State.OOMKilled
 	}
-	logs, err := api.ContainerLogs(ctx, s.id, container.LogsOptions{
+	e.lines = lastLog(ctx, api, s.id)
+	return &e, nil
+}
+
+// lastLog is what a container printed last; none where its log driver cannot be
+// read.
+func lastLog(ctx context.Context, api API, id string) []string {
+	logs, err := api.ContainerLogs(ctx, id, container.LogsOptions{
 		ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lastLines),
 	})
 	if err != nil {
-		return &e, nil // a log driver that cannot be read: the exit itself stands
+		return nil
 	}
 	defer func() { _ = logs.Close() }()
 	var output tail
 	_, _ = stdcopy.StdCopy(&output, &output, logs)
-	e.lines = output.lines()
-	return &e, nil
+	return output.lines()
 }
 
 // maxLogLine bounds a log line in evidence: what fits a wide terminal.
 const maxLogLine = 200
 
-// fault is the exit as a finding.
-func (s *server) fault() *diagnosis.Fault {
-	evidence := []string{fmt.Sprintf("container %s exited with code %d", s.name, s.exit.code)}
-	if s.exit.oomKilled {
+// fault is the exit of a container as a finding.
+func (e *exit) fault(name string) *diagnosis.Fault {
+	evidence := []string{fmt.Sprintf("container %s exited with code %d", name, e.code)}
+	if e.oomKilled {
 		evidence = append(evidence, "the kernel killed it for using too much memory")
 	}
-	cause, hint := diagnosis.ServerExited, exitHint(s.exit)
-	for _, line := range s.exit.lines {
+	cause, hint := diagnosis.ServerExited, exitHint(e)
+	for _, line := range e.lines {
 		if wrongFormatLog.MatchString(strings.TrimSpace(line)) {
 			cause, hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
 		}
 		evidence = append(evidence, "log: "+netprobe.Visible(line, maxLogLine))
 	}
-	return &diagnosis.Fault{
-		Cause:    cause,
-		Evidence: evidence,
-		Hint:     hint,
-	}
+	return &diagnosis.Fault{Cause: cause, Evidence: evidence, Hint: hint}
 }
 
 // exitHint follows from the exit code alone; 125 to 127 are docker's own, and

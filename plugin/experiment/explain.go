@@ -2,11 +2,13 @@ package experiment
 
 import (
 	"context"
-	"slices"
+	"errors"
 	"strconv"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -27,9 +29,16 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 	if r.vantage.Container == "" {
 		vantage.Routes = routes(s.found.facts.Networks)
 	}
+	server := s.facts()
+	if server.Down == nil && cameFar(probes) {
+		var err error
+		if server.Listeners, err = s.listeners(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return diagnosis.Explain(diagnosis.Facts{
 		Engine:   engineFacts(r.engine.Host, r.description.Endpoint.Engine),
-		Server:   s.facts(),
+		Server:   server,
 		Vantages: []diagnosis.Vantage{vantage},
 	}, probes), nil
 }
@@ -38,7 +47,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 func (s *server) facts() diagnosis.Server {
 	facts := serverFacts(s.name, s.run.spec.Port, s.found)
 	if s.exit != nil {
-		facts.Exit = s.fault()
+		facts.Down = s.exit.fault(s.name)
 	}
 	return facts
 }
@@ -70,7 +79,38 @@ func engineFacts(host string, engine report.Engine) diagnosis.Engine {
 	return facts
 }
 
-// reached says whether some address works.
-func reached(probes []report.Probe) bool {
-	return slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK })
+// cameFar says whether no address works although some packets found their way:
+// what listens in the container may tell why.
+func cameFar(probes []report.Probe) bool {
+	far := false
+	for _, p := range probes {
+		if p.OK {
+			return false
+		}
+		switch netprobe.Failure(p.Failure) {
+		case netprobe.Refused, netprobe.Reset, netprobe.ClosedWithoutResponse, netprobe.TLSClosed:
+			far = true
+		default:
+		}
+	}
+	return far
+}
+
+// listeners looks at what listens in the server's network namespace. What keeps it
+// from being known is no error of the run, which has measured what it could.
+func (s *server) listeners(ctx context.Context) (*listening.Listeners, error) {
+	r := s.run
+	defer r.progress.Step("Looking at what listens in the container")()
+	image, err := r.engine.AgentImage(ctx)
+	if err == nil {
+		var found listening.Listeners
+		if found, err = Sockets(ctx, r.engine.API, image, s.id, r.labels); err == nil {
+			return &found, nil
+		}
+	}
+	if ctx.Err() != nil || errors.As(err, new(*CleanUpError)) {
+		return nil, err
+	}
+	r.progress.Note("what listens is not known: " + netprobe.Visible(err.Error(), maxDetail))
+	return nil, nil //nolint:nilnil // as diagnosis.Server has it
 }

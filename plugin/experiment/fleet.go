@@ -140,7 +140,7 @@ func (f *Fleet) Err() error {
 // unreached says why nothing reaches a server.
 func (s *server) unreached() error {
 	if s.exit != nil {
-		return s.fault()
+		return s.exit.fault(s.name)
 	}
 	return fmt.Errorf("no address reaches %s from here within %s", s.name, s.run.spec.Wait)
 }

@@ -1,0 +1,300 @@
+package diagnosis_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// The parts that the cases are put together from.
+var (
+	bridge = diagnosis.Network{
+		Name: "bridge", Driver: "bridge", Default: true,
+		IPv4: netip.MustParseAddr("172.17.0.2"), GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
+	}
+	own = diagnosis.Network{
+		Name: "own", Driver: "bridge",
+		IPv4: netip.MustParseAddr("172.18.0.2"), GatewayIPv4: netip.MustParseAddr("172.18.0.1"),
+	}
+	published = diagnosis.Binding{HostIP: netip.IPv4Unspecified(), HostPort: 32768}
+	onLocal   = diagnosis.Binding{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 32768}
+
+	host     = diagnosis.Vantage{Name: "host"}
+	inBridge = diagnosis.Vantage{Name: "client", Container: true, Networks: []diagnosis.Network{bridge}}
+	inOwn    = diagnosis.Vantage{Name: "client", Container: true, Networks: []diagnosis.Network{own}}
+
+	rootful  = diagnosis.Engine{Major: 20}
+	remote   = diagnosis.Engine{Host: "192.0.2.7", Major: 26}
+	rootless = diagnosis.Engine{Rootless: true, Major: 20}
+)
+
+func with(n diagnosis.Network, change func(*diagnosis.Network)) diagnosis.Network {
+	change(&n)
+	return n
+}
+
+func on(n diagnosis.Network, bindings ...diagnosis.Binding) diagnosis.Server {
+	return diagnosis.Server{Name: "web", Port: 8080, Networks: []diagnosis.Network{n}, Bindings: bindings, Wanted: len(bindings) > 0}
+}
+
+func listens(s diagnosis.Server, addresses ...string) diagnosis.Server {
+	s.Listeners = &listening.Listeners{}
+	for _, a := range addresses {
+		s.Listeners.Sockets = append(s.Listeners.Sockets, listening.Socket{Address: netip.MustParseAddrPort(a)})
+	}
+	return s
+}
+
+func ignored(s diagnosis.Server) diagnosis.Server {
+	s.Wanted = true
+	return s
+}
+
+// row is a probe that failed, or that did not if the failure is "".
+func row(kind report.Kind, address string, failure netprobe.Failure) report.Probe {
+	return report.Probe{Kind: kind, Address: address, OK: failure == "", Failure: string(failure), Detail: string(failure)}
+}
+
+const (
+	ip       = "172.17.0.2:8080"
+	ownIP    = "172.18.0.2:8080"
+	gateway  = "172.17.0.1:32768"
+	loopback = "127.0.0.1:32768"
+)
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	const (
+		refused = netprobe.Refused
+		dropped = netprobe.ConnectTimeout
+		closed  = netprobe.ClosedWithoutResponse
+	)
+	internal := func(n *diagnosis.Network) { n.Internal = true }
+	for name, test := range map[string]struct {
+		engine  diagnosis.Engine
+		server  diagnosis.Server
+		vantage diagnosis.Vantage
+		rows    []report.Probe
+		causes  []diagnosis.Cause // of the rows
+		found   []string          // severity and cause of the findings
+	}{
+		"healthy": {
+			rootful, on(bridge, published), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindContainerIP, ip, "")},
+			[]diagnosis.Cause{"", ""}, nil,
+		},
+		"bound to loopback in the container": {
+			rootful, listens(on(bridge, published), "127.0.0.1:8080"), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindPublishedGateway, gateway, refused), row(report.KindContainerIP, ip, refused)},
+			[]diagnosis.Cause{diagnosis.ServerListensOnLoopback, diagnosis.ServerListensOnLoopback, diagnosis.ServerListensOnLoopback},
+			[]string{"error server-listens-on-loopback"},
+		},
+		"on another port": {
+			rootful, listens(on(bridge, published), "[::]:3000"), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed)},
+			[]diagnosis.Cause{diagnosis.ServerListensElsewhere}, []string{"error server-listens-elsewhere"},
+		},
+		"not ready": {
+			rootful, listens(on(bridge, published)), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, refused)},
+			[]diagnosis.Cause{diagnosis.ServerNotReady, diagnosis.ServerNotReady}, []string{"error server-not-ready"},
+		},
+		"a forwarder, and nobody has looked what listens": {
+			rootful, on(bridge, published), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, refused)},
+			[]diagnosis.Cause{diagnosis.ForwarderAcceptsAlone, ""}, []string{"error forwarder-accepts-alone"},
+		},
+		"a forwarder to an address that is not listened at": {
+			diagnosis.Engine{Desktop: true}, listens(on(bridge, published), "172.18.0.2:8080"), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.ContainerNetworkRemote}, []string{"error forwarder-accepts-alone"},
+		},
+		"exited": {
+			rootful, diagnosis.Server{Name: "web", Down: &diagnosis.Fault{Cause: diagnosis.ServerExited, Evidence: []string{"code 1"}, Hint: "see its log"}}, host, nil, nil,
+			[]string{"error server-exited"},
+		},
+		"no network": {
+			rootful, diagnosis.Server{Name: "web", NoNetwork: true}, host, nil, nil,
+			[]string{"error network-none"},
+		},
+		"from a container, localhost and aliases are in vain": {
+			rootful, on(bridge, published), inBridge,
+			[]report.Probe{
+				row(report.KindContainerName, "web:8080", netprobe.NameNotFound),
+				row(report.KindContainerIP, ip, ""),
+				row(report.KindPublishedHostAlias, "host.docker.internal:32768", netprobe.NameNotFound),
+				row(report.KindPublishedLocalhost, loopback, refused),
+				row(report.KindPublishedAny, "0.0.0.0:32768", refused),
+			},
+			[]diagnosis.Cause{diagnosis.DefaultBridgeHasNoDNS, "", diagnosis.HostAliasMissing, diagnosis.LocalhostIsThisContainer, diagnosis.LocalhostIsThisContainer},
+			[]string{"info default-bridge-has-no-dns", "info host-alias-missing", "info localhost-is-this-container"},
+		},
+		"published on loopback alone, asked from another network": {
+			rootful, on(bridge, onLocal), inOwn,
+			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, refused), row(report.KindPublishedLocalhost, loopback, refused)},
+			[]diagnosis.Cause{diagnosis.NetworksIsolated, diagnosis.PublishedOnLoopback, diagnosis.LocalhostIsThisContainer},
+			[]string{"error published-on-loopback"},
+		},
+		"bridges are kept apart": {
+			rootful, on(bridge), inOwn,
+			[]report.Probe{row(report.KindContainerName, "web:8080", netprobe.NameNotFound), row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
+		},
+		"direct routing": {
+			diagnosis.Engine{Major: 28}, on(bridge), inOwn,
+			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{diagnosis.DirectRoutingBlocked}, []string{"error direct-routing-blocked"},
+		},
+		"direct routing is open by the gateway mode": {
+			diagnosis.Engine{Major: 28}, on(with(bridge, func(n *diagnosis.Network) { n.GatewayMode = "routed" })), inOwn,
+			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
+		},
+		"inter-container communication is off": {
+			rootful, on(with(own, func(n *diagnosis.Network) { n.ICCDisabled = true })), inOwn,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
+			[]diagnosis.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
+		},
+		"an internal network, asked from another": {
+			rootful, ignored(on(with(own, internal))), inBridge,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
+			[]diagnosis.Cause{diagnosis.NetworkInternal}, []string{"error network-internal"},
+		},
+		"an internal network of a remote engine's": {
+			remote, ignored(on(with(own, internal))), host,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
+			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote}, []string{"error network-internal"},
+		},
+		"macvlan from its host": {
+			rootful, ignored(on(with(own, func(n *diagnosis.Network) { n.Driver = "macvlan" }))), host,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
+			[]diagnosis.Cause{diagnosis.MacvlanHostIsolation}, []string{"error macvlan-host-isolation"},
+		},
+		"a remote engine": {
+			remote, on(bridge, published), host,
+			[]report.Probe{
+				row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedEngineHost, "192.0.2.7:32768", ""),
+				row(report.KindPublishedGateway, gateway, refused), row(report.KindContainerIP, ip, dropped),
+			},
+			[]diagnosis.Cause{diagnosis.PublishedOnRemoteHost, "", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote},
+			[]string{"info published-on-remote-host", "info container-network-remote"},
+		},
+		"a remote engine that publishes for itself alone": {
+			remote, on(bridge, onLocal), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedEngineHost, "192.0.2.7:32768", refused)},
+			[]diagnosis.Cause{diagnosis.PublishedOnLoopback, diagnosis.PublishedOnLoopback}, []string{"error published-on-loopback"},
+		},
+		"a remote engine that publishes nothing": {
+			remote, on(bridge), host,
+			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote}, []string{"error port-not-published"},
+		},
+		"one family alone is published": {
+			rootful, on(bridge, onLocal), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},
+			[]diagnosis.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
+		},
+		"a stranger answers": {
+			rootful, on(bridge, onLocal), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", netprobe.WrongServer)},
+			[]diagnosis.Cause{"", diagnosis.WrongServer}, []string{"warning wrong-server"},
+		},
+		"a firewall": {
+			rootful, on(bridge, published), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped)},
+			[]diagnosis.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
+		},
+		"the server says something else": {
+			rootful, on(bridge, published), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, netprobe.UnexpectedStatus), row(report.KindContainerIP, ip, netprobe.UnexpectedStatus)},
+			[]diagnosis.Cause{diagnosis.UnexpectedStatus, diagnosis.UnexpectedStatus}, []string{"error unexpected-status"},
+		},
+		"host mode of a rootless engine": {
+			rootless, diagnosis.Server{Name: "web", Port: 8080, HostNetwork: true, Wanted: true}, host,
+			[]report.Probe{row(report.KindPublishedLocalhost, "127.0.0.1:8080", refused)},
+			[]diagnosis.Cause{diagnosis.NetworkHostMode}, []string{"error network-host-mode"},
+		},
+		"a route of the host's covers the subnet": {
+			rootful, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{{To: bridge.IPv4, Interface: "tun0"}}},
+			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
+		},
+		"nothing decides": {
+			rootful, listens(on(bridge, published), "0.0.0.0:8080"), host,
+			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedLocalhost, loopback, netprobe.NoResponse)},
+			[]diagnosis.Cause{"", ""}, []string{"error "},
+		},
+		"nobody asked for this place": {
+			rootful, on(bridge), diagnosis.Vantage{Name: "client", Container: true, Networks: inOwn.Networks, Optional: true},
+			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{diagnosis.NetworksIsolated}, []string{"warning networks-isolated"},
+		},
+		"a server on the host, for the host alone": {
+			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "127.0.0.1:8080"), inBridge,
+			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAlias, "host.docker.internal:8080", netprobe.NameNotFound)},
+			[]diagnosis.Cause{diagnosis.HostListensOnLoopback, diagnosis.HostAliasMissing}, []string{"error host-listens-on-loopback"},
+		},
+		"a server on the host of a rootless engine": {
+			rootless, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:8080"), inBridge,
+			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAddress, "192.0.2.9:8080", "")},
+			[]diagnosis.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
+		},
+		"a server on the host behind a firewall": {
+			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "[::]:8080"), inBridge,
+			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", dropped)},
+			[]diagnosis.Cause{diagnosis.FirewallDrops}, []string{"error firewall-drops"},
+		},
+		"nothing on the host": {
+			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
+			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused)},
+			[]diagnosis.Cause{diagnosis.ServerNotReady}, []string{"error server-not-ready"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for i := range test.rows {
+				test.rows[i].Vantage = test.vantage.Name
+			}
+			findings := diagnosis.Explain(diagnosis.Facts{
+				Engine: test.engine, Server: test.server, Vantages: []diagnosis.Vantage{test.vantage},
+			}, test.rows)
+			for i, want := range test.causes {
+				got := test.rows[i]
+				assert.Check(t, is.Equal(diagnosis.Cause(got.Cause), want), "%s", got.Address)
+				assert.Check(t, is.Equal(got.Hint != "", want != ""), "%s", got.Address)
+			}
+			var found []string
+			for _, f := range findings {
+				found = append(found, fmt.Sprintf("%s %s", f.Severity, f.Cause))
+				assert.Check(t, f.Title != "")
+				assert.Check(t, len(f.Evidence) > 0, "%s", f.Cause)
+				assert.Check(t, f.Hint != "", "%s", f.Cause)
+			}
+			assert.Check(t, is.DeepEqual(found, test.found))
+		})
+	}
+}
+
+// Of two findings of one cause the worse gives severity and hint.
+func TestMerge(t *testing.T) {
+	t.Parallel()
+	finding := func(cause string, severity report.Severity, evidence ...string) report.Finding {
+		return report.Finding{Cause: cause, Severity: severity, Evidence: evidence, Hint: string(severity)}
+	}
+	merged := diagnosis.Merge(
+		[]report.Finding{finding("a", report.SeverityInfo, "1", "2"), finding("b", report.SeverityError, "3")},
+		[]report.Finding{finding("a", report.SeverityError, "2", "4"), finding("b", report.SeverityInfo, "5")},
+	)
+	assert.DeepEqual(t, merged, []report.Finding{
+		{Cause: "a", Severity: report.SeverityError, Evidence: []string{"1", "2", "4"}, Hint: "error"},
+		{Cause: "b", Severity: report.SeverityError, Evidence: []string{"3", "5"}, Hint: "error"},
+	})
+}

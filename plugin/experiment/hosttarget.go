@@ -1,0 +1,115 @@
+package experiment
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// ofHost examines a server on the engine's host, which for Docker Desktop is the
+// user's machine: which address leads to it from a container.
+func (e *examination) ofHost(ctx context.Context) error {
+	port := e.target.Port
+	e.server = diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
+	e.report.Servers = []report.Server{{Name: VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
+	if err := e.chooseHostPlaces(ctx); err != nil {
+		return err
+	}
+	if err := e.ask(ctx, e.lookAtHost, e.hostCandidates); err != nil {
+		return err
+	}
+	e.conclude()
+	return nil
+}
+
+// chooseHostPlaces are those that the user named, or the default bridge.
+func (e *examination) chooseHostPlaces(ctx context.Context) error {
+	if len(e.target.From) > 0 {
+		return e.choosePlaces(ctx)
+	}
+	bridge, err := e.defaultBridge(ctx)
+	if err != nil {
+		return err
+	}
+	e.add(e.onNetwork(bridge, false))
+	return nil
+}
+
+// lookAtHost lists the sockets of the host that containers mean by it. Where the
+// engine's networks are not those of its own machine, that is this one.
+func (e *examination) lookAtHost(ctx context.Context) error {
+	engine := e.description.Endpoint.Engine
+	var listeners listening.Listeners
+	var err error
+	if engine.Desktop || engine.Rootless {
+		listeners, err = listening.Read()
+	} else {
+		listeners, err = HostSockets(ctx, e.engine.API, e.image, e.labels)
+	}
+	return e.listen(ctx, listeners, err)
+}
+
+// hostCandidates are the addresses at which a place might find the host.
+func (e *examination) hostCandidates(p *place) []*entry {
+	port := e.target.Port
+	var l list
+	if p.vantage.Container == "" {
+		l.add(report.KindHostAddress, loopback4, port, "this machine's own loopback")
+		l.add(report.KindHostAddress, loopback6, port, "this machine's own loopback")
+	}
+	for _, n := range p.found.facts.Networks {
+		l.add(report.KindHostGateway, n.GatewayIPv4, port, "the gateway of this container on "+n.Name)
+		l.add(report.KindHostGateway, n.GatewayIPv6, port, "the gateway of this container on "+n.Name)
+	}
+	if p.vantage.Container != "" {
+		for _, name := range hostAliases {
+			l.addName(report.KindHostAlias, name, port, "an engine's name of its host")
+		}
+	}
+	for _, ip := range e.hostAddresses() {
+		l.add(report.KindHostAddress, ip, port, "an address of the host's own")
+	}
+	if host := e.engine.Host; host != "" {
+		l.addName(report.KindHostAddress, host, port, "the endpoint's host")
+	}
+	var entries []*entry
+	for _, candidate := range l.candidates {
+		entries = append(entries, &entry{
+			candidate: candidate,
+			target:    netprobe.Target{Scheme: netprobe.TCP, Address: candidate.Address},
+		})
+	}
+	return entries
+}
+
+// hostAddresses are the host's own addresses, where it is this machine: those of
+// the interfaces that lead out of it.
+func (e *examination) hostAddresses() []netip.Addr {
+	if e.engine.Host != "" {
+		return nil
+	}
+	var found []netip.Addr
+	for _, target := range []string{"192.0.2.1", "2001:db8::1"} { // RFC 5737 and 3849: the way to anywhere else
+		if ip, ok := sourceAddress(target); ok {
+			found = append(found, ip)
+		}
+	}
+	return found
+}
+
+// sourceAddress is the address of this machine from which packets would go to
+// another one. Connecting a UDP socket sends none.
+func sourceAddress(to string) (netip.Addr, bool) {
+	connection, err := net.Dial("udp", net.JoinHostPort(to, "9"))
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	defer func() { _ = connection.Close() }()
+	local, err := netip.ParseAddrPort(connection.LocalAddr().String())
+	return local.Addr().Unmap(), err == nil
+}
