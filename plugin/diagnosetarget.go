@@ -2,12 +2,43 @@ package plugin
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // diagnoseTarget explains why a running server can or cannot be reached.
-func diagnoseTarget(_ context.Context, _ session, _ string, _ diagnoseOptions) (*report.Report, error) {
-	return report.New(diagnoseName), errors.New("diagnosing a target is not built yet")
+func diagnoseTarget(ctx context.Context, s session, target string, options diagnoseOptions) (*report.Report, error) {
+	parsed, err := parseTarget(target)
+	if err != nil {
+		return report.New(diagnoseName), usageError(err)
+	}
+	parsed.From, parsed.Timeout = options.from, options.timeout
+	return experiment.ExplainTarget(ctx, s.engine, parsed, s.progress)
+}
+
+// parseTarget reads CONTAINER, CONTAINER:PORT or host:PORT. No name of a
+// container has a colon.
+func parseTarget(text string) (experiment.Target, error) {
+	name, portText, hasPort := strings.Cut(text, ":")
+	host := name == experiment.VantageHost
+	if host && !hasPort {
+		return experiment.Target{}, fmt.Errorf("invalid TARGET %q: a server on the host is host:PORT", text)
+	}
+	var target experiment.Target
+	if !host {
+		target.Container = name
+	}
+	if !hasPort {
+		return target, nil
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 || name == "" {
+		return experiment.Target{}, fmt.Errorf("invalid TARGET %q: must be CONTAINER[:PORT] or host:PORT, with a port from 1 to 65535", text)
+	}
+	target.Port = uint16(port)
+	return target, nil
 }

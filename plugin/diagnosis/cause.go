@@ -111,7 +111,7 @@ var titles = map[Cause]string{
 	ServerExited:            "The server exited before it answered",
 	ServerListensElsewhere:  "The server listens on other ports than this one",
 	ServerListensOnLoopback: "The server listens on loopback in its container alone",
-	ServerNotReady:          "The server runs, but does not listen yet",
+	ServerNotReady:          "Nothing listens on the server's port yet",
 	TLSOnPlainPort:          "The server was asked with TLS on a port that does not speak it",
 	UnexpectedBody:          "The server answered with another body than expected",
 	UnexpectedStatus:        "The server answered with another status than expected",

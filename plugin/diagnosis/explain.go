@@ -87,11 +87,17 @@ func (l *findings) merge(added report.Finding) {
 	if weight(added.Severity) > weight(known.Severity) {
 		known.Severity, known.Hint, known.Commands = added.Severity, added.Hint, added.Commands
 	}
-	for _, line := range added.Evidence {
-		if !slices.Contains(known.Evidence, line) && len(known.Evidence) < maxEvidence {
-			known.Evidence = append(known.Evidence, line)
+	known.Evidence = appendNew(known.Evidence, added.Evidence)
+}
+
+// appendNew adds the lines that are not there yet, as far as there is room.
+func appendNew(evidence, lines []string) []string {
+	for _, line := range lines {
+		if !slices.Contains(evidence, line) && len(evidence) < maxEvidence {
+			evidence = append(evidence, line)
 		}
 	}
+	return evidence
 }
 
 func weight(s report.Severity) int {

@@ -24,7 +24,7 @@ func (c *contextOf) published(to address, row *report.Probe) *Fault {
 func (c *contextOf) onThisMachine(to address, row *report.Probe) *Fault {
 	switch {
 	case closed(row):
-		return c.forwarder(row)
+		return c.forwarder()
 	case c.Server.HostNetwork:
 		return c.hostMode()
 	case c.Engine.Host != "":
@@ -87,7 +87,7 @@ func (c *contextOf) hostMode() *Fault {
 func (c *contextOf) onEngineHost(to address, row *report.Probe) *Fault {
 	switch {
 	case closed(row):
-		return c.forwarder(row)
+		return c.forwarder()
 	case c.Server.onLoopbackAlone(to.port):
 		return c.onLoopback(to)
 	case c.vantage.internalAlone():
@@ -148,7 +148,7 @@ func published(kind report.Kind) bool {
 
 // forwarder: something accepted and closed, which a port forwarder does when what
 // it forwards to refuses.
-func (c *contextOf) forwarder(row *report.Probe) *Fault {
+func (c *contextOf) forwarder() *Fault {
 	fault := &Fault{
 		Cause:    ForwarderAcceptsAlone,
 		Evidence: []string{"a connection there was accepted and closed, as by a port forwarder with nothing behind it"},

@@ -67,7 +67,7 @@ func (c *contextOf) root(faults []*Fault) *Fault {
 	root.Evidence = nil
 	for _, fault := range faults { // the rows that show the same
 		if fault.Cause == root.Cause {
-			root.Evidence = append(root.Evidence, fault.Evidence...)
+			root.Evidence = appendNew(root.Evidence, fault.Evidence)
 		}
 	}
 	return &root

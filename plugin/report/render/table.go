@@ -42,7 +42,9 @@ func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	}
 	writeAccesses(&out, rep.Accesses)
 	writeFindings(&out, rep.Findings)
-	if best := bestProbe(rep); best != nil {
+	if rep.Command == "diagnose" {
+		writeAddresses(&out, rep.Best)
+	} else if best := bestProbe(rep); best != nil {
 		writeAnswer(&out, best)
 	}
 	_, err := w.Write(out.Bytes())
@@ -194,6 +196,13 @@ func writeFinding(out *bytes.Buffer, f report.Finding) {
 		fmt.Fprintf(out, "     %s\n", command)
 	}
 	fmt.Fprintln(out)
+}
+
+// writeAddresses writes the address to use from each vantage.
+func writeAddresses(out *bytes.Buffer, all []report.Best) {
+	for _, best := range all {
+		fmt.Fprintf(out, "from %s use %s\n", best.Vantage, strings.TrimPrefix(best.URL, "tcp://"))
+	}
 }
 
 func writeAnswer(out *bytes.Buffer, best *report.Probe) {
