@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,28 +36,47 @@ func sweep(ctx context.Context, api API, now time.Time, progress Progress) {
 }
 
 func removeLeftovers(ctx context.Context, api API, now time.Time) (int, error) {
-	ours := filters.NewArgs(filters.Arg("label", LabelRun))
-	containers, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
-	if err != nil {
-		return 0, fmt.Errorf("listing them: %w", err)
-	}
-	networks, err := api.NetworkList(ctx, network.ListOptions{Filters: ours})
+	left, err := ListLeftovers(ctx, api, now)
 	if err != nil {
 		return 0, fmt.Errorf("listing them: %w", err)
 	}
 	var s swept
-	for _, c := range containers {
-		if passed(c.Labels[LabelDeadline], now) || c.State == container.StateDead {
-			s.group.Go(func() error { return s.note(removeContainer(ctx, api, c.ID)) })
-		}
+	for _, c := range left.Containers {
+		s.group.Go(func() error { return s.note(removeContainer(ctx, api, c.ID)) })
 	}
 	_ = s.group.Wait() // the networks go only after their containers; all errors are noted
-	for _, n := range networks {
-		if passed(n.Labels[LabelDeadline], now) {
-			_ = s.note(sweepNetwork(ctx, api, n))
-		}
+	for _, n := range left.Networks {
+		_ = s.note(sweepNetwork(ctx, api, n))
 	}
 	return s.count, errors.Join(s.errs...)
+}
+
+// Leftovers are what earlier runs left behind.
+type Leftovers struct {
+	Containers []container.Summary
+	Networks   []network.Summary
+}
+
+// ListLeftovers lists what carries nestprobe's labels and a deadline before now,
+// and dead containers.
+func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, error) {
+	ours := filters.NewArgs(filters.Arg("label", LabelRun))
+	containers, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
+	if err != nil {
+		return Leftovers{}, err
+	}
+	networks, err := api.NetworkList(ctx, network.ListOptions{Filters: ours})
+	if err != nil {
+		return Leftovers{}, err
+	}
+	return Leftovers{
+		Containers: slices.DeleteFunc(containers, func(c container.Summary) bool {
+			return !passed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
+		}),
+		Networks: slices.DeleteFunc(networks, func(n network.Summary) bool {
+			return !passed(n.Labels[LabelDeadline], now)
+		}),
+	}, nil
 }
 
 // swept is what became of the leftovers. One that cannot be removed does not
