@@ -62,7 +62,7 @@ race: build needs-docker ## run all tests with the race detector
 .PHONY: cover
 cover: needs-go ## print the coverage of netprobe and of the candidates
 	@go test -cover ./netprobe
-	@go test -coverprofile=bin/candidates.out -run Candidates ./plugin/experiment >/dev/null
+	@go test -short -coverprofile=bin/candidates.out -run Candidates ./plugin/experiment >/dev/null
 	@go tool cover -func=bin/candidates.out | grep candidates.go
 
 .PHONY: lint

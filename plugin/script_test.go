@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
@@ -169,6 +171,25 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 				if n := len([]rune(strings.TrimRight(line, "\n"))); n > limit {
 					ts.Fatalf("%d characters in a line: %s", n, line)
 				}
+			}
+		},
+		// proves CAUSE SEVERITY looks for a finding in the JSON on stdout, and
+		// checks that nothing else is an error. The table in CONTRIBUTING is made
+		// of these lines; see [TestEveryCauseIsProven].
+		"proves": func(ts *testscript.TestScript, _ bool, args []string) {
+			var rep report.Report
+			ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &rep))
+			found := false
+			for _, f := range rep.Findings {
+				switch {
+				case f.Cause == args[0] && string(f.Severity) == args[1]:
+					found = true
+				case f.Severity == report.SeverityError:
+					ts.Fatalf("another error: %s: %q", f.Cause, f.Evidence)
+				}
+			}
+			if !found {
+				ts.Fatalf("%s is not reported as %s: %+v", args[0], args[1], rep.Findings)
 			}
 		},
 		// last LINE... checks the last lines of stdout.

@@ -1,0 +1,74 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+)
+
+var update = flag.Bool("update", false, "write the table of causes in CONTRIBUTING.md")
+
+// proof is a line of a script that proves a cause.
+var proof = regexp.MustCompile(`(?m)^\s*(?:\[[^\]]+\] )?proves (\S+) (\S+)`)
+
+// Every cause is proven by a script, and CONTRIBUTING says by which, on which
+// kinds of engine: `go test ./plugin -run TestEveryCauseIsProven -update` writes
+// it there.
+func TestEveryCauseIsProven(t *testing.T) {
+	t.Parallel()
+	scripts, err := filepath.Glob("../testdata/script/*.txtar")
+	assert.NilError(t, err)
+	rows := map[diagnosis.Cause][]string{}
+	for _, script := range scripts {
+		content, err := os.ReadFile(script)
+		assert.NilError(t, err)
+		kinds, _, _ := strings.Cut(strings.TrimPrefix(string(content), "# engines: "), "\n")
+		proven := map[diagnosis.Cause][]string{}
+		for _, line := range proof.FindAllStringSubmatch(string(content), -1) {
+			cause := diagnosis.Cause(line[1])
+			assert.Check(t, cause.Title() != "", "%s proves %s, which is no cause", script, cause)
+			if !slices.Contains(proven[cause], line[2]) {
+				proven[cause] = append(proven[cause], line[2])
+			}
+		}
+		for cause, severities := range proven {
+			rows[cause] = append(rows[cause], fmt.Sprintf("| `%s` | %s | %s | %s |\n",
+				cause, strings.TrimSuffix(filepath.Base(script), ".txtar"), strings.Join(severities, ", "), kinds))
+		}
+	}
+	table := "| cause | scenario | severity | engines |\n|---|---|---|---|\n"
+	for _, cause := range diagnosis.Causes() {
+		assert.Check(t, len(rows[cause]) > 0, "no script proves %s", cause)
+		table += strings.Join(rows[cause], "")
+	}
+	compareTable(t, table)
+}
+
+func compareTable(t *testing.T, table string) {
+	t.Helper()
+	const file, begin, end = "../CONTRIBUTING.md", "<!-- causes -->\n", "<!-- end of causes -->\n"
+	text, err := os.ReadFile(file)
+	assert.NilError(t, err)
+	before, rest, ok := bytes.Cut(text, []byte(begin))
+	assert.Assert(t, ok, "%s has no %q", file, begin)
+	_, after, ok := bytes.Cut(rest, []byte(end))
+	assert.Assert(t, ok, "%s has no %q", file, end)
+	wanted := string(before) + begin + table + end + string(after)
+	if *update {
+		assert.NilError(t, os.WriteFile(file, []byte(wanted), 0o644)) //nolint:gosec // a text of the project's, for everybody
+		return
+	}
+	assert.Check(t, wanted == string(text), "the table of causes is not what the scripts say: go test ./plugin -run TestEveryCauseIsProven -update")
+}
