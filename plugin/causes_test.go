@@ -4,7 +4,6 @@ package plugin_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,11 +13,10 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
+	"gotest.tools/v3/golden"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 )
-
-var update = flag.Bool("update", false, "write the table of causes in CONTRIBUTING.md")
 
 // proof is a line of a script that proves a cause.
 var proof = regexp.MustCompile(`(?m)^\s*(?:\[[^\]]+\] )?proves (\S+) (\S+)`)
@@ -66,7 +64,7 @@ func compareTable(t *testing.T, table string) {
 	_, after, ok := bytes.Cut(rest, []byte(end))
 	assert.Assert(t, ok, "%s has no %q", file, end)
 	wanted := string(before) + begin + table + end + string(after)
-	if *update {
+	if golden.FlagUpdate() {
 		assert.NilError(t, os.WriteFile(file, []byte(wanted), 0o644)) //nolint:gosec // a text of the project's, for everybody
 		return
 	}
