@@ -228,14 +228,14 @@ func (b *bench) awaitContainers(t *testing.T, what string, enough func([]contain
 	t.Helper()
 	limit := time.After(hangs)
 	for {
-		all := b.containers(t)
-		if enough(all) {
+		all, err := b.list(t)
+		if err == nil && enough(all) {
 			return all
 		}
 		select {
 		case <-time.After(look):
 		case <-limit:
-			t.Fatalf("waited for %s; there are: %v", what, all)
+			t.Fatalf("waited for %s; there are: %v (%v)", what, all, err)
 		}
 	}
 }
@@ -245,9 +245,16 @@ func ours() filters.Args { return filters.NewArgs(filters.Arg("label", experimen
 
 func (b *bench) containers(t *testing.T) []container.Summary {
 	t.Helper()
-	all, err := b.api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: ours()})
+	all, err := b.list(t)
 	assert.NilError(t, err)
 	return all
+}
+
+// list fails on Podman while a container is ending ("read /proc/PID/cgroup: no
+// such process", seen with 4.3), so whoever waits for that must look again.
+func (b *bench) list(t *testing.T) ([]container.Summary, error) {
+	t.Helper()
+	return b.api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: ours()})
 }
 
 func (b *bench) networks(t *testing.T) []network.Summary {

@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -138,6 +139,19 @@ func removeNetwork(ctx context.Context, api API, name string) error {
 		return fmt.Errorf("removing network %s: %w", name, err)
 	}
 	return nil
+}
+
+// listContainers lists containers, running or not. Podman fails to while one of
+// them is ending ("read /proc/PID/cgroup: no such process", seen with 4.3), so it
+// is asked again.
+func listContainers(ctx context.Context, api API, by filters.Args) ([]container.Summary, error) {
+	var containers []container.Summary
+	err := persist(ctx, func() error {
+		var err error
+		containers, err = api.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
+		return err
+	})
+	return containers, err
 }
 
 // persist repeats an action until the engine has taken it: an engine that

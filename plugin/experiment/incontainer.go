@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
@@ -138,7 +137,7 @@ func (r *inContainer) remove(ctx context.Context, failed bool, names ...string) 
 // removeRun removes whatever carries the id of a run.
 func removeRun(ctx context.Context, api API, id string) error {
 	label := filters.NewArgs(filters.Arg("label", LabelRun+"="+id))
-	containers, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: label})
+	containers, err := listContainers(ctx, api, label)
 	if err != nil {
 		return fmt.Errorf("listing what the run has started: %w", err)
 	}

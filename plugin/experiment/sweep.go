@@ -61,7 +61,7 @@ type Leftovers struct {
 // and dead containers.
 func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, error) {
 	ours := filters.NewArgs(filters.Arg("label", LabelRun))
-	containers, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
+	containers, err := listContainers(ctx, api, ours)
 	if err != nil {
 		return Leftovers{}, err
 	}
