@@ -2,202 +2,32 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"time"
 
-	"github.com/cenkalti/backoff/v4"
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/pkg/jsonmessage"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // client runs an experiment from inside its container, with the Docker API that
-// its work names. It reads the work as a JSON document from stdin, secrets
-// included, tells its progress and at last its outcome on stdout, and ends
-// early, having cleaned up, when stdin ends.
+// its work names.
 func client(ctx context.Context, _ []string, std stdio) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	in := json.NewDecoder(std.in)
-	var work experiment.Work
-	if err := in.Decode(&work); err != nil {
-		return fmt.Errorf("reading the work: %w", err)
-	}
-	released := make(chan struct{})
-	// Like the lease of serve, this read ends with stdin or with the process.
-	go func() {
-		defer cancel()
-		var release experiment.Release
-		if in.Decode(&release) == nil && release.Release {
-			close(released)
-			_ = in.Decode(&release)
+	return perform(ctx, std, func(ctx context.Context, engine experiment.Engine, j *job) (*report.Report, error) {
+		options := j.options()
+		if j.Hold {
+			options.Hold = j.hold
 		}
-	}()
-	out := messages{newLines(std.out)}
-	outcome := connected(ctx, work, func(engine experiment.Engine) (*report.Report, error) {
-		options := options(work, out)
-		if work.Hold {
-			options.Hold = func(ctx context.Context, measured *report.Report) error {
-				return hold(ctx, out, measured, released)
-			}
-		}
-		return experiment.Run(ctx, engine, work.Spec, options)
+		return experiment.Run(ctx, engine, j.Spec, options)
 	})
-	return out.send(experiment.Message{Outcome: &outcome})
 }
 
 // hold tells what was measured and keeps the servers until the release.
-func hold(ctx context.Context, out messages, measured *report.Report, released <-chan struct{}) error {
-	if err := out.send(experiment.Message{Measured: measured}); err != nil {
+func (j *job) hold(ctx context.Context, measured *report.Report) error {
+	if err := j.out.send(experiment.Message{Measured: measured}); err != nil {
 		return err
 	}
 	select {
-	case <-released:
+	case <-j.released:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-func options(work experiment.Work, out messages) experiment.Options {
-	return experiment.Options{
-		Progress:   out,
-		Vantage:    experiment.Vantage{Name: work.Vantage, Container: work.Container},
-		ID:         work.Run,
-		Identities: work.Identities,
-	}
-}
-
-// connected opens the Docker API and measures with it.
-func connected(ctx context.Context, work experiment.Work, measure func(experiment.Engine) (*report.Report, error)) experiment.Outcome {
-	settings, err := connection.Receive(work.Endpoint)
-	if err != nil {
-		return outcome(false, nil, err)
-	}
-	api, err := open(ctx, settings, work.Patience)
-	if err != nil {
-		return outcome(false, nil, err)
-	}
-	defer api.Close()
-	if err := knows(ctx, api, work.Container); err != nil {
-		return outcome(false, nil, api.Explain(ctx, err))
-	}
-	measured, err := measure(engine(settings, api))
-	return outcome(true, measured, api.Explain(ctx, err))
-}
-
-// open connects to an engine, which may still be starting.
-func open(ctx context.Context, settings connection.Settings, patience time.Duration) (*connection.Connection, error) {
-	waiting, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	pauses := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(10*time.Millisecond),
-		backoff.WithMaxInterval(250*time.Millisecond),
-	)
-	for {
-		api, err := connection.Open(ctx, settings)
-		if err == nil || waiting.Err() != nil {
-			return api, err
-		}
-		select {
-		case <-time.After(pauses.NextBackOff()):
-		case <-waiting.Done():
-			return nil, err
-		}
-	}
-}
-
-// knows proves that the engine behind the API is the one that runs this
-// container: another one's containers are somewhere else.
-func knows(ctx context.Context, api *connection.Connection, container string) error {
-	if container == "" {
-		return nil
-	}
-	_, err := api.API.ContainerInspect(ctx, container)
-	if errdefs.IsNotFound(err) {
-		return &diagnosis.Fault{
-			Cause:    diagnosis.SocketPathNotOnEngine,
-			Evidence: []string{"the engine that answers does not know the client container, so it is not the one that runs it"},
-			Hint:     "say with --socket-path where the socket of the engine is that runs your containers, or use --access endpoint",
-			Err:      errors.New("the API that the container was given is another engine's"),
-		}
-	}
-	return err
-}
-
-func engine(settings connection.Settings, api *connection.Connection) experiment.Engine {
-	return experiment.Engine{
-		API:  api.API,
-		Host: settings.RemoteHost(),
-		Describe: func(ctx context.Context) (experiment.Description, error) {
-			described, err := api.Describe(ctx)
-			return experiment.Description(described), err
-		},
-		AgentImage: func(ctx context.Context) (string, error) {
-			os, arch, err := api.Platform(ctx)
-			if err != nil {
-				return "", err
-			}
-			ref, _, err := agentimage.Ensure(ctx, api.API, self{}, os, arch)
-			return ref, err
-		},
-	}
-}
-
-// self is this program as the only agent there is.
-type self struct{}
-
-// Open opens the program's own file under whatever agent's name.
-func (self) Open(name string) (fs.File, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	file, err := os.Open(path) //nolint:gosec // the program itself
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
-	}
-	return file, nil
-}
-
-func outcome(connected bool, measured *report.Report, err error) experiment.Outcome {
-	o := experiment.Outcome{Connected: connected, Report: measured}
-	if err == nil {
-		return o
-	}
-	o.Error = err.Error()
-	if fault := new(diagnosis.Fault); errors.As(err, &fault) {
-		finding := fault.Finding()
-		o.Fault = &finding
-	}
-	return o
-}
-
-// messages is the client's stdout, and with it the experiment's progress.
-type messages struct{ *lines }
-
-// Step implements experiment.Progress. Whoever does not listen any more will end
-// the lease too, so errors are left to that.
-func (m messages) Step(what string) func() {
-	_ = m.send(experiment.Message{Step: what})
-	return func() {}
-}
-
-// Note implements experiment.Progress.
-func (m messages) Note(what string) { _ = m.send(experiment.Message{Note: what}) }
-
-// Pull implements experiment.Progress.
-func (m messages) Pull(stream io.Reader) error {
-	defer m.Step("Pulling the image")()
-	return jsonmessage.DisplayJSONMessagesStream(stream, io.Discard, 0, false, nil)
 }

@@ -87,44 +87,49 @@ func TestProbe(t *testing.T) {
 	assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
 }
 
-// A client, or a relay, whose API is not there says so, with the cause, and ends
-// without waiting for a release.
-func TestNoAPI(t *testing.T) {
-	t.Parallel()
+// withoutAPI gives a client and a relay work with an API that is not there, and
+// returns their outcomes to check.
+func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T, *roleUnderWay), check func(*testing.T, *experiment.Outcome)) {
+	t.Helper()
 	missing, err := connection.NewSettings("", "unix:///nestprobe-nowhere.sock").Carry()
 	assert.NilError(t, err)
 	for _, role := range []string{"client", "relay"} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			r := startRole(t, role)
-			r.send(t, experiment.Work{Endpoint: missing})
+			r.send(t, experiment.Work{Endpoint: missing, Patience: patience})
+			meanwhile(t, r)
 			var message experiment.Message
 			assert.NilError(t, r.stdout.Decode(&message))
-			assert.Assert(t, message.Outcome != nil, "%+v", message)
-			assert.Check(t, !message.Outcome.Connected)
-			assert.Assert(t, message.Outcome.Fault != nil, "%s", message.Outcome.Error)
-			assert.Check(t, is.Equal(message.Outcome.Fault.Cause, string(diagnosis.DockerSocketMissing)))
+			assert.Assert(t, message.Outcome != nil && !message.Outcome.Connected, "%+v", message)
+			check(t, message.Outcome)
 			assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
 		})
 	}
 }
 
-// Patience is for an engine that is still starting; the end of stdin is the end
-// of it.
-func TestPatienceEndsWithStdin(t *testing.T) {
+// A client, or a relay, whose API is not there says so, with the cause, and ends
+// without waiting for a release.
+func TestNoAPI(t *testing.T) {
 	t.Parallel()
-	missing, err := connection.NewSettings("", "unix:///nestprobe-nowhere.sock").Carry()
-	assert.NilError(t, err)
-	for _, role := range []string{"client", "relay"} {
-		t.Run(role, func(t *testing.T) {
+	withoutAPI(t, 0, func(*testing.T, *roleUnderWay) {}, func(t *testing.T, outcome *experiment.Outcome) {
+		t.Helper()
+		assert.Assert(t, outcome.Fault != nil, "%s", outcome.Error)
+		assert.Check(t, is.Equal(outcome.Fault.Cause, string(diagnosis.DockerSocketMissing)))
+	})
+}
+
+// Patience is for an engine that is still starting; the end of stdin is the end
+// of it, and so is a document that is no release.
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*testing.T, *roleUnderWay){
+		"with stdin":   func(t *testing.T, r *roleUnderWay) { t.Helper(); assert.NilError(t, r.stdin.Close()) },
+		"when told so": func(t *testing.T, r *roleUnderWay) { t.Helper(); r.send(t, experiment.Release{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := startRole(t, role)
-			r.send(t, experiment.Work{Endpoint: missing, Patience: time.Hour})
-			assert.NilError(t, r.stdin.Close())
-			var message experiment.Message
-			assert.NilError(t, r.stdout.Decode(&message))
-			assert.Assert(t, message.Outcome != nil && !message.Outcome.Connected, "%+v", message)
-			assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
+			withoutAPI(t, time.Hour, end, func(*testing.T, *experiment.Outcome) {})
 		})
 	}
 }
