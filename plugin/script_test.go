@@ -75,6 +75,7 @@ func TestScripts(t *testing.T) {
 					Files:               byKind[kind],
 					Setup:               setup(t, engine, image),
 					Cmds:                commands(engine),
+					Condition:           condition(engine),
 					RequireExplicitExec: true,
 					RequireUniqueNames:  true,
 				})
@@ -119,6 +120,18 @@ func setup(t *testing.T, engine *enginetest.Engine, image string) func(*testscri
 		env.Setenv("IMAGE", image)
 		env.Setenv("CERTS", engine.CertDir)
 		return installPlugin(config)
+	}
+}
+
+// condition is what a line of a script may begin with to be for some kinds alone:
+// [kind:podman], or [!kind:podman].
+func condition(engine *enginetest.Engine) func(string) (bool, error) {
+	return func(text string) (bool, error) {
+		name, ok := strings.CutPrefix(text, "kind:")
+		if !ok || !slices.Contains(enginetest.Kinds(), enginetest.Kind(name)) {
+			return false, fmt.Errorf("there is no kind of engine for the condition [%s]", text)
+		}
+		return engine.Kind == enginetest.Kind(name), nil
 	}
 }
 
