@@ -122,11 +122,6 @@ func (r *relayBench) relay(t *testing.T) string {
 	return ""
 }
 
-// relayKinds have different ways to carry a lease and to publish a port.
-func relayKinds() []enginetest.Kind {
-	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine28_5, enginetest.Podman}
-}
-
 const (
 	loadSockets  = 100
 	loadServers  = 10
@@ -140,53 +135,51 @@ const (
 // killed, and nothing is left.
 func TestRelayLoad(t *testing.T) {
 	t.Parallel()
-	for _, kind := range relayKinds() {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			r := keepRelay(t, newBench(t, kind), loadServers)
-			const victim = 3
-			dead := r.server(t, r.urls[victim])
+	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		r := keepRelay(t, b, loadServers)
+		const victim = 3
+		dead := r.server(t, r.urls[victim])
 
-			ctx, end := context.WithCancel(t.Context())
-			defer end()
-			killed := make(chan struct{})
-			var victims, warm sync.WaitGroup
-			victims.Add(loadSockets / loadServers)
-			warm.Add(loadSockets)
-			var others, broken, requests errgroup.Group
-			open := make([]*socket, loadSockets)
-			for i := range open {
-				s := r.dial(t, i, i%loadServers)
-				open[i] = s
-				if s.server == victim {
-					broken.Go(func() error { return s.echoUntilBroken(ctx, warm.Done) })
-					continue
-				}
-				others.Go(func() error {
-					err := s.echo(ctx, loadMessages)
-					warm.Done()
-					<-killed
-					return errors.Join(err, s.echo(ctx, loadMessages))
-				})
+		ctx, end := context.WithCancel(t.Context())
+		defer end()
+		killed := make(chan struct{})
+		var victims, warm sync.WaitGroup
+		victims.Add(loadSockets / loadServers)
+		warm.Add(loadSockets)
+		var others, broken, requests errgroup.Group
+		open := make([]*socket, loadSockets)
+		for i := range open {
+			s := r.dial(t, i, i%loadServers)
+			open[i] = s
+			if s.server == victim {
+				broken.Go(func() error { return s.echoUntilBroken(ctx, warm.Done) })
+				continue
 			}
-			requests.Go(func() error { return r.requests(ctx, victim) })
-			warm.Wait()
-			assert.NilError(t, r.api.ContainerKill(t.Context(), dead, "KILL"))
-			close(killed)
-			assert.NilError(t, others.Wait())
-			assert.NilError(t, broken.Wait())
-			assert.NilError(t, requests.Wait())
+			others.Go(func() error {
+				err := s.echo(ctx, loadMessages)
+				warm.Done()
+				<-killed
+				return errors.Join(err, s.echo(ctx, loadMessages))
+			})
+		}
+		requests.Go(func() error { return r.requests(ctx, victim) })
+		warm.Wait()
+		assert.NilError(t, r.api.ContainerKill(t.Context(), dead, "KILL"))
+		close(killed)
+		assert.NilError(t, others.Wait())
+		assert.NilError(t, broken.Wait())
+		assert.NilError(t, requests.Wait())
 
-			assert.Check(t, r.server(t, r.urls[victim]) != dead)
-			for i, s := range open {
-				if s.server == victim {
-					open[i] = r.dial(t, i, victim)
-				}
-				assert.Check(t, open[i].echo(ctx, 1), "socket %d", i)
+		assert.Check(t, r.server(t, r.urls[victim]) != dead)
+		for i, s := range open {
+			if s.server == victim {
+				open[i] = r.dial(t, i, victim)
 			}
-			r.killRelay(t, open)
-		})
-	}
+			assert.Check(t, open[i].echo(ctx, 1), "socket %d", i)
+		}
+		r.killRelay(t, open)
+	})
 }
 
 // killRelay kills the runner below open sockets, and waits until nothing is left.
@@ -327,21 +320,18 @@ func (s *socket) read(ctx context.Context) error {
 // removed by the command that --keep has printed, and so is a runner that runs.
 func TestRelayEnds(t *testing.T) {
 	t.Parallel()
-	for _, kind := range relayKinds() {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, kind)
-			for name, image := range map[string][]string{"built-in": nil, "user's": {b.image}} {
-				keep := func(t *testing.T) *relayBench {
-					t.Helper()
-					return keepRelay(t, b, 2, append([]string{"--network-driver", "bridge"}, image...)...)
-				}
-				t.Run(name+" stopped", func(t *testing.T) { keep(t).testStopped(t) })
-				t.Run(name+" killed", func(t *testing.T) { keep(t).testKilled(t, 2*len(image)) })
-				t.Run(name+" removed", func(t *testing.T) { keep(t).testRemoved(t) })
+	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		for name, image := range map[string][]string{"built-in": nil, "user's": {b.image}} {
+			keep := func(t *testing.T) *relayBench {
+				t.Helper()
+				return keepRelay(t, b, 2, append([]string{"--network-driver", "bridge"}, image...)...)
 			}
-		})
-	}
+			t.Run(name+" stopped", func(t *testing.T) { keep(t).testStopped(t) })
+			t.Run(name+" killed", func(t *testing.T) { keep(t).testKilled(t, 2*len(image)) })
+			t.Run(name+" removed", func(t *testing.T) { keep(t).testRemoved(t) })
+		}
+	})
 }
 
 func (r *relayBench) testStopped(t *testing.T) {

@@ -1,0 +1,230 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// hangs bounds waits that end long before, unless something hangs.
+const hangs = 2 * time.Minute
+
+// privateKinds are the kinds that can be had privately: what these tests make
+// looks like leftovers to commands that other tests run on a shared engine.
+func privateKinds() []enginetest.Kind {
+	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}
+}
+
+// relayKinds have different ways to carry a lease and to publish a port.
+func relayKinds() []enginetest.Kind {
+	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine28_5, enginetest.Podman}
+}
+
+// bench is an engine of a test's own with what the test needs on it.
+type bench struct {
+	*enginetest.Engine
+	api    *client.Client
+	config string // DOCKER_CONFIG, with the plugin
+	image  string // of a server of the user's
+}
+
+func newBench(t *testing.T, kind enginetest.Kind) *bench {
+	t.Helper()
+	engine := enginetest.StartPrivate(t, kind)
+	config := t.TempDir()
+	assert.NilError(t, installPlugin(config))
+	return &bench{Engine: engine, api: engine.Client(t), config: config, image: enginetest.TestImage(t, engine)}
+}
+
+// inside are the arguments of an experiment in a client container.
+func inside(flags ...string) []string { return append([]string{"in-container"}, flags...) }
+
+// onEach runs a test on a private engine of each kind, side by side.
+func onEach(t *testing.T, kinds []enginetest.Kind, test func(*testing.T, *bench)) {
+	t.Helper()
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			test(t, newBench(t, kind))
+		})
+	}
+}
+
+// silent are the arguments of a run whose server never listens, so that it
+// waits for an answer until something else happens.
+func (b *bench) silent(flags ...string) []string {
+	args := append([]string{"run", "--wait", "10m"}, flags...)
+	return append(args, b.image, "--listen", "none")
+}
+
+// waiting is what a client has under way that waits for an answer: the
+// arguments, and how many containers run then.
+func (b *bench) waiting(image ...string) (args []string, running int) {
+	args = inside("--wait", "10m", "--network-driver", "bridge")
+	if len(image) == 0 { // the built-in server always answers, if only the client is on a network
+		return append(args, "--client-network", "none", "--servers", "3"), 4
+	}
+	return append(append(args, image...), "--listen", "none"), 2
+}
+
+// nestprobe is the command `docker nestprobe`, in a process group of its own.
+func (b *bench) nestprobe(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := b.Command(t.Context(), "docker", append([]string{"nestprobe"}, args...)...)
+	cmd.Env = append(cmd.Env, "DOCKER_CONFIG="+b.config, "HOME="+b.config)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+// through leads a command to the engine by way of a tap.
+func through(cmd *exec.Cmd, tap *tap) *exec.Cmd {
+	cmd.Env = append(cmd.Env, "DOCKER_HOST="+tap.Host, "DOCKER_TLS_VERIFY=", "DOCKER_CERT_PATH=")
+	return cmd
+}
+
+// succeeds runs a command to its end and returns what it said on stderr.
+func (b *bench) succeeds(t *testing.T, args ...string) string {
+	t.Helper()
+	p := start(t, b.nestprobe(t, args...))
+	assert.Check(t, is.Equal(p.status(t), 0), "%s", &p.stderr)
+	return p.stderr.String()
+}
+
+// look is the pause between two looks at an engine's containers. Not every
+// engine tells of all that happens in its events.
+const look = 20 * time.Millisecond
+
+func (b *bench) awaitContainers(t *testing.T, what string, enough func([]container.Summary) bool) []container.Summary {
+	t.Helper()
+	limit := time.After(hangs)
+	for {
+		all, err := b.list(t)
+		if err == nil && enough(all) {
+			return all
+		}
+		select {
+		case <-time.After(look):
+		case <-limit:
+			t.Fatalf("waited for %s; there are: %v (%v)", what, all, err)
+		}
+	}
+}
+
+// running waits until a container of nestprobe's runs and returns it.
+func (b *bench) running(t *testing.T) container.Summary {
+	t.Helper()
+	return b.awaitContainers(t, "a running container of nestprobe's", func(all []container.Summary) bool {
+		return len(all) > 0 && all[0].State == "running"
+	})[0]
+}
+
+// allRunning waits until so many containers of a command's run.
+func (b *bench) allRunning(t *testing.T, p *process, count int) []container.Summary {
+	t.Helper()
+	return b.awaitContainers(t, fmt.Sprintf("%d running containers of nestprobe's", count), func(all []container.Summary) bool {
+		assert.Assert(t, is.Len(p.ended, 0), "it has ended: %s%s", &p.stdout, &p.stderr)
+		for _, c := range all {
+			if c.State != "running" {
+				return false
+			}
+		}
+		return len(all) == count
+	})
+}
+
+// gone waits until no container of nestprobe's is left.
+func (b *bench) gone(t *testing.T) {
+	t.Helper()
+	b.awaitContainers(t, "no container of nestprobe's", func(all []container.Summary) bool { return len(all) == 0 })
+}
+
+func (b *bench) networksGone(t *testing.T) {
+	t.Helper()
+	limit := time.After(hangs)
+	for len(b.networks(t)) > 0 {
+		select {
+		case <-time.After(look):
+		case <-limit:
+			t.Fatalf("networks are left: %v", b.networks(t))
+		}
+	}
+}
+
+// ours selects what nestprobe has made.
+func ours() filters.Args { return filters.NewArgs(filters.Arg("label", experiment.LabelRun)) }
+
+func (b *bench) containers(t *testing.T) []container.Summary {
+	t.Helper()
+	all, err := b.list(t)
+	assert.NilError(t, err)
+	return all
+}
+
+// list fails on Podman while a container is ending ("read /proc/PID/cgroup: no
+// such process", seen with 4.3), so whoever waits for that must look again.
+func (b *bench) list(t *testing.T) ([]container.Summary, error) {
+	t.Helper()
+	return b.api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: ours()})
+}
+
+func (b *bench) networks(t *testing.T) []network.Summary {
+	t.Helper()
+	all, err := b.api.NetworkList(t.Context(), network.ListOptions{Filters: ours()})
+	assert.NilError(t, err)
+	return all
+}
+
+func (b *bench) makeNetwork(t *testing.T, name string, labels map[string]string) {
+	t.Helper()
+	_, err := b.api.NetworkCreate(t.Context(), name, network.CreateOptions{Labels: labels})
+	assert.NilError(t, err)
+}
+
+func (b *bench) makeContainer(t *testing.T, name, onNetwork string, labels map[string]string, run bool) {
+	t.Helper()
+	config := &container.Config{Image: b.image, Cmd: []string{"--listen", "none"}, Labels: labels}
+	host := &container.HostConfig{NetworkMode: container.NetworkMode(onNetwork)}
+	created, err := b.api.ContainerCreate(t.Context(), config, host, nil, nil, name)
+	assert.NilError(t, err)
+	if run {
+		assert.NilError(t, b.api.ContainerStart(t.Context(), created.ID, container.StartOptions{}))
+	}
+}
+
+// causes are those of the findings in a command's JSON.
+func causes(t *testing.T, p *process) []string {
+	t.Helper()
+	var rep report.Report
+	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep), "%s", &p.stdout)
+	all := make([]string, len(rep.Findings))
+	for i, finding := range rep.Findings {
+		all[i] = finding.Cause
+	}
+	return all
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func atoi(t *testing.T, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	assert.NilError(t, err)
+	return n
+}

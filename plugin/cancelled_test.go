@@ -1,0 +1,136 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// A context that ends at any request to the engine, before it is made or before
+// it is answered, leaves nothing behind, no container and no goroutine.
+func TestCancelledAnywhere(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
+	t.Parallel()
+	b := newBench(t, enginetest.Toolbox)
+	b.api.NegotiateAPIVersion(t.Context())
+	assert.Equal(t, b.succeeds(t, "run", "-q"), "") // to have the agent on the engine
+	specs := map[string]experiment.Spec{
+		"built-in": {Port: 4647, Path: "/foo", WebSocket: "/ws", Servers: 2, Temporary: &experiment.TemporaryNetwork{}},
+		"user's":   {Port: 8080, Path: "/", Servers: 1, Image: b.image},
+	}
+	for name, spec := range specs {
+		spec.Scheme, spec.Expect.Status, spec.PublishPort = netprobe.HTTP, 200, true
+		spec.Wait, spec.Timeout, spec.Pull = 5*time.Second, time.Second, experiment.PullNever
+		for when, answered := range map[string]bool{"asked": false, "answered": true} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				n := 1
+				for b.cancelAt(t, spec, n, answered) {
+					n++
+				}
+				assert.Check(t, n > 8, "there were %d requests only", n-1)
+			})
+		}
+	}
+}
+
+// cancelAt runs an experiment and ends its context at the nth request. It
+// returns false when there were fewer.
+func (b *bench) cancelAt(t *testing.T, spec experiment.Spec, n int, answered bool) bool {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var at atomic.Pointer[moment]
+	tap := startTap(t, b.Engine, func(m moment) {
+		if m.Number == n && m.Answered == answered {
+			at.Store(&m)
+			cancel()
+		}
+	})
+	api, err := client.NewClientWithOpts(client.WithHost(tap.Host), client.WithVersion(b.api.ClientVersion()))
+	assert.NilError(t, err)
+	engine := experiment.Engine{API: api, Host: b.Address, Describe: describe(api), AgentImage: b.agent}
+	began := time.Now()
+	_, err = experiment.Run(ctx, engine, spec, experiment.Options{Progress: silence{}, Vantage: experiment.Vantage{Name: experiment.VantageHost}})
+	if at.Load() == nil {
+		assert.NilError(t, err)
+		return false
+	}
+	t.Logf("%d: %+v: %v after %s", n, *at.Load(), err, time.Since(began))
+	assert.Check(t, err == nil || errors.Is(err, context.Canceled), "%v", err)
+	checkNothingLeft(t, b.Engine)
+	assert.NilError(t, api.Close())
+	checkGoroutines(t)
+	return true
+}
+
+func describe(api client.APIClient) func(context.Context) (experiment.Description, error) {
+	return func(ctx context.Context) (experiment.Description, error) {
+		_, err := api.ServerVersion(ctx)
+		return experiment.Description{}, err
+	}
+}
+
+// agent is the reference of the agent's image, which is on the engine.
+func (b *bench) agent(ctx context.Context) (string, error) {
+	images, err := b.api.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", "io.nestprobe.agent"))})
+	if err != nil {
+		return "", err
+	}
+	return images[0].RepoTags[0], nil
+}
+
+// silence is a Progress that tells nobody.
+type silence struct{}
+
+func (silence) Step(string) func()          { return func() {} }
+func (silence) Pull(stream io.Reader) error { _, err := io.Copy(io.Discard, stream); return err }
+func (silence) Note(string)                 {}
+
+// checkGoroutines waits for the goroutines of experiments to end. No other test
+// of this package runs an experiment in this process.
+func checkGoroutines(t *testing.T) {
+	t.Helper()
+	limit := time.After(hangs)
+	for {
+		left := experimentGoroutines()
+		if len(left) == 0 {
+			return
+		}
+		select {
+		case <-time.After(look):
+		case <-limit:
+			t.Fatalf("goroutines left behind:\n%s", strings.Join(left, "\n\n"))
+		}
+	}
+}
+
+func experimentGoroutines() []string {
+	stacks := make([]byte, 4<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	var left []string
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		if strings.Contains(stack, "plugin_test.") {
+			continue
+		}
+		if strings.Contains(stack, "docker-nestprobe/plugin/experiment.") || strings.Contains(stack, "docker-nestprobe/netprobe.") ||
+			strings.Contains(stack, "Client).ContainerWait") {
+			left = append(left, stack)
+		}
+	}
+	return left
+}

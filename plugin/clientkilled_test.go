@@ -1,0 +1,122 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+)
+
+// Whichever is killed at whatever moment of the client's work, the plugin or the
+// client, the other removes what there is, what never ran included.
+func TestKilledAtWork(t *testing.T) {
+	t.Parallel()
+	moments := []deadly{ // as the client's own requests tell of them
+		{"the network has been made", "POST /networks/create", true, 0},
+		{"the server has been created", "POST /containers/create", true, 0},
+		{"the lease has been taken", "POST /containers/ID/attach", true, 0},
+		{"the server has been started", "POST /containers/ID/start", true, 0},
+		{"its addresses are known", "GET /networks/ID", true, 0},
+		{"the server is being removed", "DELETE /containers/ID", false, 0},
+	}
+	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		b.succeeds(t, "run", "-q") // to have the agent on the engine
+		for _, at := range moments {
+			for _, role := range []string{"client", "relay"} {
+				if role == "relay" && b.Kind == enginetest.Toolbox {
+					continue // nobody reaches it past a tap, so it starts nothing
+				}
+				t.Run(role+" lives, "+at.name, func(t *testing.T) { killAtWork(t, b, at, role, false) })
+				t.Run(role+" dies, "+at.name, func(t *testing.T) { killAtWork(t, b, at, role, true) })
+			}
+		}
+	})
+}
+
+// killAtWork has the client's requests pass a tap, and kills either the client or
+// the plugin at one of them.
+func killAtWork(t *testing.T, b *bench, at deadly, role string, client bool) {
+	t.Helper()
+	plugin := make(chan int, 1)
+	outer := startTap(t, b.Engine, func(m moment) {
+		if m.is("POST /containers/create", false) {
+			plugin <- m.Client
+		}
+	})
+	inner, killed := killAt(t, b, at, func(m moment) int {
+		if client {
+			return m.Client
+		}
+		return <-plugin
+	})
+	args := inside("--socket-path", strings.TrimPrefix(inner.Host, "unix://"), "--network-driver", "bridge")
+	if role == "relay" {
+		args = append(args, "--relay")
+	}
+	p := start(t, through(b.nestprobe(t, args...), outer))
+	status := p.status(t)
+	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
+	assert.Check(t, status != 0, "docker says that all is well")
+	b.gone(t)
+	b.networksGone(t)
+	t.Logf("status %d; nothing left %s after SIGKILL", status, time.Since(<-killed).Round(time.Millisecond))
+}
+
+// Whatever is killed while a client waits for its servers: nothing is left. The
+// client is not killed, so it removes the servers of the user's and the network
+// too.
+func TestKilledWhileClientWaits(t *testing.T) {
+	t.Parallel()
+	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		for _, images := range [][]string{nil, {b.image}} {
+			args, running := b.waiting(images...)
+			for name, kill := range map[string]func(*testing.T, *process){
+				"the plugin": func(t *testing.T, p *process) { t.Helper(); assert.NilError(t, p.plugin(t).Kill()) },
+				"docker":     func(t *testing.T, p *process) { t.Helper(); p.signal(t, syscall.SIGKILL) },
+				"both":       func(t *testing.T, p *process) { t.Helper(); p.signalGroup(t, syscall.SIGKILL) },
+			} {
+				t.Run(fmt.Sprintf("%s with %d servers", name, running-1), func(t *testing.T) {
+					p := start(t, b.nestprobe(t, args...))
+					b.allRunning(t, p, running)
+					kill(t, p)
+					began := time.Now()
+					p.status(t)
+					b.gone(t)
+					b.networksGone(t)
+					t.Logf("nothing left %s after SIGKILL", time.Since(began).Round(time.Millisecond))
+				})
+			}
+		}
+	})
+}
+
+// A client that is killed takes its built-in servers with it; the command says
+// what became of it and removes the rest.
+func TestClientKilled(t *testing.T) {
+	t.Parallel()
+	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		for _, images := range [][]string{nil, {b.image}} {
+			args, running := b.waiting(images...)
+			p := start(t, b.nestprobe(t, args...))
+			for _, c := range b.allRunning(t, p, running) {
+				if strings.Contains(c.Names[0], "-client-") {
+					assert.NilError(t, b.api.ContainerKill(t.Context(), c.ID, "KILL"))
+				}
+			}
+			assert.Check(t, is.Equal(p.status(t), 125), "%s", &p.stderr)
+			assert.Check(t, is.Contains(p.stderr.String(), "-client-1 exited with code 137 before it had done its work"))
+			checkNothingLeft(t, b.Engine)
+		}
+	})
+}

@@ -1,0 +1,101 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// What --keep leaves running is removed by the command that it prints.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		said := b.succeeds(t, "run", "--keep", "-q", "--servers", "2", "--network-driver", "bridge")
+		kept := b.containers(t)
+		assert.Assert(t, is.Len(kept, 2))
+		for _, c := range kept {
+			assert.Check(t, is.Equal(c.State, "running"))
+			assert.Check(t, is.Equal(c.Labels[experiment.LabelDeadline], "never"))
+			found, err := b.api.ContainerInspect(t.Context(), c.ID)
+			assert.NilError(t, err)
+			assert.Check(t, !found.Config.OpenStdin, "a kept server has a lease")
+		}
+		assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""), "kept servers are leftovers")
+		assert.Assert(t, is.Len(b.containers(t), 2))
+		b.removeAsTold(t, said)
+		checkNothingLeft(t, b.Engine)
+	})
+}
+
+// removeAsTold runs the command that run --keep has printed.
+func (b *bench) removeAsTold(t *testing.T, said string) {
+	t.Helper()
+	_, command, ok := strings.Cut(strings.TrimSpace(said), "Kept; to remove: ")
+	assert.Assert(t, ok, "%s", said)
+	out, err := b.Command(t.Context(), "sh", "-c", command).CombinedOutput()
+	assert.NilError(t, err, "%s: %s", command, out)
+}
+
+// An interrupted run keeps nothing.
+func TestKeepInterrupted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Toolbox)
+	p := start(t, b.nestprobe(t, b.silent("--keep", "--network-driver", "bridge")...))
+	b.running(t)
+	p.signal(t, syscall.SIGINT)
+	assert.Check(t, is.Equal(p.status(t), statusInterrupted))
+	checkNothingLeft(t, b.Engine)
+}
+
+// Output that cannot be written is an error, and not a reason to leave anything
+// behind untold.
+func TestOutputFails(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
+	t.Parallel()
+	b := newBench(t, enginetest.Toolbox)
+	full := func(t *testing.T) *os.File {
+		t.Helper()
+		file, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		assert.NilError(t, err)
+		return file
+	}
+	unread := func(t *testing.T) *os.File {
+		t.Helper()
+		reader, writer, err := os.Pipe()
+		assert.NilError(t, err)
+		assert.NilError(t, reader.Close())
+		return writer
+	}
+	tests := []struct {
+		name string
+		open func(*testing.T) *os.File
+		says string
+	}{
+		{"full disk", full, "writing the report: write /dev/stdout: no space left on device\n"},
+		{"nobody reads", unread, "writing the report: write /dev/stdout: broken pipe\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := startWriting(t, b.nestprobe(t, "run"), test.open(t))
+			assert.Check(t, is.Equal(p.status(t), 125))
+			assert.Check(t, is.Equal(p.stderr.String(), test.says))
+			checkNothingLeft(t, b.Engine)
+		})
+		t.Run(test.name+" and kept", func(t *testing.T) {
+			p := startWriting(t, b.nestprobe(t, "run", "--keep"), test.open(t))
+			assert.Check(t, is.Equal(p.status(t), 125))
+			told, _, _ := strings.Cut(p.stderr.String(), "\n")
+			b.removeAsTold(t, told)
+			checkNothingLeft(t, b.Engine)
+		})
+	}
+}

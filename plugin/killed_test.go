@@ -1,0 +1,115 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+)
+
+// deadly is a moment at which something is killed, as requests to the engine tell
+// of it.
+type deadly struct {
+	name     string
+	request  string
+	answered bool
+	left     int // containers that stay until a command after their deadline
+}
+
+// A plugin that is killed takes what it has started with it, by the lease: the
+// built-in server, or the client, which takes its servers. What never ran had no
+// lease to lose, and stays.
+func TestPluginKilled(t *testing.T) {
+	t.Parallel()
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		for _, at := range []deadly{
+			{"the image is being loaded", "POST /images/load", false, 0},
+			{"the container has been created", "POST /containers/create", true, 1},
+			{"the lease has been taken", "POST /containers/ID/attach", true, 1},
+			{"the container has been started", "POST /containers/ID/start", true, 0},
+			{"its addresses are known", "GET /containers/ID/json", true, 0},
+			{"the container is being removed", "DELETE /containers/ID", false, 0},
+		} {
+			t.Run(at.name, func(t *testing.T) {
+				killPlugin(t, b, at, "run", "--wait", "1s") // a tap on Toolbox leads to no server
+			})
+		}
+	})
+}
+
+func TestPluginKilledWithClient(t *testing.T) {
+	t.Parallel()
+	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		args := inside("--access", "socket", "--socket-path", b.Socket)
+		for _, at := range []deadly{
+			{"the image is being loaded", "POST /images/load", false, 0},
+			{"the client has been created", "POST /containers/create", true, 1},
+			{"the lease has been taken", "POST /containers/ID/attach", true, 1},
+			{"the client has been started", "POST /containers/ID/start", true, 0},
+			{"the client is being removed", "DELETE /containers/ID", false, 0},
+		} {
+			t.Run(at.name, func(t *testing.T) { killPlugin(t, b, at, args...) })
+		}
+		at := deadly{"it asks through a relay", "GET /containers/ID/json", true, 0}
+		t.Run(at.name, func(t *testing.T) { killPlugin(t, b, at, append(args, "--relay", "--servers", "2")...) })
+	})
+}
+
+// killPlugin kills the plugin at a moment, and waits until only so many containers
+// that never ran are left.
+func killPlugin(t *testing.T, b *bench, at deadly, args ...string) {
+	t.Helper()
+	tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
+	p := start(t, through(b.nestprobe(t, args...), tap))
+	status := p.status(t)
+	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
+	assert.Check(t, status != 0, "docker says that all is well")
+	all := b.awaitContainers(t, "what was started to end", func(all []container.Summary) bool { return len(all) == at.left })
+	t.Logf("status %d; settled %s after SIGKILL", status, time.Since(<-killed).Round(time.Millisecond))
+	for _, c := range all { // until the deadline
+		assert.Check(t, is.Equal(c.State, "created"))
+		assert.NilError(t, b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{}))
+	}
+	checkNothingLeft(t, b.Engine)
+}
+
+// killAt is a tap that kills a process when a moment has come for the first time,
+// and tells when that was.
+func killAt(t *testing.T, b *bench, at deadly, victim func(moment) int) (tap *tap, killed <-chan time.Time) {
+	t.Helper()
+	var once sync.Once
+	when := make(chan time.Time, 1)
+	tap = startTap(t, b.Engine, func(m moment) {
+		if m.is(at.request, at.answered) {
+			once.Do(func() {
+				pid := victim(m)
+				when <- time.Now() // first: whoever waits for the end of the process looks at it
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			})
+		}
+	})
+	return tap, when
+}
+
+// A docker command that is killed takes its plugin with it, which still cleans
+// up: it is told by the end of docker's socket.
+func TestDockerKilled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Toolbox)
+	p := start(t, b.nestprobe(t, b.silent("--network-driver", "bridge")...))
+	b.running(t)
+	p.signal(t, syscall.SIGKILL)
+	assert.Check(t, is.Equal(p.status(t), -1)) // which waits for the plugin, too
+	assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
+	checkNothingLeft(t, b.Engine)
+}

@@ -1,0 +1,117 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/network"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// A user's server has no lease. When the plugin was killed it stays until its
+// deadline, and the next command after that removes it and says so.
+func TestUserServerStaysUntilDeadline(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Engine26_1)
+	p := start(t, b.nestprobe(t, "run", "--wait", "1s", "--network-driver", "bridge", b.image, "--listen", "none"))
+	left := b.running(t)
+	assert.NilError(t, p.plugin(t).Kill())
+	p.status(t)
+	deadline, err := time.Parse(time.RFC3339, left.Labels[experiment.LabelDeadline])
+	assert.NilError(t, err)
+
+	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""))
+	assert.Check(t, is.Len(b.containers(t), 1), "it was removed before its deadline")
+	<-time.After(time.Until(deadline) + time.Second) // the label has whole seconds
+	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), "removed 2 leftovers of earlier runs whose deadline had passed\n"))
+	checkNothingLeft(t, b.Engine)
+}
+
+// Only what carries both labels and a deadline in the past is removed.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
+	future := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	tests := []struct {
+		name   string
+		labels map[string]string
+		stays  bool
+	}{
+		{"nestprobe-past", map[string]string{experiment.LabelRun: "past", experiment.LabelDeadline: past}, false},
+		{"nestprobe-future", map[string]string{experiment.LabelRun: "future", experiment.LabelDeadline: future}, true},
+		{"nestprobe-kept", map[string]string{experiment.LabelRun: "kept", experiment.LabelDeadline: "never"}, true},
+		{"nestprobe-odd", map[string]string{experiment.LabelRun: "odd", experiment.LabelDeadline: "0"}, true},
+		{"nestprobe-no-deadline", map[string]string{experiment.LabelRun: "no-deadline"}, true},
+		{"nestprobe-no-run", map[string]string{experiment.LabelDeadline: past}, true},
+		{"nestprobe-no-label", nil, true},
+	}
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		for _, test := range tests {
+			b.makeNetwork(t, test.name, test.labels)
+			// On its network, so that the one cannot go without the other.
+			b.makeContainer(t, test.name+"-running", test.name, test.labels, true)
+			b.makeContainer(t, test.name+"-created", test.name, test.labels, false)
+		}
+		assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), "removed 3 leftovers of earlier runs whose deadline had passed\n"))
+		for _, test := range tests {
+			_, err := b.api.NetworkInspect(t.Context(), test.name, network.InspectOptions{})
+			assert.Check(t, is.Equal(err == nil, test.stays), "network %s: %v", test.name, err)
+			for _, state := range []string{"running", "created"} {
+				found, err := b.api.ContainerInspect(t.Context(), test.name+"-"+state)
+				assert.Check(t, is.Equal(err == nil, test.stays), "%s %s: %v", state, test.name, err)
+				if err == nil {
+					assert.Check(t, is.Equal(found.State.Status, state), "%s", test.name)
+				}
+			}
+		}
+	})
+}
+
+// A leftover network that a container of the user's has joined stays, and does
+// not hold up anything.
+func TestSweepNetworkInUse(t *testing.T) {
+	t.Parallel()
+	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
+	labels := map[string]string{experiment.LabelRun: "past", experiment.LabelDeadline: past}
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		b.makeNetwork(t, "nestprobe-used", labels)
+		b.makeContainer(t, "users", "nestprobe-used", nil, true)
+		b.makeContainer(t, "nestprobe-past", "", labels, true)
+		said := b.succeeds(t, "run", "-q")
+		assert.Check(t, is.Contains(said, "could not remove leftovers of earlier runs: network nestprobe-used is in use by users\n"))
+		assert.Check(t, is.Contains(said, "removed 1 leftover of earlier runs whose deadline had passed\n"))
+		found, err := b.api.ContainerInspect(t.Context(), "users")
+		assert.NilError(t, err)
+		assert.Check(t, found.State.Running)
+		assert.Check(t, is.Len(found.NetworkSettings.Networks, 1))
+		_, err = b.api.NetworkInspect(t.Context(), "nestprobe-used", network.InspectOptions{})
+		assert.Check(t, err)
+	})
+}
+
+// A container that took the name of a server before it was made is a stranger's.
+func TestNameTaken(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Toolbox)
+	names := make(chan string, 1)
+	tap := startTap(t, b.Engine, func(m moment) {
+		if m.is("POST /containers/create", false) {
+			b.makeContainer(t, m.Name, "", nil, true)
+			names <- m.Name
+		}
+	})
+	p := start(t, through(b.nestprobe(t, "run", "--format", "json"), tap))
+	assert.Check(t, is.Equal(p.status(t), 125), "%s", &p.stderr)
+	assert.Check(t, is.DeepEqual(causes(t, p), []string{"name-in-use"}))
+	found, err := b.api.ContainerInspect(t.Context(), <-names)
+	assert.NilError(t, err, "the stranger's container was removed")
+	assert.Check(t, found.State.Running)
+}
