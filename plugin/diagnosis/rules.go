@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -203,12 +204,17 @@ func (n Network) mode() string {
 	return n.GatewayMode
 }
 
-// connect is the command that gives the vantage the server's network.
+// connect is the command that gives both a network in common. To the default
+// bridge a container is connected in vain where names matter.
 func (c *contextOf) connect(n Network) []string {
-	if n.Default { // to it no container is connected later but by its id, and without DNS
+	if n.Default {
 		return []string{"docker network create NETWORK", "docker network connect NETWORK " + c.Server.Name}
 	}
-	return []string{fmt.Sprintf("docker network connect %s CONTAINER", n.Name)}
+	asking, ok := strings.CutPrefix(c.vantage.Name, "container:")
+	if !ok {
+		asking = "CONTAINER"
+	}
+	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, asking)}
 }
 
 func macvlan(n Network) *Fault {

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -77,8 +78,8 @@ func (p *remoteProber) deliver(ctx context.Context) {
 // way.
 const replyMargin = 2 * time.Second
 
-// Probe implements Prober. When ctx ends, the agent is told to stop, and tells
-// what it has measured by then.
+// Probe implements Prober. When ctx is cancelled, the agent is told to stop; the
+// deadline it knows itself. Either way it tells what it has measured by then.
 func (p *remoteProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult, error) {
 	number, replies, err := p.request(ProbeRequest{Work: work})
 	if err != nil {
@@ -92,8 +93,10 @@ func (p *remoteProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult
 		return nil, p.err
 	case <-ctx.Done():
 	}
-	if err := p.send(ProbeRequest{Number: number, Stop: true}); err != nil {
-		return nil, err
+	if errors.Is(ctx.Err(), context.Canceled) {
+		if err := p.send(ProbeRequest{Number: number, Stop: true}); err != nil {
+			return nil, err
+		}
 	}
 	margin := time.NewTimer(replyMargin)
 	defer margin.Stop()
