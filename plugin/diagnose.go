@@ -142,7 +142,12 @@ func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []
 		}
 		return nil
 	}
-	renderer, err := newRenderer(dockerCLI, o.format, o.quiet)
+	renderer, err := render.New(render.Options{
+		Format: o.format,
+		Quiet:  o.quiet,
+		Color:  wantsColor(dockerCLI),
+		Checks: len(args) == 0,
+	})
 	if err != nil {
 		return usageError(err)
 	}
@@ -154,10 +159,18 @@ func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []
 
 // measure returns a Report that is never nil.
 func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, args []string) (*report.Report, error) {
-	if len(args) == 0 {
-		return report.New(diagnoseName), errors.New("checking the endpoint is not built yet")
+	flagged := func(flag string) bool {
+		given := cmd.Root().Flag(flag)
+		return given != nil && given.Changed
 	}
-	return o.measureTarget(cmd.Context(), dockerCLI, args[0])
+	switch {
+	case len(args) > 0:
+		return o.measureTarget(cmd.Context(), dockerCLI, args[0])
+	case o.allContexts:
+		return o.checkContexts(cmd.Context(), dockerCLI, flagged)
+	default:
+		return o.checkContext(cmd.Context(), dockerCLI, flagged)
+	}
 }
 
 // measureTarget connects to the engine and diagnoses a target on it.

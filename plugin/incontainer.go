@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/command/completion"
@@ -209,20 +208,13 @@ func (o *clientOptions) client(s session, spec experiment.Spec) (experiment.Clie
 }
 
 // engineSocket is where the engine's socket is on its own host: where the user
-// says, else where a unix endpoint has it, else where engines have it by
-// default. Docker Desktop's engine has it there too, whatever its socket on this
-// machine is called.
+// says, else where the endpoint suggests.
 func (o *clientOptions) engineSocket(s session) func(desktop bool) string {
 	return func(desktop bool) string {
-		path, _ := strings.CutPrefix(s.endpoint.Host, "unix://")
-		switch {
-		case o.socketPath != "":
+		if o.socketPath != "" {
 			return o.socketPath
-		case s.endpoint.Transport != connection.Unix || desktop:
-			return experiment.SocketInContainer
-		default:
-			return path
 		}
+		return s.endpoint.SocketOnEngine(desktop)
 	}
 }
 

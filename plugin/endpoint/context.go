@@ -32,6 +32,10 @@ func contextFault(cli command.Cli, name string, err error) *diagnosis.Fault {
 	return fault
 }
 
+// byDefault is the source of a default context that no setting chose but, perhaps,
+// a flag.
+const byDefault = "from -H or by default"
+
 // contextSource says which setting chose the context, in docker's order of
 // precedence (docker/cli, CurrentContext).
 func contextSource(cli command.Cli, name string) string {
@@ -44,7 +48,7 @@ func contextSource(cli command.Cli, name string) string {
 	case name == file.CurrentContext:
 		return "from currentContext in " + file.Filename
 	case name == command.DefaultContextName:
-		return "from -H or by default"
+		return byDefault
 	default:
 		return "from --context"
 	}

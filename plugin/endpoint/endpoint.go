@@ -30,7 +30,13 @@ type Endpoint struct {
 // initialised. Resolve reads settings only: it does not dial, so an engine that
 // is down is not its error. Its errors are of type [*diagnosis.Fault].
 func Resolve(cli command.Cli) (*Endpoint, error) {
-	store, name := cli.ContextStore(), cli.CurrentContext()
+	return ResolveContext(cli, cli.CurrentContext())
+}
+
+// ResolveContext is [Resolve] for one of the user's contexts, as if it were the
+// current one. The default context is what flags and environment select.
+func ResolveContext(cli command.Cli, name string) (*Endpoint, error) {
+	store := cli.ContextStore()
 	if store == nil {
 		return nil, errors.New("resolve the Docker endpoint: the docker CLI is not initialised")
 	}

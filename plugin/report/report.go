@@ -67,6 +67,12 @@ const (
 	CheckCrashed      CheckResult = "crashed" // the check itself failed, which says nothing about what it looks at
 )
 
+// Names of checks that stand for a whole context where it has one line.
+const (
+	CheckOfEndpoint = "endpoint"
+	CheckOfEngine   = "engine"
+)
+
 // Access is one way in which a client container was given the Docker API.
 type Access struct {
 	Method string `json:"method"`

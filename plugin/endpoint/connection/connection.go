@@ -14,6 +14,7 @@ package connection
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -55,6 +56,7 @@ type Connection struct {
 	wire     wire
 	ssh      overheard
 	version  answer[types.Version]
+	peer     []*x509.Certificate // of the engine, from the first ping
 }
 
 // wire is how the client reaches the endpoint, kept so that a failure can be
@@ -75,7 +77,9 @@ func Open(ctx context.Context, settings Settings) (*Connection, error) {
 	if err != nil {
 		return nil, settings.Unusable(err)
 	}
-	ping, err := c.ping(ctx)
+	seen := &observation{}
+	ping, err := c.observedPing(ctx, seen)
+	c.peer = seen.snapshot().peer
 	if err == nil {
 		c.client.NegotiateAPIVersionPing(ping)
 		err = c.checkVersion(ctx, ping.APIVersion)
@@ -206,9 +210,12 @@ func (w wire) address() string {
 
 // ping asks the engine for its API version and finds out why when that fails.
 func (c *Connection) ping(ctx context.Context) (types.Ping, error) {
+	return c.observedPing(ctx, &observation{})
+}
+
+func (c *Connection) observedPing(ctx context.Context, seen *observation) (types.Ping, error) {
 	bounded, cancel := context.WithTimeout(ctx, c.settings.patience)
 	defer cancel()
-	seen := &observation{}
 	ping, err := c.client.Ping(httptrace.WithClientTrace(bounded, seen.trace()))
 	if ping.APIVersion != "" {
 		return ping, nil // as the docker CLI: an unhealthy engine is still an engine

@@ -2,6 +2,7 @@ package connection
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http/httptrace"
 	"sync"
@@ -25,6 +26,7 @@ type sight struct {
 	dials      []dial
 	tlsStarted bool
 	tlsErr     error
+	peer       []*x509.Certificate // what the other side showed in the handshake
 	connected  bool // TLS, if there is any, included
 	answered   bool
 }
@@ -60,7 +62,9 @@ func (o *observation) trace() *httptrace.ClientTrace {
 			o.note(func(s *sight) { s.finish(address, err) })
 		},
 		TLSHandshakeStart:    func() { o.note(func(s *sight) { s.tlsStarted = true }) },
-		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { o.note(func(s *sight) { s.tlsErr = err }) },
+		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
+			o.note(func(s *sight) { s.tlsErr, s.peer = err, state.PeerCertificates })
+		},
 		GotConn:              func(httptrace.GotConnInfo) { o.note(func(s *sight) { s.connected = true }) },
 		GotFirstResponseByte: func() { o.note(func(s *sight) { s.answered = true }) },
 	}

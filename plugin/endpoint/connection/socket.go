@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/docker/docker/client"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 )
@@ -173,6 +175,32 @@ func socketForbidden(err error, path string) *diagnosis.Fault {
 		fault.Evidence = append(fault.Evidence, way.evidence...)
 	}
 	return fault
+}
+
+// Socket opens the socket of an endpoint of the kind [Unix] and closes it again.
+// It returns what is to be known of the file and of the rights of this process, a
+// line each. Errors are of type [*diagnosis.Fault].
+func (s Settings) Socket(ctx context.Context) ([]string, error) {
+	path := strings.TrimPrefix(s.use().host, string(Unix)+"://")
+	conn, err := (&net.Dialer{}).DialContext(ctx, string(Unix), path)
+	if err == nil {
+		return []string{describeFile(path), identity()}, conn.Close()
+	}
+	fault := socketFault(err)
+	if fault == nil {
+		return nil, s.Unusable(err)
+	}
+	return nil, s.place(fault, netprobe.PhaseConnect)
+}
+
+// SocketOnEngine is where the engine's socket is on the engine's own host: where
+// a unix endpoint has it, else where engines have it by default. Docker Desktop's
+// engine has it there too, whatever its socket on this machine is called.
+func (s Settings) SocketOnEngine(desktop bool) string {
+	if s.Transport != Unix || desktop {
+		return defaultSocket
+	}
+	return strings.TrimPrefix(s.use().host, string(Unix)+"://")
 }
 
 // wayIn is how a user gets the right to open a socket.

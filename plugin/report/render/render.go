@@ -19,8 +19,9 @@ import (
 // Options are what a user says about the output.
 type Options struct {
 	Format string // "table", "table TEMPLATE", "json" or a Go template; "" is "table"
-	Quiet  bool   // the best base URLs alone
+	Quiet  bool   // the best base URLs alone, or the causes that diagnose found
 	Color  bool   // for the plain table
+	Checks bool   // "table TEMPLATE" is of checks, not of probes
 }
 
 // Renderer writes Reports in one format.
@@ -41,7 +42,7 @@ func New(options Options) (*Renderer, error) {
 	case format == "", format.IsJSON():
 		return r, nil
 	case format.IsTable():
-		if err := writeRows(io.Discard, options.Format, []*report.Probe{{}}); err != nil {
+		if err := r.writeTableTemplate(io.Discard, sample()); err != nil {
 			return nil, fmt.Errorf("invalid --format: %w", err)
 		}
 		return r, nil
@@ -80,6 +81,8 @@ func unknownField(err error) bool {
 // Write writes a Report.
 func (r *Renderer) Write(w io.Writer, rep *report.Report) error {
 	switch {
+	case r.options.Quiet && rep.Command == "diagnose":
+		return writeCauses(w, rep.Findings)
 	case r.options.Quiet:
 		return writeQuiet(w, rep)
 	case r.options.Format == formatter.JSONFormatKey:
@@ -89,12 +92,19 @@ func (r *Renderer) Write(w io.Writer, rep *report.Report) error {
 	case r.options.Format == formatter.TableFormatKey:
 		return writeHuman(w, rep, r.options.Color)
 	default:
-		probes := make([]*report.Probe, len(rep.Probes))
-		for i := range rep.Probes {
-			probes[i] = &rep.Probes[i]
-		}
-		return writeRows(w, r.options.Format, probes)
+		return r.writeTableTemplate(w, rep)
 	}
+}
+
+func (r *Renderer) writeTableTemplate(w io.Writer, rep *report.Report) error {
+	if r.options.Checks {
+		return writeCheckRows(w, r.options.Format, rep.Checks)
+	}
+	probes := make([]*report.Probe, len(rep.Probes))
+	for i := range rep.Probes {
+		probes[i] = &rep.Probes[i]
+	}
+	return writeRows(w, r.options.Format, probes)
 }
 
 func writeQuiet(w io.Writer, rep *report.Report) error {

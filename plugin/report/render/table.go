@@ -23,10 +23,11 @@ const maxWidth = 100
 // columns are those of the plain table.
 const columns = "table {{.Kind}}\t{{.Address}}\t{{.Result}}\t{{.Time}}\t{{.What}}"
 
-// writeHuman writes the tables, one a vantage and server, the findings, and at
+// writeHuman writes the checks, the tables, one a vantage and server, the findings, and at
 // the very end the status and body of the best candidate.
 func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	var out bytes.Buffer
+	writeChecks(&out, rep.Checks, color)
 	vantages := vantagesOf(rep)
 	for _, vantage := range vantages {
 		for server := range max(1, len(rep.Servers)) {

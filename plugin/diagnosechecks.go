@@ -1,0 +1,96 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/context/store"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/agentimage/agents"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/checks"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// checkContext checks the current context and what it leads to.
+func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cli, flagged func(string) bool) (*report.Report, error) {
+	rep := report.New(diagnoseName)
+	result, err := checks.Run(ctx, o.subject(dockerCLI, dockerCLI.CurrentContext(), flagged))
+	rep.Endpoint, rep.Checks = result.Endpoint, result.Checks
+	rep.Findings = append(rep.Findings, result.Findings...)
+	return rep, err
+}
+
+// checkContexts checks all contexts at once, so that a dead one holds up no other.
+func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.Cli, flagged func(string) bool) (*report.Report, error) {
+	rep := report.New(diagnoseName)
+	names, err := store.Names(dockerCLI.ContextStore())
+	if err != nil {
+		return rep, fmt.Errorf("listing the contexts, see `docker context ls`: %w", err)
+	}
+	slices.Sort(names)
+	results := make([]checks.Result, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, name := range names {
+		group.Go(func() (err error) {
+			subject := o.subject(dockerCLI, name, flagged)
+			subject.Context = name
+			results[i], err = checks.Run(ctx, subject)
+			return err
+		})
+	}
+	err = group.Wait()
+	for i, result := range results {
+		rep.Checks = append(rep.Checks, result.Checks...)
+		for _, finding := range result.Findings {
+			finding.Evidence = append([]string{netprobe.Visible(fmt.Sprintf("context %q", names[i]), maxMessage)}, finding.Evidence...)
+			rep.Findings = append(rep.Findings, finding)
+		}
+		if names[i] == dockerCLI.CurrentContext() {
+			rep.Endpoint = result.Endpoint
+		}
+	}
+	return rep, err
+}
+
+// subject is a context as the checks look at it.
+func (o *diagnoseOptions) subject(dockerCLI command.Cli, name string, flagged func(string) bool) checks.Subject {
+	return checks.Subject{
+		Resolve: func() (connection.Settings, connection.Sources, error) {
+			resolved, err := endpoint.ResolveContext(dockerCLI, name)
+			if err != nil {
+				return connection.Settings{}, connection.Sources{}, err
+			}
+			return resolved.Settings, resolved.Sources(dockerCLI, flagged), nil
+		},
+		Environment:      os.Getenv,
+		ContainerProxies: func(host string) checks.ConfiguredProxies { return containerProxies(dockerCLI, host) },
+		Agents:           agents.Files,
+		Timeout:          o.timeout,
+	}
+}
+
+// containerProxies are the proxies that docker puts into the environment of new
+// containers (docker/cli, ParseProxyConfig).
+func containerProxies(dockerCLI command.Cli, host string) checks.ConfiguredProxies {
+	file := dockerCLI.ConfigFile()
+	key := fmt.Sprintf("proxies[%q]", host)
+	proxies, known := file.Proxies[host]
+	if !known {
+		key, proxies = "proxies.default", file.Proxies["default"]
+	}
+	return checks.ConfiguredProxies{
+		Key:   key,
+		File:  file.Filename,
+		HTTP:  proxies.HTTPProxy,
+		HTTPS: proxies.HTTPSProxy,
+		All:   proxies.AllProxy,
+		No:    proxies.NoProxy,
+	}
+}

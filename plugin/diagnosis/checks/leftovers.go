@@ -1,0 +1,83 @@
+package checks
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+const categoryLeftovers = "leftovers"
+
+// leftoverChecks are about what earlier runs did not remove.
+func leftoverChecks() []check {
+	return []check{{
+		category: categoryLeftovers, name: "leftovers", needs: []string{"API versions"},
+		hint: "remove them, or start any run, which does that first",
+		look: (*state).lookForLeftovers,
+	}}
+}
+
+func (s *state) lookForLeftovers(ctx context.Context) (outcome, error) {
+	left, err := experiment.ListLeftovers(ctx, s.connection.API, time.Now())
+	if err != nil {
+		return s.asked(ctx, err)
+	}
+	return judgeLeftovers(left)
+}
+
+func judgeLeftovers(left experiment.Leftovers) (outcome, error) {
+	var lines, containers, networks []string
+	for _, c := range left.Containers {
+		name := strings.TrimPrefix(strings.Join(c.Names, " "), "/")
+		lines = append(lines, fmt.Sprintf("container %s, of run %s, %s, deadline %s", name, c.Labels[experiment.LabelRun], c.State, c.Labels[experiment.LabelDeadline]))
+		containers = append(containers, name)
+	}
+	for _, n := range left.Networks {
+		lines = append(lines, fmt.Sprintf("network %s, of run %s, deadline %s", n.Name, n.Labels[experiment.LabelRun], n.Labels[experiment.LabelDeadline]))
+		networks = append(networks, n.Name)
+	}
+	if len(lines) == 0 {
+		return pass("none")
+	}
+	fault := &diagnosis.Fault{
+		Cause:    diagnosis.Leftovers,
+		Evidence: some(lines),
+		Commands: append(command("docker rm -fv", containers), command("docker network rm", networks)...),
+	}
+	return warn(fault, "%d of earlier runs, past their deadline", len(lines))
+}
+
+// command is a command with names to copy. What no engine would take as a name is
+// left out: it is not to reach a shell.
+func command(start string, names []string) []string {
+	var good []string
+	for _, name := range names {
+		if isName.MatchString(name) && len(good) < maxLines {
+			good = append(good, name)
+		}
+	}
+	if len(good) == 0 {
+		return nil
+	}
+	return []string{start + " " + strings.Join(good, " ")}
+}
+
+// isName is what Docker takes as the name of a container or network (moby,
+// daemon/names).
+var isName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+
+// maxLines is how much of a list is told: what fits on a screen.
+const maxLines = 20
+
+// some are the first of many lines.
+func some(lines []string) []string {
+	if len(lines) <= maxLines {
+		return lines
+	}
+	return append(lines[:maxLines:maxLines], fmt.Sprintf("and %d more", len(lines)-maxLines))
+}
