@@ -39,17 +39,25 @@ func TestInterruptOnTerminal(t *testing.T) {
 	})
 }
 
+// holdRemoval is a tap that tells of the removal of a server and passes it on
+// after release.
+func holdRemoval(t *testing.T, b *bench) (tap *tap, removing <-chan struct{}, release func()) {
+	t.Helper()
+	asked, held := make(chan struct{}), make(chan struct{})
+	tap = startTap(t, b.Engine, func(m moment) {
+		if m.is("DELETE /containers/nestprobe-ID-1", false) {
+			asked <- struct{}{}
+			<-held
+		}
+	})
+	return tap, asked, func() { close(held) }
+}
+
 // The second Ctrl-C does not wait for the clean-up.
 func TestInterruptTwiceOnTerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
-	removing, release := make(chan struct{}), make(chan struct{})
-	tap := startTap(t, b.Engine, func(m moment) {
-		if m.is("DELETE /containers/ID", false) {
-			removing <- struct{}{}
-			<-release
-		}
-	})
+	tap, removing, release := holdRemoval(t, b)
 	p, terminal := startOnTerminal(t, through(b.nestprobe(t, b.silent()...), tap))
 	p.stdout.await(t, "Waiting for an answer...")
 	_, err := terminal.WriteString("\x03")
@@ -58,7 +66,7 @@ func TestInterruptTwiceOnTerminal(t *testing.T) {
 	_, err = terminal.WriteString("\x03")
 	assert.NilError(t, err)
 	assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stdout)
-	close(release)
+	release()
 }
 
 // Signals off a terminal, to whichever process: the server is gone when the
@@ -130,17 +138,11 @@ func TestInterruptHangingEngine(t *testing.T) { //nolint:tparallel // one engine
 func TestInterruptDuringCleanUp(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
-	removing, release := make(chan struct{}), make(chan struct{})
-	tap := startTap(t, b.Engine, func(m moment) {
-		if m.is("DELETE /containers/ID", false) {
-			removing <- struct{}{}
-			<-release
-		}
-	})
+	tap, removing, release := holdRemoval(t, b)
 	p := start(t, through(b.nestprobe(t, "run", "--wait", "1s"), tap))
 	<-removing
 	assert.NilError(t, p.plugin(t).Signal(syscall.SIGINT))
-	close(release)
+	release()
 	assert.Check(t, is.Equal(p.status(t), statusInterrupted))
 	assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
 	checkNothingLeft(t, b.Engine)
@@ -167,7 +169,7 @@ func TestTerminalClosed(t *testing.T) {
 }
 
 // An interrupt ends a client that waits, whatever it waits for, and leaves
-// nothing behind.
+// nothing behind. What the client has measured by then is shown.
 func TestInterruptClient(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
@@ -177,22 +179,46 @@ func TestInterruptClient(t *testing.T) {
 		for name, test := range map[string]struct {
 			args    []string
 			running int
+			shown   []string
 		}{
-			"built-in": {builtin, three},
-			"user's":   {users, one},
-			"relay":    {append(inside("--relay", "--keep"), users[1:]...), one},
+			"built-in": {builtin, three, []string{"\nServer 3:\r\n", "container-ip ", "\naccess socket works\r\n"}},
+			"user's":   {users, one, []string{"container-ip ", "\naccess socket works\r\n"}},
+			"relay":    {append(inside("--relay", "--keep"), users[1:]...), one, []string{"\naccess socket works\r\n"}},
 		} {
 			t.Run(name, func(t *testing.T) {
 				p, terminal := startOnTerminal(t, b.nestprobe(t, test.args...))
 				b.allRunning(t, p, test.running)
+				p.stdout.await(t, "Waiting for an answer")
 				began := time.Now()
 				_, err := terminal.WriteString("\x03")
 				assert.NilError(t, err)
 				assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stdout)
 				t.Logf("ended %s after the interrupt", time.Since(began).Round(time.Millisecond))
 				assert.Check(t, is.Equal(strings.Count(p.stdout.String(), "interrupted"), 1), "%s", &p.stdout)
+				for _, text := range test.shown {
+					assert.Check(t, is.Contains(p.stdout.String(), text))
+				}
 				checkNothingLeft(t, b.Engine)
 			})
 		}
 	})
+}
+
+// A client that does not tell what it has measured does not keep the command.
+func TestInterruptClientThatHangs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Toolbox)
+	args, running := b.waiting(b.image)
+	p := start(t, b.nestprobe(t, args...))
+	for _, c := range b.allRunning(t, p, running) {
+		if strings.Contains(c.Names[0], "-client-") {
+			assert.NilError(t, b.api.ContainerPause(t.Context(), c.ID))
+		}
+	}
+	began := time.Now()
+	p.signal(t, syscall.SIGTERM)
+	assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
+	t.Logf("ended %s after the interrupt", time.Since(began).Round(time.Millisecond))
+	assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
+	checkNothingLeft(t, b.Engine)
 }

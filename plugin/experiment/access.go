@@ -119,8 +119,12 @@ func (r *inContainer) try(ctx context.Context, method Access, index int) (attemp
 }
 
 // judge turns a client's outcome into an attempt. An error of a client that has
-// the API is an error of the command, as it would be on the host.
-func (*inContainer) judge(method Access, outcome *Outcome) (attempt, error) {
+// the API is an error of the command, as it would be on the host. When ctx has
+// ended, the outcome is what the client had measured by then.
+func (*inContainer) judge(ctx context.Context, method Access, outcome *Outcome) (attempt, error) {
+	if ctx.Err() != nil {
+		return soFar(method, outcome), context.Cause(ctx)
+	}
 	result := attempt{
 		access: report.Access{Method: string(method), OK: outcome.Connected, Detail: netprobe.Visible(outcome.Error, maxDetail)},
 		report: outcome.Report,
@@ -139,6 +143,14 @@ func (*inContainer) judge(method Access, outcome *Outcome) (attempt, error) {
 		return result, diagnosis.FromFinding(*outcome.Fault, outcome.Error)
 	}
 	return result, errors.New(outcome.Error)
+}
+
+// soFar is what became of an access whose client was told to end.
+func soFar(method Access, outcome *Outcome) attempt {
+	if !outcome.Connected { // yet
+		return attempt{}
+	}
+	return attempt{access: report.Access{Method: string(method), OK: true}, report: outcome.Report}
 }
 
 // vantage names the client; where each access has one, by its access too.

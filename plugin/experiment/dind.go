@@ -115,32 +115,32 @@ func (d *dind) startEngine(ctx context.Context) (<-chan exit, error) {
 // while they run, and lets the client clean up.
 func (d *dind) ask(ctx context.Context) (attempt, error) {
 	r := d.run
-	client, err := startAgent(ctx, r.engine.API, d.besideEngine())
+	client, err := startWorker(ctx, r.engine.API, d.besideEngine())
 	if err != nil {
 		return attempt{}, fmt.Errorf("the client container: %w", err)
 	}
-	defer client.lease.release()
+	defer client.end()
 	if err := client.send(d.work()); err != nil {
 		return attempt{}, err
 	}
-	message, err := r.follow(ctx, client)
+	message, err := r.follow(client)
 	if err != nil {
 		return attempt{}, err
 	}
 	if message.Measured == nil {
-		return r.judge(AccessDind, message.Outcome)
+		return r.judge(ctx, AccessDind, message.Outcome)
 	}
 	elsewhere, err := d.askFromElsewhere(ctx, message.Measured)
-	if err != nil {
+	if err == nil {
+		err = client.send(Release{Release: true})
+	}
+	if err != nil && ctx.Err() == nil {
 		return attempt{}, err
 	}
-	if err := client.send(Release{Release: true}); err != nil {
+	if message, err = r.follow(client); err != nil {
 		return attempt{}, err
 	}
-	if message, err = r.follow(ctx, client); err != nil {
-		return attempt{}, err
-	}
-	result, err := r.judge(AccessDind, message.Outcome)
+	result, err := r.judge(ctx, AccessDind, message.Outcome)
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, elsewhere...)
 		for _, vantage := range []string{VantageClient, VantageHost} {

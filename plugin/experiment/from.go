@@ -22,8 +22,8 @@ func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progr
 	}
 	id := NewID()
 	name := "nestprobe-" + id + "-from"
-	starting, stop := context.WithCancel(ctx)
-	defer stop()
+	starting, started, end := linger(ctx)
+	defer end()
 	pending := &pendingProber{ready: make(chan struct{})}
 	go func() { // awaited below, by pending.ready
 		defer close(pending.ready)
@@ -31,6 +31,7 @@ func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progr
 		if err == nil {
 			pending.prober, err = startProber(starting, engine.API, name, image, vantage.Container, newLabels(id, time.Now(), spec))
 		}
+		started()
 		pending.err = err
 	}()
 	vantage.Prober = pending

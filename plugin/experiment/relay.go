@@ -40,19 +40,19 @@ func (r *inContainer) newIdentities() []string {
 }
 
 // runRelay asks through the relay once it is ready.
-func (r *inContainer) runRelay(ctx context.Context, method Access, relay *agent, identities []string) (attempt, error) {
-	message, err := r.follow(ctx, relay)
+func (r *inContainer) runRelay(ctx context.Context, method Access, relay *worker, identities []string) (attempt, error) {
+	message, err := r.follow(relay)
 	if err != nil {
 		return attempt{}, err
 	}
 	if !message.Ready {
-		return r.judge(method, message.Outcome)
+		return r.judge(ctx, method, message.Outcome)
 	}
 	probes, outcome, err := r.askAndRelease(ctx, relay, identities)
-	if err != nil {
+	if err != nil && (outcome == nil || ctx.Err() == nil) {
 		return attempt{}, err
 	}
-	result, err := r.judge(method, outcome)
+	result, err := r.judge(ctx, method, outcome)
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, probes...)
 		result.report.Best = append(bestFrom(VantageHost, probes, r.spec), result.report.Best...)
@@ -64,13 +64,13 @@ func (r *inContainer) runRelay(ctx context.Context, method Access, relay *agent,
 // askAndRelease asks through the relay, tells it that this was all, and returns
 // the outcome that it then tells. Meanwhile it follows the relay, whose end is
 // the end of the asking.
-func (r *inContainer) askAndRelease(ctx context.Context, relay *agent, identities []string) ([]report.Probe, *Outcome, error) {
+func (r *inContainer) askAndRelease(ctx context.Context, relay *worker, identities []string) ([]report.Probe, *Outcome, error) {
 	var probes []report.Probe
 	var outcome *Outcome
 	var released atomic.Bool
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		message, err := r.follow(ctx, relay)
+		message, err := r.follow(relay)
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (r *inContainer) askAndRelease(ctx context.Context, relay *agent, identitie
 			released.Store(true)
 			err = relay.send(Release{Keep: r.client.KeepRelay, Release: true})
 		}
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			relay.lease.release() // nothing more will be followed
 		}
 		return err
@@ -96,7 +96,7 @@ func (r *inContainer) askAndRelease(ctx context.Context, relay *agent, identitie
 
 // askRelay probes every server through the relay from this process, which has
 // the relay start them.
-func (r *inContainer) askRelay(ctx context.Context, relay *agent, identities []string) ([]report.Probe, error) {
+func (r *inContainer) askRelay(ctx context.Context, relay *worker, identities []string) ([]report.Probe, error) {
 	response, err := r.engine.API.ContainerInspect(ctx, relay.id)
 	if err != nil {
 		return nil, fmt.Errorf("inspecting the relay: %w", err)
@@ -125,14 +125,11 @@ func (r *inContainer) askRelay(ctx context.Context, relay *agent, identities []s
 	for range entries {
 		<-done
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
 	var probes []report.Probe
 	for i, server := range entries {
 		probes = append(probes, rows(VantageHost, i, server)...)
 	}
-	return probes, nil
+	return probes, context.Cause(ctx)
 }
 
 // relayEntries are the relay's published addresses, once for each server.
