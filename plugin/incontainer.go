@@ -81,7 +81,8 @@ access, 125 when that could not be measured, 130 when interrupted.`,
 			if err != nil {
 				return usageError(err)
 			}
-			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"in-container", client.measure, client.remove})
+			docker := dockerCommand(cmd.Root().Flags())
+			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"in-container", docker, client.measure, client.remove})
 		},
 	}
 	options.install(cmd.Flags())
@@ -141,25 +142,25 @@ func (o *clientOptions) measure(ctx context.Context, s session, spec experiment.
 // servers that no report knows of, since it starts more of them when asked. The
 // built-in ones go with it, however it ends, and removing them at the same time
 // is an error to an engine that is doing so; the user's stay if it was killed.
-func (o *clientOptions) remove(rep *report.Report, spec experiment.Spec) string {
+func (o *clientOptions) remove(docker string, rep *report.Report, spec experiment.Spec) string {
 	if !o.relay {
-		return removeServers(rep, spec)
+		return removeServers(docker, rep, spec)
 	}
 	works := slices.IndexFunc(rep.Accesses, func(a report.Access) bool { return a.OK })
 	if works < 0 {
 		return ""
 	}
 	if spec.Builtin() {
-		remove := "docker stop " + experiment.ClientName(o.run, works)
+		remove := docker + " stop " + experiment.ClientName(o.run, works)
 		if spec.Temporary != nil { // all that is left if the relay is not there to stop
-			remove += " || docker network rm " + experiment.NetworkName(o.run)
+			remove += " || " + docker + " network rm " + experiment.NetworkName(o.run)
 		}
 		return remove
 	}
 	label := experiment.LabelRun + "=" + o.run
-	remove := "docker rm -f $(docker ps -aq --filter label=" + label + ")"
+	remove := docker + " rm -f $(" + docker + " ps -aq --filter label=" + label + ")"
 	if spec.Temporary != nil { // which is gone already if the relay had the time
-		remove += "; docker network prune -f --filter label=" + label
+		remove += "; " + docker + " network prune -f --filter label=" + label
 	}
 	return remove
 }

@@ -55,10 +55,11 @@ func (s session) withProxies(env []string) []string {
 // measurement is what tells the commands apart.
 type measurement struct {
 	command string
+	docker  string // with the flags that choose the endpoint
 	measure func(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error)
 	// remove is the command that removes what --keep left running; empty if that
 	// is nothing.
-	remove func(rep *report.Report, spec experiment.Spec) string
+	remove func(docker string, rep *report.Report, spec experiment.Spec) string
 }
 
 // perform measures and shows the Report, whatever became of it: a program that
@@ -73,7 +74,7 @@ func perform(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec, r
 		}
 	}
 	if spec.Keep && err == nil {
-		tellKept(dockerCLI, m.remove(rep, spec)) // first, because the report may find a full disk
+		tellKept(dockerCLI, m.remove(m.docker, rep, spec)) // first, because the report may find a full disk
 	}
 	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
 		return notMeasured(ctx, fmt.Errorf("writing the report: %w", writeErr))
@@ -158,29 +159,4 @@ func place(rep *report.Report) string {
 	default:
 		return "the client container"
 	}
-}
-
-// tellKept says on stderr how to remove what --keep left running.
-func tellKept(dockerCLI command.Cli, remove string) {
-	if remove != "" {
-		_, _ = fmt.Fprintf(dockerCLI.Err(), "Kept; to remove: %s\n", remove)
-	}
-}
-
-// removeServers removes the servers of a report, and their temporary network.
-func removeServers(rep *report.Report, spec experiment.Spec) string {
-	if len(rep.Servers) == 0 {
-		return ""
-	}
-	names := make([]string, len(rep.Servers))
-	for i, server := range rep.Servers {
-		names[i] = server.Name
-	}
-	remove := "docker rm -f " + strings.Join(names, " ")
-	if spec.Temporary != nil {
-		for _, n := range rep.Servers[0].Networks { // the temporary one alone
-			remove += " && docker network rm " + n.Name
-		}
-	}
-	return remove
 }

@@ -43,7 +43,7 @@ be measured, 130 when interrupted.`,
 			if err != nil {
 				return usageError(err)
 			}
-			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"run", runOnHost, removeServers})
+			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"run", dockerCommand(cmd.Root().Flags()), runOnHost, removeServers})
 		},
 	}
 	options.install(cmd.Flags())

@@ -176,6 +176,14 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 		"remove": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(execute(ts, engine, append([]string{"docker", "rm", "-f"}, strings.Fields(ts.ReadFile(args[0]))...)))
 		},
+		// told runs the command that --keep has printed on stderr.
+		"told": func(ts *testscript.TestScript, _ bool, _ []string) {
+			_, command, ok := strings.Cut(strings.TrimSpace(ts.ReadFile("stderr")), "Kept; to remove: ")
+			if !ok {
+				ts.Fatalf("stderr does not say how to remove what was kept")
+			}
+			ts.Check(execute(ts, engine, []string{"sh", "-c", command}))
+		},
 		// width MAX checks that no line of stdout is wider.
 		"width": func(ts *testscript.TestScript, _ bool, args []string) {
 			limit, err := strconv.Atoi(args[0])

@@ -1,0 +1,71 @@
+package plugin
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/spf13/pflag"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// tellKept says on stderr how to remove what --keep left running.
+func tellKept(dockerCLI command.Cli, remove string) {
+	if remove != "" {
+		_, _ = fmt.Fprintf(dockerCLI.Err(), "Kept; to remove: %s\n", remove)
+	}
+}
+
+// removeServers removes the servers of a report, and their temporary network.
+func removeServers(docker string, rep *report.Report, spec experiment.Spec) string {
+	if len(rep.Servers) == 0 {
+		return ""
+	}
+	names := make([]string, len(rep.Servers))
+	for i, server := range rep.Servers {
+		names[i] = server.Name
+	}
+	remove := docker + " rm -f " + strings.Join(names, " ")
+	if spec.Temporary != nil {
+		for _, n := range rep.Servers[0].Networks { // the temporary one alone
+			remove += " && " + docker + " network rm " + n.Name
+		}
+	}
+	return remove
+}
+
+// endpointFlags are docker's own flags that choose an endpoint.
+var endpointFlags = []string{"config", "context", "host", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey"}
+
+// dockerCommand is docker with those of its flags that choose an endpoint, as
+// they were given. The environment will choose again as it did.
+func dockerCommand(flags *pflag.FlagSet) string {
+	docker := "docker"
+	for _, name := range endpointFlags {
+		flag := flags.Lookup(name)
+		switch {
+		case flag == nil, !flag.Changed:
+		case flag.Value.Type() == "bool":
+			docker += " --" + name + "=" + flag.Value.String()
+		case name == "host":
+			docker += " -H " + shellWord(flag.Value.String())
+		default:
+			docker += " --" + name + " " + shellWord(flag.Value.String())
+		}
+	}
+	return docker
+}
+
+// plainWord is what no shell takes for more than a word.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// shellWord quotes a word for a POSIX shell.
+func shellWord(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
