@@ -77,7 +77,7 @@ func startAgent(ctx context.Context, api API, c agentContainer) (*agent, error) 
 	}
 	reader, writer := io.Pipe()
 	if a.lease, err = takeLease(ctx, api, a.id, writer); err != nil {
-		return nil, err
+		return nil, attachFault(ctx, api, "container "+c.name, a.id, err)
 	}
 	a.messages = json.NewDecoder(reader)
 	context.AfterFunc(ctx, func() { _ = reader.CloseWithError(context.Cause(ctx)) })

@@ -1,11 +1,14 @@
 package experiment
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 )
@@ -19,6 +22,10 @@ var (
 	portTaken = regexp.MustCompile(`port is already allocated|address already in use|ports are not available`)
 	// The kernel's ENOEXEC through runc or crun.
 	wrongFormat = regexp.MustCompile(`(?i)exec format error`)
+	// Docker's answer to a platform that the image on the engine is not for (moby,
+	// daemon/images): "… but does not match the specified platform", or "… but its
+	// platform (linux/amd64) does not match the specified platform (linux/arm64)".
+	otherPlatform = regexp.MustCompile(`does not match the specified platform`)
 	// The same as the container's only log line, from runc's init (libcontainer,
 	// standard_init_linux.go): Engine 20.10 finds out only when it has started.
 	wrongFormatLog = regexp.MustCompile(`^(standard_init_linux\.go:\d+: )?exec .*exec format error$`)
@@ -34,7 +41,32 @@ func createFault(what string, err error) error {
 			Err:      wrapped,
 		}
 	}
+	if otherPlatform.MatchString(err.Error()) {
+		return &diagnosis.Fault{
+			Cause:    diagnosis.ImageWrongPlatform,
+			Evidence: []string{err.Error()},
+			Hint:     "leave out --platform, or choose an image that is made for that platform",
+			Err:      wrapped,
+		}
+	}
 	return wrapped
+}
+
+// attachFault is why a container that has not been started cannot be attached to.
+// Podman makes it ready for its start then, and tells why that fails in an answer
+// that Docker's client does not read; it tells the start the same.
+func attachFault(ctx context.Context, api API, what, id string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	startErr := api.ContainerStart(ctx, id, container.StartOptions{})
+	if startErr == nil {
+		return err
+	}
+	if fault := startFault(what, startErr); errors.As(fault, new(*diagnosis.Fault)) {
+		return fault
+	}
+	return err
 }
 
 func startFault(what string, err error) error {

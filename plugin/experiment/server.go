@@ -54,7 +54,7 @@ func (s *server) start(ctx, watching context.Context) error {
 	if s.leased() {
 		var err error
 		if s.lease, err = takeLease(ctx, api, s.id, nil); err != nil {
-			return err
+			return attachFault(ctx, api, "the server", s.id, err)
 		}
 	}
 	s.exited = watch(watching, api, s.id)
