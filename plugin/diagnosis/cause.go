@@ -109,7 +109,7 @@ var titles = map[Cause]string{
 
 	NotHTTP:                 "What answers does not speak HTTP",
 	ServerExited:            "The server exited before it answered",
-	ServerListensElsewhere:  "The server listens on other ports than this one",
+	ServerListensElsewhere:  "The server listens on another port or address",
 	ServerListensOnLoopback: "The server listens on loopback in its container alone",
 	ServerNotReady:          "Nothing listens on the server's port yet",
 	TLSOnPlainPort:          "The server was asked with TLS on a port that does not speak it",
@@ -128,7 +128,7 @@ var titles = map[Cause]string{
 	PublishedOnLoopback:      "The port is published on the host's loopback alone",
 	PublishedOnRemoteHost:    "The port is published on the engine's host, which is not this one",
 
-	ContainerNetworkRemote: "Container addresses are out of reach, the engine's network is elsewhere",
+	ContainerNetworkRemote: "Container addresses are out of reach: their network is elsewhere",
 	DefaultBridgeHasNoDNS:  "The default bridge has no names for containers",
 	DirectRoutingBlocked:   "The engine drops packets routed to a container's address",
 	FirewallDrops:          "A firewall drops packets on this way",

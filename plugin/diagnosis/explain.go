@@ -129,7 +129,7 @@ func (c *contextOf) explainRows() []*Fault {
 			continue
 		}
 		row.Cause, row.Hint = string(fault.Cause), netprobe.Visible(fault.Hint, maxLine)
-		fault.Evidence = append([]string{seen(row)}, fault.Evidence...)
+		fault.Evidence = append(slices.Clone(fault.Evidence), seen(row)) // what proves it, then what it shows in
 		faults = append(faults, fault)
 	}
 	return faults

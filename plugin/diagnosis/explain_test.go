@@ -78,6 +78,13 @@ func TestExplain(t *testing.T) {
 		closed  = netprobe.ClosedWithoutResponse
 	)
 	internal := func(n *diagnosis.Network) { n.Internal = true }
+	beside := diagnosis.Vantage{Name: "host", Addresses: []netip.Addr{bridge.GatewayIPv4}}
+	besideVM := diagnosis.Vantage{Name: "host", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.9")}}
+	onTwo := func(bindings ...diagnosis.Binding) diagnosis.Server {
+		s := on(own, bindings...)
+		s.Networks = append(s.Networks, bridge)
+		return s
+	}
 	for name, test := range map[string]struct {
 		engine  diagnosis.Engine
 		server  diagnosis.Server
@@ -116,6 +123,33 @@ func TestExplain(t *testing.T) {
 			diagnosis.Engine{Desktop: true}, listens(on(bridge, published), "172.18.0.2:8080"), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, dropped)},
 			[]diagnosis.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.ContainerNetworkRemote}, []string{"error forwarder-accepts-alone"},
+		},
+		"on one of two networks, and the forwarder leads to the other": {
+			rootful, listens(onTwo(published), "172.17.0.2:8080"), inOwn,
+			[]report.Probe{row(report.KindContainerIP, ownIP, refused), row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, closed)},
+			[]diagnosis.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.NetworksIsolated, diagnosis.ForwarderAcceptsAlone},
+			[]string{"error forwarder-accepts-alone"},
+		},
+		"on one of two networks, and no forwarder": {
+			diagnosis.Engine{Podman: true}, listens(onTwo(published), "172.17.0.2:8080"), host,
+			[]report.Probe{row(report.KindContainerIP, ip, ""), row(report.KindContainerIP, ownIP, refused), row(report.KindPublishedLocalhost, loopback, refused)},
+			[]diagnosis.Cause{"", diagnosis.ServerListensElsewhere, diagnosis.ServerListensElsewhere},
+			[]string{"info server-listens-elsewhere"},
+		},
+		"the server itself closes": {
+			rootful, listens(on(bridge, published), "[::]:8080"), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, closed)},
+			[]diagnosis.Cause{"", ""}, []string{"error "},
+		},
+		"the server itself closes, in a VM": {
+			rootful, listens(on(bridge, published), "[::]:8080"), besideVM,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{"", diagnosis.ContainerNetworkRemote}, []string{"error "},
+		},
+		"the server itself closes, in the host's network": {
+			rootful, diagnosis.Server{Name: "web", Port: 8080, HostNetwork: true}, host,
+			[]report.Probe{row(report.KindPublishedLocalhost, "127.0.0.1:8080", closed)},
+			[]diagnosis.Cause{""}, []string{"error "},
 		},
 		"exited": {
 			rootful, diagnosis.Server{Name: "web", Down: &diagnosis.Fault{Cause: diagnosis.ServerExited, Evidence: []string{"code 1"}, Hint: "see its log"}}, host, nil, nil,
@@ -187,6 +221,16 @@ func TestExplain(t *testing.T) {
 			[]diagnosis.Cause{diagnosis.PublishedOnRemoteHost, "", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote},
 			[]string{"info published-on-remote-host", "info container-network-remote"},
 		},
+		"an engine in a VM that does not say so": {
+			rootful, on(bridge, published), besideVM,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{"", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote}, []string{"info container-network-remote"},
+		},
+		"a firewall on a machine that has the bridge": {
+			rootful, on(bridge, published), beside,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped)},
+			[]diagnosis.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
+		},
 		"a remote engine that publishes for itself alone": {
 			remote, on(bridge, onLocal), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedEngineHost, "192.0.2.7:32768", refused)},
@@ -211,6 +255,11 @@ func TestExplain(t *testing.T) {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped)},
 			[]diagnosis.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
+		},
+		"a certificate of nobody's, for one of the names": {
+			rootful, on(bridge, published), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, netprobe.TLSUntrusted), row(report.KindContainerIP, ip, netprobe.TLSHostnameMismatch)},
+			[]diagnosis.Cause{diagnosis.TLSUntrusted, diagnosis.TLSHostnameMismatch}, []string{"error tls-untrusted"},
 		},
 		"the server says something else": {
 			rootful, on(bridge, published), host,

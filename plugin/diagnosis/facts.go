@@ -1,8 +1,10 @@
 package diagnosis
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -53,6 +55,39 @@ type Server struct {
 	Bindings    []Binding            // where Port is published
 	Wanted      bool                 // it was asked to publish Port
 	Listeners   *listening.Listeners // of its network namespace; nil where nobody has looked or that failed
+	Log         []string             // what it printed last, as evidence; none where nobody has looked
+	Passing     bool                 // whoever asks has started it, and removes it
+}
+
+// serves says whether the server is known to listen on its port at each of its
+// addresses.
+func (s Server) serves() bool {
+	return s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 && !s.Listeners.OnlyLoopback(s.Port) && len(s.unserved()) == 0
+}
+
+// unserved returns the networks on whose addresses nothing takes connections to
+// the port, although something listens for more than loopback.
+func (s Server) unserved() []Network {
+	if s.Listeners == nil || s.HostNetwork || s.Listeners.Truncated ||
+		len(s.Listeners.On(s.Port)) == 0 || s.Listeners.OnlyLoopback(s.Port) {
+		return nil
+	}
+	var unserved []Network
+	for _, n := range s.Networks {
+		if n.IPv4.IsValid() && !s.Listeners.Serves(netip.AddrPortFrom(n.IPv4, s.Port)) {
+			unserved = append(unserved, n)
+		}
+	}
+	return unserved
+}
+
+// command is a command that has the server's name in it, for a server that is
+// still there to be named when somebody reads it.
+func (s Server) command(words string) string {
+	if s.Passing {
+		return words + " CONTAINER"
+	}
+	return words + " " + s.Name
 }
 
 // Network is the place of a container on one network, and what the network's
@@ -97,8 +132,25 @@ type Vantage struct {
 	Container bool   // a network namespace of the same engine's; else the machine of this process
 	NoNetwork bool
 	Networks  []Network
-	Routes    []Route // of this machine to the server's addresses, where they are known
-	Optional  bool    // nobody asked for it in particular: that it reaches nothing is no error
+	Routes    []Route      // of this machine to the server's addresses, where they are known
+	Addresses []netip.Addr // of this machine's interfaces; none where they are not known
+	Optional  bool         // nobody asked for it in particular: that it reaches nothing is no error
+}
+
+// elsewhere is where the network of a container is, if that is not on the machine
+// that asks, or "". An engine in a VM does not always say so; but a bridge on this
+// machine would have the network's gateway as its address.
+func (c *contextOf) elsewhere(n Network) string {
+	switch gateway := n.GatewayIPv4; {
+	case c.vantage.Container:
+		return ""
+	case c.Engine.apart():
+		return c.Engine.place()
+	case n.Driver != "bridge" || !gateway.IsValid() || len(c.vantage.Addresses) == 0 || slices.Contains(c.vantage.Addresses, gateway):
+		return ""
+	default:
+		return fmt.Sprintf("not on this machine, none of whose interfaces has its gateway %s", gateway)
+	}
 }
 
 // Route is how this machine sends packets to one address.
@@ -107,6 +159,19 @@ type Route struct {
 	Interface string
 	Prefix    netip.Prefix // the route that was chosen; not valid if the kernel did not tell
 	Engine    bool         // the interface is one of the engine's bridges
+}
+
+// place is the vantage in a sentence.
+func (v Vantage) place() string {
+	kind, name, ok := strings.Cut(v.Name, ":")
+	switch {
+	case ok:
+		return kind + " " + name
+	case v.Container:
+		return "the " + v.Name + " container"
+	default:
+		return "this machine"
+	}
 }
 
 // shared returns the networks that a vantage has in common with the server.

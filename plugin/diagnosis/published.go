@@ -48,6 +48,11 @@ func (s Server) covers(to address) bool {
 	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == to.port && b.covers(ip) })
 }
 
+// publishes says whether a port of the engine's host leads to the server.
+func (s Server) publishes(port uint16) bool {
+	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == port })
+}
+
 func (c *contextOf) onRemoteHost(to address) *Fault {
 	if c.Server.onLoopbackAlone(to.port) {
 		return c.onLoopback(to)
@@ -63,7 +68,7 @@ func (c *contextOf) onLoopback(to address) *Fault {
 	return &Fault{
 		Cause:    PublishedOnLoopback,
 		Evidence: []string{"the port is published at " + c.Server.published() + " of the engine's host alone"},
-		Hint:     fmt.Sprintf("publish it on every address, or on one that can be reached from %s", c.vantage.Name),
+		Hint:     "publish it on every address, or on one that can be reached from " + c.vantage.place(),
 		Commands: []string{fmt.Sprintf("docker run --publish %d:%d ...", to.port, c.Server.Port)},
 	}
 }
@@ -94,12 +99,8 @@ func (c *contextOf) onEngineHost(to address, row *report.Probe) *Fault {
 		return c.internal(c.vantage.Networks[0])
 	case c.Server.HostNetwork:
 		return c.hostMode()
-	case !c.vantage.Container && c.Engine.apart() && row.Kind == report.KindPublishedGateway:
-		return &Fault{
-			Cause:    ContainerNetworkRemote,
-			Evidence: []string{"that gateway is " + c.Engine.place()},
-			Hint:     "use the published port on localhost or on the engine's host",
-		}
+	case row.Kind == report.KindPublishedGateway && c.gatewayElsewhere(to) != nil:
+		return c.gatewayElsewhere(to)
 	case dropped(row):
 		return c.firewall(to)
 	case refused(row) && row.Kind == report.KindPublishedHostAlias, refused(row) && c.Engine.Rootless:
@@ -107,6 +108,22 @@ func (c *contextOf) onEngineHost(to address, row *report.Probe) *Fault {
 	default:
 		return nil
 	}
+}
+
+// gatewayElsewhere: the gateway of a network that is not on this machine.
+func (c *contextOf) gatewayElsewhere(to address) *Fault {
+	for _, n := range c.Server.Networks {
+		place := c.elsewhere(n)
+		if place == "" || to.ip != n.GatewayIPv4 && to.ip != n.GatewayIPv6 {
+			continue
+		}
+		return &Fault{
+			Cause:    ContainerNetworkRemote,
+			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, place)},
+			Hint:     "use the published port on localhost or on the engine's host",
+		}
+	}
+	return nil
 }
 
 func (c *contextOf) aliasLeadsElsewhere(to address) *Fault {
@@ -149,18 +166,22 @@ func published(kind report.Kind) bool {
 // forwarder: something accepted and closed, which a port forwarder does when what
 // it forwards to refuses.
 func (c *contextOf) forwarder() *Fault {
+	if c.Server.HostNetwork || c.Server.serves() {
+		return nil // the server itself closes
+	}
 	fault := &Fault{
 		Cause:    ForwarderAcceptsAlone,
-		Evidence: []string{"a connection there was accepted and closed, as by a port forwarder with nothing behind it"},
+		Evidence: []string{"the published port accepts and closes, as a port forwarder does with nothing behind it"},
 		Hint:     fmt.Sprintf("see that the server listens on port %d at the address that the engine forwards to", c.Server.Port),
 	}
 	for _, other := range c.all {
 		if other.Kind == report.KindContainerIP && !other.OK && refused(&other) {
-			fault.Evidence = append(fault.Evidence, fmt.Sprintf("from %s the container's own address %s refused", other.Vantage, other.Address))
+			fault.Evidence = append(fault.Evidence, fmt.Sprintf("from %s: the container's own address %s refuses", other.Vantage, other.Address))
 		}
 	}
-	if s := c.Server; s.Listeners != nil {
-		fault.Evidence = append(fault.Evidence, fmt.Sprintf("in the container port %d is listened to at %s", s.Port, join(s.Listeners.On(s.Port))))
+	if unserved := c.Server.unserved(); len(unserved) > 0 {
+		fault.Evidence = append(fault.Evidence, c.Server.partly(unserved))
+		fault.Hint = listenEverywhere
 	}
 	return fault
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // depth orders causes from root to consequence. Of those that the rows of one
@@ -22,8 +24,8 @@ var depth = []Cause{
 	MTUBlackhole,
 	TLSOnPlainPort,
 	TLSExpired,
+	TLSUntrusted, // before the names: Go looks at those first, so a good name has shown it
 	TLSHostnameMismatch,
-	TLSUntrusted,
 	NotHTTP,
 	UnexpectedStatus,
 	UnexpectedBody,
@@ -50,6 +52,19 @@ var depth = []Cause{
 	WrongServer,
 }
 
+// ofAddress are causes that say of an address that it is not the one to use. They
+// leave open why the others fail.
+var ofAddress = []Cause{
+	PublishedFamilyMismatch,
+	PublishedOnRemoteHost,
+	ContainerNetworkRemote,
+	DefaultBridgeHasNoDNS,
+	HostAliasUnreachable,
+	HostAliasMissing,
+	LocalhostIsThisContainer,
+	WrongServer,
+}
+
 // root is what is wrong with a vantage that reaches the server at no address.
 func (c *contextOf) root(faults []*Fault) *Fault {
 	for _, always := range []rule{(*contextOf).down, (*contextOf).noNetwork} { // there may be no row
@@ -64,6 +79,9 @@ func (c *contextOf) root(faults []*Fault) *Fault {
 		return c.undecided()
 	}
 	root := *slices.MinFunc(faults, func(a, b *Fault) int { return slices.Index(depth, a.Cause) - slices.Index(depth, b.Cause) })
+	if slices.Contains(ofAddress, root.Cause) && slices.ContainsFunc(c.rows, func(p *report.Probe) bool { return p.Cause == "" }) {
+		return c.undecided() // a better address fails too, and who knows why
+	}
 	root.Evidence = nil
 	for _, fault := range faults { // the rows that show the same
 		if fault.Cause == root.Cause {
@@ -92,8 +110,10 @@ func (c *contextOf) unpublished() *Fault {
 		Hint:     fmt.Sprintf("create the container with --publish %d", s.Port),
 		Commands: []string{fmt.Sprintf("docker run --publish %d ...", s.Port)},
 	}
-	if c.Engine.apart() && !c.vantage.Container {
-		fault.Evidence = append(fault.Evidence, "its own addresses are "+c.Engine.place())
+	for _, n := range s.Networks {
+		if place := c.elsewhere(n); place != "" {
+			fault.Evidence = append(fault.Evidence, fmt.Sprintf("its address on network %s is %s", n.Name, place))
+		}
 	}
 	return fault
 }
@@ -127,6 +147,9 @@ func (c *contextOf) undecided() *Fault {
 	s := c.Server
 	for _, row := range c.rows {
 		fault.Evidence = append(fault.Evidence, seen(row))
+		if closed(row) && s.serves() {
+			fault.Hint = "the server listens, so it seems to be the server itself that closes connections: see in its log why"
+		}
 	}
 	if s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 {
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.On(s.Port))))

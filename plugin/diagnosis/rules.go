@@ -24,14 +24,14 @@ var answers = map[netprobe.Failure]struct {
 	cause Cause
 	hint  string
 }{
-	netprobe.TLSOnPlainPort:      {TLSOnPlainPort, "the server speaks no TLS on this port: ask it with http"},
-	netprobe.TLSUntrusted:        {TLSUntrusted, "add the certificate of the server's authority to this machine's, or name it in SSL_CERT_FILE"},
+	netprobe.TLSOnPlainPort:      {TLSOnPlainPort, "the server speaks no TLS on this port: ask it with --scheme http, or turn its TLS on"},
+	netprobe.TLSUntrusted:        {TLSUntrusted, "add the certificate of the server's authority to those that this machine trusts; on Linux, SSL_CERT_FILE names a file of them"},
 	netprobe.TLSHostnameMismatch: {TLSHostnameMismatch, "use a name that the certificate has, or issue one for this address"},
 	netprobe.TLSExpired:          {TLSExpired, "renew the server's certificate, or set the clock"},
-	netprobe.NotHTTP:             {NotHTTP, "the server speaks another protocol on this port: choose its HTTP port, or ask with tcp"},
-	netprobe.UnexpectedStatus:    {UnexpectedStatus, "the server is reached; choose a path that it serves, or say which status is good"},
-	netprobe.UnexpectedBody:      {UnexpectedBody, "the server is reached, and says something else than what was expected"},
-	netprobe.WebSocketRefused:    {WebSocketRefused, "the server is reached over HTTP; choose the path of its WebSocket"},
+	netprobe.NotHTTP:             {NotHTTP, "the server speaks another protocol on this port: choose its HTTP port with --port, or ask with --scheme tcp"},
+	netprobe.UnexpectedStatus:    {UnexpectedStatus, "the server is reached: choose a path that it serves with --path, or say with --expect-status which answer is good"},
+	netprobe.UnexpectedBody:      {UnexpectedBody, "the server is reached, and says something else: choose another --path, or another text for --expect-body"},
+	netprobe.WebSocketRefused:    {WebSocketRefused, "the server is reached over HTTP: say with --websocket at which path it takes WebSockets, or leave that out"},
 	netprobe.WrongServer:         {WrongServer, "do not use this address: publish the port on a host address and port of its own"},
 }
 
@@ -83,7 +83,7 @@ func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *Fault {
 
 // listening: what the sockets of the server's network namespace say, where a
 // connection came as far as to be refused or closed.
-func (c *contextOf) listening(_ address, row *report.Probe) *Fault {
+func (c *contextOf) listening(to address, row *report.Probe) *Fault {
 	s := c.Server
 	if s.Listeners == nil || !refused(row) && !closed(row) {
 		return nil
@@ -96,12 +96,47 @@ func (c *contextOf) listening(_ address, row *report.Probe) *Fault {
 	case s.Listeners.OnlyLoopback(s.Port) && !s.HostNetwork: // there, loopback is the host's
 		return &Fault{
 			Cause:    ServerListensOnLoopback,
-			Evidence: []string{fmt.Sprintf("in its network namespace port %d is listened to at %s alone", s.Port, join(s.Listeners.On(s.Port)))},
+			Evidence: []string{fmt.Sprintf("in the container, port %d is listened to at %s alone", s.Port, join(s.Listeners.On(s.Port)))},
 			Hint:     "have the server listen on 0.0.0.0 (or ::) inside its container: nobody outside of it reaches its loopback",
 		}
 	default:
-		return nil
+		return c.notOnAddress(to, row)
 	}
+}
+
+// notOnAddress: the server listens on its port, but not at each of its addresses.
+func (c *contextOf) notOnAddress(to address, row *report.Probe) *Fault {
+	unserved := c.Server.unserved()
+	switch {
+	case len(unserved) == 0:
+		return nil
+	case row.Kind == report.KindContainerIP:
+		if !slices.ContainsFunc(unserved, func(n Network) bool { return n.IPv4 == to.ip }) {
+			return nil
+		}
+	case !published(row.Kind) || closed(row) || c.Engine.Rootless || c.Server.onLoopbackAlone(to.port) || !c.Server.publishes(to.port):
+		return nil // a gateway of a rootless engine refuses for a reason of its own
+	}
+	if slices.ContainsFunc(c.all, func(p report.Probe) bool { return published(p.Kind) && closed(&p) }) {
+		return c.forwarder()
+	}
+	return &Fault{
+		Cause:    ServerListensElsewhere,
+		Evidence: []string{c.Server.partly(unserved)},
+		Hint:     listenEverywhere,
+	}
+}
+
+const listenEverywhere = "have the server listen on 0.0.0.0 (or ::), so that it serves every address of its container: the engine forwards to one of them"
+
+// partly says which addresses of the container the server does not listen at.
+func (s Server) partly(unserved []Network) string {
+	addresses := make([]string, len(unserved))
+	for i, n := range unserved {
+		addresses[i] = fmt.Sprintf("%s on network %s", n.IPv4, n.Name)
+	}
+	return fmt.Sprintf("in the container, port %d is listened to at %s, and not at its address %s",
+		s.Port, join(s.Listeners.On(s.Port)), strings.Join(addresses, ", "))
 }
 
 // notOnPort is the fault of a server with no socket on its port.
@@ -110,18 +145,28 @@ func (s Server) notOnPort() *Fault {
 		return s.notOnHost()
 	}
 	if elsewhere := s.Listeners.Elsewhere(s.Port); len(elsewhere) > 0 {
-		return &Fault{
+		fault := &Fault{
 			Cause:    ServerListensElsewhere,
-			Evidence: []string{fmt.Sprintf("nothing listens on port %d, but there are listeners at %s", s.Port, join(elsewhere))},
+			Evidence: []string{fmt.Sprintf("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, join(elsewhere))},
 			Hint:     fmt.Sprintf("use the port that the server listens on (%d), or have it listen on %d", elsewhere[0].Port(), s.Port),
 		}
+		if len(s.Bindings) > 0 {
+			fault.Commands = []string{fmt.Sprintf("docker run --publish %d:%d ...", s.Bindings[0].HostPort, elsewhere[0].Port())}
+		}
+		return fault
 	}
-	return &Fault{
+	fault := &Fault{
 		Cause:    ServerNotReady,
-		Evidence: []string{fmt.Sprintf("the container runs, and nothing listens on port %d in its network namespace", s.Port)},
-		Hint:     "wait longer for it, or see in its log what it is doing",
-		Commands: []string{"docker logs " + s.Name},
+		Evidence: []string{fmt.Sprintf("the container runs, and nothing listens on port %d in it", s.Port)},
+		Hint:     "give it more time, or see in its log what it is doing",
+		Commands: []string{s.command("docker logs")},
 	}
+	fault.Evidence = append(fault.Evidence, s.Log...)
+	if s.Passing {
+		fault.Hint = "give it more time with --wait; if that does not help, start it by hand and see in its log what it is doing"
+		fault.Commands = nil
+	}
+	return fault
 }
 
 // toContainer: the way to the server's own address.
@@ -133,13 +178,14 @@ func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
 	if c.vantage.Container {
 		return c.betweenContainers(n, row)
 	}
+	place := c.elsewhere(n)
 	switch {
 	case n.layer2():
 		return macvlan(n)
-	case c.Engine.apart():
+	case place != "":
 		return &Fault{
 			Cause:    ContainerNetworkRemote,
-			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, c.Engine.place())},
+			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, place)},
 			Hint:     "use the published port: this machine has no route to the addresses of containers there",
 		}
 	default:
@@ -159,7 +205,7 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
 			Cause:    ICCDisabled,
 			Evidence: []string{fmt.Sprintf("network %s has com.docker.network.bridge.enable_icc=false", n.Name)},
 			Hint:     "connect both to a network that lets its containers talk to one another, or use the published port",
-			Commands: []string{"docker network create NETWORK", "docker network connect NETWORK " + c.Server.Name},
+			Commands: []string{"docker network create NETWORK", c.Server.command("docker network connect NETWORK")},
 		}
 	case shared:
 		return nil
@@ -173,7 +219,7 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
 		return &Fault{
 			Cause: DirectRoutingBlocked,
 			Evidence: []string{
-				fmt.Sprintf("%s has no network in common with the server", c.vantage.Name),
+				c.apartFrom(n),
 				fmt.Sprintf("Docker Engine %d drops what is routed to network %s from another one (gateway mode %s)", c.Engine.Major, n.Name, n.mode()),
 			},
 			Hint:     "connect both to one network, or use the published port",
@@ -182,11 +228,19 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
 	default:
 		return &Fault{
 			Cause:    NetworksIsolated,
-			Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and the engine keeps its bridges apart", c.vantage.Name)},
+			Evidence: []string{c.apartFrom(n), "the engine keeps its bridges apart"},
 			Hint:     "connect both to one network, or use the published port",
 			Commands: c.connect(n),
 		}
 	}
+}
+
+// apartFrom says that the vantage is not on a network of the server's.
+func (c *contextOf) apartFrom(n Network) string {
+	if len(c.vantage.shared(c.Server)) > 0 {
+		return fmt.Sprintf("%s is not on network %s", c.vantage.place(), n.Name)
+	}
+	return c.vantage.place() + " has no network in common with the server"
 }
 
 // directRoutingSince is the version of Docker Engine from which packets that are
@@ -208,7 +262,7 @@ func (n Network) mode() string {
 // bridge a container is connected in vain where names matter.
 func (c *contextOf) connect(n Network) []string {
 	if n.Default {
-		return []string{"docker network create NETWORK", "docker network connect NETWORK " + c.Server.Name}
+		return []string{"docker network create NETWORK", c.Server.command("docker network connect NETWORK")}
 	}
 	asking, ok := strings.CutPrefix(c.vantage.Name, "container:")
 	if !ok {
@@ -231,7 +285,7 @@ func (c *contextOf) internal(n Network) *Fault {
 		Cause:    NetworkInternal,
 		Evidence: []string{fmt.Sprintf("network %s is internal: it is routed nowhere, and its containers publish no ports", n.Name)},
 		Hint:     "ask from a container on that network, or connect the server to another one too",
-		Commands: []string{"docker network connect NETWORK " + c.Server.Name},
+		Commands: []string{c.Server.command("docker network connect NETWORK")},
 	}
 }
 
@@ -274,14 +328,14 @@ func (c *contextOf) byName(to address, row *report.Probe) *Fault {
 	case c.vantage.onDefaultAlone():
 		return &Fault{
 			Cause:    DefaultBridgeHasNoDNS,
-			Evidence: []string{fmt.Sprintf("%s is on the default bridge alone, where names of containers are not looked up", c.vantage.Name)},
+			Evidence: []string{fmt.Sprintf("%s is on the default bridge alone, where names of containers are not looked up", c.vantage.place())},
 			Hint:     "connect both to a network of your own, or use the address",
 			Commands: []string{"docker network create NETWORK"},
 		}
 	case len(c.vantage.shared(c.Server)) == 0 && len(c.Server.Networks) > 0:
 		return &Fault{
 			Cause:    NetworksIsolated,
-			Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and names are known on a network alone", c.vantage.Name)},
+			Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and names are known on a network alone", c.vantage.place())},
 			Hint:     "connect both to one network",
 			Commands: c.connect(c.Server.Networks[0]),
 		}

@@ -182,15 +182,29 @@ func (e *examination) place(ctx context.Context, where string) (*place, error) {
 // that name none.
 func (e *examination) defaultBridge(ctx context.Context) (string, error) {
 	for _, name := range []string{"bridge", "podman"} {
-		_, err := e.engine.API.NetworkInspect(ctx, name, network.InspectOptions{})
+		found, err := e.engine.API.NetworkInspect(ctx, name, network.InspectOptions{})
 		if err == nil {
-			return name, nil
+			return e.calledBy(ctx, found), nil
 		}
 		if !errdefs.IsNotFound(err) {
 			return "", fmt.Errorf("inspecting network %s: %w", name, err)
 		}
 	}
 	return "", errors.New("the engine has no default bridge: say with --from where to ask from")
+}
+
+// calledBy is what the container that is explained calls a default bridge: that
+// of Podman is bridge to who asks for it, and podman to who is on it.
+func (e *examination) calledBy(ctx context.Context, bridge network.Inspect) string {
+	const podman = "podman"
+	if !slices.ContainsFunc(e.found.facts.Networks, func(n NetworkFacts) bool { return n.Name == podman }) {
+		return bridge.Name
+	}
+	found, err := e.engine.API.NetworkInspect(ctx, podman, network.InspectOptions{})
+	if err == nil && found.ID == bridge.ID {
+		return podman
+	}
+	return bridge.Name
 }
 
 func (e *examination) onNetwork(name string, optional bool) *place {
@@ -281,7 +295,7 @@ func (p *place) facts(server inspection) diagnosis.Vantage {
 		Optional:  p.optional,
 	}
 	if p.helper == "" {
-		v.Routes = routes(server.facts.Networks)
+		v.Routes, v.Addresses = routes(server.facts.Networks), ownAddresses()
 	}
 	return v
 }

@@ -74,6 +74,15 @@ func lastLog(ctx context.Context, api API, id string) []string {
 // maxLogLine bounds a log line in evidence: what fits a wide terminal.
 const maxLogLine = 200
 
+// logEvidence shows log lines as lines of evidence.
+func logEvidence(lines []string) []string {
+	shown := make([]string, len(lines))
+	for i, line := range lines {
+		shown[i] = "log: " + netprobe.Visible(line, maxLogLine)
+	}
+	return shown
+}
+
 // fault is the exit of a container as a finding.
 func (e *exit) fault(name string) *diagnosis.Fault {
 	evidence := []string{fmt.Sprintf("container %s exited with code %d", name, e.code)}
@@ -85,8 +94,8 @@ func (e *exit) fault(name string) *diagnosis.Fault {
 		if wrongFormatLog.MatchString(strings.TrimSpace(line)) {
 			cause, hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
 		}
-		evidence = append(evidence, "log: "+netprobe.Visible(line, maxLogLine))
 	}
+	evidence = append(evidence, logEvidence(e.lines)...)
 	return &diagnosis.Fault{Cause: cause, Evidence: evidence, Hint: hint}
 }
 

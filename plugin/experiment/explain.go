@@ -27,7 +27,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 		Networks:  r.client.facts.Networks,
 	}
 	if r.vantage.Container == "" {
-		vantage.Routes = routes(s.found.facts.Networks)
+		vantage.Routes, vantage.Addresses = routes(s.found.facts.Networks), ownAddresses()
 	}
 	server := s.facts()
 	if server.Down == nil && cameFar(probes) {
@@ -35,6 +35,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 		if server.Listeners, err = s.listeners(ctx); err != nil {
 			return nil, err
 		}
+		server.Log = s.log(ctx)
 	}
 	return diagnosis.Explain(diagnosis.Facts{
 		Engine:   engineFacts(r.engine.Host, r.description.Endpoint.Engine),
@@ -46,6 +47,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 // facts are what is known of the server.
 func (s *server) facts() diagnosis.Server {
 	facts := serverFacts(s.name, s.run.spec.Port, s.found)
+	facts.Passing = !s.run.spec.Keep
 	if s.exit != nil {
 		facts.Down = s.exit.fault(s.name)
 	}
@@ -94,6 +96,14 @@ func cameFar(probes []report.Probe) bool {
 		}
 	}
 	return far
+}
+
+// log is what the server has printed last.
+func (s *server) log(ctx context.Context) []string {
+	if s.lease != nil {
+		return logEvidence(s.lease.output.lines())
+	}
+	return logEvidence(lastLog(ctx, s.run.engine.API, s.id))
 }
 
 // listeners looks at what listens in the server's network namespace. What keeps it

@@ -175,12 +175,15 @@ func (e *examination) down(ctx context.Context, response container.InspectRespon
 	}
 	ended := exit{code: int64(state.ExitCode), oomKilled: state.OOMKilled}
 	ended.lines = lastLog(ctx, e.engine.API, response.ID)
-	return ended.fault(e.name)
+	fault := ended.fault(e.name)
+	fault.Commands = []string{"docker logs " + e.name}
+	return fault
 }
 
 // look lists the sockets in the container's network namespace. Where that cannot
 // be had, nothing is known of them.
 func (e *examination) look(ctx context.Context, id string) error {
+	e.server.Log = logEvidence(lastLog(ctx, e.engine.API, id))
 	listeners, err := Sockets(ctx, e.engine.API, e.image, id, e.labels)
 	return e.listen(ctx, listeners, err)
 }
