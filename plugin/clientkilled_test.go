@@ -4,15 +4,19 @@ package plugin_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/volume"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // Whichever is killed at whatever moment of the client's work, the plugin or the
@@ -119,4 +123,51 @@ func TestClientKilled(t *testing.T) {
 			checkNothingLeft(t, b.Engine)
 		}
 	})
+}
+
+// A plugin that is killed with a nested engine takes all but that with it. A
+// nested engine has no lease: it stays until its deadline, its volume with it, and
+// so does what never ran.
+func TestPluginKilledWithNestedEngine(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
+	t.Parallel()
+	b := newBench(t, enginetest.Engine28_5)
+	args := inside("--access", "dind", "--dind-image", enginetest.DindImage(t, b.Engine))
+	for _, at := range []struct {
+		created string // the container whose creation the plugin does not hear of
+		left    []string
+	}{
+		{"dind", []string{"dind"}},
+		{"dind-client", []string{"dind", "dind-client"}},
+		{"dind-sibling", []string{"dind", "dind-sibling"}},
+	} {
+		t.Run(at.created, func(t *testing.T) {
+			tap := startTap(t, b.Engine, func(m moment) {
+				if m.is("POST /containers/create", true) && roleOf(m.Name) == at.created {
+					_ = syscall.Kill(m.Client, syscall.SIGKILL)
+				}
+			})
+			p := start(t, through(b.nestprobe(t, args...), tap))
+			assert.Check(t, p.status(t) != 0, "docker says that all is well")
+			all := b.awaitContainers(t, "what has a lease to end", func(all []container.Summary) bool { return len(all) == len(at.left) })
+			var left []string
+			for _, c := range all {
+				left = append(left, roleOf(c.Names[0]))
+				_, err := time.Parse(time.RFC3339, c.Labels[experiment.LabelDeadline])
+				assert.Check(t, err)
+				assert.NilError(t, b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
+			}
+			slices.Sort(left)
+			assert.Check(t, is.DeepEqual(left, at.left))
+			checkNothingLeft(t, b.Engine)
+			volumes, err := b.api.VolumeList(t.Context(), volume.ListOptions{})
+			assert.NilError(t, err)
+			assert.Check(t, is.Len(volumes.Volumes, 0))
+		})
+	}
+}
+
+// roleOf is what a container's name says beside the id of the run.
+func roleOf(name string) string {
+	_, role, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(name, "/"), "nestprobe-"), "-")
+	return role
 }
