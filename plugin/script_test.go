@@ -172,6 +172,22 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 		"context": func(ts *testscript.TestScript, _ bool, args []string) {
 			engine.CreateContext(ts.Value(testKey{}).(testing.TB), ts.Getenv("DOCKER_CONFIG"), args[0])
 		},
+		// private selects an engine of the same kind that no other test uses, and
+		// puts the test image there.
+		"private": func(ts *testscript.TestScript, _ bool, _ []string) {
+			t := ts.Value(testKey{}).(testing.TB)
+			own := enginetest.StartPrivate(t, engine.Kind)
+			ts.Setenv("DOCKER_HOST", "unix://"+own.Socket)
+			ts.Setenv("IMAGE", enginetest.TestImage(t, own))
+		},
+		// tlsfront FAULT gives the engine a TLS endpoint with a fault, and selects it;
+		// see [enginetest.Engine.TLSFront].
+		"tlsfront": func(ts *testscript.TestScript, _ bool, args []string) {
+			host, certs := engine.TLSFront(ts.Value(testKey{}).(testing.TB), args[0])
+			ts.Setenv("DOCKER_HOST", host)
+			ts.Setenv("DOCKER_TLS_VERIFY", "1")
+			ts.Setenv("DOCKER_CERT_PATH", certs)
+		},
 		// remove FILE removes the containers that FILE names.
 		"remove": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(execute(ts, engine, append([]string{"docker", "rm", "-f"}, strings.Fields(ts.ReadFile(args[0]))...)))

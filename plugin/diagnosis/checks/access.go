@@ -20,7 +20,7 @@ func accessChecks() []check {
 		category: categoryAccess, name: "by its socket", needs: []string{report.CheckOfEngine},
 		look: (*state).lookAtMount,
 	}, {
-		category: categoryAccess, name: "by the endpoint", needs: []string{"context"},
+		category: categoryAccess, name: "by the endpoint", needs: []string{"answer"},
 		hint: "give it the engine's socket, or choose an endpoint by an address of the engine's host that containers reach",
 		look: (*state).lookAtCarrying,
 	}}

@@ -34,7 +34,8 @@ func (s *state) lookAtContext(context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	s.settings, s.sources = settings.WithPatience(patience(settings.Transport, s.Timeout)), sources
+	s.settings = settings.From(sources.Host).WithPatience(patience(settings.Transport, s.Timeout))
+	s.sources = sources
 	return pass("%s, %s", settings.Context, sources.Context)
 }
 
@@ -60,9 +61,9 @@ func (s *state) lookAtTLS(context.Context) (outcome, error) {
 	if !s.settings.TLS {
 		return pass("off")
 	}
-	verified := "the engine's certificate is verified"
+	verified := "verified"
 	if !s.settings.Verified() {
-		verified = "the engine's certificate is not verified"
+		verified = "the engine is not verified"
 	}
-	return pass("on, %s; %s; files %s", s.sources.TLS, verified, s.sources.Files)
+	return pass("on, %s, %s; files %s", verified, s.sources.TLS, s.sources.Files)
 }

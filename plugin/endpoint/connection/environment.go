@@ -53,7 +53,7 @@ func FromEnvironment() (Settings, error) {
 		material.SkipVerify = !verify
 		options = append(options, WithTLS(material))
 	}
-	return NewSettings(defaultContext, host, options...).from(source), nil
+	return NewSettings(defaultContext, host, options...).From(source), nil
 }
 
 // CertPath is the folder where docker looks for TLS files that no flag names.

@@ -125,8 +125,8 @@ func (s Settings) use() secrets {
 	return s.secrets()
 }
 
-// from names the setting that chose the endpoint.
-func (s Settings) from(source string) Settings {
+// From names the setting that chose the endpoint, for the evidence of faults.
+func (s Settings) From(source string) Settings {
 	secret := s.use()
 	secret.source = source
 	s.secrets = func() secrets { return secret }

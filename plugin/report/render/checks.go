@@ -89,7 +89,7 @@ func badness(result report.CheckResult) int {
 // about is what a context leads to, and what is wrong with it.
 func about(checks []report.Check, worst report.Check) string {
 	var words []string
-	for _, name := range []string{report.CheckOfEndpoint, report.CheckOfEngine} {
+	for _, name := range []string{report.CheckOfEngine, report.CheckOfEndpoint} {
 		i := slices.IndexFunc(checks, func(c report.Check) bool { return c.Name == name && c.Result == report.CheckPass })
 		if i >= 0 {
 			words = append(words, checks[i].Detail)

@@ -22,8 +22,8 @@ import (
 
 // Write makes a CA and writes ca.pem, cert.pem and key.pem into both folders,
 // which exist: for a server of these names and addresses, localhost and 127.0.0.1
-// included, and for a client.
-func Write(serverDir, clientDir string, names []string, addresses []netip.Addr) error {
+// included, and for a client. Last, what is unusual about the certificates.
+func Write(serverDir, clientDir string, names []string, addresses []netip.Addr, adjust ...func(server, client *x509.Certificate)) error {
 	ca, err := newAuthority()
 	if err != nil {
 		return fmt.Errorf("making a CA: %w", err)
@@ -34,10 +34,14 @@ func Write(serverDir, clientDir string, names []string, addresses []netip.Addr) 
 	for _, address := range addresses {
 		server.IPAddresses = append(server.IPAddresses, address.AsSlice())
 	}
+	client := certificate("nestprobe test client", x509.ExtKeyUsageClientAuth)
+	for _, change := range adjust {
+		change(server, client)
+	}
 	if err := ca.issue(serverDir, server); err != nil {
 		return fmt.Errorf("making the engine's certificate: %w", err)
 	}
-	if err := ca.issue(clientDir, certificate("nestprobe test client", x509.ExtKeyUsageClientAuth)); err != nil {
+	if err := ca.issue(clientDir, client); err != nil {
 		return fmt.Errorf("making the client's certificate: %w", err)
 	}
 	return nil

@@ -1,0 +1,130 @@
+package enginetest
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/certs"
+)
+
+// What can be wrong with the TLS of a front.
+const (
+	FrontHealthy   = "healthy"
+	FrontExpired   = "expired"   // the certificate was good until yesterday
+	FrontOtherName = "othername" // it is for another host
+	FrontOtherCA   = "otherca"   // the client's CA has not signed it
+	FrontRejects   = "rejects"   // the client's certificate is of another CA
+	FrontPlain     = "plain"     // there is no TLS
+)
+
+// TLSFront gives a local engine a TLS endpoint on this machine's loopback, with a
+// fault of this sort, until the test ends. It returns the endpoint's address and
+// the folder with the client's files.
+func (e *Engine) TLSFront(tb testing.TB, fault string) (host, certDir string) {
+	tb.Helper()
+	server, client := tb.TempDir(), tb.TempDir()
+	must(tb, certs.Write(server, client, nil, nil, func(server, _ *x509.Certificate) {
+		switch fault {
+		case FrontExpired:
+			server.NotBefore, server.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
+		case FrontOtherName:
+			server.DNSNames, server.IPAddresses = []string{"engine.example"}, nil
+		}
+	}))
+	config := serverConfig(tb, server)
+	switch fault {
+	case FrontOtherCA:
+		must(tb, certs.Write(server, client, nil, nil)) // another CA
+	case FrontRejects:
+		ca, err := os.ReadFile(filepath.Join(server, "ca.pem"))
+		must(tb, err)
+		must(tb, certs.Write(server, client, nil, nil))
+		must(tb, os.WriteFile(filepath.Join(client, "ca.pem"), ca, 0o600))
+	case FrontPlain:
+		config = nil
+	}
+	return "tcp://" + e.forward(tb, config), client
+}
+
+func serverConfig(tb testing.TB, dir string) *tls.Config {
+	tb.Helper()
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	must(tb, err)
+	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem")) //nolint:gosec // made by this test
+	must(tb, err)
+	clients := x509.NewCertPool()
+	clients.AppendCertsFromPEM(ca)
+	return &tls.Config{
+		Certificates: []tls.Certificate{pair},
+		ClientAuth:   tls.RequireAndVerifyClientCert, // as dockerd with --tlsverify
+		ClientCAs:    clients,
+		MinVersion:   tls.VersionTLS12,
+	}
+}
+
+// forward listens on loopback, in TLS unless config is nil, and passes on what
+// comes to the engine's socket. It returns the address.
+func (e *Engine) forward(tb testing.TB, config *tls.Config) string {
+	tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	must(tb, err)
+	address := listener.Addr().String()
+	if config != nil {
+		listener = tls.NewListener(listener, config)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return // closed by the test's end
+			}
+			running.Go(func() { e.pass(ctx, conn) })
+		}
+	})
+	tb.Cleanup(func() {
+		cancel()
+		must(tb, listener.Close())
+		running.Wait()
+	})
+	return address
+}
+
+// pass connects both until one side has ended.
+func (e *Engine) pass(ctx context.Context, conn net.Conn) {
+	defer conn.Close() //nolint:errcheck // its end is all that matters
+	if secured, ok := conn.(*tls.Conn); ok && secured.HandshakeContext(ctx) != nil {
+		return
+	}
+	engine, err := (&net.Dialer{}).DialContext(ctx, "unix", e.Socket)
+	if err != nil {
+		return
+	}
+	defer engine.Close() //nolint:errcheck // as above
+	defer context.AfterFunc(ctx, func() { _ = errors.Join(conn.Close(), engine.Close()) })()
+	var ways sync.WaitGroup
+	for _, way := range [][2]net.Conn{{conn, engine}, {engine, conn}} {
+		ways.Go(func() {
+			_, _ = io.Copy(way[0], way[1])
+			_ = errors.Join(way[0].Close(), way[1].Close())
+		})
+	}
+	ways.Wait()
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
