@@ -52,9 +52,14 @@ func startTap(t *testing.T, engine *enginetest.Engine, pass func(moment)) *tap {
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.Check(t, os.RemoveAll(dir)) })
 	socket := filepath.Join(dir, "docker.sock")
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", socket)
-	assert.NilError(t, err)
+	return listenTap(t, engine, "unix", socket, pass)
+}
 
+// listenTap is a tap at an address.
+func listenTap(t *testing.T, engine *enginetest.Engine, network, address string, pass func(moment)) *tap {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), network, address)
+	assert.NilError(t, err)
 	server := &http.Server{
 		Handler:     relay(engine, pass),
 		ConnContext: notePeer,
@@ -66,7 +71,7 @@ func startTap(t *testing.T, engine *enginetest.Engine, pass func(moment)) *tap {
 		assert.Check(t, server.Close())
 		assert.Check(t, errors.Is(<-ended, http.ErrServerClosed))
 	})
-	return &tap{Host: "unix://" + socket}
+	return &tap{Host: network + "://" + listener.Addr().String()}
 }
 
 // apiVersion is what Docker's client puts in front of a path.
