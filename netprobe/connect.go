@@ -23,6 +23,7 @@ func (p *prober) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 		p.tried(addr, s, time.Since(began))
 		if s == nil {
 			p.addr = addr
+			p.result.PathMTU = pathMTU(conn)
 			p.reached(len(p.result.Tried) - 1)
 			return conn, nil
 		}
@@ -70,7 +71,7 @@ func tells(f Failure) int {
 // dial connects to one literal address.
 func (p *prober) dial(ctx context.Context, addr netip.AddrPort, deadline time.Time) (net.Conn, *setback) {
 	// Keep-alive is off because no probe lives long enough to need it.
-	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1}
+	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1, Control: limitSegments(p.opts.MaxSegment)}
 	share := time.Until(deadline).Round(time.Millisecond)
 	conn, err := dialer.DialContext(ctx, "tcp", remote(addr))
 	if err == nil {

@@ -146,6 +146,11 @@ type Options struct {
 	TLS       *tls.Config   // for HTTPS; nil verifies against the system's roots and the address's host
 	Resolver  *net.Resolver // nil is net.DefaultResolver
 	BodyLimit int64         // bytes of the body (TCP: of the first bytes) that are read; 0 is DefaultBodyLimit
+
+	// MaxSegment is the longest TCP segment, in bytes, that the other side is told
+	// to send; 0 is what the MTU of the way allows. Where [CanLimitSegments] says
+	// no, it is without effect.
+	MaxSegment int
 }
 
 func (o Options) withDefaults() Options {
@@ -178,6 +183,7 @@ type Result struct {
 	WebSocket WebSocket // outcome of the WebSocket part
 	Tried     []Try     // every address that was dialled for the request, in order
 	Timings   Timings
+	PathMTU   int // bytes that this side takes the way for, of the connection that was asked; 0 where the system does not tell
 }
 
 // Try is one literal address that was dialled. A name may have several; they are

@@ -217,7 +217,7 @@ func (d *dind) askServer(ctx context.Context, v Vantage, index int, server repor
 	if spec.Builtin() {
 		trust = TrustIdentity
 	}
-	if err := v.contest(waiting, entries, trust, spec.Timeout); err != nil {
+	if err := v.contest(waiting, entries, terms{trust: trust, timeout: spec.Timeout}); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {

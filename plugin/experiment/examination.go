@@ -276,7 +276,7 @@ func (e *examination) open(ctx context.Context, p *place) error {
 func (e *examination) probe(ctx context.Context, p *place, entries []*entry) ([]report.Probe, error) {
 	waiting, cancel := context.WithTimeout(ctx, e.target.Timeout)
 	defer cancel()
-	if err := p.vantage.contest(waiting, entries, TrustSystem, e.target.Timeout); err != nil {
+	if err := p.vantage.contest(waiting, entries, terms{trust: TrustSystem, timeout: e.target.Timeout}); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {

@@ -29,7 +29,7 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 	entries := s.entries()
 	group.Go(func() error {
 		defer finish()
-		return s.run.vantage.contest(waiting, entries, s.trust(), spec.Timeout)
+		return s.run.vantage.contest(waiting, entries, terms{trust: s.trust(), timeout: spec.Timeout})
 	})
 	err := group.Wait()
 	if ctx.Err() != nil {

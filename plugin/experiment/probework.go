@@ -13,6 +13,8 @@ type ProbeWork struct {
 	Trust   Trust         `json:"trust"`
 	Timeout time.Duration `json:"timeout"` // of one attempt
 	Wait    time.Duration `json:"wait"`    // for all
+
+	MaxSegment int `json:"maxSegment,omitempty"` // netprobe.Options.MaxSegment
 }
 
 // ProbeTarget is one address to try.
@@ -34,6 +36,7 @@ type ProbeResult struct {
 	Identity  netprobe.Identity  `json:"identity"`
 	WebSocket netprobe.WebSocket `json:"webSocket"`
 	Timings   netprobe.Timings   `json:"timings"`
+	PathMTU   int                `json:"pathMTU"`
 }
 
 // Do does the work in this process.
@@ -44,7 +47,7 @@ func (w ProbeWork) Do(ctx context.Context) []ProbeResult {
 	for i, t := range w.Targets {
 		entries[i] = &entry{target: t.Target, grace: t.Grace}
 	}
-	localContest(ctx, entries, w.Trust, w.Timeout)
+	localContest(ctx, entries, terms{w.Trust, w.Timeout, w.MaxSegment})
 	results := make([]ProbeResult, len(entries))
 	for i, e := range entries {
 		results[i] = wireResult(e)
@@ -57,12 +60,13 @@ func wireResult(e *entry) ProbeResult {
 	return ProbeResult{
 		Attempts: e.attempts, OK: r.OK, Phase: r.Phase, Failure: r.Failure, Detail: r.Detail,
 		Status: r.Status, Body: r.Body, Identity: r.Identity, WebSocket: r.WebSocket, Timings: r.Timings,
+		PathMTU: r.PathMTU,
 	}
 }
 
 // remoteContest has the entries tried by a prober.
-func remoteContest(ctx context.Context, prober Prober, entries []*entry, trust Trust, timeout time.Duration) error {
-	work := ProbeWork{Trust: trust, Timeout: timeout}
+func remoteContest(ctx context.Context, prober Prober, entries []*entry, t terms) error {
+	work := ProbeWork{Trust: t.trust, Timeout: t.timeout, MaxSegment: t.maxSegment}
 	if deadline, ok := ctx.Deadline(); ok {
 		work.Wait = time.Until(deadline)
 	}
@@ -78,6 +82,7 @@ func remoteContest(ctx context.Context, prober Prober, entries []*entry, trust T
 		entries[i].result = netprobe.Result{
 			OK: r.OK, Phase: r.Phase, Failure: r.Failure, Detail: r.Detail,
 			Status: r.Status, Body: r.Body, Identity: r.Identity, WebSocket: r.WebSocket, Timings: r.Timings,
+			PathMTU: r.PathMTU,
 		}
 	}
 	return nil

@@ -118,7 +118,7 @@ func (r *inContainer) askRelay(ctx context.Context, relay *worker, identities []
 	done := make(chan struct{}, len(entries))
 	for _, server := range entries {
 		go func() { // awaited below
-			localContest(waiting, server, TrustSystem, r.spec.Timeout)
+			localContest(waiting, server, terms{trust: TrustSystem, timeout: r.spec.Timeout})
 			done <- struct{}{}
 		}()
 	}

@@ -60,18 +60,25 @@ func (v Vantage) inspect(ctx context.Context, api API) (inspection, error) {
 	return read(response, 0), nil
 }
 
+// terms are those on which addresses are tried.
+type terms struct {
+	trust      Trust
+	timeout    time.Duration // of one attempt
+	maxSegment int           // netprobe.Options.MaxSegment
+}
+
 // contest tries the entries until ctx ends or each has had its last try.
-func (v Vantage) contest(ctx context.Context, entries []*entry, trust Trust, timeout time.Duration) error {
+func (v Vantage) contest(ctx context.Context, entries []*entry, t terms) error {
 	if v.Prober != nil {
-		return remoteContest(ctx, v.Prober, entries, trust, timeout)
+		return remoteContest(ctx, v.Prober, entries, t)
 	}
-	localContest(ctx, entries, trust, timeout)
+	localContest(ctx, entries, t)
 	return nil
 }
 
-func localContest(ctx context.Context, entries []*entry, trust Trust, timeout time.Duration) {
-	c := contest{probe: netprobe.Probe, options: netprobe.Options{Timeout: timeout}}
-	if trust == TrustIdentity {
+func localContest(ctx context.Context, entries []*entry, t terms) {
+	c := contest{probe: netprobe.Probe, options: netprobe.Options{Timeout: t.timeout, MaxSegment: t.maxSegment}}
+	if t.trust == TrustIdentity {
 		c.options.TLS = &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			InsecureSkipVerify: true, //nolint:gosec // the identity token proves who answers

@@ -1,0 +1,48 @@
+package netprobe
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// CanLimitSegments says whether Options.MaxSegment has an effect on this system.
+func CanLimitSegments() bool { return true }
+
+// limitSegments has the kernel tell the other side, before it connects, how long
+// its segments may be (tcp(7), TCP_MAXSEG).
+func limitSegments(bytes int) func(network, address string, c syscall.RawConn) error {
+	if bytes == 0 {
+		return nil
+	}
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if controlErr := c.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_MAXSEG, bytes)
+		}); controlErr != nil {
+			return controlErr
+		}
+		return err
+	}
+}
+
+// pathMTU is what the kernel takes the way of a connection for (tcp(7), TCP_INFO),
+// or 0 if it does not tell.
+func pathMTU(conn net.Conn) int {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return 0
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	mtu := 0
+	_ = raw.Control(func(fd uintptr) { // fails on a closed connection only
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			mtu = int(info.Pmtu)
+		}
+	})
+	return mtu
+}
