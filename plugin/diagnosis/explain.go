@@ -149,6 +149,7 @@ type rule func(*contextOf, address, *report.Probe) *Fault
 var rules = []rule{
 	(*contextOf).down,
 	(*contextOf).said,
+	(*contextOf).stalled,
 	(*contextOf).noNetwork,
 	(*contextOf).localhostOfContainer,
 	(*contextOf).listening,

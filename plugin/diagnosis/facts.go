@@ -132,9 +132,10 @@ type Vantage struct {
 	Container bool   // a network namespace of the same engine's; else the machine of this process
 	NoNetwork bool
 	Networks  []Network
-	Routes    []Route      // of this machine to the server's addresses, where they are known
-	Addresses []netip.Addr // of this machine's interfaces; none where they are not known
-	Optional  bool         // nobody asked for it in particular: that it reaches nothing is no error
+	Routes    []Route      // of the machine of this process to the server's addresses, where they are known
+	Addresses []netip.Addr // of that machine's interfaces; none where they are not known
+	Small     []SmallAnswer
+	Optional  bool // nobody asked for it in particular: that it reaches nothing is no error
 }
 
 // elsewhere is where the network of a container is, if that is not on the machine
@@ -151,6 +152,14 @@ func (c *contextOf) elsewhere(n Network) string {
 	default:
 		return fmt.Sprintf("not on this machine, none of whose interfaces has its gateway %s", gateway)
 	}
+}
+
+// SmallAnswer is an address that accepted and was not heard to the end, until it
+// was told to send short segments.
+type SmallAnswer struct {
+	Address string // as its probe has it
+	Segment int    // bytes of a segment
+	PathMTU int    // bytes that the vantage takes the way for; 0 where its system does not tell
 }
 
 // Route is how this machine sends packets to one address.

@@ -30,8 +30,13 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 		vantage.Routes, vantage.Addresses = routes(s.found.facts.Networks), ownAddresses()
 	}
 	server := s.facts()
+	var err error
+	if server.Down == nil {
+		if vantage.Small, err = s.askForLittle(ctx, probes); err != nil {
+			return nil, err
+		}
+	}
 	if server.Down == nil && cameFar(probes) {
-		var err error
 		if server.Listeners, err = s.listeners(ctx); err != nil {
 			return nil, err
 		}
