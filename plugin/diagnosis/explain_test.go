@@ -36,6 +36,9 @@ var (
 	rootless = diagnosis.Engine{Rootless: true, Major: 20}
 )
 
+// viaTunnel is a route that takes what is for bridge.
+var viaTunnel = diagnosis.Route{To: bridge.IPv4, Interface: "tun0", Prefix: netip.MustParsePrefix("172.16.0.0/12")}
+
 func with(n diagnosis.Network, change func(*diagnosis.Network)) diagnosis.Network {
 	change(&n)
 	return n
@@ -197,6 +200,11 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
 			[]diagnosis.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
 		},
+		"inter-container communication is off, asked by name": {
+			rootful, on(with(own, func(n *diagnosis.Network) { n.ICCDisabled = true })), inOwn,
+			[]report.Probe{row(report.KindContainerName, "web:8080", dropped)},
+			[]diagnosis.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
+		},
 		"an internal network, asked from another": {
 			rootful, ignored(on(with(own, internal))), inBridge,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
@@ -272,9 +280,34 @@ func TestExplain(t *testing.T) {
 			[]diagnosis.Cause{diagnosis.NetworkHostMode}, []string{"error network-host-mode"},
 		},
 		"a route of the host's covers the subnet": {
-			rootful, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{{To: bridge.IPv4, Interface: "tun0"}}},
+			rootful, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]diagnosis.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
+		},
+		"a route of the host's covers the subnet, also for what is published": {
+			rootful, on(bridge, published), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}, Addresses: []netip.Addr{bridge.GatewayIPv4}},
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{"", diagnosis.SubnetOverlapsRoute, diagnosis.SubnetOverlapsRoute}, []string{"info subnet-overlaps-route"},
+		},
+		"a firewall, and nobody else was asked": {
+			rootful, listens(on(bridge, published), "[::]:8080"), inOwn,
+			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, dropped)},
+			[]diagnosis.Cause{diagnosis.NetworksIsolated, diagnosis.FirewallDrops}, []string{"error firewall-drops"},
+		},
+		"networks of Podman's are apart for published ports too": {
+			diagnosis.Engine{Podman: true}, listens(on(own, published), "[::]:8080"), inBridge,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped), row(report.KindPublishedGateway, gateway, dropped)},
+			[]diagnosis.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
+		},
+		"large packets are lost": {
+			rootful, on(bridge), diagnosis.Vantage{Name: "host", Small: []diagnosis.SmallAnswer{{Address: ip, Segment: 536, PathMTU: 1500}}},
+			[]report.Probe{row(report.KindContainerIP, ip, netprobe.StalledBody)},
+			[]diagnosis.Cause{diagnosis.MTUBlackhole}, []string{"error mtu-blackhole"},
+		},
+		"a server that is slow": {
+			rootful, on(bridge, published), host,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, netprobe.StalledBody), row(report.KindContainerIP, ip, netprobe.StalledBody)},
+			[]diagnosis.Cause{"", ""}, []string{"error "},
 		},
 		"nothing decides": {
 			rootful, listens(on(bridge, published), "0.0.0.0:8080"), host,
@@ -300,6 +333,11 @@ func TestExplain(t *testing.T) {
 			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "[::]:8080"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", dropped)},
 			[]diagnosis.Cause{diagnosis.FirewallDrops}, []string{"error firewall-drops"},
+		},
+		"a server on the user's machine, and the engine in a virtual one": {
+			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
+			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAlias, "host.docker.internal:8080", "")},
+			[]diagnosis.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
 		},
 		"nothing on the host": {
 			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -80,4 +81,23 @@ func (c *contextOf) droppedOnHost(row *report.Probe) *Fault {
 		return nil
 	}
 	return fault
+}
+
+// answeredElsewhere is a probe from the same vantage that did reach the server.
+func (c *contextOf) answeredElsewhere(row *report.Probe) *report.Probe {
+	i := slices.IndexFunc(c.rows, func(p *report.Probe) bool { return p.OK && p.Address != row.Address })
+	if i < 0 {
+		return nil
+	}
+	return c.rows[i]
+}
+
+// notThisHost is the fault of an address that leads to the engine's own host, where
+// nothing listens, while the host that is meant is another one.
+func (Server) notThisHost(to address, other *report.Probe) *Fault {
+	return &Fault{
+		Cause:    HostAliasUnreachable,
+		Evidence: []string{fmt.Sprintf("nothing listens on port %d of the host of the engine, and the server answers at %s", to.port, other.Address)},
+		Hint:     "use " + other.Address + ": the engine's host is another machine than the one that the server runs on",
+	}
 }

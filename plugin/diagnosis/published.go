@@ -102,7 +102,7 @@ func (c *contextOf) onEngineHost(to address, row *report.Probe) *Fault {
 	case row.Kind == report.KindPublishedGateway && c.gatewayElsewhere(to) != nil:
 		return c.gatewayElsewhere(to)
 	case dropped(row):
-		return c.firewall(to)
+		return c.swallowed(to)
 	case refused(row) && row.Kind == report.KindPublishedHostAlias, refused(row) && c.Engine.Rootless:
 		return c.aliasLeadsElsewhere(to)
 	default:
@@ -138,19 +138,67 @@ func (c *contextOf) aliasLeadsElsewhere(to address) *Fault {
 	return fault
 }
 
-// firewall: the same port answers elsewhere, so it is the way that is closed.
-func (c *contextOf) firewall(to address) *Fault {
+// swallowed says why nothing came back from a published port: the engine's host sends
+// what is for the server elsewhere, or it keeps the networks apart, or else it is
+// a firewall. The same port answers elsewhere, or the server is known to listen.
+func (c *contextOf) swallowed(to address) *Fault {
+	if fault := c.overlapped(); fault != nil {
+		return fault
+	}
+	if c.Engine.Podman && c.vantage.Container && len(c.vantage.shared(c.Server)) == 0 && c.droppedAtServer() {
+		return c.isolatedByPodman()
+	}
+	fault := &Fault{
+		Cause:    FirewallDrops,
+		Hint:     "let the firewall of the engine's host accept what comes from its containers' networks to this port",
+		Commands: []string{"iptables -S INPUT", "nft list ruleset"},
+	}
 	for _, other := range c.all {
 		if other.OK && parse(other.Address).port == to.port && published(other.Kind) {
-			return &Fault{
-				Cause:    FirewallDrops,
-				Evidence: []string{fmt.Sprintf("the same published port answers from %s at %s", other.Vantage, other.Address)},
-				Hint:     "let the firewall of the engine's host accept what comes from its containers' networks to this port",
-				Commands: []string{"iptables -S INPUT", "nft list ruleset"},
-			}
+			fault.Evidence = []string{fmt.Sprintf("the same published port answers from %s at %s", other.Vantage, other.Address)}
+			return fault
+		}
+	}
+	if s := c.Server; c.vantage.Container && s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 && !s.Listeners.OnlyLoopback(s.Port) {
+		fault.Evidence = []string{fmt.Sprintf("the port is published at %s, and in the container port %d is listened to at %s", s.published(), s.Port, join(s.Listeners.On(s.Port)))}
+		return fault
+	}
+	return nil
+}
+
+// overlapped: where the engine's networks are this machine's, its routes are those
+// of published ports too.
+func (c *contextOf) overlapped() *Fault {
+	for _, n := range c.Server.Networks {
+		if !slices.Contains(c.vantage.Addresses, n.GatewayIPv4) {
+			continue // it is on another machine
+		}
+		if fault := c.vantage.overlap(n, n.IPv4); fault != nil {
+			return fault
 		}
 	}
 	return nil
+}
+
+// droppedAtServer says whether the server's own address swallowed packets too.
+func (c *contextOf) droppedAtServer() bool {
+	return slices.ContainsFunc(c.rows, func(p *report.Probe) bool { return p.Kind == report.KindContainerIP && dropped(p) })
+}
+
+// isolatedByPodman: networks that are made through Docker's API get Podman's
+// option isolate, whose rules are asked after a published port's address has been
+// replaced by the container's (netavark 1.4, NETAVARK_ISOLATION; measured on
+// Podman 4.3).
+func (c *contextOf) isolatedByPodman() *Fault {
+	fault := &Fault{
+		Cause:    NetworksIsolated,
+		Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and Podman keeps such networks apart for published ports too", c.vantage.place())},
+		Hint:     "connect both to one network",
+	}
+	if len(c.Server.Networks) > 0 {
+		fault.Commands = c.connect(c.Server.Networks[0])
+	}
+	return fault
 }
 
 func published(kind report.Kind) bool {

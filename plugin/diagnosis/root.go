@@ -36,8 +36,8 @@ var depth = []Cause{
 	MacvlanHostIsolation,
 	ICCDisabled,
 	PublishedOnLoopback,
-	FirewallDrops,
 	SubnetOverlapsRoute,
+	FirewallDrops,
 	PortNotPublished,
 	ForwarderAcceptsAlone,
 	DirectRoutingBlocked,
@@ -132,7 +132,7 @@ func (c *contextOf) ignored() *Fault {
 		case n.Internal:
 			return c.internal(n)
 		case n.layer2():
-			return macvlan(n)
+			return c.macvlan(n)
 		}
 	}
 	return nil

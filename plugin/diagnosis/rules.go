@@ -90,6 +90,9 @@ func (c *contextOf) listening(to address, row *report.Probe) *Fault {
 	}
 	switch {
 	case len(s.Listeners.On(s.Port)) == 0 && !s.Listeners.Truncated:
+		if other := c.answeredElsewhere(row); s.Host && other != nil {
+			return s.notThisHost(to, other)
+		}
 		return s.notOnPort()
 	case s.Listeners.OnlyLoopback(s.Port) && s.Host:
 		return s.onHostLoopback()
@@ -171,6 +174,11 @@ func (s Server) notOnPort() *Fault {
 
 // toContainer: the way to the server's own address.
 func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
+	if row.Kind == report.KindContainerName && c.vantage.Container {
+		if shared := c.vantage.shared(c.Server); len(shared) > 0 { // where the name was found
+			return c.betweenContainers(shared[0], row)
+		}
+	}
 	n, ok := c.Server.network(to.ip)
 	if row.Kind != report.KindContainerIP || !ok || closed(row) {
 		return nil
@@ -181,7 +189,7 @@ func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
 	place := c.elsewhere(n)
 	switch {
 	case n.layer2():
-		return macvlan(n)
+		return c.macvlan(n)
 	case place != "":
 		return &Fault{
 			Cause:    ContainerNetworkRemote,
@@ -210,7 +218,7 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
 	case shared:
 		return nil
 	case n.layer2():
-		return macvlan(n)
+		return c.macvlan(n)
 	case n.Internal:
 		return c.internal(n)
 	case c.vantage.internalAlone():
@@ -222,14 +230,14 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
 				c.apartFrom(n),
 				fmt.Sprintf("Docker Engine %d drops what is routed to network %s from another one (gateway mode %s)", c.Engine.Major, n.Name, n.mode()),
 			},
-			Hint:     "connect both to one network, or use the published port",
+			Hint:     "connect both to one network" + c.orPublished(),
 			Commands: c.connect(n),
 		}
 	default:
 		return &Fault{
 			Cause:    NetworksIsolated,
 			Evidence: []string{c.apartFrom(n), "the engine keeps its bridges apart"},
-			Hint:     "connect both to one network, or use the published port",
+			Hint:     "connect both to one network" + c.orPublished(),
 			Commands: c.connect(n),
 		}
 	}
@@ -241,6 +249,17 @@ func (c *contextOf) apartFrom(n Network) string {
 		return fmt.Sprintf("%s is not on network %s", c.vantage.place(), n.Name)
 	}
 	return c.vantage.place() + " has no network in common with the server"
+}
+
+// orPublished is the other way between two networks, if it is not closed too.
+func (c *contextOf) orPublished() string {
+	if len(c.Server.Bindings) == 0 {
+		return ", or publish the port"
+	}
+	if slices.ContainsFunc(c.rows, func(p *report.Probe) bool { return p.OK && published(p.Kind) }) {
+		return ", or use the published port"
+	}
+	return ""
 }
 
 // directRoutingSince is the version of Docker Engine from which packets that are
@@ -271,12 +290,12 @@ func (c *contextOf) connect(n Network) []string {
 	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, asking)}
 }
 
-func macvlan(n Network) *Fault {
+func (c *contextOf) macvlan(n Network) *Fault {
 	return &Fault{
 		Cause:    MacvlanHostIsolation,
 		Evidence: []string{fmt.Sprintf("network %s has the driver %s: the kernel passes nothing between its parent interface and the containers on it", n.Name, n.Driver)},
 		Hint:     "ask from another machine or container on that network, or give the server a bridge network too",
-		Commands: []string{"docker network connect bridge CONTAINER"},
+		Commands: []string{"docker network create NETWORK", "docker network connect NETWORK " + c.Server.Name},
 	}
 }
 
@@ -291,24 +310,20 @@ func (c *contextOf) internal(n Network) *Fault {
 
 // overlap: the host sends what is for the container elsewhere.
 func (v Vantage) overlap(n Network, ip netip.Addr) *Fault {
-	i := slices.IndexFunc(v.Routes, func(r Route) bool { return r.To == ip && !r.Engine })
+	i := slices.IndexFunc(v.Routes, func(r Route) bool { return r.To == ip && !r.Engine && r.Prefix.Bits() > 0 })
 	if i < 0 {
 		return nil
 	}
 	r := v.Routes[i]
 	return &Fault{
-		Cause:    SubnetOverlapsRoute,
-		Evidence: []string{fmt.Sprintf("this machine sends packets for %s to interface %s, not to the bridge of network %s", ip, r.Interface, n.Name), r.words()},
+		Cause: SubnetOverlapsRoute,
+		Evidence: []string{
+			fmt.Sprintf("this machine sends packets for %s to interface %s, not to the bridge of network %s", ip, r.Interface, n.Name),
+			"the route that it takes is " + r.Prefix.String(),
+		},
 		Hint:     "give the network a subnet that no route of this machine covers",
 		Commands: []string{"docker network create --subnet 10.123.0.0/24 NETWORK"},
 	}
-}
-
-func (r Route) words() string {
-	if !r.Prefix.IsValid() {
-		return "ip route get " + r.To.String() + " shows the route"
-	}
-	return "the route that it takes is " + r.Prefix.String()
 }
 
 // byName: a lookup that found nothing.

@@ -293,9 +293,8 @@ func (p *place) facts(server inspection) diagnosis.Vantage {
 		NoNetwork: p.found.facts.NoNetwork,
 		Networks:  p.found.facts.Networks,
 		Optional:  p.optional,
-	}
-	if p.helper == "" {
-		v.Routes, v.Addresses = routes(server.facts.Networks), ownAddresses()
+		Routes:    routes(server.facts.Networks),
+		Addresses: ownAddresses(),
 	}
 	return v
 }
