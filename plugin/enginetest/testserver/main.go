@@ -28,6 +28,7 @@ type options struct {
 
 	status    int
 	body      string
+	bodySize  int
 	https     bool
 	webSocket string
 	hostile   string
@@ -57,6 +58,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.listenAfter, "listen-after", 0, "start to listen this much later")
 	flags.IntVar(&o.status, "status", 200, "HTTP status of every answer; 3xx redirects to /redirected")
 	flags.StringVar(&o.body, "body", "ok", "body of every answer")
+	flags.IntVar(&o.bodySize, "body-size", 0, "answer with this many `bytes` instead of the body, in packets after that of the headers")
 	flags.BoolVar(&o.https, "https", false, "serve HTTPS with a self-signed certificate for localhost and 127.0.0.1, or with the PEM pair in $TESTSERVER_CERT and $TESTSERVER_KEY")
 	flags.StringVar(&o.webSocket, "websocket", "", "`path` at which WebSocket messages are echoed")
 	flags.StringVar(&o.hostile, "hostile", "", "`kind` of answer no client should trust: escape (terminal control sequences), badheader (the same in a header), endless (a body without end), slow (a byte every 100 ms), hugeheader (16 MiB of headers), truncated (less than announced), close (none at all)")

@@ -137,6 +137,11 @@ func answer(o options) http.HandlerFunc {
 			w.Header().Set("Location", "/redirected")
 		}
 		w.WriteHeader(o.status)
+		if o.bodySize > 0 {
+			_ = http.NewResponseController(w).Flush() // an error shows in what follows
+			_, _ = io.WriteString(w, strings.Repeat("x", o.bodySize))
+			return
+		}
 		_, _ = io.WriteString(w, o.body) //nolint:gosec // what the test asked for, harmful or not
 	}
 }
