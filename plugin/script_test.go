@@ -188,6 +188,12 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 			ts.Setenv("DOCKER_TLS_VERIFY", "1")
 			ts.Setenv("DOCKER_CERT_PATH", certs)
 		},
+		// rule, route and link change the network of the engine's clients, and server
+		// starts a server there, until the script ends; see faults_test.go.
+		"rule":   func(ts *testscript.TestScript, _ bool, args []string) { addRule(ts, engine, args) },
+		"route":  func(ts *testscript.TestScript, _ bool, args []string) { addRoute(ts, engine, args) },
+		"link":   func(ts *testscript.TestScript, _ bool, args []string) { addLink(ts, engine, args[0]) },
+		"server": func(ts *testscript.TestScript, _ bool, args []string) { startServer(ts, engine, args[0]) },
 		// remove FILE removes the containers that FILE names.
 		"remove": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(execute(ts, engine, append([]string{"docker", "rm", "-f"}, strings.Fields(ts.ReadFile(args[0]))...)))
