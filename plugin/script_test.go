@@ -111,6 +111,10 @@ func setup(t *testing.T, engine *enginetest.Engine, image string) func(*testscri
 	return func(env *testscript.Env) error {
 		env.Values[testKey{}] = t
 		config := filepath.Join(env.WorkDir, ".docker")
+		agents, err := filepath.Abs("agentimage/agents")
+		if err != nil {
+			return err
+		}
 		env.Vars = slices.DeleteFunc(env.Vars, func(v string) bool { return strings.HasPrefix(v, "DOCKER_") })
 		env.Vars = append(env.Vars, engine.Env()...)
 		env.Setenv("HOME", env.WorkDir)
@@ -119,6 +123,7 @@ func setup(t *testing.T, engine *enginetest.Engine, image string) func(*testscri
 		env.Setenv("KIND", string(engine.Kind))
 		env.Setenv("IMAGE", image)
 		env.Setenv("CERTS", engine.CertDir)
+		env.Setenv("AGENTS", agents)
 		return installPlugin(config)
 	}
 }
@@ -234,6 +239,36 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 			if !found {
 				ts.Fatalf("%s is not reported as %s: %+v", args[0], args[1], rep.Findings)
 			}
+		},
+		// noerrors checks that no finding of the JSON on stdout is an error.
+		"noerrors": func(ts *testscript.TestScript, _ bool, _ []string) {
+			var rep report.Report
+			ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &rep))
+			for _, f := range rep.Findings {
+				if f.Severity == report.SeverityError {
+					ts.Fatalf("an error: %s: %q", f.Cause, f.Evidence)
+				}
+			}
+		},
+		// certificate FROM UNTIL NAME... makes a self-signed certificate for the
+		// names, valid from and until so long from now, which the test server takes
+		// from its environment; and the file cert.pem with it.
+		"certificate": func(ts *testscript.TestScript, _ bool, args []string) {
+			cert, key, err := selfSigned(args[0], args[1], args[2:])
+			ts.Check(err)
+			ts.Check(os.WriteFile(ts.MkAbs("cert.pem"), cert, 0o600))
+			ts.Setenv("TESTSERVER_CERT", string(cert))
+			ts.Setenv("TESTSERVER_KEY", string(key))
+		},
+		// loopback VARIABLE puts an endpoint on this machine's loopback that leads to
+		// the engine into VARIABLE.
+		"loopback": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Setenv(args[0], onLoopback(ts.Value(testKey{}).(*testing.T), engine))
+		},
+		// squatter VARIABLE puts an endpoint into VARIABLE on which somebody is always
+		// faster: the name of a container is taken when it is to be created.
+		"squatter": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Setenv(args[0], squatted(ts.Value(testKey{}).(*testing.T), engine))
 		},
 		// last LINE... checks the last lines of stdout.
 		"last": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -20,6 +20,8 @@ var (
 	// EADDRINUSE through docker-proxy or Podman's rootlessport, and Docker
 	// Desktop's forwarder ("ports are not available").
 	portTaken = regexp.MustCompile(`port is already allocated|address already in use|ports are not available`)
+	// Podman's, with status 500 (containers/storage, ErrDuplicateName).
+	nameTaken = regexp.MustCompile(`container name .* is already in use`)
 	// The kernel's ENOEXEC through runc or crun.
 	wrongFormat = regexp.MustCompile(`(?i)exec format error`)
 	// Docker's answer to a platform that the image on the engine is not for (moby,
@@ -31,9 +33,15 @@ var (
 	wrongFormatLog = regexp.MustCompile(`^(standard_init_linux\.go:\d+: )?exec .*exec format error$`)
 )
 
+// nameIsTaken says whether a container was not created because there is one of
+// its name: somebody else's.
+func nameIsTaken(err error) bool {
+	return errdefs.IsConflict(err) || err != nil && nameTaken.MatchString(err.Error())
+}
+
 func createFault(what string, err error) error {
 	wrapped := fmt.Errorf("creating %s: %w", what, err)
-	if errdefs.IsConflict(err) {
+	if nameIsTaken(err) {
 		return &diagnosis.Fault{
 			Cause:    diagnosis.NameInUse,
 			Evidence: []string{err.Error()},

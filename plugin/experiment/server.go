@@ -71,7 +71,7 @@ func (s *server) createOnce(ctx context.Context) error {
 	created, err := s.run.engine.API.ContainerCreate(creating, config, hostConfig,
 		s.networking(), s.run.spec.Platform, s.name)
 	s.id = created.ID
-	s.taken = errdefs.IsConflict(err)
+	s.taken = nameIsTaken(err)
 	return err
 }
 

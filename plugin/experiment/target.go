@@ -176,7 +176,9 @@ func (e *examination) down(ctx context.Context, response container.InspectRespon
 	ended := exit{code: int64(state.ExitCode), oomKilled: state.OOMKilled}
 	ended.lines = lastLog(ctx, e.engine.API, response.ID)
 	fault := ended.fault(e.name)
-	fault.Commands = []string{"docker logs " + e.name}
+	if fault.Cause == diagnosis.ServerExited {
+		fault.Commands = []string{"docker logs " + e.name}
+	}
 	return fault
 }
 
