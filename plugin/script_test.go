@@ -185,6 +185,11 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 			ts.Setenv("DOCKER_HOST", "unix://"+own.Socket)
 			ts.Setenv("IMAGE", enginetest.TestImage(t, own))
 		},
+		// recorded FOLDER selects an engine that answers with the files in FOLDER;
+		// for what no engine here is.
+		"recorded": func(ts *testscript.TestScript, _ bool, args []string) {
+			ts.Setenv("DOCKER_HOST", startRecorded(ts.Value(testKey{}).(testing.TB), ts.MkAbs(args[0])))
+		},
 		// tlsfront FAULT gives the engine a TLS endpoint with a fault, and selects it;
 		// see [enginetest.Engine.TLSFront].
 		"tlsfront": func(ts *testscript.TestScript, _ bool, args []string) {

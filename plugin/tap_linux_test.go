@@ -74,9 +74,6 @@ func listenTap(t *testing.T, engine *enginetest.Engine, network, address string,
 	return &tap{Host: network + "://" + listener.Addr().String()}
 }
 
-// apiVersion is what Docker's client puts in front of a path.
-var apiVersion = regexp.MustCompile(`^/v\d+\.\d+/`)
-
 func relay(engine *enginetest.Engine, pass func(moment)) http.Handler {
 	var number atomic.Int64
 	transport := &http.Transport{

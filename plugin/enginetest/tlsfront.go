@@ -43,12 +43,11 @@ func (e *Engine) TLSFront(tb testing.TB, fault string) (host, certDir string) {
 	config := serverConfig(tb, server)
 	switch fault {
 	case FrontOtherCA:
-		must(tb, certs.Write(server, client, nil, nil)) // another CA
+		must(tb, certs.Write(tb.TempDir(), client, nil, nil)) // another CA
 	case FrontRejects:
-		ca, err := os.ReadFile(filepath.Join(server, "ca.pem"))
-		must(tb, err)
-		must(tb, certs.Write(server, client, nil, nil))
-		must(tb, os.WriteFile(filepath.Join(client, "ca.pem"), ca, 0o600))
+		must(tb, certs.Write(tb.TempDir(), client, nil, nil)) // another CA
+		must(tb, os.Remove(filepath.Join(client, "ca.pem")))
+		must(tb, os.Link(filepath.Join(server, "ca.pem"), filepath.Join(client, "ca.pem")))
 	case FrontPlain:
 		config = nil
 	}

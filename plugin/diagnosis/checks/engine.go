@@ -54,6 +54,9 @@ func (s *state) lookAtEngine(ctx context.Context) (outcome, error) {
 }
 
 func (s *state) lookAtPlatform(context.Context) (outcome, error) {
+	if s.engine.Engine.OS == "" || s.engine.Engine.Arch == "" {
+		return undecided("the engine does not say which")
+	}
 	platform := s.engine.Engine.OS + "/" + s.engine.Engine.Arch
 	_, err := agentimage.Reference(s.Agents, s.engine.Engine.OS, s.engine.Engine.Arch)
 	if errors.Is(err, agentimage.ErrNoAgent) {

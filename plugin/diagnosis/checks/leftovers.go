@@ -31,7 +31,8 @@ func (s *state) lookForLeftovers(ctx context.Context) (outcome, error) {
 }
 
 func judgeLeftovers(left experiment.Leftovers) (outcome, error) {
-	var lines, containers, networks []string
+	lines := make([]string, 0, len(left.Containers)+len(left.Networks))
+	containers, networks := make([]string, 0, len(left.Containers)), make([]string, 0, len(left.Networks))
 	for _, c := range left.Containers {
 		name := strings.TrimPrefix(strings.Join(c.Names, " "), "/")
 		lines = append(lines, fmt.Sprintf("container %s, of run %s, %s, deadline %s", name, c.Labels[experiment.LabelRun], c.State, c.Labels[experiment.LabelDeadline]))

@@ -72,11 +72,11 @@ func read(n dockernetwork.Summary) network {
 }
 
 func (n network) String() string {
-	words := []string{n.driver}
+	words := n.driver
 	for _, subnet := range n.subnets {
-		words = append(words, subnet.String())
+		words += " " + subnet.String()
 	}
-	return fmt.Sprintf("%s (%s)", n.name, strings.Join(words, " "))
+	return fmt.Sprintf("%s (%s)", n.name, words)
 }
 
 // elsewhere says in words where the engine's networks are, if it is known that

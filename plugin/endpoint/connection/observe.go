@@ -27,7 +27,7 @@ type sight struct {
 	tlsStarted bool
 	tlsErr     error
 	peer       []*x509.Certificate // what the other side showed in the handshake
-	connected  bool // TLS, if there is any, included
+	connected  bool                // TLS, if there is any, included
 	answered   bool
 }
 
@@ -61,7 +61,7 @@ func (o *observation) trace() *httptrace.ClientTrace {
 		ConnectDone: func(_, address string, err error) {
 			o.note(func(s *sight) { s.finish(address, err) })
 		},
-		TLSHandshakeStart:    func() { o.note(func(s *sight) { s.tlsStarted = true }) },
+		TLSHandshakeStart: func() { o.note(func(s *sight) { s.tlsStarted = true }) },
 		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
 			o.note(func(s *sight) { s.tlsErr, s.peer = err, state.PeerCertificates })
 		},

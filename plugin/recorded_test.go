@@ -1,0 +1,58 @@
+package plugin_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+)
+
+// apiVersion is what Docker's client puts in front of a path.
+var apiVersion = regexp.MustCompile(`^/v\d+\.\d+/`)
+
+// startRecorded serves a Docker API on a socket from files, such as version.json
+// and containers/json.json, and returns its address. It is for engines that are
+// not to be had here; a script that uses it says so.
+func startRecorded(tb testing.TB, folder string) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "recorded") //nolint:usetesting // the paths of sockets are short (unix(7))
+	assert.NilError(tb, err)
+	tb.Cleanup(func() { assert.Check(tb, os.RemoveAll(dir)) })
+	socket := filepath.Join(dir, "docker.sock")
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "unix", socket)
+	assert.NilError(tb, err)
+
+	var version struct{ APIVersion, OS string }
+	data, err := os.ReadFile(filepath.Join(folder, "version.json"))
+	assert.NilError(tb, err)
+	assert.NilError(tb, json.Unmarshal(data, &version))
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", version.APIVersion)
+		w.Header().Set("Ostype", version.OS)
+		path := strings.TrimPrefix(apiVersion.ReplaceAllString(r.URL.Path, "/"), "/")
+		if path == "_ping" {
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		answer, err := os.ReadFile(filepath.Join(folder, filepath.FromSlash(path)+".json"))
+		if err != nil {
+			w.WriteHeader(http.StatusNotFound)
+			answer = []byte(`{"message":"page not found"}`)
+		}
+		_, _ = w.Write(answer)
+	})}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	tb.Cleanup(func() {
+		assert.Check(tb, server.Close())
+		assert.Check(tb, errors.Is(<-ended, http.ErrServerClosed))
+	})
+	return "unix://" + socket
+}
