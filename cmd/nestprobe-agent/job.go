@@ -81,7 +81,11 @@ func (j *job) connected(ctx context.Context, measure func(context.Context, exper
 	if err := knows(ctx, api, j.Container); err != nil {
 		return outcome(false, nil, api.Explain(ctx, err))
 	}
-	measured, err := measure(ctx, engine(settings, api), j)
+	e := engine(settings, api)
+	if e.Host == "" {
+		e.Host = j.Host
+	}
+	measured, err := measure(ctx, e, j)
 	return outcome(true, measured, api.Explain(ctx, err))
 }
 

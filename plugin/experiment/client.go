@@ -151,6 +151,7 @@ func (r *inContainer) work(method Access, id string) Work {
 		Run:       r.labels.run,
 		Spec:      r.spec,
 		Endpoint:  r.client.SocketEndpoint,
+		Host:      r.engine.Host,
 		Vantage:   r.vantage(method),
 		Container: id,
 	}

@@ -12,6 +12,7 @@ type Work struct {
 	Run       string          `json:"run"` // the id of the run
 	Spec      Spec            `json:"spec"`
 	Endpoint  json.RawMessage `json:"endpoint"`  // of the engine to start servers on, secrets included
+	Host      string          `json:"host"`      // of the user's tcp or ssh endpoint, which a socket does not tell
 	Vantage   string          `json:"vantage"`   // its own name in the Report
 	Container string          `json:"container"` // its own id, if that engine runs it
 	Patience  time.Duration   `json:"patience"`  // how long that engine may take to come up
