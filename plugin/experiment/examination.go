@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -220,15 +221,11 @@ func (e *examination) helperName() string {
 	return "nestprobe-" + e.labels.run + "-" + token(helperBytes)
 }
 
-// ask probes the server from every place, and looks at what listens meanwhile.
+// ask probes the server from every place, and looks at what listens as soon as one
+// of them cannot tell without.
 func (e *examination) ask(ctx context.Context, look func(context.Context) error, candidates func(*place) []*entry) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := e.prepare(ctx); err != nil {
-			return err
-		}
-		return look(ctx)
-	})
+	looked := sync.OnceValue(func() error { return look(ctx) })
 	for _, p := range e.places {
 		group.Go(func() error {
 			if err := e.prepare(ctx); err != nil {
@@ -238,11 +235,34 @@ func (e *examination) ask(ctx context.Context, look func(context.Context) error,
 				return err
 			}
 			var err error
-			p.probes, err = e.probe(ctx, p, candidates(p))
+			if p.probes, err = e.probe(ctx, p, candidates(p)); err == nil && needListeners(p.probes) {
+				err = looked()
+			}
 			return err
 		})
 	}
 	return group.Wait()
+}
+
+// needListeners says whether what listens may tell why probes from one place
+// failed: none has reached the server, or one came to its own address, or to a
+// forwarder, and no further. That a container's localhost refuses, or one of many
+// names for the host, is as it should be.
+func needListeners(probes []report.Probe) bool {
+	reached := false
+	for _, p := range probes {
+		reached = reached || p.OK
+		switch netprobe.Failure(p.Failure) {
+		case netprobe.Refused:
+			if p.Kind == report.KindContainerIP || p.Kind == report.KindContainerName {
+				return true
+			}
+		case netprobe.Reset, netprobe.ClosedWithoutResponse:
+			return true
+		default:
+		}
+	}
+	return !reached
 }
 
 // open starts the helper of a place and learns where it is.
