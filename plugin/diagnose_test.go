@@ -1,0 +1,139 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/docker/docker/api/types/network"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+)
+
+// besideKinds are the private kinds whose clients are in the engine's own network
+// namespace, where its rules and routes are seen.
+func besideKinds() []enginetest.Kind {
+	return []enginetest.Kind{enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}
+}
+
+// diagnose changes nothing: not the container that it explains, not one that it
+// asks from, not one beside, and neither networks nor the engine's rules and
+// routes.
+func TestDiagnoseChangesNothing(t *testing.T) {
+	t.Parallel()
+	onEach(t, besideKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		b.makeNetwork(t, "users", nil)
+		b.makeContainer(t, "target", "users", nil, true)
+		b.makeContainer(t, "asking", "", nil, true)
+		b.makeContainer(t, "beside", "", nil, true)
+		b.makeContainer(t, "stopped", "users", nil, false)
+		b.diagnoses(t, "target:8080") // which puts the agent's image there
+		before := strings.Split(b.everything(t), "\n")
+		for _, args := range [][]string{
+			nil,
+			{"target:8080"},
+			{"stopped:8080"},
+			{"host:17140"},
+			{"--from", "asking", "--from", "network:users", "target:8080"},
+			{"--from", "target", "host:17140"},
+			{"nobody:1"},
+		} {
+			b.diagnoses(t, args...)
+			assert.Check(t, is.DeepEqual(strings.Split(b.everything(t), "\n"), before), "diagnose %v", args)
+		}
+	})
+}
+
+// diagnoses runs diagnose to its end, which may find something wrong.
+func (b *bench) diagnoses(t *testing.T, args ...string) {
+	t.Helper()
+	p := start(t, b.nestprobe(t, append([]string{"diagnose"}, args...)...))
+	assert.Check(t, p.status(t) != -1, "%s", &p.stderr)
+}
+
+// counters are the packets and bytes that a chain of iptables has seen, and the
+// time at which they were told.
+var counters = regexp.MustCompile(`(?m)^#.*$| ?\[\d+:\d+\]`)
+
+// everything is all that diagnose could have changed.
+func (b *bench) everything(t *testing.T) string {
+	t.Helper()
+	var text strings.Builder
+	for _, name := range []string{"target", "asking", "beside", "stopped"} {
+		fmt.Fprintln(&text, b.state(t, name))
+	}
+	networks, err := b.api.NetworkList(t.Context(), network.ListOptions{})
+	assert.NilError(t, err)
+	slices.SortFunc(networks, func(a, b network.Summary) int { return strings.Compare(a.Name, b.Name) })
+	for _, n := range networks {
+		inspected, err := b.api.NetworkInspect(t.Context(), n.ID, network.InspectOptions{Verbose: true})
+		assert.NilError(t, err)
+		fmt.Fprintf(&text, "%+v\n", inspected)
+	}
+	for _, command := range [][]string{
+		{"docker", "ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Names}}"},
+		{"iptables-save"}, {"ip6tables-save"},
+		{"ip", "route", "show", "table", "all"}, {"ip", "rule"},
+	} {
+		out, err := b.Command(t.Context(), command[0], command[1:]...).Output()
+		assert.NilError(t, err, "%v", command)
+		fmt.Fprintf(&text, "%v\n%s", command, counters.ReplaceAllString(string(out), ""))
+	}
+	return text.String()
+}
+
+// A diagnosis that ends early leaves nothing: its helpers go with it when it is
+// interrupted, and by their leases when it is killed.
+func TestDiagnoseEndsEarly(t *testing.T) {
+	t.Parallel()
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		b.makeContainer(t, "target", "", nil, true)
+		before := b.state(t, "target")
+		for name, end := range map[string]func(*testing.T, *process) bool{
+			"interrupted": func(t *testing.T, p *process) bool {
+				t.Helper()
+				p.signalGroup(t, syscall.SIGINT)
+				return assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
+			},
+			"killed": func(t *testing.T, p *process) bool {
+				t.Helper()
+				assert.NilError(t, p.plugin(t).Kill())
+				return assert.Check(t, p.status(t) != 0)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				p := start(t, b.nestprobe(t, "diagnose", "--from", "target", "--from", "network:bridge", "--timeout", "10m", "target:8080"))
+				b.allRunning(t, p, 2)
+				end(t, p)
+				b.gone(t)
+				assert.Check(t, is.Equal(b.state(t, "target"), before))
+			})
+		}
+	})
+}
+
+// One that is killed while a helper is being made leaves what never ran, until its
+// deadline, and nothing else.
+func TestDiagnoseKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Toolbox)
+	b.makeContainer(t, "target", "", nil, true)
+	for _, at := range []deadly{
+		{"the image is being loaded", "POST /images/load", false, 0},
+		{"the helper has been created", "POST /containers/create", true, 1},
+		{"the lease has been taken", "POST /containers/ID/attach", true, 1},
+		{"the helper has been started", "POST /containers/ID/start", true, 0},
+		{"the helper is being removed", "DELETE /containers/ID", false, 0},
+	} {
+		t.Run(at.name, func(t *testing.T) { killPlugin(t, b, at, "diagnose", "--from", "network:bridge", "target:8080") })
+	}
+}
