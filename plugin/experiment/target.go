@@ -61,11 +61,15 @@ func (e *examination) ofContainer(ctx context.Context) error {
 	return nil
 }
 
+// maxName bounds a name that nobody has, in a message: it is longer than a name
+// that anybody gives.
+const maxName = 255
+
 // find inspects the container that a user means.
 func (e *examination) find(ctx context.Context, name string) (container.InspectResponse, error) {
-	response, err := e.engine.API.ContainerInspect(ctx, name)
+	response, err := e.inspect(ctx, name)
 	if !errdefs.IsNotFound(err) {
-		return response, wrap(err, "inspecting container "+name)
+		return response, err
 	}
 	services, err := e.engine.API.ContainerList(ctx, container.ListOptions{
 		Filters: filters.NewArgs(filters.Arg("label", "com.docker.compose.service="+name)),
@@ -75,10 +79,9 @@ func (e *examination) find(ctx context.Context, name string) (container.InspectR
 	}
 	switch len(services) {
 	case 0:
-		return response, fmt.Errorf("there is no container or service %s: docker ps -a lists the containers", name)
+		return response, fmt.Errorf("there is no container or service %s: docker ps -a lists the containers", netprobe.Visible(name, maxName))
 	case 1:
-		response, err = e.engine.API.ContainerInspect(ctx, services[0].ID)
-		return response, wrap(err, "inspecting container "+name)
+		return e.inspect(ctx, services[0].ID)
 	default:
 		names := make([]string, len(services))
 		for i, s := range services {
@@ -86,6 +89,15 @@ func (e *examination) find(ctx context.Context, name string) (container.InspectR
 		}
 		return response, fmt.Errorf("several containers are of the service %s: choose one of %s", name, strings.Join(names, ", "))
 	}
+}
+
+// inspect makes sure that there is something in the engine's answer.
+func (e *examination) inspect(ctx context.Context, name string) (container.InspectResponse, error) {
+	response, err := e.engine.API.ContainerInspect(ctx, name)
+	if err == nil && (response.ContainerJSONBase == nil || response.ID == "") {
+		err = errors.New("the engine's answer names no container")
+	}
+	return response, wrap(err, "inspecting container "+name)
 }
 
 func wrap(err error, doing string) error {
@@ -182,11 +194,14 @@ func (e *examination) down(ctx context.Context, response container.InspectRespon
 	return fault
 }
 
-// look lists the sockets in the container's network namespace. Where that cannot
+// look lists the sockets in the container's network namespace, and where none
+// listens on the port, what the server has printed last. Where the sockets cannot
 // be had, nothing is known of them.
 func (e *examination) look(ctx context.Context, id string) error {
-	e.server.Log = logEvidence(lastLog(ctx, e.engine.API, id))
 	listeners, err := Sockets(ctx, e.engine.API, e.image, id, e.labels)
+	if err == nil && len(listeners.On(e.server.Port)) == 0 {
+		e.server.Log = logEvidence(lastLog(ctx, e.engine.API, id))
+	}
 	return e.listen(ctx, listeners, err)
 }
 

@@ -80,6 +80,7 @@ func unknownField(err error) bool {
 
 // Write writes a Report.
 func (r *Renderer) Write(w io.Writer, rep *report.Report) error {
+	rep = safe(rep)
 	switch {
 	case r.options.Quiet && rep.Command == "diagnose":
 		return writeCauses(w, rep.Findings)

@@ -146,3 +146,23 @@ func TestWords(t *testing.T) {
 	}
 	assert.Equal(t, words(report.Probe{Failure: "brand-new"}), "brand new")
 }
+
+// No format passes on what a terminal would obey, whoever gave a thing its name.
+func TestNothingForATerminalToObey(t *testing.T) {
+	const evil, shown = "we\x1b[2Jb\u202e", `we\x1b[2Jb\u202e`
+	rep := unreached()
+	rep.Servers[0].Name, rep.Servers[0].Networks = evil, []report.Network{{Name: evil}}
+	rep.Probes[0].Address, rep.Probes[0].Vantage, rep.Probes[0].Body = evil, "network:"+evil, "two\n\tlines"
+	for _, format := range []string{"", "json", "table {{.Vantage}}\t{{.Address}}", "{{range .Servers}}{{.Name}}{{range .Networks}}{{.Name}}{{end}}{{end}}"} {
+		renderer, err := New(Options{Format: format})
+		assert.NilError(t, err)
+		var out bytes.Buffer
+		assert.NilError(t, renderer.Write(&out, rep))
+		assert.Check(t, !strings.ContainsAny(out.String(), "\x1b\u202e"), "%q", out.String())
+		if format == "json" {
+			assert.Check(t, is.Contains(out.String(), strings.ReplaceAll(shown, `\`, `\\`)))
+			assert.Check(t, is.Contains(out.String(), `two\n\tlines`))
+		}
+	}
+	assert.Equal(t, rep.Servers[0].Name, evil) // the Report itself stays
+}
