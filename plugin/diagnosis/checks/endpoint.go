@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -13,14 +14,15 @@ import (
 
 const categoryEndpoint = "endpoint"
 
-// How long an engine may take to answer. An engine that systemd starts on the
-// first connection took 2.2 s (ENGINES.md); a packet over TCP that got no answer
-// in that time was sent again twice; ssh has a handshake and a shell before it.
-// Finding out more takes up to 2 s after that.
+// How long an engine may take to answer, so that any fault is told within 5 s. An
+// engine that systemd starts on the first connection took up to 2.2 s to be ready;
+// over TCP a lost packet is sent again after a second (RFC 6298, section 2.1);
+// ssh has a handshake and a shell of its own before it. Finding out why there is
+// no answer takes up to 2 s more, over TCP alone.
 const (
 	socketPatience = 4 * time.Second
 	tcpPatience    = 2500 * time.Millisecond
-	sshPatience    = 10 * time.Second
+	sshPatience    = 4500 * time.Millisecond
 	findingOut     = 3 * time.Second
 )
 
@@ -91,13 +93,26 @@ func (s *state) lookForAnswer(ctx context.Context) (outcome, error) {
 		return pass("the engine answers in %s", took)
 	}
 	if err != nil {
-		return outcome{}, err
+		return outcome{}, s.hurried(err)
 	}
 	s.connection = opened
 	if proxy := opened.Proxy(); proxy != "" {
 		return pass("the engine answers in %s, through the proxy %s", took, proxy)
 	}
 	return pass("the engine answers in %s", took)
+}
+
+// hurried adds how long the engine was waited for to the fault of one that gave
+// no sign at all.
+func (s *state) hurried(err error) error {
+	fault := new(diagnosis.Fault)
+	var timeout net.Error
+	if !errors.As(err, &fault) || !errors.As(fault.Err, &timeout) || !timeout.Timeout() {
+		return err
+	}
+	told := *fault
+	told.Evidence = append(told.Evidence, fmt.Sprintf("it was waited for %s; --timeout makes that longer", patience(s.settings.Transport, s.Timeout)))
+	return &told
 }
 
 func (s *state) lookAtPeer(context.Context) (outcome, error) {

@@ -51,6 +51,10 @@ func TestRoutes(t *testing.T) {
 			got, err := judgeRoutes(test.networks, hostNetwork{test.routes, test.interfaces})
 			assert.NilError(t, err)
 			assert.Equal(t, got.result, test.want)
+			if got.fault != nil && test.networks[0].name == defaultBridge {
+				assert.Equal(t, len(got.fault.Commands), 0)
+				assert.Assert(t, strings.Contains(got.fault.Hint, "bip"))
+			}
 			if test.evidence != "" {
 				assert.Assert(t, strings.Contains(got.fault.Evidence[0], test.evidence), got.fault.Evidence[0])
 			}

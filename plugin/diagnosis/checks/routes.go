@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
@@ -68,18 +69,28 @@ func judgeRoutes(networks []network, host hostNetwork) (outcome, error) {
 	}
 	switch {
 	case len(evidence) > 0:
-		fault := &diagnosis.Fault{
-			Cause:    diagnosis.SubnetOverlapsRoute,
-			Evidence: some(evidence),
-			Commands: append(command("docker network rm", names[:1]), command("docker network create --subnet 10.123.0.0/24", names[:1])...),
-		}
-		return warn(fault, "%s", strings.Join(some(evidence), "; "))
+		return warn(overlap(evidence, names), "%s", strings.Join(some(evidence), "; "))
 	case looked == 0:
 		return skip("no bridge of the engine's networks is on this machine now")
 	default:
 		return pass("no other route covers a subnet (%d looked at)", looked)
 	}
 }
+
+// overlap is the fault of networks that other routes overlap with.
+func overlap(evidence, names []string) *diagnosis.Fault {
+	fault := &diagnosis.Fault{Cause: diagnosis.SubnetOverlapsRoute, Evidence: some(evidence)}
+	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == defaultBridge })
+	if len(names) == 0 {
+		fault.Hint = `give the default bridge a range that nobody uses, by "bip" in the engine's daemon.json`
+		return fault
+	}
+	fault.Commands = append(command("docker network rm", names[:1]), command("docker network create --subnet 10.123.0.0/24", names[:1])...)
+	return fault
+}
+
+// defaultBridge cannot be made anew.
+const defaultBridge = "bridge"
 
 // bridge is the interface of this machine that has the network's gateway; empty
 // for none.

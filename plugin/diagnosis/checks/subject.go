@@ -67,8 +67,8 @@ func (s *state) described() report.Endpoint {
 // fault if the cause is known, such as an engine that has gone, else nothing that
 // decides.
 func (s *state) asked(ctx context.Context, err error) (outcome, error) {
-	if ctx.Err() != nil {
-		return outcome{}, ctx.Err()
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return outcome{}, err
 	}
 	err = s.connection.Explain(ctx, err)
 	if fault := new(diagnosis.Fault); errors.As(err, &fault) {
