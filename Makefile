@@ -76,7 +76,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI):
 	@mv $(TOOLS)/golangci-lint $@
 
 .PHONY: bench
-bench: build needs-docker ## compare run and in-container with the bare API calls, side by side
+bench: build needs-docker ## compare run, in-container and diagnose with the bare API calls, side by side
 	@go run ./plugin/enginetest/bench
 
 .PHONY: cross

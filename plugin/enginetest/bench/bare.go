@@ -48,7 +48,7 @@ func engine(ctx context.Context) (*client.Client, string, error) {
 }
 
 func bareServer(ctx context.Context, api *client.Client, image string) error {
-	return withContainer(ctx, api, image, nat.PortMap{port: {{}}}, func(id string) error { return reach(ctx, api, id) })
+	return withContainer(ctx, api, image, container.HostConfig{PortBindings: nat.PortMap{port: {{}}}}, func(id string) error { return reach(ctx, api, id) })
 }
 
 // bareNested starts a container in the place of the client, and then, as that
@@ -59,33 +59,39 @@ func bareNested(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = api.Close() }()
-	return withContainer(ctx, api, image, nil, func(string) error { return bareServer(ctx, api, image) })
+	return withContainer(ctx, api, image, container.HostConfig{}, func(string) error { return bareServer(ctx, api, image) })
 }
 
 // withContainer creates and starts a container of the agent, and removes it when
 // use has returned.
-func withContainer(ctx context.Context, api *client.Client, image string, published nat.PortMap, use func(id string) error) error {
-	config := &container.Config{Image: image, Cmd: []string{"serve", "--identity", "bare"}}
-	if published != nil {
-		config.ExposedPorts = nat.PortSet{port: {}}
+func withContainer(ctx context.Context, api *client.Client, image string, host container.HostConfig, use func(id string) error) error {
+	id, err := startContainer(ctx, api, image, host)
+	if err == nil {
+		err = use(id)
 	}
-	created, err := api.ContainerCreate(ctx, config,
-		&container.HostConfig{
-			PortBindings:   published,
-			ReadonlyRootfs: true,
-			CapDrop:        []string{"ALL"},
-			SecurityOpt:    []string{"no-new-privileges"},
-			IpcMode:        container.IPCModeNone,
-			LogConfig:      container.LogConfig{Type: "none"},
-		}, nil, nil, "")
-	if err != nil {
+	if id == "" {
 		return err
 	}
-	err = api.ContainerStart(ctx, created.ID, container.StartOptions{})
-	if err == nil {
-		err = use(created.ID)
+	return errors.Join(err, api.ContainerRemove(context.WithoutCancel(ctx), id, container.RemoveOptions{Force: true}))
+}
+
+// startContainer starts a server in a container that is set up as nestprobe's are.
+// The caller removes it if it has an id.
+func startContainer(ctx context.Context, api *client.Client, image string, host container.HostConfig) (id string, err error) {
+	config := &container.Config{Image: image, Cmd: []string{"serve", "--identity", "bare"}}
+	for port := range host.PortBindings {
+		config.ExposedPorts = nat.PortSet{port: {}}
 	}
-	return errors.Join(err, api.ContainerRemove(context.WithoutCancel(ctx), created.ID, container.RemoveOptions{Force: true}))
+	host.ReadonlyRootfs = true
+	host.CapDrop = []string{"ALL"}
+	host.SecurityOpt = []string{"no-new-privileges"}
+	host.IpcMode = container.IPCModeNone
+	host.LogConfig = container.LogConfig{Type: "none"}
+	created, err := api.ContainerCreate(ctx, config, &host, nil, nil, "")
+	if err != nil {
+		return "", err
+	}
+	return created.ID, api.ContainerStart(ctx, created.ID, container.StartOptions{})
 }
 
 func reach(ctx context.Context, api *client.Client, id string) error {
