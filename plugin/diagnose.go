@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
@@ -159,17 +160,14 @@ func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []
 
 // measure returns a Report that is never nil.
 func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, args []string) (*report.Report, error) {
-	flagged := func(flag string) bool {
-		given := cmd.Root().Flag(flag)
-		return given != nil && given.Changed
-	}
+	flags := cmd.Root().Flags() // docker's own
 	switch {
 	case len(args) > 0:
 		return o.measureTarget(cmd.Context(), dockerCLI, args[0])
 	case o.allContexts:
-		return o.checkContexts(cmd.Context(), dockerCLI, flagged)
+		return o.checkContexts(cmd.Context(), dockerCLI, flags)
 	default:
-		return o.checkContext(cmd.Context(), dockerCLI, flagged)
+		return o.checkContext(cmd.Context(), dockerCLI, flags)
 	}
 }
 
@@ -181,6 +179,7 @@ func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.C
 		return rep, err
 	}
 	rep.Endpoint = endpointOf(resolved)
+	resolved.Settings = resolved.WithPatience(checks.Patience(resolved.Transport, o.timeout))
 	connection, err := resolved.Connect(ctx)
 	if err != nil {
 		return rep, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/context/store"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -19,16 +20,16 @@ import (
 )
 
 // checkContext checks the current context and what it leads to.
-func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cli, flagged func(string) bool) (*report.Report, error) {
+func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
 	rep := report.New(diagnoseName)
-	result, err := checks.Run(ctx, o.subject(dockerCLI, dockerCLI.CurrentContext(), flagged))
+	result, err := checks.Run(ctx, o.subject(dockerCLI, dockerCLI.CurrentContext(), flags))
 	rep.Endpoint, rep.Checks = result.Endpoint, result.Checks
 	rep.Findings = append(rep.Findings, result.Findings...)
 	return rep, err
 }
 
 // checkContexts checks all contexts at once, so that a dead one holds up no other.
-func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.Cli, flagged func(string) bool) (*report.Report, error) {
+func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
 	rep := report.New(diagnoseName)
 	names, err := store.Names(dockerCLI.ContextStore())
 	if err != nil {
@@ -39,7 +40,7 @@ func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.C
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
 		group.Go(func() (err error) {
-			subject := o.subject(dockerCLI, name, flagged)
+			subject := o.subject(dockerCLI, name, flags)
 			subject.Context = name
 			results[i], err = checks.Run(ctx, subject)
 			return err
@@ -60,14 +61,19 @@ func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.C
 }
 
 // subject is a context as the checks look at it.
-func (o *diagnoseOptions) subject(dockerCLI command.Cli, name string, flagged func(string) bool) checks.Subject {
+func (o *diagnoseOptions) subject(dockerCLI command.Cli, name string, flags *pflag.FlagSet) checks.Subject {
+	docker := dockerCommand(flags)
+	if name != dockerCLI.CurrentContext() {
+		docker = "docker --context " + shellWord(name)
+	}
 	return checks.Subject{
+		Docker: docker,
 		Resolve: func() (connection.Settings, connection.Sources, error) {
 			resolved, err := endpoint.ResolveContext(dockerCLI, name)
 			if err != nil {
 				return connection.Settings{}, connection.Sources{}, err
 			}
-			return resolved.Settings, resolved.Sources(dockerCLI, flagged), nil
+			return resolved.Settings, resolved.Sources(dockerCLI, flags.Changed), nil
 		},
 		Environment:      os.Getenv,
 		ContainerProxies: func(host string) checks.ConfiguredProxies { return containerProxies(dockerCLI, host) },

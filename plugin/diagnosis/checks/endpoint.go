@@ -26,9 +26,9 @@ const (
 	findingOut     = 3 * time.Second
 )
 
-// patience is how long an engine may take, or what the user allows one attempt if
+// Patience is how long an engine may take, or what the user allows one attempt if
 // that is longer.
-func patience(transport connection.Transport, timeout time.Duration) time.Duration {
+func Patience(transport connection.Transport, timeout time.Duration) time.Duration {
 	bound := socketPatience
 	switch transport {
 	case connection.TCP:
@@ -83,7 +83,7 @@ func (s *state) lookAtTLSFiles(context.Context) (outcome, error) {
 }
 
 func (s *state) lookForAnswer(ctx context.Context) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience(s.settings.Transport, s.Timeout)+findingOut)
+	ctx, cancel := context.WithTimeout(ctx, Patience(s.settings.Transport, s.Timeout)+findingOut)
 	defer cancel()
 	began := time.Now()
 	opened, err := connection.Open(ctx, s.settings)
@@ -111,7 +111,7 @@ func (s *state) hurried(err error) error {
 		return err
 	}
 	told := *fault
-	told.Evidence = append(told.Evidence, fmt.Sprintf("it was waited for %s; --timeout makes that longer", patience(s.settings.Transport, s.Timeout)))
+	told.Evidence = append(told.Evidence, fmt.Sprintf("it was waited for %s; --timeout makes that longer", Patience(s.settings.Transport, s.Timeout)))
 	return &told
 }
 

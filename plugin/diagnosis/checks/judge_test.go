@@ -48,7 +48,7 @@ func TestRoutes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := judgeRoutes(test.networks, hostNetwork{test.routes, test.interfaces})
+			got, err := judgeRoutes(test.networks, hostNetwork{test.routes, test.interfaces}, "docker")
 			assert.NilError(t, err)
 			assert.Equal(t, got.result, test.want)
 			if got.fault != nil && test.networks[0].name == defaultBridge {
@@ -152,21 +152,21 @@ func TestDates(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	var left experiment.Leftovers
-	got, err := judgeLeftovers(left)
+	got, err := judgeLeftovers(left, "docker -c box")
 	assert.NilError(t, err)
 	assert.Equal(t, got.result, report.CheckPass)
 
 	left.Containers = []container.Summary{{Names: []string{"/one"}}, {Names: []string{"/$(reboot)"}}, {Names: []string{"/-rf"}}, {}}
 	left.Networks = []dockernetwork.Summary{{Name: "two"}, {Name: "a b"}}
-	got, err = judgeLeftovers(left)
+	got, err = judgeLeftovers(left, "docker -c box")
 	assert.NilError(t, err)
 	assert.Equal(t, got.result, report.CheckWarning)
-	assert.DeepEqual(t, got.fault.Commands, []string{"docker rm -fv one", "docker network rm two"})
+	assert.DeepEqual(t, got.fault.Commands, []string{"docker -c box rm -fv one", "docker -c box network rm two"})
 
 	for i := range 1000 {
 		left.Networks = append(left.Networks, dockernetwork.Summary{Name: fmt.Sprint("more", i)})
 	}
-	got, err = judgeLeftovers(left)
+	got, err = judgeLeftovers(left, "docker -c box")
 	assert.NilError(t, err)
 	assert.Equal(t, len(got.fault.Evidence), maxLines+1)
 }

@@ -27,10 +27,10 @@ func (s *state) lookForLeftovers(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return s.asked(ctx, err)
 	}
-	return judgeLeftovers(left)
+	return judgeLeftovers(left, s.Docker)
 }
 
-func judgeLeftovers(left experiment.Leftovers) (outcome, error) {
+func judgeLeftovers(left experiment.Leftovers, docker string) (outcome, error) {
 	lines := make([]string, 0, len(left.Containers)+len(left.Networks))
 	containers, networks := make([]string, 0, len(left.Containers)), make([]string, 0, len(left.Networks))
 	for _, c := range left.Containers {
@@ -48,7 +48,7 @@ func judgeLeftovers(left experiment.Leftovers) (outcome, error) {
 	fault := &diagnosis.Fault{
 		Cause:    diagnosis.Leftovers,
 		Evidence: some(lines),
-		Commands: append(command("docker rm -fv", containers), command("docker network rm", networks)...),
+		Commands: append(command(docker+" rm -fv", containers), command(docker+" network rm", networks)...),
 	}
 	return warn(fault, "%d of earlier runs, past their deadline", len(lines))
 }

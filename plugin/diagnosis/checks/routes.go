@@ -45,13 +45,13 @@ func (s *state) lookAtRoutes(context.Context) (outcome, error) {
 	if !known {
 		return skip("this machine's routes are read on Linux alone")
 	}
-	return judgeRoutes(s.networks, host)
+	return judgeRoutes(s.networks, host, s.Docker)
 }
 
 // judgeRoutes looks for routes beside those of the engine's bridges. Networks
 // whose gateway is no address of this machine's are in a VM, or have no bridge
 // until a container needs it.
-func judgeRoutes(networks []network, host hostNetwork) (outcome, error) {
+func judgeRoutes(networks []network, host hostNetwork, docker string) (outcome, error) {
 	var evidence, names []string
 	looked := 0
 	for _, n := range networks {
@@ -69,7 +69,7 @@ func judgeRoutes(networks []network, host hostNetwork) (outcome, error) {
 	}
 	switch {
 	case len(evidence) > 0:
-		return warn(overlap(evidence, names), "%s", strings.Join(some(evidence), "; "))
+		return warn(overlap(evidence, names, docker), "%s", strings.Join(some(evidence), "; "))
 	case looked == 0:
 		return skip("no bridge of the engine's networks is on this machine now")
 	default:
@@ -78,14 +78,14 @@ func judgeRoutes(networks []network, host hostNetwork) (outcome, error) {
 }
 
 // overlap is the fault of networks that other routes overlap with.
-func overlap(evidence, names []string) *diagnosis.Fault {
+func overlap(evidence, names []string, docker string) *diagnosis.Fault {
 	fault := &diagnosis.Fault{Cause: diagnosis.SubnetOverlapsRoute, Evidence: some(evidence)}
 	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == defaultBridge })
 	if len(names) == 0 {
 		fault.Hint = `give the default bridge a range that nobody uses, by "bip" in the engine's daemon.json`
 		return fault
 	}
-	fault.Commands = append(command("docker network rm", names[:1]), command("docker network create --subnet 10.123.0.0/24", names[:1])...)
+	fault.Commands = append(command(docker+" network rm", names[:1]), command(docker+" network create --subnet 10.123.0.0/24", names[:1])...)
 	return fault
 }
 

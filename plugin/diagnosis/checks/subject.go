@@ -15,6 +15,8 @@ import (
 type Subject struct {
 	// Context is the docker context, where there is more than one to tell apart.
 	Context string
+	// Docker is how commands for this context begin, such as docker --context NAME.
+	Docker string
 	// Resolve returns the endpoint and where its settings came from.
 	Resolve func() (connection.Settings, connection.Sources, error)
 	// Environment returns a variable of this process.
@@ -25,7 +27,7 @@ type Subject struct {
 	// Agents are the agents that there are, see package agentimage.
 	Agents fs.FS
 	// Timeout is how long one attempt at one address may take. The engine gets
-	// more, see patience.
+	// more, see [Patience].
 	Timeout time.Duration
 }
 
