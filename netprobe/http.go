@@ -185,7 +185,7 @@ func (p *prober) judge(resp *http.Response, body []byte, unread *setback) *setba
 	case unread != nil:
 		return unread
 	case !bytes.Contains(body, []byte(p.target.Expect.Body)):
-		return &setback{UnexpectedBody, "the body lacks the expected text: " + sample(body), nil}
+		return &setback{UnexpectedBody, "the expected text is not in the body, which is " + sample(body), nil}
 	}
 	p.result.Detail = fmt.Sprintf("answered %d", resp.StatusCode)
 	return nil

@@ -91,7 +91,7 @@ func TestHTTPAnswers(t *testing.T) {
 			server: says(head + "\r\nbar\x1b[2J"),
 			target: netprobe.Target{Expect: netprobe.Expect{Body: "foo"}},
 			want: want{failure: netprobe.UnexpectedBody, phase: answer, status: 200, body: `bar\x1b[2J`,
-				detail: `lacks the expected text: "bar\x1b[2J"`},
+				detail: `is not in the body, which is "bar\x1b[2J"`},
 		},
 		"empty body": {
 			server: says(head + "Content-Length: 0\r\n\r\n"),

@@ -90,7 +90,7 @@ func (p *prober) greeted(got []byte) *setback {
 		p.result.Identity = IdentityVerified
 	}
 	if !bytes.Contains(got, []byte(p.target.Expect.Body)) {
-		return &setback{UnexpectedBody, "the first bytes lack the expected text: " + quote(got), nil}
+		return &setback{UnexpectedBody, "the expected text is not in the first bytes, which are " + quote(got), nil}
 	}
 	p.result.Detail = "connection accepted, the server said " + quote(got)
 	return nil
