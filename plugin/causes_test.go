@@ -65,7 +65,7 @@ func compareTable(t *testing.T, table string) {
 	assert.Assert(t, ok, "%s has no %q", file, end)
 	wanted := string(before) + begin + table + end + string(after)
 	if golden.FlagUpdate() {
-		assert.NilError(t, os.WriteFile(file, []byte(wanted), 0o644)) //nolint:gosec // a text of the project's, for everybody
+		assert.NilError(t, os.WriteFile(file, []byte(wanted), 0o644))
 		return
 	}
 	assert.Check(t, wanted == string(text), "the table of causes is not what the scripts say: go test ./plugin -run TestEveryCauseIsProven -update")

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -223,7 +224,7 @@ func (e *examination) helperName() string {
 
 // ask probes the server from every place, and looks at what listens as soon as one
 // of them cannot tell without.
-func (e *examination) ask(ctx context.Context, look func(context.Context) error, candidates func(*place) []*entry) error {
+func (e *examination) ask(ctx context.Context, look func(context.Context) error, candidates func(*place) []Candidate) error {
 	group, ctx := errgroup.WithContext(ctx)
 	looked := sync.OnceValue(func() error { return look(ctx) })
 	for _, p := range e.places {
@@ -293,7 +294,15 @@ func (e *examination) open(ctx context.Context, p *place) error {
 
 // probe tries addresses from a place. The server is meant to run, so none gets
 // longer than it takes to try it and once more.
-func (e *examination) probe(ctx context.Context, p *place, entries []*entry) ([]report.Probe, error) {
+func (e *examination) probe(ctx context.Context, p *place, candidates []Candidate) ([]report.Probe, error) {
+	entries := make([]*entry, len(candidates))
+	for i, candidate := range candidates {
+		entries[i] = &entry{
+			candidate: candidate,
+			grace:     grace(e.found.facts, candidate),
+			target:    netprobe.Target{Scheme: netprobe.TCP, Address: candidate.Address},
+		}
+	}
 	waiting, cancel := context.WithTimeout(ctx, e.target.Timeout)
 	defer cancel()
 	if err := p.vantage.contest(waiting, entries, terms{trust: TrustSystem, timeout: e.target.Timeout}); err != nil {

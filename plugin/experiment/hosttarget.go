@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -55,7 +54,7 @@ func (e *examination) lookAtHost(ctx context.Context) error {
 }
 
 // hostCandidates are the addresses at which a place might find the host.
-func (e *examination) hostCandidates(p *place) []*entry {
+func (e *examination) hostCandidates(p *place) []Candidate {
 	port := e.target.Port
 	var l list
 	if p.vantage.Container == "" {
@@ -77,14 +76,7 @@ func (e *examination) hostCandidates(p *place) []*entry {
 	if host := e.engine.Host; host != "" {
 		l.addName(report.KindHostAddress, host, port, "the endpoint's host")
 	}
-	var entries []*entry
-	for _, candidate := range l.candidates {
-		entries = append(entries, &entry{
-			candidate: candidate,
-			target:    netprobe.Target{Scheme: netprobe.TCP, Address: candidate.Address},
-		})
-	}
-	return entries
+	return l.candidates
 }
 
 // hostAddresses are the host's own addresses, where it is this machine: those of
@@ -94,7 +86,7 @@ func (e *examination) hostAddresses() []netip.Addr {
 		return nil
 	}
 	var found []netip.Addr
-	for _, target := range []string{"192.0.2.1", "2001:db8::1"} { // RFC 5737 and 3849: the way to anywhere else
+	for _, target := range elsewhere {
 		if ip, ok := sourceAddress(target); ok {
 			found = append(found, ip)
 		}
@@ -102,10 +94,14 @@ func (e *examination) hostAddresses() []netip.Addr {
 	return found
 }
 
+// elsewhere are addresses that are nobody's (RFC 5737 and 3849), to which the way
+// is that to anywhere else.
+var elsewhere = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
+
 // sourceAddress is the address of this machine from which packets would go to
 // another one. Connecting a UDP socket sends none.
-func sourceAddress(to string) (netip.Addr, bool) {
-	connection, err := net.Dial("udp", net.JoinHostPort(to, "9"))
+func sourceAddress(to netip.Addr) (netip.Addr, bool) {
+	connection, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
 	if err != nil {
 		return netip.Addr{}, false
 	}

@@ -219,7 +219,7 @@ func (e *examination) listen(ctx context.Context, listeners listening.Listeners,
 }
 
 // candidates are the addresses to try from a place.
-func (e *examination) candidates(p *place) []*entry {
+func (e *examination) candidates(p *place) []Candidate {
 	facts := e.found.facts
 	facts.EngineHost = e.engine.Host
 	facts.NodeAddress = e.description.NodeAddress
@@ -231,13 +231,5 @@ func (e *examination) candidates(p *place) []*entry {
 			facts.Names = append(facts.Names, alias)
 		}
 	}
-	var entries []*entry
-	for _, candidate := range p.vantage.candidates(facts) {
-		entries = append(entries, &entry{
-			candidate: candidate,
-			grace:     grace(facts, candidate),
-			target:    netprobe.Target{Scheme: netprobe.TCP, Address: candidate.Address},
-		})
-	}
-	return entries
+	return p.vantage.candidates(facts)
 }
