@@ -123,7 +123,7 @@ func TestDiagnoseEndsEarly(t *testing.T) {
 
 // One that is killed while a helper is being made leaves what never ran, until its
 // deadline, and nothing else.
-func TestDiagnoseKilledAnywhere(t *testing.T) {
+func TestDiagnoseKilledAnywhere(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	b.makeContainer(t, "target", "", nil, true)
