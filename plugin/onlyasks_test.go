@@ -24,3 +24,15 @@ func TestDiagnoseOnlyAsks(t *testing.T) {
 		assert.Check(t, is.Equal(p.status(t), 0), "%s", &p.stderr)
 	})
 }
+
+// A nested engine that is well has nothing wrong with it. It is no kind that
+// scripts run on.
+func TestDiagnoseNestedEngine(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Dind)
+	for _, args := range [][]string{{"diagnose", "-q"}, {"diagnose"}} {
+		p := start(t, b.nestprobe(t, args...))
+		assert.Check(t, is.Equal(p.status(t), 0), "%s%s", &p.stdout, &p.stderr)
+		assert.Check(t, !strings.Contains(p.stdout.String(), "failure"), "%s", &p.stdout)
+	}
+}
