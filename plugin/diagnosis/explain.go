@@ -17,7 +17,7 @@ import (
 // what was ruled out; for one that does reach it what is wrong with the other
 // addresses, for information. What merely follows from a root cause is no finding.
 func Explain(f Facts, probes []report.Probe) []report.Finding {
-	var found findings
+	found := findings{list: []report.Finding{}} // not nil, which is null in JSON
 	for _, v := range f.Vantages {
 		c := &contextOf{Facts: f, vantage: v, rows: v.of(probes), all: probes}
 		faults := c.explainRows()
@@ -36,7 +36,7 @@ func Explain(f Facts, probes []report.Probe) []report.Finding {
 // Merge makes one list of several: findings of one cause become one, as bad as the
 // worst of them, with the evidence of all.
 func Merge(lists ...[]report.Finding) []report.Finding {
-	var merged findings
+	merged := findings{list: []report.Finding{}}
 	for _, finding := range slices.Concat(lists...) {
 		merged.merge(finding)
 	}

@@ -358,6 +358,7 @@ func TestExplain(t *testing.T) {
 				assert.Check(t, is.Equal(diagnosis.Cause(got.Cause), want), "%s", got.Address)
 				assert.Check(t, is.Equal(got.Hint != "", want != ""), "%s", got.Address)
 			}
+			assert.Check(t, findings != nil) // which would be null in JSON
 			var found []string
 			for _, f := range findings {
 				found = append(found, fmt.Sprintf("%s %s", f.Severity, f.Cause))
