@@ -180,7 +180,7 @@ func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
 		}
 	}
 	n, ok := c.Server.network(to.ip)
-	if row.Kind != report.KindContainerIP || !ok || closed(row) {
+	if row.Kind != report.KindContainerIP && row.Kind != report.KindDindHost || !ok || closed(row) {
 		return nil
 	}
 	if c.vantage.Container {
@@ -338,7 +338,7 @@ func (c *contextOf) byName(to address, row *report.Probe) *Fault {
 			Hint:     "create the asking container with --add-host, or use the gateway of its network",
 			Commands: []string{fmt.Sprintf("docker run --add-host %s:host-gateway ...", to.host)},
 		}
-	case row.Kind != report.KindContainerName || !c.vantage.Container:
+	case row.Kind != report.KindContainerName && row.Kind != report.KindDindHost || !c.vantage.Container:
 		return nil
 	case c.vantage.onDefaultAlone():
 		return &Fault{

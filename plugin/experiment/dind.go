@@ -177,7 +177,10 @@ func (d *dind) askFromElsewhere(ctx context.Context, measured *report.Report) ([
 	if err != nil {
 		return nil, fmt.Errorf("inspecting the nested engine: %w", err)
 	}
-	networks := read(response, 0).facts.Networks
+	nested := read(response, 0)
+	if err := newNetworks(api).complete(ctx, &nested); err != nil {
+		return nil, err
+	}
 	sibling := newAgentContainer(d.sibling, d.run.image, "probe", d.run.labels)
 	sibling.networking = d.run.clientNetwork(sibling.hostConfig)
 	started, err := startAgent(ctx, api, sibling)
@@ -193,13 +196,30 @@ func (d *dind) askFromElsewhere(ctx context.Context, measured *report.Report) ([
 		for j, server := range measured.Servers {
 			group.Go(func() error {
 				var err error
-				probes[i*len(measured.Servers)+j], err = d.askServer(ctx, v, j, server, networks)
+				probes[i*len(measured.Servers)+j], err = d.askServer(ctx, v, j, server, nested.facts.Networks)
 				return err
 			})
 		}
 	}
-	err = group.Wait()
-	return slices.Concat(probes...), err
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	all := slices.Concat(probes...)
+	d.explain(nested, all)
+	return all, nil
+}
+
+// explain gives the failing rows their causes. That a nested server is not reached
+// from elsewhere is no finding: it is meant for who uses the nested engine.
+func (d *dind) explain(nested inspection, probes []report.Probe) {
+	diagnosis.Explain(diagnosis.Facts{
+		Engine: engineFacts(d.run.engine.Host, d.run.description.Endpoint.Engine),
+		Server: serverFacts(d.engineName, 0, nested),
+		Vantages: []diagnosis.Vantage{
+			{Name: VantageClient, Container: true, Networks: nested.facts.Networks},
+			{Name: VantageHost, Routes: routes(nested.facts.Networks), Addresses: ownAddresses()},
+		},
+	}, probes)
 }
 
 // askServer tries one server's addresses from one vantage. The server is known

@@ -50,7 +50,7 @@ func newExamination(engine Engine, target Target, progress Progress) *examinatio
 		progress: progress,
 		report:   report.New("diagnose"),
 		labels:   newLabels(NewID(), began, Spec{Wait: perHelper}),
-		networks: &networks{api: engine.API, known: map[string]network.Inspect{}},
+		networks: newNetworks(engine.API),
 		began:    began,
 	}
 	var once sync.Once

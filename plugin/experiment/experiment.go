@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
@@ -96,7 +95,7 @@ func newRun(engine Engine, spec Spec, options Options) *run {
 		ids:      options.Identities,
 		hold:     options.Hold,
 		report:   report.New("run"),
-		networks: &networks{api: engine.API, known: map[string]network.Inspect{}},
+		networks: newNetworks(engine.API),
 	}
 	if r.id == "" {
 		r.id = NewID()

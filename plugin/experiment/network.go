@@ -65,6 +65,10 @@ type networks struct {
 	known map[string]network.Inspect
 }
 
+func newNetworks(api API) *networks {
+	return &networks{api: api, known: map[string]network.Inspect{}}
+}
+
 // complete adds the settings of the networks that a container is on. A network
 // that somebody has removed meanwhile has none.
 func (n *networks) complete(ctx context.Context, i *inspection) error {

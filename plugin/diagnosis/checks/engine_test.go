@@ -63,7 +63,7 @@ const version = `{"Version":"20.10.24","ApiVersion":"1.41","MinAPIVersion":"1.12
 
 func TestHostileEngine(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("n", 8<<20)
+	long := strings.Repeat("n", 1<<20)
 	for name, test := range map[string]struct {
 		answers map[string]string
 		want    map[string]report.CheckResult
