@@ -182,8 +182,8 @@ func TestInterruptClient(t *testing.T) {
 			running int
 			shown   []string
 		}{
-			"built-in": {builtin, three, []string{"\nServer 3:\r\n", "container-ip ", "\naccess socket works\r\n"}},
-			"user's":   {users, one, []string{"container-ip ", "\naccess socket works\r\n"}},
+			"built-in": {builtin, three, []string{"\nServer 3:\r\n", "KIND ", "\naccess socket works\r\n"}},
+			"user's":   {users, one, []string{"KIND ", "\naccess socket works\r\n"}},
 			"relay":    {append(inside("--relay", "--keep"), users[1:]...), one, []string{"\naccess socket works\r\n"}},
 		} {
 			t.Run(name, func(t *testing.T) {
