@@ -17,6 +17,8 @@ type Report struct {
 	Endpoint      Endpoint  `json:"endpoint"`
 	Checks        []Check   `json:"checks"`
 	Accesses      []Access  `json:"accesses"`
+	Nodes         []Node    `json:"nodes"`
+	Modes         []Mode    `json:"modes"`
 	Servers       []Server  `json:"servers"`
 	Probes        []Probe   `json:"probes"`
 	Best          []Best    `json:"best"`
@@ -81,12 +83,53 @@ type Access struct {
 	Detail string `json:"detail"`
 }
 
+// Node is one node of a Swarm.
+type Node struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Address string `json:"address"` // its own among the nodes
+	State   string `json:"state"`   // as docker node ls has it: ready, down, …
+	Manager bool   `json:"manager"`
+}
+
+// Mode is what became of one network mode of --networks.
+type Mode struct {
+	Name   string     `json:"name"`
+	Result ModeResult `json:"result"`
+	Cause  string     `json:"cause"`  // of what is not reached; empty if all is, or if it is not known
+	Detail string     `json:"detail"` // in words; where the engine cannot do it, the engine's own
+	Server int        `json:"server"` // index into Report.Servers; -1 if none was started
+	From   []Reach    `json:"from"`
+	// Findings are those of this mode alone. Those of the Report are of all.
+	Findings []Finding `json:"findings"`
+}
+
+// ModeResult says in a word what became of a network mode.
+type ModeResult string
+
+// The results of a network mode.
+const (
+	ModeWorks  ModeResult = "works"  // the server is reached from every vantage
+	ModePartly ModeResult = "partly" // from some, and it is known why not from the others
+	ModeCannot ModeResult = "cannot" // from none, or the engine cannot do it, and it is known why
+	ModeFailed ModeResult = "failed" // not from everywhere, and it is not known why
+)
+
+// Reach is whether a mode's server is reached from one vantage.
+type Reach struct {
+	Vantage string `json:"vantage"`
+	OK      bool   `json:"ok"`
+	URL     string `json:"url"`   // the best address there; empty if none works
+	Cause   string `json:"cause"` // why none works, if it is known
+}
+
 // Server is one server container.
 type Server struct {
 	ID        string        `json:"id"`
 	Name      string        `json:"name"`
 	Image     string        `json:"image"`
 	Builtin   bool          `json:"builtin"`
+	Node      string        `json:"node"` // the Swarm node that it is on, by name; empty without --nodes
 	Port      uint16        `json:"port"`
 	Networks  []Network     `json:"networks"`
 	Published []PortBinding `json:"published"`
@@ -203,6 +246,8 @@ func New(command string) *Report {
 		Command:       command,
 		Checks:        []Check{},
 		Accesses:      []Access{},
+		Nodes:         []Node{},
+		Modes:         []Mode{},
 		Servers:       []Server{},
 		Probes:        []Probe{},
 		Best:          []Best{},

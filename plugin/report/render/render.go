@@ -62,6 +62,8 @@ func sample() *report.Report {
 	r := report.New("")
 	r.Checks = append(r.Checks, report.Check{})
 	r.Accesses = append(r.Accesses, report.Access{})
+	r.Nodes = append(r.Nodes, report.Node{})
+	r.Modes = append(r.Modes, report.Mode{From: []report.Reach{{}}, Findings: []report.Finding{{}}})
 	r.Servers = append(r.Servers, report.Server{
 		Networks: []report.Network{{}}, Published: []report.PortBinding{{}},
 	})
