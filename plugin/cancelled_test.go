@@ -30,7 +30,7 @@ func TestCancelledAnywhere(t *testing.T) { //nolint:tparallel // one engine, on 
 	b.api.NegotiateAPIVersion(t.Context())
 	assert.Equal(t, b.succeeds(t, "run", "-q"), "") // to have the agent on the engine
 	specs := map[string]experiment.Spec{
-		"built-in": {Port: 4647, Path: "/foo", WebSocket: "/ws", Servers: 2, Temporary: &experiment.TemporaryNetwork{}},
+		"built-in": {Port: 4647, Path: "/foo", WebSocket: "/ws", Servers: 2, Temporary: []experiment.TemporaryNetwork{{}}},
 		"user's":   {Port: 8080, Path: "/", Servers: 1, Image: b.image},
 	}
 	for name, spec := range specs {

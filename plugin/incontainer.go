@@ -62,12 +62,15 @@ func newInContainerCommand(dockerCLI command.Cli) *cobra.Command {
 itself start the server and try every address at which it might reach it.
 Without IMAGE the server is a built-in one. What was started is removed again.
 
+` + modesHelp() + `
+
 Exit status: 0 when an address works, 1 when none does or the client got no
 access, 125 when that could not be measured, 130 when interrupted.`,
 		Example: `  docker nestprobe in-container
   docker nestprobe in-container --access endpoint
   docker nestprobe in-container --client-network my-network --network my-network
-  docker nestprobe in-container --from my-container`,
+  docker nestprobe in-container --from my-container
+  docker nestprobe in-container --networks bridge,user-bridge,internal`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := options.spec(cmd.Flags(), args)
@@ -101,6 +104,9 @@ func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error 
 	}
 	if len(o.network.Value()) > 1 {
 		return errors.New("--client-network can be given once")
+	}
+	if len(spec.Modes) > 0 && (o.relay || experiment.Access(o.access) == experiment.AccessDind || experiment.Access(o.access) == experiment.AccessAll) {
+		return errors.New("conflicting options: --networks is for one client, and cannot be used with --relay, --access dind or --access all")
 	}
 	if spec.Keep && o.from == "" && !o.relay {
 		return errors.New("conflicting options: --keep needs --relay or --from: the servers live as long as the client that started them")

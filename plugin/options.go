@@ -19,6 +19,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/mode"
 )
 
 // Defaults of the built-in server.
@@ -44,6 +45,7 @@ type runOptions struct {
 	publish   opts.ListOpts
 	networks  opts.NetworkOpt
 	temporary experiment.TemporaryNetwork
+	modes     []string
 
 	env      opts.ListOpts
 	addHosts opts.ListOpts
@@ -86,6 +88,8 @@ func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.temporary.Internal, "internal", false, "Cut the temporary network off from the outside")
 	flags.BoolVar(&o.temporary.IPv6, "ipv6", false, "Enable IPv6 on the temporary network")
 
+	flags.StringSliceVar(&o.modes, "networks", nil, `Try network modes side by side: names, or "all"`)
+
 	flags.VarP(&o.env, "env", "e", "Set environment variables")
 	flags.StringVar(&o.user, "user", "", `Username or UID (format: "<name|uid>[:<group|gid>]")`)
 	flags.StringVar(&o.platform, "platform", "", "Set platform if server is multi-platform capable")
@@ -114,6 +118,7 @@ func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 		"scheme":         completion.FromList(string(netprobe.HTTP), string(netprobe.HTTPS), string(netprobe.TCP)),
 		"network":        completion.NetworkNames(dockerCLI),
 		"network-driver": completion.FromList("bridge", "macvlan", "ipvlan"),
+		"networks":       completion.FromList(mode.Names()...),
 		"env":            completion.EnvVarNames,
 		"platform":       completion.Platforms,
 		"pull":           completion.FromList("always", "missing", "never"),
@@ -152,6 +157,9 @@ func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec,
 	}
 	if err := o.setPublish(&spec); err != nil {
 		return spec, err
+	}
+	if len(o.modes) > 0 {
+		return spec, o.setModes(&spec, flags)
 	}
 	return spec, o.setNetworks(&spec, flags)
 }
@@ -281,10 +289,10 @@ func (o *runOptions) setNetworks(spec *experiment.Spec, flags *pflag.FlagSet) er
 		if len(spec.Networks) > 0 {
 			return fmt.Errorf("conflicting options: --%s makes a temporary network and cannot be used with --network", flag)
 		}
-		spec.Temporary = &o.temporary
+		spec.Temporary = []experiment.TemporaryNetwork{o.temporary}
 	}
 	if spec.Temporary != nil && o.temporary.Gateway != "" && o.temporary.Subnet == "" {
-		return errors.New("--gateway needs --subnet")
+		return errGatewayAlone
 	}
 	return nil
 }

@@ -134,6 +134,10 @@ func unreachable(rep *report.Report) string {
 	switch {
 	case noAccess:
 		return "no client container was given the Docker API"
+	case len(rep.Modes) > 0 && len(rep.Best) > 0:
+		return "in some network modes no address reaches the server, and it is not known why"
+	case len(rep.Modes) > 0:
+		return "no address reaches the server in any of these network modes"
 	case len(rep.Servers) > 1:
 		return "not every server is reached from " + place(rep)
 	default:

@@ -27,11 +27,14 @@ reach it, all at once, and print which work and what happened at the others.
 Without IMAGE the server is a built-in one, and nothing is pulled. What was
 started is removed again.
 
+` + modesHelp() + `
+
 Exit status: 0 when an address works, 1 when none does, 125 when that could not
 be measured, 130 when interrupted.`,
 		Example: `  docker nestprobe run
   docker nestprobe run --format json
   docker nestprobe run -p 8080:80 my/image
+  docker nestprobe run --networks all --parent eth0
   curl "$(docker nestprobe run -q --keep)/foo"`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

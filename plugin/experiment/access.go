@@ -52,7 +52,8 @@ func (r *inContainer) tryAccesses(ctx context.Context) error {
 			r.report.Accesses = append(r.report.Accesses, attempt.access)
 		}
 		if attempt.report != nil {
-			r.merge(attempt.report)
+			r.report.Add(attempt.report)
+			r.modesOK = r.modesOK || attempt.report.OK
 		}
 		if err != nil {
 			return err
@@ -67,7 +68,7 @@ func (r *inContainer) tryAccesses(ctx context.Context) error {
 	if len(r.report.Servers) == 0 {
 		r.report.Findings = append(r.report.Findings, faults...)
 	}
-	r.report.OK = r.allReached()
+	r.report.OK = r.allReached() || len(r.spec.Modes) > 0 && r.modesOK
 	return nil
 }
 

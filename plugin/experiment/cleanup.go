@@ -84,9 +84,10 @@ func (e *CleanUpError) Error() string { return e.err.Error() }
 // Unwrap returns what kept it from being removed.
 func (e *CleanUpError) Unwrap() error { return e.err }
 
-// remove removes the servers and then their network, which they keep in use.
+// remove removes the servers and then their networks, which they keep in use.
 func (r *run) remove(ctx context.Context) error {
 	var group errgroup.Group
+	group.Go(func() error { return r.removePeer(ctx) })
 	for _, s := range r.servers {
 		if s.taken {
 			continue
@@ -96,10 +97,15 @@ func (r *run) remove(ctx context.Context) error {
 			return removeContainer(ctx, r.engine.API, s.name)
 		})
 	}
-	if err := group.Wait(); err != nil || r.network == "" {
+	if err := group.Wait(); err != nil {
 		return err
 	}
-	return removeNetwork(ctx, r.engine.API, r.network)
+	for _, name := range r.made {
+		if err := removeNetwork(ctx, r.engine.API, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *server) releaseLease() {

@@ -37,14 +37,27 @@ func (v Vantage) lasting() []report.Kind {
 	return lastingInContainer
 }
 
-// conclude fills in the best address of each server, and whether all is well.
+// conclude fills in the best address of each server from each vantage, and whether
+// all is well: whether each server is reached from where it is to be.
 func (r *run) conclude() {
-	for i := range r.servers {
-		if best, ok := best(i, r.report.Probes, r.vantage.lasting(), r.spec.Path); ok {
-			r.report.Best = append(r.report.Best, best)
+	for _, v := range r.views() {
+		probes := from(v.vantage.Name, r.report.Probes)
+		reached := 0
+		for i := range r.servers {
+			if best, ok := best(i, probes, v.vantage.lasting(), r.spec.Path); ok {
+				r.report.Best = append(r.report.Best, best)
+				reached++
+			}
+		}
+		if v.vantage.Name == r.view.vantage.Name {
+			r.report.OK = reached == len(r.servers)
 		}
 	}
-	r.report.OK = len(r.report.Best) == len(r.servers)
+}
+
+// from are the probes from one vantage.
+func from(vantage string, probes []report.Probe) []report.Probe {
+	return slices.DeleteFunc(slices.Clone(probes), func(p report.Probe) bool { return p.Vantage != vantage })
 }
 
 // best picks the address of one server that is most worth writing down.
@@ -69,7 +82,7 @@ func best(server int, probes []report.Probe, lasting []report.Kind, path string)
 // bestFrom picks the best address of each server from one vantage, whose kinds of
 // addresses last equally long.
 func bestFrom(vantage string, probes []report.Probe, spec Spec) []report.Best {
-	probes = slices.DeleteFunc(slices.Clone(probes), func(p report.Probe) bool { return p.Vantage != vantage })
+	probes = from(vantage, probes)
 	var all []report.Best
 	for i := range spec.Servers {
 		if best, ok := best(i, probes, nil, spec.Path); ok {

@@ -63,22 +63,13 @@ func (s *server) configureBuiltin(config *container.Config, hostConfig *containe
 }
 
 func (s *server) firstNetwork() Network {
-	if s.run.network != "" {
-		return Network{Name: s.run.network}
-	}
-	if len(s.run.spec.Networks) > 0 {
-		return s.run.spec.Networks[0]
-	}
-	return Network{Name: "default"}
+	return s.run.serverNetworks()[0]
 }
 
 // moreNetworks are those beyond the first. They are connected one by one,
 // since engines before API 1.44 take only one when a container is created.
 func (s *server) moreNetworks() []Network {
-	if len(s.run.spec.Networks) < 2 {
-		return nil
-	}
-	return s.run.spec.Networks[1:]
+	return s.run.serverNetworks()[1:]
 }
 
 func (s *server) networking() *network.NetworkingConfig {

@@ -50,6 +50,8 @@ type Options struct {
 	Hold func(ctx context.Context, measured *report.Report) error
 	// ID is what labels and names of this run carry; empty for a new one.
 	ID string
+
+	mode string // the network mode that the run is one of several for; empty without
 }
 
 // Run runs one experiment. The Report it returns is never nil and holds
@@ -58,6 +60,9 @@ type Options struct {
 // Run started is gone when it returns, unless spec.Keep is set and all went
 // well.
 func Run(ctx context.Context, engine Engine, spec Spec, options Options) (*report.Report, error) {
+	if len(spec.Modes) > 0 {
+		return runModes(ctx, engine, spec.Modes, options)
+	}
 	started := time.Now()
 	r := newRun(engine, spec, options)
 	err := r.measure(ctx)
@@ -71,18 +76,21 @@ type run struct {
 	engine   Engine
 	spec     Spec
 	progress Progress
-	vantage  Vantage
 	id       string
+	name     string   // what names of containers and networks carry: the id, and the mode
+	mode     string   // see Options
 	ids      []string // identities
 	hold     func(context.Context, *report.Report) error
 	report   *report.Report
 	labels   labels
 
 	description Description
-	client      inspection // of the container whose networks the probes leave by
-	network     string     // the temporary network, if there is one
+	view        view     // from which the servers are to be reached
+	peer        *peer    // that is asked from too, if there is one
+	made        []string // the temporary networks
 	servers     []*server
 	networks    *networks // their settings
+	reaches     []report.Reach
 }
 
 func newRun(engine Engine, spec Spec, options Options) *run {
@@ -90,8 +98,9 @@ func newRun(engine Engine, spec Spec, options Options) *run {
 		engine:   engine,
 		spec:     spec,
 		progress: options.Progress,
-		vantage:  options.Vantage,
+		view:     view{vantage: options.Vantage},
 		id:       options.ID,
+		mode:     options.mode,
 		ids:      options.Identities,
 		hold:     options.Hold,
 		report:   report.New("run"),
@@ -99,6 +108,10 @@ func newRun(engine Engine, spec Spec, options Options) *run {
 	}
 	if r.id == "" {
 		r.id = NewID()
+	}
+	r.name = r.id
+	if r.mode != "" {
+		r.name += "-" + r.mode
 	}
 	return r
 }
@@ -114,7 +127,7 @@ func (r *run) learn(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		var err error
-		r.client, err = r.vantage.inspect(ctx, r.engine.API)
+		r.view.found, err = r.view.vantage.inspect(ctx, r.engine.API)
 		return err
 	})
 	return group.Wait()
@@ -126,7 +139,9 @@ func (r *run) measure(ctx context.Context) error {
 	facts.Go(func() error { return r.learn(ctx) })
 	group.Go(facts.Wait)
 	group.Go(func() error {
-		sweep(ctx, r.engine.API, time.Now(), r.progress)
+		if r.mode == "" { // else it is done for all modes together
+			sweep(ctx, r.engine.API, time.Now(), r.progress)
+		}
 		return nil
 	})
 	group.Go(func() error {
@@ -153,7 +168,7 @@ func (r *run) prepare(ctx context.Context) error {
 	for i := range r.spec.Servers {
 		r.servers = append(r.servers, newServer(r, i, image))
 	}
-	return r.createNetwork(ctx)
+	return r.createNetworks(ctx)
 }
 
 // startAndProbe starts all servers at once and probes each as soon as it has
@@ -166,6 +181,8 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 
 	results := make([][]report.Probe, len(r.servers))
 	group, working := errgroup.WithContext(ctx)
+	peer := r.startPeer(working)
+	group.Go(peer)
 	for i, s := range r.servers {
 		group.Go(func() error {
 			if err := s.start(working, ctx); err != nil {
@@ -173,7 +190,7 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 			}
 			started.Store(int64(time.Since(began)))
 			steps.advance()
-			if err := facts(); err != nil {
+			if err := errors.Join(facts(), peer()); err != nil {
 				return err
 			}
 			var err error

@@ -12,41 +12,58 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// explain finds out why a server's probes failed. What takes a helper is found
-// out for a server that is reached at no address alone.
+// explain finds out why a server's probes failed, from one vantage after the other.
+// What takes a helper is found out for a server that is reached at no address
+// alone.
 func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]report.Finding, error) {
-	for _, i := range []*inspection{&s.found, &r.client} {
-		if err := r.networks.complete(ctx, i); err != nil {
-			return nil, err
-		}
-	}
-	vantage := diagnosis.Vantage{
-		Name:      r.vantage.Name,
-		Container: r.vantage.Container != "" && !r.client.facts.HostNetwork,
-		NoNetwork: r.client.facts.NoNetwork,
-		Networks:  r.client.facts.Networks,
-	}
-	if r.vantage.Container == "" {
-		vantage.Routes, vantage.Addresses = routes(s.found.facts.Networks), ownAddresses()
+	if err := r.networks.complete(ctx, &s.found); err != nil {
+		return nil, err
 	}
 	server := s.facts()
-	var err error
-	if server.Down == nil {
-		if vantage.Small, err = s.askForLittle(ctx, probes); err != nil {
-			return nil, err
-		}
-	}
 	if server.Down == nil && cameFar(probes) {
+		var err error
 		if server.Listeners, err = s.listeners(ctx); err != nil {
 			return nil, err
 		}
 		server.Log = s.log(ctx)
 	}
-	return diagnosis.Explain(diagnosis.Facts{
-		Engine:   engineFacts(r.engine.Host, r.description.Endpoint.Engine),
-		Server:   server,
-		Vantages: []diagnosis.Vantage{vantage},
-	}, probes), nil
+	var all []report.Finding
+	for _, v := range r.views() {
+		vantage, err := r.vantageFacts(ctx, s, v, probes)
+		if err != nil {
+			return nil, err
+		}
+		findings := diagnosis.Explain(diagnosis.Facts{
+			Engine:   engineFacts(r.engine.Host, r.description.Endpoint.Engine),
+			Server:   server,
+			Vantages: []diagnosis.Vantage{vantage},
+		}, probes)
+		r.reaches = append(r.reaches, reach(s.index, v, probes, findings, r.spec.Path))
+		all = diagnosis.Merge(all, findings)
+	}
+	return all, nil
+}
+
+// vantageFacts are what the diagnosis has to know of a vantage.
+func (r *run) vantageFacts(ctx context.Context, s *server, v view, probes []report.Probe) (diagnosis.Vantage, error) {
+	if err := r.networks.complete(ctx, &v.found); err != nil {
+		return diagnosis.Vantage{}, err
+	}
+	facts := diagnosis.Vantage{
+		Name:      v.vantage.Name,
+		Container: v.vantage.Container != "" && !v.found.facts.HostNetwork,
+		NoNetwork: v.found.facts.NoNetwork,
+		Networks:  v.found.facts.Networks,
+	}
+	if v.vantage.Container == "" {
+		facts.Routes, facts.Addresses = routes(s.found.facts.Networks), ownAddresses()
+	}
+	if s.exit != nil {
+		return facts, nil
+	}
+	var err error
+	facts.Small, err = s.askForLittle(ctx, v, from(v.vantage.Name, probes))
+	return facts, err
 }
 
 // facts are what is known of the server.

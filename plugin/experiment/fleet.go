@@ -52,7 +52,7 @@ func NewFleet(ctx context.Context, engine Engine, spec Spec, options Options) (*
 			return err
 		}
 		r.labels = newLabels(r.id, time.Now(), r.spec)
-		return r.createNetwork(ctx)
+		return r.createNetworks(ctx)
 	})
 	if err := group.Wait(); err != nil {
 		return nil, errors.Join(err, r.cleanUp(ctx, true))
@@ -77,7 +77,7 @@ func (f *Fleet) Start(ctx context.Context, index int, identity string) (*Running
 		return nil, errors.Join(err, f.giveUp(ctx, s))
 	}
 	f.record(s, probes, findings)
-	best, ok := best(s.index, probes, f.run.vantage.lasting(), f.run.spec.Path)
+	best, ok := best(s.index, probes, f.run.view.vantage.lasting(), f.run.spec.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
 		return nil, errors.Join(s.unreached(), f.giveUp(ctx, s))
 	}
@@ -179,7 +179,7 @@ func (f *Fleet) Report() *report.Report {
 	measured.Probes = slices.Clone(measured.Probes)
 	for i := range measured.Servers {
 		measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
-		if best, ok := best(i, measured.Probes, f.run.vantage.lasting(), f.run.spec.Path); ok {
+		if best, ok := best(i, measured.Probes, f.run.view.vantage.lasting(), f.run.spec.Path); ok {
 			measured.Best = append(measured.Best, best)
 		}
 	}

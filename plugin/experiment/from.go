@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -29,7 +30,7 @@ func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progr
 		defer close(pending.ready)
 		image, err := engine.AgentImage(starting)
 		if err == nil {
-			pending.prober, err = startProber(starting, engine.API, name, image, vantage.Container, newLabels(id, time.Now(), spec))
+			pending.prober, err = startProber(starting, engine.API, name, image, container.NetworkMode("container:"+vantage.Container), newLabels(id, time.Now(), spec))
 		}
 		started()
 		pending.err = err

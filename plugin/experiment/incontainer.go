@@ -42,6 +42,7 @@ type inContainer struct {
 	image       string // of the client
 	binary      []byte // of the agent, if the client's image does not have it
 	description Description
+	modesOK     bool // a client has found all well with the network modes
 }
 
 func (r *inContainer) measure(ctx context.Context) error {
@@ -98,25 +99,6 @@ func (r *inContainer) allReached() bool {
 		}
 	}
 	return len(r.report.Servers) > 0 && len(reached) == len(r.report.Servers)
-}
-
-// merge adds what a client has measured.
-func (r *inContainer) merge(measured *report.Report) {
-	offset := len(r.report.Servers)
-	r.report.Servers = append(r.report.Servers, measured.Servers...)
-	for _, probe := range measured.Probes {
-		probe.Server += offset
-		r.report.Probes = append(r.report.Probes, probe)
-	}
-	for _, best := range measured.Best {
-		best.Server += offset
-		r.report.Best = append(r.report.Best, best)
-	}
-	r.report.Findings = append(r.report.Findings, measured.Findings...)
-	r.report.Timings.ImageMS += measured.Timings.ImageMS
-	r.report.Timings.StartMS += measured.Timings.StartMS
-	r.report.Timings.ProbeMS += measured.Timings.ProbeMS
-	r.report.Timings.CleanupMS += measured.Timings.CleanupMS
 }
 
 // remove removes a client, and whatever it has started and not removed itself.

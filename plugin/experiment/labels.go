@@ -38,7 +38,7 @@ func NewID() string { return token(4) }
 func newLabels(id string, now time.Time, spec Spec, more ...time.Duration) labels {
 	l := labels{
 		run:      id,
-		lifetime: spec.Wait + deadlineMargin + time.Duration(spec.Servers)*perServer,
+		lifetime: spec.Wait*time.Duration(1+len(spec.Modes)) + deadlineMargin + time.Duration(spec.Servers)*perServer,
 	}
 	for _, d := range more {
 		l.lifetime += d

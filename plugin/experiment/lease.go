@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -16,7 +17,8 @@ import (
 // the output that comes back the same way.
 type lease struct {
 	connection types.HijackedResponse
-	output     tail // of its stderr, and of its stdout if nobody else gets that
+	output     tail          // of its stderr, and of its stdout if nobody else gets that
+	listening  chan struct{} // closed when a built-in server has said that it listens
 	drained    chan struct{}
 }
 
@@ -27,11 +29,12 @@ func takeLease(ctx context.Context, api API, id string, stdout io.WriteCloser) (
 	if err != nil {
 		return nil, fmt.Errorf("attaching to the container: %w", err)
 	}
-	l := &lease{connection: connection, drained: make(chan struct{})}
+	l := &lease{connection: connection, listening: make(chan struct{}), drained: make(chan struct{})}
 	go func() { // ends with the connection, which release closes
 		defer close(l.drained)
 		if stdout == nil {
-			_, _ = stdcopy.StdCopy(&l.output, &l.output, connection.Reader)
+			said := &announcement{tail: &l.output, heard: sync.OnceFunc(func() { close(l.listening) })}
+			_, _ = stdcopy.StdCopy(said, &l.output, connection.Reader)
 			return
 		}
 		_, _ = stdcopy.StdCopy(stdout, &l.output, connection.Reader)
@@ -96,6 +99,30 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.data = append(t.data[:0], t.data[excess:]...)
 	}
 	return len(p), nil
+}
+
+// listeningWord begins the line that a built-in server prints when it accepts
+// connections; nothing comes before it.
+const listeningWord = "listening on "
+
+// announcement keeps what is written to it, and hears when the server listens.
+type announcement struct {
+	tail  *tail
+	heard func()
+}
+
+func (a *announcement) Write(p []byte) (int, error) {
+	n, err := a.tail.Write(p)
+	if a.tail.contains(listeningWord) {
+		a.heard()
+	}
+	return n, err
+}
+
+func (t *tail) contains(word string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Contains(t.data, []byte(word))
 }
 
 // lines returns the last lines, newest last.

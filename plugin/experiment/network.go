@@ -3,60 +3,12 @@ package experiment
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
 )
-
-// NetworkName is the name of a run's temporary network.
-func NetworkName(run string) string { return "nestprobe-" + run }
-
-// createNetwork makes the temporary network, if one is wanted.
-func (r *run) createNetwork(ctx context.Context) error {
-	temporary := r.spec.Temporary
-	if temporary == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	r.network = NetworkName(r.labels.run)
-	options := temporary.options()
-	options.Labels = r.labels.values()
-	// Not cancelled at once, for the reason given at server.create.
-	creating, cancel := outlast(ctx, creatingLimit)
-	defer cancel()
-	if _, err := r.engine.API.NetworkCreate(creating, r.network, options); err != nil {
-		if errdefs.IsConflict(err) {
-			r.network = "" // it is somebody else's, and stays
-		}
-		return fmt.Errorf("creating the network: %w", err)
-	}
-	return nil
-}
-
-func (t *TemporaryNetwork) options() network.CreateOptions {
-	options := network.CreateOptions{
-		Driver:   t.Driver,
-		Internal: t.Internal,
-		Options:  map[string]string{},
-	}
-	if t.Parent != "" {
-		options.Options["parent"] = t.Parent
-	}
-	if t.IPv6 {
-		options.EnableIPv6 = &t.IPv6
-	}
-	if t.Subnet != "" {
-		options.IPAM = &network.IPAM{
-			Config: []network.IPAMConfig{{Subnet: t.Subnet, Gateway: t.Gateway}},
-		}
-	}
-	return options
-}
 
 // networks are the settings of an engine's networks, each asked for once.
 type networks struct {
@@ -82,16 +34,30 @@ func (n *networks) complete(ctx context.Context, i *inspection) error {
 		found, ok := n.known[facts.Name]
 		if !ok {
 			var err error
-			found, err = n.api.NetworkInspect(ctx, facts.Name, network.InspectOptions{})
-			if err != nil && !errdefs.IsNotFound(err) {
-				return fmt.Errorf("inspecting network %s: %w", facts.Name, err)
+			if found, err = n.ask(ctx, facts.Name); err != nil {
+				return err
 			}
-			n.known[facts.Name] = found
 		}
 		configure(facts, found)
 		i.networks[at].Driver = found.Driver
 	}
 	return nil
+}
+
+// inspect asks for the settings of one network that has just been made.
+func (n *networks) inspect(ctx context.Context, name string) (network.Inspect, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.ask(ctx, name)
+}
+
+func (n *networks) ask(ctx context.Context, name string) (network.Inspect, error) {
+	found, err := n.api.NetworkInspect(ctx, name, network.InspectOptions{})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return found, fmt.Errorf("inspecting network %s: %w", name, err)
+	}
+	n.known[name] = found
+	return found, nil
 }
 
 // configure reads a network's settings. The names of the options are those of
@@ -104,11 +70,7 @@ func configure(facts *NetworkFacts, found network.Inspect) {
 	facts.ICCDisabled = found.Options[bridge+"enable_icc"] == "false"
 	facts.GatewayMode = found.Options[bridge+"gateway_mode_ipv4"]
 	facts.MTU, _ = strconv.Atoi(found.Options["com.docker.network.driver.mtu"])
-	for _, config := range found.IPAM.Config {
-		if subnet, err := netip.ParsePrefix(config.Subnet); err == nil {
-			facts.Subnets = append(facts.Subnets, subnet)
-		}
-	}
+	facts.Subnets = subnetsOf(found)
 }
 
 // defaultNetworks are the networks on which engines put a container that names

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -13,11 +14,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// probe tries the server's candidates until they are answered, --wait is over
-// or the container has exited.
+// probe tries the server's candidates until they are answered, --wait is over,
+// the container has exited, or the server is known to be up for long enough.
 func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
-	spec := s.run.spec
-	waiting, cancel := context.WithTimeout(ctx, spec.Wait)
+	waiting, cancel := context.WithTimeout(ctx, s.run.spec.Wait)
 	defer cancel()
 
 	var group errgroup.Group
@@ -26,16 +26,58 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 		defer cancel()
 		return s.awaitExit(ctx, finished)
 	})
-	entries := s.entries()
+	up := s.sinceUp(waiting, cancel)
+	views := s.run.views()
+	results := make([][]report.Probe, len(views))
 	group.Go(func() error {
 		defer finish()
-		return s.run.vantage.contest(waiting, entries, terms{trust: s.trust(), timeout: spec.Timeout})
+		var contests errgroup.Group
+		for i, v := range views {
+			contests.Go(func() error {
+				var err error
+				results[i], err = s.probeFrom(waiting, v)
+				if slices.ContainsFunc(results[i], func(p report.Probe) bool { return p.OK }) {
+					up()
+				}
+				return err
+			})
+		}
+		return contests.Wait()
 	})
 	err := group.Wait()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return rows(s.run.vantage.Name, s.index, entries), err
+	return slices.Concat(results...), err
+}
+
+// probeFrom tries the server's candidates from one vantage.
+func (s *server) probeFrom(ctx context.Context, v view) ([]report.Probe, error) {
+	entries := s.entries(v)
+	err := v.vantage.contest(ctx, entries, terms{trust: s.trust(), timeout: s.run.spec.Timeout})
+	return rows(v.vantage.Name, s.index, entries), err
+}
+
+// lateForward is how much later than its server a published port may answer: the
+// forwards of Colima's VM were seen up to 2 s late.
+const lateForward = 2 * time.Second
+
+// sinceUp ends the wait for answers when the server has been up for as long as the
+// engine may take to forward its port, and one attempt more. That it is up, the
+// built-in server says itself; of another one, the function that is returned is
+// to be called with the first answer.
+func (s *server) sinceUp(waiting context.Context, cancel func()) (up func()) {
+	up = sync.OnceFunc(func() { time.AfterFunc(lateForward+s.run.spec.Timeout, cancel) })
+	if s.lease != nil {
+		go func() { // ends with the wait
+			select {
+			case <-s.lease.listening:
+				up()
+			case <-waiting.Done():
+			}
+		}()
+	}
+	return up
 }
 
 // awaitExit returns when the container has exited or finished has ended. If it
@@ -61,15 +103,16 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 	}
 }
 
-func (s *server) entries() []*entry {
+// entries are the candidates from one vantage.
+func (s *server) entries(v view) []*entry {
 	spec := s.run.spec
 	facts := s.found.facts
 	facts.EngineHost = s.run.engine.Host
 	facts.NodeAddress = s.run.description.NodeAddress
 	facts.Desktop = s.run.description.Endpoint.Engine.Desktop
-	facts.Client = s.run.client.facts.Networks
+	facts.Client = v.found.facts.Networks
 	facts.Names = append([]string{s.name}, s.found.aliases...)
-	candidates := s.run.vantage.candidates(facts)
+	candidates := v.vantage.candidates(facts)
 	entries := make([]*entry, 0, len(candidates))
 	for _, candidate := range candidates {
 		entries = append(entries, &entry{

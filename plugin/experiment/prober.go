@@ -26,9 +26,9 @@ type ProbeReply struct {
 	Listeners *ListenersReply `json:"listeners,omitempty"` // if the request is for them
 }
 
-// remoteProber sends probes from the network namespace of a running container,
-// by an agent in a container that shares it. The running container is not
-// touched.
+// remoteProber sends probes by an agent in a container: from its network, or from
+// the network namespace of a running container that it shares. The running
+// container is not touched.
 type remoteProber struct {
 	agent *agent
 
@@ -39,13 +39,13 @@ type remoteProber struct {
 	err     error         // why; set before lost is closed
 }
 
-// startProber starts the agent in the namespace of a container.
-func startProber(ctx context.Context, api API, name, image, target string, l labels) (*remoteProber, error) {
+// startProber starts the agent on a network, or in the namespace of a container.
+func startProber(ctx context.Context, api API, name, image string, where container.NetworkMode, l labels) (*remoteProber, error) {
 	c := newAgentContainer(name, image, "probe", l)
-	c.hostConfig.NetworkMode = container.NetworkMode("container:" + target)
+	c.hostConfig.NetworkMode = where
 	a, err := startAgent(ctx, api, c)
 	if err != nil {
-		return nil, fmt.Errorf("asking from container %s: %w", target, err)
+		return nil, fmt.Errorf("asking from %s: %w", where, err)
 	}
 	return newRemoteProber(ctx, a), nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 )
@@ -48,6 +49,19 @@ func routeTo(ip netip.Addr, n NetworkFacts) (diagnosis.Route, bool) {
 	}
 	route.Prefix = prefixOver(ip, found[0].LinkIndex)
 	return route, true
+}
+
+// routedSubnets are those that this machine has routes to, the default route left
+// out, and those that refuse: nothing is behind them that could be hidden.
+func routedSubnets() []netip.Prefix {
+	var subnets []netip.Prefix
+	all, _ := netlink.RouteList(nil, netlink.FAMILY_ALL)
+	for _, route := range all {
+		if subnet, ok := prefixOf(route.Dst); ok && subnet.Bits() > 0 && route.Type == unix.RTN_UNICAST {
+			subnets = append(subnets, subnet)
+		}
+	}
+	return subnets
 }
 
 // prefixOver is the narrowest route of an interface that covers an address.

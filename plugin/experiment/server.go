@@ -31,7 +31,7 @@ func newServer(r *run, index int, image string) *server {
 		run:   r,
 		index: index,
 		image: image,
-		name:  fmt.Sprintf("nestprobe-%s-%d", r.labels.run, index+1),
+		name:  fmt.Sprintf("nestprobe-%s-%d", r.name, index+1),
 	}
 	switch {
 	case !r.spec.Builtin():

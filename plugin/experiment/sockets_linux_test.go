@@ -123,7 +123,7 @@ func (b *socketsBench) await(t *testing.T, target string, server netip.AddrPort)
 	defer cancel()
 	name := "nestprobe-" + b.labels.run + "-await"
 	defer func() { assert.Check(t, removeContainer(context.Background(), b.api, name)) }()
-	prober, err := startProber(ctx, b.api, name, b.agent, target, b.labels)
+	prober, err := startProber(ctx, b.api, name, b.agent, container.NetworkMode("container:"+target), b.labels)
 	assert.NilError(t, err)
 	defer prober.agent.lease.release()
 	for {

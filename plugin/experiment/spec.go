@@ -35,8 +35,13 @@ type Spec struct {
 	Exposed     nat.PortSet
 	Bindings    nat.PortMap
 
-	Networks  []Network         // in docker's order; empty for the engine's default
-	Temporary *TemporaryNetwork // a network to make and remove again
+	Networks  []Network          // in docker's order; empty for the engine's default
+	Temporary []TemporaryNetwork // networks to make and remove again, instead of Networks
+	Peer      bool               // ask from another container on the first network too
+
+	// Modes are network modes that are measured instead of this Spec, one server
+	// each; none to measure just this one.
+	Modes []ModeSpec
 
 	Servers int
 	Wait    time.Duration // how long a server may take to answer
@@ -55,10 +60,12 @@ type Network struct {
 type TemporaryNetwork struct {
 	Driver   string // empty for the engine's default driver
 	Parent   string // interface on the engine's host, for macvlan and ipvlan
-	Subnet   string // CIDR; empty lets the engine choose
+	Subnet   string // CIDR; empty for a free one
 	Gateway  string
 	Internal bool
 	IPv6     bool
+	NoIPv4   bool
+	Options  map[string]string // of the driver
 }
 
 // Builtin says whether the built-in server is started.

@@ -17,12 +17,12 @@ const smallSegment = 536
 // askForLittle asks again at the addresses that accepted and then sent nothing, or
 // not all, where no other address works: for segments so small that no link on the
 // way is too narrow for them. It returns the addresses that answered so.
-func (s *server) askForLittle(ctx context.Context, probes []report.Probe) ([]diagnosis.SmallAnswer, error) {
+func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe) ([]diagnosis.SmallAnswer, error) {
 	if s.run.spec.Scheme == netprobe.TCP || !netprobe.CanLimitSegments() {
 		return nil, nil
 	}
 	var stalled []*entry
-	for _, e := range s.entries() {
+	for _, e := range s.entries(v) {
 		if slices.ContainsFunc(probes, func(p report.Probe) bool {
 			return p.Address == e.candidate.Address && stalls(netprobe.Failure(p.Failure))
 		}) {
@@ -36,7 +36,7 @@ func (s *server) askForLittle(ctx context.Context, probes []report.Probe) ([]dia
 	spec := s.run.spec
 	waiting, cancel := context.WithTimeout(ctx, spec.Timeout)
 	defer cancel()
-	if err := s.run.vantage.contest(waiting, stalled, terms{s.trust(), spec.Timeout, smallSegment}); err != nil {
+	if err := v.vantage.contest(waiting, stalled, terms{s.trust(), spec.Timeout, smallSegment}); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {

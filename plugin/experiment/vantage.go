@@ -14,6 +14,7 @@ import (
 const (
 	VantageHost      = "host"
 	VantageClient    = "client"
+	VantagePeer      = "peer" // a container on the server's own network
 	VantageContainer = "container:"
 )
 

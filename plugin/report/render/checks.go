@@ -43,7 +43,7 @@ const resultWidth = len(report.CheckInconclusive)
 
 // writeCheck writes one line, no wider than it may be.
 func writeCheck(out *bytes.Buffer, c report.Check, line string, color bool) {
-	line = cut(strings.TrimRight(line, " "), maxWidth)
+	line = cut(strings.TrimRight(line, " "))
 	if color {
 		line = tint(c.Result, line)
 	}

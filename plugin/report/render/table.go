@@ -28,21 +28,17 @@ const columns = "table {{.Kind}}\t{{.Address}}\t{{.Result}}\t{{.Time}}\t{{.What}
 func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	var out bytes.Buffer
 	writeChecks(&out, rep.Checks, color)
-	vantages := vantagesOf(rep)
-	for _, vantage := range vantages {
-		for server := range max(1, len(rep.Servers)) {
-			probes := probesOf(rep, vantage, server)
-			if len(probes) == 0 {
-				continue
-			}
-			writeHeading(&out, vantage, server, len(vantages), len(rep.Servers))
-			if err := writeTable(&out, probes, bestProbe(rep), color); err != nil {
-				return err
-			}
-		}
+	write := writeTables
+	if len(rep.Modes) > 0 {
+		write = writeModes
+	}
+	if err := write(&out, rep, color); err != nil {
+		return err
 	}
 	writeAccesses(&out, rep.Accesses)
-	writeFindings(&out, rep.Findings)
+	if len(rep.Modes) == 0 { // else the matrix has them
+		writeFindings(&out, rep.Findings)
+	}
 	if rep.Command == "diagnose" {
 		writeAddresses(&out, rep.Best)
 	} else if best := bestProbe(rep); best != nil {
@@ -50,6 +46,24 @@ func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	}
 	_, err := w.Write(out.Bytes())
 	return err
+}
+
+// writeTables writes the tables of addresses, one a vantage and server.
+func writeTables(out *bytes.Buffer, rep *report.Report, color bool) error {
+	vantages := vantagesOf(rep)
+	for _, vantage := range vantages {
+		for server := range max(1, len(rep.Servers)) {
+			probes := probesOf(rep, vantage, server)
+			if len(probes) == 0 {
+				continue
+			}
+			writeHeading(out, vantage, server, len(vantages), len(rep.Servers))
+			if err := writeTable(out, probes, bestProbe(rep), color); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // writeAccesses says which ways to the Docker API worked for a client.
@@ -108,7 +122,7 @@ func writeTable(out *bytes.Buffer, probes []*report.Probe, best *report.Probe, c
 		return err
 	}
 	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
-		line = cut(strings.TrimRight(line, " "), maxWidth)
+		line = cut(strings.TrimRight(line, " "))
 		if color && i > 0 {
 			line = paint(line, probes[i-1], best)
 		}
@@ -171,7 +185,7 @@ func writeFindings(out *bytes.Buffer, findings []report.Finding) {
 	var infos bytes.Buffer
 	for _, f := range findings {
 		if f.Severity == report.SeverityInfo {
-			fmt.Fprintln(&infos, cut(fmt.Sprintf("info: %s: %s", f.Cause, f.Title), maxWidth))
+			fmt.Fprintln(&infos, cut(fmt.Sprintf("info: %s: %s", f.Cause, f.Title)))
 			continue
 		}
 		writeFinding(out, f)
@@ -318,10 +332,10 @@ func (r *row) What() string {
 	}
 }
 
-// cut shortens a line to a width in characters.
-func cut(s string, width int) string {
-	if utf8.RuneCountInString(s) <= width {
+// cut shortens a line to maxWidth characters.
+func cut(s string) string {
+	if utf8.RuneCountInString(s) <= maxWidth {
 		return s
 	}
-	return string([]rune(s)[:width-1]) + "…"
+	return string([]rune(s)[:maxWidth-1]) + "…"
 }

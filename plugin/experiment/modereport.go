@@ -1,0 +1,111 @@
+package experiment
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// reach is whether a server is reached from one vantage, and if not, why: the
+// finding that is an error.
+func reach(server int, v view, probes []report.Probe, findings []report.Finding, path string) report.Reach {
+	r := report.Reach{Vantage: v.vantage.Name}
+	if best, ok := best(server, from(v.vantage.Name, probes), v.vantage.lasting(), path); ok {
+		r.OK, r.URL = true, best.URL
+		return r
+	}
+	if i := slices.IndexFunc(findings, func(f report.Finding) bool { return f.Severity == report.SeverityError }); i >= 0 {
+		r.Cause = findings[i].Cause
+	}
+	return r
+}
+
+// modeReport is what became of the mode that the run was for.
+func (r *run) modeReport(err error) report.Mode {
+	m := report.Mode{Name: r.mode, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
+	if err != nil {
+		m.Result, m.Detail = report.ModeCannot, netprobe.Visible(err.Error(), maxDetail)
+		if fault := new(diagnosis.Fault); errors.As(err, &fault) {
+			m.Cause = string(fault.Cause)
+			m.Findings = diagnosis.Merge(m.Findings, []report.Finding{fault.Finding()})
+		}
+		return m
+	}
+	m.From = r.reaches
+	m.Result = modeResult(m.From)
+	if i := slices.IndexFunc(m.From, func(f report.Reach) bool { return f.Cause != "" }); i >= 0 {
+		m.Cause = m.From[i].Cause
+		m.Detail = title(m.Findings, m.Cause)
+	}
+	return m
+}
+
+func modeResult(from []report.Reach) report.ModeResult {
+	reached := 0
+	for _, f := range from {
+		switch {
+		case f.OK:
+			reached++
+		case f.Cause == "":
+			return report.ModeFailed
+		}
+	}
+	switch reached {
+	case len(from):
+		return report.ModeWorks
+	case 0:
+		return report.ModeCannot
+	default:
+		return report.ModePartly
+	}
+}
+
+func title(findings []report.Finding, cause string) string {
+	i := slices.IndexFunc(findings, func(f report.Finding) bool { return f.Cause == cause })
+	if i < 0 {
+		return ""
+	}
+	return findings[i].Title
+}
+
+// merged is the Report of all runs together.
+func (m *modeRuns) merged() *report.Report {
+	all := report.New("run")
+	findings := all.Findings
+	unknown := false
+	for _, result := range m.results {
+		if result.report == nil {
+			continue // it was not begun
+		}
+		mode := result.mode
+		offset := len(all.Servers)
+		if len(mode.From) > 0 {
+			mode.Server = offset
+		}
+		all.Modes = append(all.Modes, mode)
+		all.Endpoint = result.report.Endpoint
+		all.OK = all.OK || slices.ContainsFunc(mode.From, func(f report.Reach) bool { return f.OK })
+		unknown = unknown || mode.Result == report.ModeFailed
+		all.Add(result.report)
+		findings = diagnosis.Merge(findings, mode.Findings)
+	}
+	all.Findings = findings
+	all.OK = all.OK && !unknown
+	return all
+}
+
+// modeProgress tells of one of several modes: notes alone, since all modes
+// together are one step.
+type modeProgress struct {
+	Progress
+	mode string
+}
+
+// Step implements Progress.
+func (*modeProgress) Step(string) func() { return func() {} }
+
+// Note implements Progress.
+func (p *modeProgress) Note(what string) { p.Progress.Note(p.mode + ": " + what) }

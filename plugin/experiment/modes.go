@@ -1,0 +1,121 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/docker/docker/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// ModeSpec is one network mode to measure. Package mode has them.
+type ModeSpec struct {
+	Name string `json:"name"`
+	// Alone names what the mode takes for itself: modes that take the same are
+	// measured one after the other. Empty for nothing.
+	Alone string `json:"alone"`
+	Spec  Spec   `json:"spec"` // for one server
+}
+
+// modesAtOnce is how many modes are measured side by side. A server and its peer
+// take the engine 0.5 s of two cores; more at once would make attempts time out.
+const modesAtOnce = 4
+
+// runModes runs the experiment once a network mode, side by side where they do not
+// disturb each other. The Report is that of all the runs together. A mode that the
+// engine cannot do is a result, not an error. All is well if a server is reached
+// in some mode, and if it is known why not from where it is not.
+func runModes(ctx context.Context, engine Engine, modes []ModeSpec, options Options) (*report.Report, error) {
+	started := time.Now()
+	if options.ID == "" {
+		options.ID = NewID()
+	}
+	m := &modeRuns{engine: once(engine), options: options, results: make([]modeRun, len(modes))}
+	defer options.Progress.Step("Trying " + count(len(modes), "network mode"))()
+	sweep(ctx, engine.API, started, options.Progress)
+	group, ctx := errgroup.WithContext(ctx)
+	running := make(chan struct{}, modesAtOnce)
+	for _, alike := range queues(modes) {
+		group.Go(func() error {
+			for _, i := range alike {
+				running <- struct{}{}
+				err := m.run(ctx, i, modes[i])
+				<-running
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	rep := m.merged()
+	rep.Timings.TotalMS = milliseconds(time.Since(started))
+	return rep, err
+}
+
+// queues are the indices of the modes, those that take the same in one.
+func queues(modes []ModeSpec) [][]int {
+	var all [][]int
+	by := map[string]int{}
+	for i, mode := range modes {
+		at, ok := by[mode.Alone]
+		if mode.Alone == "" || !ok {
+			by[mode.Alone] = len(all)
+			all = append(all, []int{i})
+			continue
+		}
+		all[at] = append(all[at], i)
+	}
+	return all
+}
+
+// once asks an engine what it is, and for the agent's image, for all runs together.
+func once(engine Engine) Engine {
+	describe, image := engine.Describe, engine.AgentImage
+	var describing, loading sync.Once
+	var description Description
+	var ref string
+	var describeErr, imageErr error
+	engine.Describe = func(ctx context.Context) (Description, error) {
+		describing.Do(func() { description, describeErr = describe(ctx) })
+		return description, describeErr
+	}
+	engine.AgentImage = func(ctx context.Context) (string, error) {
+		loading.Do(func() { ref, imageErr = image(ctx) })
+		return ref, imageErr
+	}
+	return engine
+}
+
+// modeRuns is the state of the runs of all modes.
+type modeRuns struct {
+	engine  Engine
+	options Options
+	results []modeRun
+}
+
+// modeRun is what became of one mode.
+type modeRun struct {
+	report *report.Report
+	mode   report.Mode
+}
+
+// run measures one mode. An error says that the others cannot be measured either.
+func (m *modeRuns) run(ctx context.Context, i int, spec ModeSpec) error {
+	options := m.options
+	options.Progress = &modeProgress{options.Progress, spec.Name}
+	options.mode = spec.Name
+	r := newRun(m.engine, spec.Spec, options)
+	err := r.measure(ctx)
+	cleanErr := r.cleanUp(ctx, err != nil)
+	m.results[i] = modeRun{r.report, r.modeReport(err)}
+	if ctx.Err() != nil || client.IsErrConnectionFailed(err) {
+		return errors.Join(err, cleanErr)
+	}
+	return cleanErr
+}

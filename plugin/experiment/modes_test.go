@@ -1,0 +1,83 @@
+package experiment
+
+import (
+	"errors"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+func TestQueues(t *testing.T) {
+	modes := []ModeSpec{{Name: "a"}, {Name: "b", Alone: "x"}, {Name: "c"}, {Name: "d", Alone: "y"}, {Name: "e", Alone: "x"}}
+	assert.DeepEqual(t, queues(modes), [][]int{{0}, {1, 4}, {2}, {3}})
+	assert.Equal(t, len(queues(nil)), 0)
+}
+
+func TestModeReport(t *testing.T) {
+	reached := report.Reach{Vantage: "host", OK: true}
+	isolated := report.Reach{Vantage: "host", Cause: "macvlan-host-isolation"}
+	unknown := report.Reach{Vantage: "peer"}
+	tests := []struct {
+		name   string
+		from   []report.Reach
+		err    error
+		result report.ModeResult
+		cause  string
+		detail string
+	}{
+		{name: "reached", from: []report.Reach{reached}, result: report.ModeWorks},
+		{name: "reached from one", from: []report.Reach{isolated, reached}, result: report.ModePartly, cause: "macvlan-host-isolation", detail: "isolated"},
+		{name: "reached from none", from: []report.Reach{isolated}, result: report.ModeCannot, cause: "macvlan-host-isolation", detail: "isolated"},
+		{name: "and nobody knows why", from: []report.Reach{reached, unknown}, result: report.ModeFailed},
+		{name: "the engine refuses", err: errors.New("not \x1b[31mhere"), result: report.ModeCannot, detail: `not \x1b[31mhere`},
+		{
+			name: "the engine refuses for a reason", result: report.ModeCannot, cause: "api-version-unsupported", detail: "too old: do",
+			err: &diagnosis.Fault{Cause: diagnosis.APIVersionUnsupported, Hint: "do", Err: errors.New("too old")},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRun(Engine{}, Spec{}, Options{mode: "some"})
+			r.reaches = test.from
+			r.report.Findings = []report.Finding{{Cause: "macvlan-host-isolation", Title: "isolated", Severity: report.SeverityError}}
+			got := r.modeReport(test.err)
+			assert.Equal(t, got.Name, "some")
+			assert.Equal(t, got.Result, test.result)
+			assert.Equal(t, got.Cause, test.cause)
+			assert.Equal(t, got.Detail, test.detail)
+			assert.Equal(t, len(got.From), len(test.from))
+		})
+	}
+}
+
+// TestMerged wants servers, probes and modes of several runs to stay together, and
+// all to be well only if what is not reached is explained.
+func TestMerged(t *testing.T) {
+	result := func(name string, ok bool, cause string) modeRun {
+		r := newRun(Engine{}, Spec{}, Options{mode: name})
+		r.report.Servers = []report.Server{{Name: name}}
+		r.report.Probes = []report.Probe{{Address: name}}
+		r.reaches = []report.Reach{{OK: ok, Cause: cause}}
+		return modeRun{r.report, r.modeReport(nil)}
+	}
+	refused := newRun(Engine{}, Spec{}, Options{mode: "refused"})
+	m := &modeRuns{results: []modeRun{
+		{refused.report, refused.modeReport(errors.New("no"))}, result("a", true, ""), {}, result("b", false, "network-none"),
+	}}
+	all := m.merged()
+	assert.Assert(t, all.OK)
+	assert.Equal(t, len(all.Modes), 3) // one was not begun
+	assert.Equal(t, all.Modes[0].Server, -1)
+	for _, mode := range all.Modes[1:] {
+		assert.Equal(t, all.Servers[mode.Server].Name, mode.Name)
+		assert.Equal(t, all.Probes[mode.Server].Address, mode.Name)
+		assert.Equal(t, all.Probes[mode.Server].Server, mode.Server)
+	}
+	m.results = append(m.results, result("c", false, ""))
+	assert.Assert(t, !m.merged().OK)
+	m.results = []modeRun{result("b", false, "network-none")}
+	assert.Assert(t, !m.merged().OK)
+}

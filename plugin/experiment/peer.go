@@ -1,0 +1,79 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/docker/docker/api/types/container"
+	"golang.org/x/sync/errgroup"
+)
+
+// view is a vantage and what is known of the container whose networks its probes
+// leave by.
+type view struct {
+	vantage Vantage
+	found   inspection
+}
+
+// peer is a container beside the servers, on their first network, that is asked
+// from too.
+type peer struct {
+	view
+	prober *remoteProber
+}
+
+// views are those that a server is asked from, that from which it is to be reached
+// first.
+func (r *run) views() []view {
+	if r.peer == nil {
+		return []view{r.view}
+	}
+	return []view{r.view, r.peer.view}
+}
+
+// startPeer begins to start the peer, if one is wanted, and returns how to wait
+// for it.
+func (r *run) startPeer(ctx context.Context) (wait func() error) {
+	if !r.spec.Peer {
+		return func() error { return nil }
+	}
+	var starting errgroup.Group
+	starting.Go(func() error { return r.openPeer(ctx) })
+	return sync.OnceValue(starting.Wait)
+}
+
+func (r *run) openPeer(ctx context.Context) error {
+	api := r.engine.API
+	image, err := r.engine.AgentImage(ctx)
+	if err != nil {
+		return err
+	}
+	where := container.NetworkMode(r.serverNetworks()[0].Name)
+	prober, err := startProber(ctx, api, r.peerName(), image, where, r.labels)
+	if err != nil {
+		return err
+	}
+	opened := &peer{prober: prober, view: view{vantage: Vantage{Name: VantagePeer, Container: prober.agent.id, Prober: prober}}}
+	response, err := api.ContainerInspect(ctx, prober.agent.id)
+	if err != nil {
+		prober.agent.lease.release()
+		return fmt.Errorf("inspecting the peer: %w", err)
+	}
+	opened.found = read(response, 0)
+	r.peer = opened
+	return nil
+}
+
+func (r *run) peerName() string { return "nestprobe-" + r.name + "-peer" }
+
+// removePeer removes the peer, however far its start has come.
+func (r *run) removePeer(ctx context.Context) error {
+	if !r.spec.Peer {
+		return nil
+	}
+	if r.peer != nil {
+		defer r.peer.prober.agent.lease.release()
+	}
+	return removeContainer(ctx, r.engine.API, r.peerName())
+}

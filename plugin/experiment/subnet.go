@@ -1,0 +1,76 @@
+package experiment
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"slices"
+
+	"github.com/docker/docker/api/types/network"
+)
+
+// private are the addresses for networks of one's own (RFC 1918), those first that
+// offices and VPNs use least.
+var private = []netip.Prefix{
+	netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("10.0.0.0/8"),
+}
+
+// freeBits is the size of a subnet that is chosen here: 253 containers.
+const freeBits = 24
+
+// freeIPv4 returns a private subnet that overlaps none of those taken.
+func freeIPv4(taken []netip.Prefix) (netip.Prefix, bool) {
+	for _, pool := range private {
+		for subnet := netip.PrefixFrom(pool.Addr(), freeBits); pool.Contains(subnet.Addr()); subnet = after(subnet) {
+			if !overlapsAny(subnet, taken) {
+				return subnet, true
+			}
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// after is the subnet of the same size that follows an IPv4 one.
+func after(subnet netip.Prefix) netip.Prefix {
+	octets := subnet.Addr().As4()
+	for i := freeBits/8 - 1; i >= 0; i-- {
+		octets[i]++
+		if octets[i] != 0 {
+			break
+		}
+	}
+	return netip.PrefixFrom(netip.AddrFrom4(octets), subnet.Bits())
+}
+
+// freeIPv6 returns a unique local subnet (RFC 4193, section 3.2: fd, 40 random
+// bits, a subnet id) that overlaps none of those taken.
+func freeIPv6(taken []netip.Prefix) netip.Prefix {
+	for {
+		var octets [16]byte
+		octets[0] = 0xfd
+		_, _ = rand.Read(octets[1:6]) // never returns an error (crypto/rand, since Go 1.24)
+		if subnet := netip.PrefixFrom(netip.AddrFrom16(octets), 64); !overlapsAny(subnet, taken) {
+			return subnet
+		}
+	}
+}
+
+func overlapsAny(subnet netip.Prefix, taken []netip.Prefix) bool {
+	return slices.ContainsFunc(taken, subnet.Overlaps)
+}
+
+func anyOverlaps(subnets, taken []netip.Prefix) bool {
+	return slices.ContainsFunc(subnets, func(subnet netip.Prefix) bool { return overlapsAny(subnet, taken) })
+}
+
+// subnetsOf are a network's subnets, as far as they can be read.
+func subnetsOf(n network.Inspect) []netip.Prefix {
+	var subnets []netip.Prefix
+	for _, config := range n.IPAM.Config {
+		if subnet, err := netip.ParsePrefix(config.Subnet); err == nil {
+			subnets = append(subnets, subnet.Masked())
+		}
+	}
+	return subnets
+}

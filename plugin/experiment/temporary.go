@@ -1,0 +1,184 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/network"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+)
+
+// NetworkName is the name of a run's temporary network. Where it has several, the
+// others add a number to it.
+func NetworkName(run string) string { return "nestprobe-" + run }
+
+// createNetworks makes the temporary networks, if some are wanted.
+func (r *run) createNetworks(ctx context.Context) error {
+	for i, t := range r.spec.Temporary {
+		name := NetworkName(r.name)
+		if i > 0 {
+			name += "-" + strconv.Itoa(i+1)
+		}
+		if err := r.createNetwork(ctx, name, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createNetwork makes one network. Its subnet is the engine's choice, unless that
+// hides something: an engine looks at its own networks and, on Linux, at its host's
+// routes, but not at the routes of the machine that asks.
+func (r *run) createNetwork(ctx context.Context, name string, t TemporaryNetwork) error {
+	taken, err := r.takenSubnets(ctx)
+	if err != nil {
+		return err
+	}
+	made, err := r.makeNetwork(ctx, name, t, t.subnets(taken))
+	if err != nil {
+		return err
+	}
+	if t.Subnet != "" || !anyOverlaps(made, taken) {
+		return nil
+	}
+	free, ok := freeIPv4(taken)
+	if !ok {
+		return nil // nothing better to be had
+	}
+	r.progress.Note(fmt.Sprintf("the subnet %s that the engine chose for network %s is in use on this machine: taking %s", made[0], name, free))
+	if err := removeNetwork(ctx, r.engine.API, name); err != nil {
+		return err
+	}
+	t.Subnet = free.String()
+	_, err = r.makeNetwork(ctx, name, t, t.subnets(taken))
+	return err
+}
+
+// makeNetwork makes a network and returns its subnets.
+func (r *run) makeNetwork(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	options := t.options(subnets)
+	options.Labels = r.labels.values()
+	// Not cancelled at once, for the reason given at server.create.
+	creating, cancel := outlast(ctx, creatingLimit)
+	defer cancel()
+	_, err := r.engine.API.NetworkCreate(creating, name, options)
+	if err == nil || !errdefs.IsConflict(err) { // else it is somebody else's, and stays
+		r.noteNetwork(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("creating the network: %w", err)
+	}
+	found, err := r.networks.inspect(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	made := subnetsOf(found)
+	if t.NoIPv4 {
+		return made, withoutIPv4(made)
+	}
+	return made, nil
+}
+
+func (r *run) noteNetwork(name string) {
+	for _, known := range r.made {
+		if known == name {
+			return
+		}
+	}
+	r.made = append(r.made, name)
+}
+
+// serverNetworks are those that the servers are put on.
+func (r *run) serverNetworks() []Network {
+	if len(r.spec.Temporary) > 0 {
+		made := make([]Network, len(r.made))
+		for i, name := range r.made {
+			made[i].Name = name
+		}
+		return made
+	}
+	if len(r.spec.Networks) > 0 {
+		return r.spec.Networks
+	}
+	return []Network{{Name: "default"}}
+}
+
+// noIPv4Since is the API version that has networks without IPv4 (Docker Engine 28.0;
+// API version history, v1.48). Engines before it ignore that none was asked for.
+const noIPv4Since = "1.48"
+
+func withoutIPv4(made []netip.Prefix) error {
+	for _, subnet := range made {
+		if subnet.Addr().Is4() {
+			return &diagnosis.Fault{
+				Cause:    diagnosis.APIVersionUnsupported,
+				Evidence: []string{fmt.Sprintf("a network that was to have no IPv4 has the subnet %s", subnet)},
+				Hint:     "use an engine whose API version is " + noIPv4Since + " or newer, as Docker Engine 28 has it",
+				Err:      errors.New("the engine gives every network IPv4: networks without it need API version " + noIPv4Since),
+			}
+		}
+	}
+	return nil
+}
+
+func (t *TemporaryNetwork) options(subnets []network.IPAMConfig) network.CreateOptions {
+	options := network.CreateOptions{
+		Driver:     t.Driver,
+		Internal:   t.Internal,
+		Attachable: t.Driver == "overlay", // else it is for services alone
+		Options:    map[string]string{},
+	}
+	for name, value := range t.Options {
+		options.Options[name] = value
+	}
+	if t.Parent != "" {
+		options.Options["parent"] = t.Parent
+	}
+	if t.IPv6 || t.NoIPv4 {
+		enabled := true
+		options.EnableIPv6 = &enabled
+	}
+	if t.NoIPv4 {
+		disabled := false
+		options.EnableIPv4 = &disabled
+	}
+	if len(subnets) > 0 {
+		options.IPAM = &network.IPAM{Config: subnets}
+	}
+	return options
+}
+
+// subnets are those that the engine is told. An IPv6 one is chosen here: engines
+// before 27.0 have none to give.
+func (t *TemporaryNetwork) subnets(taken []netip.Prefix) []network.IPAMConfig {
+	var configs []network.IPAMConfig
+	if t.Subnet != "" {
+		configs = append(configs, network.IPAMConfig{Subnet: t.Subnet, Gateway: t.Gateway})
+	}
+	given, _ := netip.ParsePrefix(t.Subnet)
+	if (t.IPv6 || t.NoIPv4) && !given.Addr().Is6() {
+		configs = append(configs, network.IPAMConfig{Subnet: freeIPv6(taken).String()})
+	}
+	return configs
+}
+
+// takenSubnets are those of the engine's networks and of this machine's routes.
+func (r *run) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
+	all, err := r.engine.API.NetworkList(ctx, network.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing networks: %w", err)
+	}
+	taken := routedSubnets()
+	for _, n := range all {
+		taken = append(taken, subnetsOf(n)...)
+	}
+	return taken, nil
+}
