@@ -20,7 +20,7 @@ PLUGIN  := go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: needs-go needs-docker
 needs-go:
@@ -58,6 +58,11 @@ test: build needs-docker ## run all tests, on real engines too (root on Debian: 
 race: build needs-docker ## run all tests with the race detector
 	$(KEEPER) install
 	CGO_ENABLED=1 $(KEEPER) -- go test -race -count=1 -timeout 80m ./...
+
+.PHONY: support-table
+support-table: build needs-docker ## measure every network mode on every kind of engine, for the table in README
+	$(KEEPER) install
+	$(KEEPER) -- go test -count=1 -timeout 30m -parallel 2 ./plugin -run '^TestSupportTable$$' -measure-support -update
 
 .PHONY: cover
 cover: needs-go ## print the coverage of netprobe and of the candidates

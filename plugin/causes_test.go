@@ -51,12 +51,14 @@ func TestEveryCauseIsProven(t *testing.T) {
 		assert.Check(t, len(rows[cause]) > 0, "no script proves %s", cause)
 		table += strings.Join(rows[cause], "")
 	}
-	compareTable(t, table)
+	compareTable(t, "../CONTRIBUTING.md", "causes", table)
 }
 
-func compareTable(t *testing.T, table string) {
+// compareTable wants a generated table to stand in a file, between comments with
+// its name. With golden's flag -update it is written there.
+func compareTable(t *testing.T, file, name, table string) {
 	t.Helper()
-	const file, begin, end = "../CONTRIBUTING.md", "<!-- causes -->\n", "<!-- end of causes -->\n"
+	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->\n"
 	text, err := os.ReadFile(file)
 	assert.NilError(t, err)
 	before, rest, ok := bytes.Cut(text, []byte(begin))
@@ -68,5 +70,5 @@ func compareTable(t *testing.T, table string) {
 		assert.NilError(t, os.WriteFile(file, []byte(wanted), 0o644))
 		return
 	}
-	assert.Check(t, wanted == string(text), "the table of causes is not what the scripts say: go test ./plugin -run TestEveryCauseIsProven -update")
+	assert.Check(t, wanted == string(text), "the table of %s in %s is not up to date: go test ./plugin -run '^%s$' -update", name, file, t.Name())
 }

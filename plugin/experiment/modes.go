@@ -34,7 +34,7 @@ func runModes(ctx context.Context, engine Engine, modes []ModeSpec, options Opti
 	if options.ID == "" {
 		options.ID = NewID()
 	}
-	m := &modeRuns{engine: once(engine), options: options, results: make([]modeRun, len(modes))}
+	m := &modeRuns{engine: once(ctx, engine), options: options, results: make([]modeRun, len(modes))}
 	defer options.Progress.Step("Trying " + count(len(modes), "network mode"))()
 	sweep(ctx, engine.API, started, options.Progress)
 	group, ctx := errgroup.WithContext(ctx)
@@ -74,19 +74,20 @@ func queues(modes []ModeSpec) [][]int {
 	return all
 }
 
-// once asks an engine what it is, and for the agent's image, for all runs together.
-func once(engine Engine) Engine {
+// once asks an engine what it is, and for the agent's image, for all runs together:
+// with the context of all of them, since one may end while the others wait.
+func once(all context.Context, engine Engine) Engine {
 	describe, image := engine.Describe, engine.AgentImage
 	var describing, loading sync.Once
 	var description Description
 	var ref string
 	var describeErr, imageErr error
-	engine.Describe = func(ctx context.Context) (Description, error) {
-		describing.Do(func() { description, describeErr = describe(ctx) })
+	engine.Describe = func(context.Context) (Description, error) {
+		describing.Do(func() { description, describeErr = describe(all) })
 		return description, describeErr
 	}
-	engine.AgentImage = func(ctx context.Context) (string, error) {
-		loading.Do(func() { ref, imageErr = image(ctx) })
+	engine.AgentImage = func(context.Context) (string, error) {
+		loading.Do(func() { ref, imageErr = image(all) })
 		return ref, imageErr
 	}
 	return engine

@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 
@@ -19,11 +20,15 @@ var private = []netip.Prefix{
 // freeBits is the size of a subnet that is chosen here: 253 containers.
 const freeBits = 24
 
-// freeIPv4 returns a private subnet that overlaps none of those taken.
-func freeIPv4(taken []netip.Prefix) (netip.Prefix, bool) {
+// freeIPv4 returns a private subnet that overlaps none of those taken. It is the
+// first from a random one on, so that two who look at the same time do not find the
+// same: below returns a number from 0 up to, but not including, its argument.
+func freeIPv4(taken []netip.Prefix, below func(int) int) (netip.Prefix, bool) {
 	for _, pool := range private {
-		for subnet := netip.PrefixFrom(pool.Addr(), freeBits); pool.Contains(subnet.Addr()); subnet = after(subnet) {
-			if !overlapsAny(subnet, taken) {
+		count := 1 << (freeBits - pool.Bits())
+		first := below(count)
+		for i := range count {
+			if subnet := subnetOf(pool, (first+i)%count); !overlapsAny(subnet, taken) {
 				return subnet, true
 			}
 		}
@@ -31,16 +36,12 @@ func freeIPv4(taken []netip.Prefix) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
-// after is the subnet of the same size that follows an IPv4 one.
-func after(subnet netip.Prefix) netip.Prefix {
-	octets := subnet.Addr().As4()
-	for i := freeBits/8 - 1; i >= 0; i-- {
-		octets[i]++
-		if octets[i] != 0 {
-			break
-		}
-	}
-	return netip.PrefixFrom(netip.AddrFrom4(octets), subnet.Bits())
+// subnetOf is one of the subnets of an IPv4 pool, by its number.
+func subnetOf(pool netip.Prefix, number int) netip.Prefix {
+	octets := pool.Addr().As4()
+	base := binary.BigEndian.Uint32(octets[:])
+	binary.BigEndian.PutUint32(octets[:], base+uint32(number)<<(32-freeBits)) //nolint:gosec // below the pool's size
+	return netip.PrefixFrom(netip.AddrFrom4(octets), freeBits)
 }
 
 // freeIPv6 returns a unique local subnet (RFC 4193, section 3.2: fd, 40 random

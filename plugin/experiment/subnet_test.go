@@ -19,6 +19,7 @@ func TestFreeIPv4(t *testing.T) {
 	tests := []struct {
 		name  string
 		taken []netip.Prefix
+		first int
 		want  string // empty: none
 	}{
 		{name: "nothing is taken", want: "192.168.0.0/24"},
@@ -28,11 +29,13 @@ func TestFreeIPv4(t *testing.T) {
 		{name: "the first pool is taken", taken: prefixes("192.168.0.0/16"), want: "172.16.0.0/24"},
 		{name: "a default route does not count", taken: prefixes("fd00::/8"), want: "192.168.0.0/24"},
 		{name: "the last pool", taken: prefixes("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/16"), want: "10.1.0.0/24"},
+		{name: "from another one on", first: 7, want: "192.168.7.0/24"},
+		{name: "and around", first: 255, taken: prefixes("192.168.255.0/24"), want: "192.168.0.0/24"},
 		{name: "all are taken", taken: prefixes("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8")},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, ok := freeIPv4(test.taken)
+			got, ok := freeIPv4(test.taken, func(int) int { return test.first })
 			assert.Equal(t, ok, test.want != "")
 			if ok {
 				assert.Equal(t, got.String(), test.want)

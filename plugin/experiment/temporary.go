@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strconv"
 
@@ -46,16 +47,33 @@ func (r *run) createNetwork(ctx context.Context, name string, t TemporaryNetwork
 	if t.Subnet != "" || !anyOverlaps(made, taken) {
 		return nil
 	}
-	free, ok := freeIPv4(taken)
-	if !ok {
-		return nil // nothing better to be had
-	}
-	r.progress.Note(fmt.Sprintf("the subnet %s that the engine chose for network %s is in use on this machine: taking %s", made[0], name, free))
+	r.progress.Note(fmt.Sprintf("the subnet %s that the engine chose for network %s is in use on this machine: taking another", made[0], name))
 	if err := removeNetwork(ctx, r.engine.API, name); err != nil {
 		return err
 	}
-	t.Subnet = free.String()
-	_, err = r.makeNetwork(ctx, name, t, t.subnets(taken))
+	return r.createFree(ctx, name, t)
+}
+
+// freeTries is how often another subnet is taken if somebody else was faster.
+const freeTries = 3
+
+// createFree makes a network with a subnet that is free here and on the engine.
+func (r *run) createFree(ctx context.Context, name string, t TemporaryNetwork) error {
+	var err error
+	for range freeTries {
+		var taken []netip.Prefix
+		if taken, err = r.takenSubnets(ctx); err != nil {
+			return err
+		}
+		free, ok := freeIPv4(taken, rand.IntN)
+		if !ok {
+			return errors.New("creating the network: there is no private subnet that is in use neither here nor on the engine: name one with --subnet")
+		}
+		t.Subnet = free.String()
+		if _, err = r.makeNetwork(ctx, name, t, t.subnets(taken)); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
 	return err
 }
 

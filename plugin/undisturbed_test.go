@@ -1,0 +1,213 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/mode"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// A user's container that is under load while every network mode is tried never
+// fails to answer, every mode works or is explained, and no network is left.
+func TestNetworksDisturbNobody(t *testing.T) {
+	t.Parallel()
+	engine := enginetest.Get(t, enginetest.Linux)
+	config := t.TempDir()
+	assert.NilError(t, installPlugin(config))
+	b := &bench{Engine: engine, api: engine.Client(t), config: config, image: enginetest.TestImage(t, engine)}
+	users := b.startUsers(t)
+	load := startLoad(t, users)
+	p := start(t, b.nestprobe(t, inside("--networks", "all", "--access", "socket", "--format", "json")...))
+	status := p.status(t)
+	requests, errs := load.end()
+
+	assert.Check(t, is.Equal(status, 0), "%s", &p.stderr)
+	assert.Check(t, is.Len(errs, 0), "of %d requests", requests)
+	assert.Check(t, requests > 100, "%d requests are no load", requests)
+	var rep report.Report
+	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep))
+	assert.Equal(t, len(rep.Modes), len(mode.All()))
+	for _, m := range rep.Modes {
+		assert.Check(t, m.Result != report.ModeFailed, "%+v", m)
+		assert.Check(t, m.Result == report.ModeWorks || m.Detail != "", "%+v", m)
+	}
+	b.nothingOf(t, runOf(t, rep))
+}
+
+// runOf is the id of the run, which its servers' names carry.
+func runOf(t *testing.T, rep report.Report) string {
+	t.Helper()
+	assert.Assert(t, len(rep.Servers) > 0)
+	parts := strings.Split(rep.Servers[0].Name, "-")
+	assert.Assert(t, len(parts) > 2, rep.Servers[0].Name)
+	return parts[1]
+}
+
+// nothingOf checks that nothing of a run is left on an engine that other tests use
+// too.
+func (b *bench) nothingOf(t *testing.T, run string) {
+	t.Helper()
+	label := filters.NewArgs(filters.Arg("label", experiment.LabelRun+"="+run))
+	containers, err := b.api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: label})
+	assert.NilError(t, err)
+	assert.Check(t, is.Len(containers, 0))
+	networks, err := b.api.NetworkList(t.Context(), network.ListOptions{Filters: label})
+	assert.NilError(t, err)
+	assert.Check(t, is.Len(networks, 0))
+}
+
+// startUsers starts a container as a user has it, and returns the addresses at
+// which it answers: a published port, and its own.
+func (b *bench) startUsers(t *testing.T) []string {
+	t.Helper()
+	const port = nat.Port("8080/tcp")
+	created, err := b.api.ContainerCreate(t.Context(),
+		&container.Config{Image: b.image, Cmd: []string{"--websocket", "/ws"}, ExposedPorts: nat.PortSet{port: {}}},
+		&container.HostConfig{PortBindings: nat.PortMap{port: {{HostIP: "127.0.0.1"}}}}, nil, nil, "")
+	assert.NilError(t, err)
+	t.Cleanup(func() {
+		assert.Check(t, b.api.ContainerRemove(context.WithoutCancel(t.Context()), created.ID, container.RemoveOptions{Force: true}))
+	})
+	assert.NilError(t, b.api.ContainerStart(t.Context(), created.ID, container.StartOptions{}))
+	inspected, err := b.api.ContainerInspect(t.Context(), created.ID)
+	assert.NilError(t, err)
+	settings := inspected.NetworkSettings
+	addresses := []string{
+		"127.0.0.1:" + settings.Ports[port][0].HostPort,
+		settings.Networks["bridge"].IPAddress + ":" + port.Port(),
+	}
+	for _, address := range addresses {
+		awaitAnswer(t, address)
+	}
+	return addresses
+}
+
+func awaitAnswer(t *testing.T, address string) {
+	t.Helper()
+	limit := time.After(hangs)
+	for {
+		err := ask(t.Context(), http.DefaultClient, address)
+		if err == nil {
+			return
+		}
+		select {
+		case <-time.After(look):
+		case <-limit:
+			t.Fatalf("the user's container does not answer: %v", err)
+		}
+	}
+}
+
+func ask(ctx context.Context, client *http.Client, address string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", http.NoBody)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // read to its end
+	body, err := io.ReadAll(response.Body)
+	if err == nil && (response.StatusCode != http.StatusOK || string(body) != "ok") {
+		err = fmt.Errorf("%s: %s %q", address, response.Status, body)
+	}
+	return err
+}
+
+// load is what keeps a container busy.
+type load struct {
+	stop    context.CancelFunc
+	working sync.WaitGroup
+
+	mu       sync.Mutex
+	requests int
+	errs     []error
+}
+
+// loadPace is the pause between two requests of a worker: with four of them, no
+// more connections than a machine has ports for until the last are forgotten.
+const loadPace = 5 * time.Millisecond
+
+// startLoad asks at each address over connections that last and over new ones, and
+// over a WebSocket.
+func startLoad(t *testing.T, addresses []string) *load {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	l := &load{stop: stop}
+	t.Cleanup(func() { l.end() })
+	for _, address := range addresses {
+		for _, lasting := range []bool{true, false} {
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: !lasting}, Timeout: hangs}
+			l.work(ctx, func() error { return ask(ctx, client, address) })
+		}
+	}
+	socket, _, err := websocket.Dial(ctx, "ws://"+addresses[0]+"/ws", nil) //nolint:bodyclose // package websocket closes it
+	assert.NilError(t, err)
+	t.Cleanup(func() { _ = socket.CloseNow() })
+	l.work(ctx, func() error {
+		if err := socket.Write(ctx, websocket.MessageText, []byte("still there?")); err != nil {
+			return err
+		}
+		_, _, err := socket.Read(ctx)
+		return err
+	})
+	return l
+}
+
+// work asks again and again until the load ends.
+func (l *load) work(ctx context.Context, once func() error) {
+	l.working.Go(func() {
+		ticker := time.NewTicker(loadPace)
+		defer ticker.Stop()
+		for ctx.Err() == nil {
+			if err := once(); ctx.Err() == nil {
+				l.note(err)
+			}
+			select {
+			case <-ticker.C:
+			case <-ctx.Done():
+			}
+		}
+	})
+}
+
+func (l *load) note(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests++
+	if err != nil {
+		l.errs = append(l.errs, err)
+	}
+}
+
+// end stops the load and returns how many requests there were and what became of
+// those that failed.
+func (l *load) end() (int, []error) {
+	l.stop()
+	l.working.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.requests, slices.Clone(l.errs)
+}
