@@ -21,6 +21,8 @@ func TestPlansAreDisjoint(t *testing.T) {
 		plan := newPlan(slot)
 		link := netip.PrefixFrom(plan.inside(), 24).Masked()
 		assert.Assert(t, link.Contains(plan.outside()) && link.Contains(plan.resolver()))
+		nested := plan.nested()
+		assert.Assert(t, link.Overlaps(nested) && !nested.Contains(plan.resolver()), "%s of slot %d", nested, slot)
 		for _, subnet := range []netip.Prefix{link, plan.bridge().Masked(), plan.pool()} {
 			assert.Equal(t, subnet, subnet.Masked(), "host bits are set")
 			assert.Assert(t, guard.Contains(subnet.Addr()), "%s of slot %d is not guarded", subnet, slot)

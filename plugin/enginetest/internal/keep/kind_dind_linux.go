@@ -86,16 +86,13 @@ func (r *running) startNested(ctx context.Context) (netip.Addr, error) {
 }
 
 // nestedArgs gives the nested engine the pool of the outer one, which has no
-// use for it: half for the bridge and half for other networks.
+// use for it.
 func (r *running) nestedArgs() []string {
-	bridge := r.plan.pool().Addr()
-	pool := bridge.As4()
-	pool[2]++
 	return []string{
 		"-H", fmt.Sprintf("tcp://0.0.0.0:%d", nestedPort), "--tls=false",
 		"-H", "unix:///var/run/docker.sock", "-H", "unix://" + r.path(nestedSocket),
-		"--bip", netip.PrefixFrom(bridge.Next(), 24).String(),
-		"--default-address-pool", fmt.Sprintf("base=%s/24,size=%d", netip.AddrFrom4(pool), poolSize),
+		"--bip", r.plan.nested().String(),
+		"--default-address-pool", fmt.Sprintf("base=%s,size=%d", r.plan.pool(), poolSize),
 		"--dns", r.plan.resolver().String(),
 		"--insecure-registry", r.plan.resolver().String() + "/32",
 	}

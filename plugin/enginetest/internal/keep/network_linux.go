@@ -46,13 +46,17 @@ func (p plan) inside() netip.Addr  { return planAddr(p.slot, 2) }
 // resolver is where containers send DNS questions, on the loopback interface.
 func (p plan) resolver() netip.Addr { return planAddr(p.slot, 53) }
 
+// nested is the address and subnet of the default bridge of an engine in a
+// container, whose own engine has no link: room for 125.
+func (p plan) nested() netip.Prefix { return netip.PrefixFrom(planAddr(p.slot, 129), 25) }
+
 // bridge is the address and subnet of the default bridge, room for 253.
 func (p plan) bridge() netip.Prefix { return netip.PrefixFrom(planAddr(slots+p.slot, 1), 24) }
 
-// pool is where other networks take their subnets from: eight of 61 containers.
+// pool is where other networks take their subnets from: sixteen of 29 containers.
 func (p plan) pool() netip.Prefix { return netip.PrefixFrom(planAddr(2*slots+2*p.slot, 0), 23) }
 
-const poolSize = 26
+const poolSize = 27
 
 // loopbackUp makes the loopback interface of a sandbox usable and gives it the
 // resolver's address, then starts the resolver.
