@@ -43,6 +43,10 @@ const (
 	Rootless   = keep.Rootless   // Docker 20.10 of an ordinary user, beside
 	Dind       = keep.Dind       // the machine's dockerd in a container, plain TCP, beside that
 	Podman     = keep.Podman     // Podman 4.3, beside
+
+	Rootless28_5      = keep.Rootless28_5      // Docker 28.5 of an ordinary user, beside
+	Engine20_10_5     = keep.Engine20_10_5     // Docker 20.10.5, beside
+	Engine26_1NoProxy = keep.Engine26_1NoProxy // Docker 26.1 with --userland-proxy=false, beside
 )
 
 // Label is on every image that this package makes, and so on its containers.
@@ -53,6 +57,11 @@ const Label = keep.Label
 // Kinds lists the kinds for tests that hold for all of them.
 func Kinds() []Kind {
 	return []Kind{Linux, Toolbox, Desktop, Engine26_1, Engine28_5, SSH, Rootless, Podman}
+}
+
+// All lists every kind that there is, those of [Kinds] first.
+func All() []Kind {
+	return append(Kinds(), Dind, Rootless28_5, Engine20_10_5, Engine26_1NoProxy)
 }
 
 // Main runs the tests of a package that uses engines. It is to be called by

@@ -29,6 +29,22 @@ var versions = map[enginetest.Kind]string{
 	enginetest.SSH:        "26.1.",
 	enginetest.Rootless:   "20.10.",
 	enginetest.Podman:     "4.3.",
+
+	enginetest.Rootless28_5:      "28.5.",
+	enginetest.Engine20_10_5:     "20.10.5+",
+	enginetest.Engine26_1NoProxy: "26.1.",
+}
+
+// All names every kind that has a row in the table, once.
+func TestAll(t *testing.T) {
+	t.Parallel()
+	all := map[enginetest.Kind]bool{}
+	for _, kind := range enginetest.All() {
+		assert.Assert(t, !all[kind], "%s is there twice", kind)
+		assert.Assert(t, reachability[kind] != nil, "%s has no row", kind)
+		all[kind] = true
+	}
+	assert.Equal(t, len(all), len(reachability))
 }
 
 // Every kind starts, answers docker's CLI from its clients' side, and is of the
@@ -105,16 +121,38 @@ var reachability = map[enginetest.Kind]map[string]string{
 		"GATEWAY:PORT":   "200 ok",
 		"IP:8080":        "200 ok",
 	},
+	enginetest.Rootless28_5: {
+		"127.0.0.1:PORT": "200 ok",
+		"[::1]:PORT6":    "200 ok",
+		"GATEWAY:PORT":   "unreachable",
+		"IP:8080":        "unreachable",
+	},
+	enginetest.Engine20_10_5: {
+		"127.0.0.1:PORT": "200 ok",
+		"[::1]:PORT":     "refused",
+		"GATEWAY:PORT":   "200 ok",
+		"IP:8080":        "200 ok",
+	},
+	enginetest.Engine26_1NoProxy: {
+		"127.0.0.1:PORT": "200 ok",
+		"[::1]:PORT6":    "refused",
+		"GATEWAY:PORT":   "200 ok",
+		"IP:8080":        "200 ok",
+	},
 }
 
 // fromContainer is what a container reaches. The gateway of a rootless engine is
-// in RootlessKit's namespace, published ports are on its machine's own addresses,
-// of which this one is not a loopback address.
+// in a namespace of the engine's own, published ports are on its machine's own
+// addresses, of which this one is not a loopback address.
 func fromContainer(kind enginetest.Kind) map[string]string {
-	if kind == enginetest.Rootless {
+	switch kind {
+	case enginetest.Rootless:
 		return map[string]string{"GATEWAY:PORT": "refused", "10.231.6.53:PORT": "200 ok"}
+	case enginetest.Rootless28_5:
+		return map[string]string{"GATEWAY:PORT": "refused", "10.231.10.53:PORT": "200 ok"}
+	default:
+		return map[string]string{"GATEWAY:PORT": "200 ok"}
 	}
-	return map[string]string{"GATEWAY:PORT": "200 ok"}
 }
 
 // A published test server is reached from the clients' side as on a real engine

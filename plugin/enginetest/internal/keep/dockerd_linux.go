@@ -27,8 +27,8 @@ func LookPath(program string) (string, error) {
 	return "", fmt.Errorf("there is no %s on this machine", program)
 }
 
-// startDockerd starts a dockerd in the engine's namespaces: the bundle's, which
-// is laid over /usr there, or else the machine's.
+// startDockerd starts a dockerd in the engine's namespaces: the bundles', which
+// are laid over /usr there, or else the machine's.
 func (r *running) startDockerd(ctx context.Context, args ...string) error {
 	// Not the machine's configuration, which could contradict the arguments.
 	if err := os.WriteFile(r.path("daemon.json"), []byte("{}"), 0o600); err != nil {
@@ -67,24 +67,23 @@ func (r *running) startDockerd(ctx context.Context, args ...string) error {
 	return r.startDaemon(ctx)
 }
 
-// program is the path of a program inside the engine's namespaces: the bundle's,
-// if it has one, or else the machine's.
+// program is the path of a program inside the engine's namespaces: a bundle's, if
+// one has it, or else the machine's.
 func (r *running) program(name string) (string, error) {
-	if r.root == "" {
-		return LookPath(name)
-	}
-	for _, dir := range []string{"/usr/sbin", "/usr/bin"} {
-		path := filepath.Join(dir, name)
-		if _, err := os.Stat(filepath.Join(r.root, path)); err == nil {
-			return path, nil
+	for _, root := range r.roots {
+		for _, dir := range []string{"/usr/sbin", "/usr/bin"} {
+			path := filepath.Join(dir, name)
+			if _, err := os.Stat(filepath.Join(root, path)); err == nil {
+				return path, nil
+			}
 		}
 	}
 	return LookPath(name)
 }
 
-// searchPath leads to the bundle's programs rather than to some in /usr/local.
+// searchPath leads to the bundles' programs rather than to some in /usr/local.
 func (r *running) searchPath() string {
-	if r.root != "" {
+	if len(r.roots) > 0 {
 		return "/usr/sbin:/usr/bin:" + searchPath()
 	}
 	return searchPath()
@@ -102,8 +101,8 @@ func (r *running) enclose(ctx context.Context) error {
 	}
 	r.box = box
 	r.onStop(func(context.Context) error { return box.close() })
-	if r.root != "" {
-		if _, err := box.order(ctx, initRequest{Op: "unpack", Root: r.root}); err != nil {
+	if len(r.roots) > 0 {
+		if _, err := box.order(ctx, initRequest{Op: "unpack", Roots: r.roots}); err != nil {
 			return err
 		}
 	}

@@ -32,7 +32,7 @@ type recipe struct {
 	kind     Kind
 	slot     int      // address plan of the shared engine; 0: the machine's own engine
 	programs []string // what must be on the machine
-	bundle   bundle   // Debian packages to fetch; none if it has no name
+	bundles  []bundle // Debian packages to fetch; files of the first ones hide those of the others
 	start    func(context.Context, *running) error
 }
 
@@ -41,7 +41,7 @@ type recipe struct {
 type running struct {
 	Engine
 	plan   plan
-	root   string                // where the bundle's files are
+	roots  []string              // where the bundles' files are
 	names  map[string]netip.Addr // what containers can look up
 	image  Image                 // of a nested engine
 	box    *sandbox
@@ -101,12 +101,12 @@ func (r *running) prepare(ctx context.Context, recipe recipe) error {
 	if err := os.Mkdir(r.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the engine's folder: %w", err)
 	}
-	if recipe.bundle.name != "" {
-		root, err := recipe.bundle.fetch(ctx)
+	for _, bundle := range recipe.bundles {
+		root, err := bundle.fetch(ctx)
 		if err != nil {
 			return err
 		}
-		r.root = root
+		r.roots = append(r.roots, root)
 	}
 	return recipe.start(ctx, r)
 }

@@ -34,7 +34,7 @@ type initRequest struct {
 	Log   string
 	Addr  string                // for "dns"
 	Names map[string]netip.Addr // for "dns"
-	Root  string                // for "unpack"
+	Roots []string              // for "unpack"
 	Value string                // for "sysctl"
 }
 
@@ -85,7 +85,7 @@ func runInit(in io.Reader, out io.Writer) error {
 		case "sysctl":
 			err = os.WriteFile(filepath.Join("/proc/sys/net", request.Name), []byte(request.Value), 0o600)
 		case "unpack":
-			err = showPackages(request.Root)
+			err = showPackages(request.Roots)
 		default:
 			err = fmt.Errorf("unknown operation %q", request.Op)
 		}
@@ -137,8 +137,12 @@ func privateMounts() error {
 // they were installed. Programs then find their libraries and one another with
 // no help from the environment, which does not reach all of them: Podman starts
 // itself anew, without LD_LIBRARY_PATH, when a container ends.
-func showPackages(root string) error {
-	layers := "lowerdir=" + filepath.Join(root, "usr") + ":/usr"
+func showPackages(roots []string) error {
+	layers := "lowerdir="
+	for _, root := range roots {
+		layers += filepath.Join(root, "usr") + ":"
+	}
+	layers += "/usr"
 	if err := unix.Mount("overlay", "/usr", "overlay", unix.MS_RDONLY, layers); err != nil {
 		return fmt.Errorf("laying packages over /usr: %w", err)
 	}

@@ -50,9 +50,7 @@ func Install(ctx context.Context) error {
 func bundles() []bundle {
 	var all []bundle
 	for _, recipe := range recipes() {
-		if recipe.bundle.name != "" {
-			all = append(all, recipe.bundle)
-		}
+		all = append(all, recipe.bundles...)
 	}
 	return append(all, registryBundle())
 }

@@ -15,17 +15,21 @@ func podmanRecipe() recipe {
 		kind:     Podman,
 		slot:     5,
 		programs: []string{"apt-get", "dpkg", "nsenter", "runc", "iptables"},
-		bundle: bundle{
-			name:  string(Podman),
-			suite: "bookworm",
-			packages: []string{
-				"podman", "conmon", "netavark", "aardvark-dns",
-				"golang-github-containers-common", "golang-github-containers-image",
-				"libgpgme11", "libassuan0", "libsubid4",
-			},
-			version: "4.3.",
+		bundles:  []bundle{podmanBundle()},
+		start:    startPodman,
+	}
+}
+
+func podmanBundle() bundle {
+	return bundle{
+		name:  string(Podman),
+		suite: "bookworm",
+		packages: []string{
+			"podman", "conmon", "netavark", "aardvark-dns",
+			"golang-github-containers-common", "golang-github-containers-image",
+			"libgpgme11", "libassuan0", "libsubid4",
 		},
-		start: startPodman,
+		version: "4.3.",
 	}
 }
 

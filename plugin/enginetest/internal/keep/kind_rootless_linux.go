@@ -16,16 +16,28 @@ func rootlessRecipe() recipe {
 		kind:     Rootless,
 		slot:     6,
 		programs: []string{"apt-get", "dpkg", "nsenter", "setpriv"},
-		bundle: bundle{
-			name:  string(Rootless),
-			suite: "bookworm",
-			packages: []string{
-				"docker.io", "containerd", "runc", "libdevmapper1.02.1",
-				"rootlesskit", "slirp4netns", "libslirp0", "uidmap", "libsubid4",
+		bundles: []bundle{
+			{
+				name:     "rootless-20.10",
+				suite:    "bookworm",
+				packages: []string{"docker.io", "containerd", "runc", "libdevmapper1.02.1", "rootlesskit"},
+				version:  "20.10.",
 			},
-			version: "20.10.",
+			rootlessBundle(),
 		},
 		start: startRootless,
+	}
+}
+
+// rootlessBundle is what every rootless engine needs of a machine: numbers of
+// users to give to containers, and a way out for their packets. It is for the
+// machine's C library, which later releases' is not.
+func rootlessBundle() bundle {
+	return bundle{
+		name:     "rootless-tools",
+		suite:    "bookworm",
+		packages: []string{"slirp4netns", "libslirp0", "uidmap", "libsubid4"},
+		version:  "1.2.",
 	}
 }
 

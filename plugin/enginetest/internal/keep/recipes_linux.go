@@ -14,5 +14,8 @@ func recipes() []recipe {
 		sshRecipe(),
 		rootlessRecipe(),
 		dindRecipe(),
+		rootless28Recipe(),
+		engine20Recipe(),
+		noProxyRecipe(),
 	}
 }
