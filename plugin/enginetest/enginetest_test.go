@@ -30,6 +30,7 @@ var versions = map[enginetest.Kind]string{
 	enginetest.Rootless:   "20.10.",
 	enginetest.Podman:     "4.3.",
 
+	enginetest.PodmanRootless:    "4.3.",
 	enginetest.Rootless28_5:      "28.5.",
 	enginetest.Engine20_10_5:     "20.10.5+",
 	enginetest.Engine26_1NoProxy: "26.1.",
@@ -121,6 +122,12 @@ var reachability = map[enginetest.Kind]map[string]string{
 		"GATEWAY:PORT":   "200 ok",
 		"IP:8080":        "200 ok",
 	},
+	enginetest.PodmanRootless: {
+		"127.0.0.1:PORT": "200 ok",
+		"[::1]:PORT":     "200 ok",
+		"GATEWAY:PORT":   "unreachable",
+		"IP:8080":        "unreachable",
+	},
 	enginetest.Rootless28_5: {
 		"127.0.0.1:PORT": "200 ok",
 		"[::1]:PORT6":    "200 ok",
@@ -142,14 +149,16 @@ var reachability = map[enginetest.Kind]map[string]string{
 }
 
 // fromContainer is what a container reaches. The gateway of a rootless engine is
-// in a namespace of the engine's own, published ports are on its machine's own
-// addresses, of which this one is not a loopback address.
+// in a namespace of the engine's own, where Podman alone forwards ports too; they
+// are on the machine's own addresses, of which this one is not a loopback address.
 func fromContainer(kind enginetest.Kind) map[string]string {
 	switch kind {
 	case enginetest.Rootless:
 		return map[string]string{"GATEWAY:PORT": "refused", "10.231.6.53:PORT": "200 ok"}
 	case enginetest.Rootless28_5:
 		return map[string]string{"GATEWAY:PORT": "refused", "10.231.10.53:PORT": "200 ok"}
+	case enginetest.PodmanRootless:
+		return map[string]string{"GATEWAY:PORT": "200 ok", "10.231.9.53:PORT": "200 ok"}
 	default:
 		return map[string]string{"GATEWAY:PORT": "200 ok"}
 	}

@@ -35,6 +35,7 @@ const (
 	Dind       Kind = "dind"        // in a container of another, reached over TCP
 	Podman     Kind = "podman"      // Debian bookworm's, reached by its socket
 
+	PodmanRootless    Kind = "podman-rootless"     // an ordinary user's
 	Rootless28_5      Kind = "rootless-28.5"       // an ordinary user's
 	Engine20_10_5     Kind = "engine-20.10.5"      // Debian bullseye's, reached by its socket
 	Engine26_1NoProxy Kind = "engine-26.1-noproxy" // without docker-proxy: published ports are iptables rules

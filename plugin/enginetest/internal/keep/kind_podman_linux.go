@@ -38,29 +38,44 @@ func startPodman(ctx context.Context, r *running) error {
 	if err := r.enclose(ctx); err != nil {
 		return err
 	}
-	env, err := r.configurePodman()
+	place := podmanPlace{dir: r.Dir, run: r.Dir}
+	env, err := r.configurePodman(place)
 	if err != nil {
 		return err
 	}
-	r.Socket = r.path("docker.sock")
+	r.podmanService(place, env)
+	return r.startDaemon(ctx)
+}
+
+// podmanPlace is where a Podman has what stays and what may go with its machine.
+type podmanPlace struct {
+	dir string
+	run string // Podman allows 50 bytes for the folder in it
+}
+
+func (p podmanPlace) path(name string) string { return filepath.Join(p.dir, name) }
+
+// podmanService makes the engine's daemon a Podman that speaks Docker's API, run
+// by a command that is put before its own, if any.
+func (r *running) podmanService(place podmanPlace, env []string, before ...string) {
+	r.Socket = place.path("docker.sock")
 	r.Host = "unix://" + r.Socket
 	r.Netns = r.box.netns()
 	r.daemon = process{
 		name: "podman",
 		log:  r.path("podman.log"),
 		env:  env,
-		argv: []string{
+		argv: append(before,
 			"/usr/bin/podman",
-			"--root", r.path("data"),
-			"--runroot", r.path("run"),
-			"--tmpdir", r.path("tmp"),
+			"--root", place.path("data"),
+			"--runroot", filepath.Join(place.run, "run"),
+			"--tmpdir", filepath.Join(place.run, "tmp"),
 			"--cgroup-manager", "cgroupfs",
 			"--conmon", "/usr/bin/conmon",
-			"--network-config-dir", r.path("networks"),
+			"--network-config-dir", place.path("networks"),
 			"system", "service", "--time", "0", r.Host,
-		},
+		),
 	}
-	return r.startDaemon(ctx)
 }
 
 // containersConf replaces all of the machine's containers.conf. The limits are
@@ -98,25 +113,27 @@ insecure = true
 
 const policyJSON = `{"default": [{"type": "insecureAcceptAnything"}]}`
 
-func (r *running) configurePodman() (env []string, err error) {
+// configurePodman writes the configuration of a Podman and returns the
+// environment that leads to it.
+func (r *running) configurePodman(place podmanPlace) (env []string, err error) {
 	runc, err := LookPath("runc")
 	if err != nil {
 		return nil, err
 	}
-	home := r.path("home")
+	home := place.path("home")
 	policyDir := filepath.Join(home, ".config/containers")
-	if err := os.MkdirAll(policyDir, 0o700); err != nil {
+	if err := os.MkdirAll(policyDir, 0o755); err != nil { //nolint:gosec // for a user to read
 		return nil, err
 	}
 	subnet, pool := r.plan.bridge().Masked(), r.plan.pool()
 	registry := netip.AddrPortFrom(loopback, registryPort).String()
 	for path, text := range map[string]string{
 		r.path("containers.conf"):               fmt.Sprintf(containersConf, r.plan.resolver(), runc, subnet, pool, poolSize),
-		r.path("storage.conf"):                  fmt.Sprintf(storageConf, r.path("data"), r.path("run")),
+		r.path("storage.conf"):                  fmt.Sprintf(storageConf, place.path("data"), filepath.Join(place.run, "run")),
 		r.path("registries.conf"):               fmt.Sprintf(registriesConf, registry),
 		filepath.Join(policyDir, "policy.json"): policyJSON,
 	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // for a user to read
 			return nil, err
 		}
 	}

@@ -69,17 +69,13 @@ func startRootless(ctx context.Context, r *running) error {
 	if err := r.enclose(ctx); err != nil {
 		return err
 	}
-	if err := r.writeRootless(); err != nil {
-		return fmt.Errorf("making a user for the engine: %w", err)
-	}
-	if err := r.script(ctx, fmt.Sprintf(rootlessPlace, r.Dir)); err != nil {
-		return err
-	}
-	setpriv, err := r.program("setpriv")
+	asUser, err := r.makeUser(ctx)
 	if err != nil {
 		return err
 	}
-	uid := strconv.Itoa(rootlessUID)
+	if err := os.WriteFile(r.path("user/daemon.json"), []byte("{}"), 0o644); err != nil { //nolint:gosec // for a user to read
+		return err
+	}
 	r.Socket = r.path("user/docker.sock")
 	r.Host = "unix://" + r.Socket
 	r.Netns = r.box.netns()
@@ -94,30 +90,45 @@ func startRootless(ctx context.Context, r *running) error {
 			"TMPDIR=" + r.path("user"),
 			"DOCKERD_ROOTLESS_ROOTLESSKIT_FLAGS=--state-dir=" + r.path("user/rootlesskit"),
 		},
-		argv: []string{
-			setpriv, "--reuid", uid, "--regid", uid, "--clear-groups",
+		argv: append(asUser,
 			"/usr/share/docker.io/contrib/dockerd-rootless.sh",
 			"--config-file", r.path("user/daemon.json"),
 			"--data-root", r.path("user/data"),
 			"--bip", r.plan.bridge().String(),
 			"--default-address-pool", fmt.Sprintf("base=%s,size=%d", r.plan.pool(), poolSize),
 			"--dns", r.plan.resolver().String(),
-			"--insecure-registry", r.registryAddr.String() + "/32",
-		},
+			"--insecure-registry", r.registryAddr.String()+"/32",
+		),
 	}
 	return r.startDaemon(ctx)
 }
 
-func (r *running) writeRootless() error {
+// makeUser adds the user, whose folder is the engine's own one's "user", and
+// returns how a command begins that is to be that user's.
+func (r *running) makeUser(ctx context.Context) ([]string, error) {
+	if err := r.writeUser(); err != nil {
+		return nil, fmt.Errorf("making a user for the engine: %w", err)
+	}
+	if err := r.script(ctx, fmt.Sprintf(rootlessPlace, r.Dir)); err != nil {
+		return nil, err
+	}
+	setpriv, err := r.program("setpriv")
+	if err != nil {
+		return nil, err
+	}
+	uid := strconv.Itoa(rootlessUID)
+	return []string{setpriv, "--reuid", uid, "--regid", uid, "--clear-groups"}, nil
+}
+
+func (r *running) writeUser() error {
 	user := r.path("user")
 	if err := os.Mkdir(user, 0o700); err != nil {
 		return err
 	}
 	for name, text := range map[string]string{
-		"passwd":           fmt.Sprintf("root:x:0:0:root:/root:/bin/sh\nnestprobe:x:%[1]d:%[1]d::%[2]s:/bin/sh\n", rootlessUID, user),
-		"group":            fmt.Sprintf("root:x:0:\nnestprobe:x:%d:\n", rootlessUID),
-		"subids":           fmt.Sprintf("nestprobe:%d:%d\n", rootlessFirst, rootlessCount),
-		"user/daemon.json": "{}",
+		"passwd": fmt.Sprintf("root:x:0:0:root:/root:/bin/sh\nnestprobe:x:%[1]d:%[1]d::%[2]s:/bin/sh\n", rootlessUID, user),
+		"group":  fmt.Sprintf("root:x:0:\nnestprobe:x:%d:\n", rootlessUID),
+		"subids": fmt.Sprintf("nestprobe:%d:%d\n", rootlessFirst, rootlessCount),
 	} {
 		if err := os.WriteFile(r.path(name), []byte(text), 0o644); err != nil { //nolint:gosec // for a user to read
 			return err

@@ -14,6 +14,7 @@ func recipes() []recipe {
 		sshRecipe(),
 		rootlessRecipe(),
 		dindRecipe(),
+		podmanRootlessRecipe(),
 		rootless28Recipe(),
 		engine20Recipe(),
 		noProxyRecipe(),

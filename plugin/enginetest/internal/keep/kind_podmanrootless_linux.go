@@ -1,0 +1,52 @@
+package keep
+
+import (
+	"context"
+	"fmt"
+	"os"
+)
+
+// podmanRootlessRecipe is Podman 4.3 of an ordinary user, beside its clients:
+// they are in the network namespace in which rootlessport listens for published
+// ports. Podman makes another one for its containers, behind slirp4netns, with
+// the first of them, and takes it down with the last.
+func podmanRootlessRecipe() recipe {
+	return recipe{
+		kind:     PodmanRootless,
+		slot:     9,
+		programs: []string{"apt-get", "dpkg", "nsenter", "setpriv", "runc", "iptables"},
+		bundles:  []bundle{podmanBundle(), rootlessBundle()},
+		start:    startPodmanRootless,
+	}
+}
+
+// userRun makes the folder in which a user's programs have what goes with the
+// session (XDG Base Directory Specification), where a login would have it.
+const userRun = `
+mkdir -p %[1]s
+chown %[2]d:%[2]d %[1]s
+chmod 700 %[1]s
+`
+
+func startPodmanRootless(ctx context.Context, r *running) error {
+	if err := r.enclose(ctx); err != nil {
+		return err
+	}
+	asUser, err := r.makeUser(ctx)
+	if err != nil {
+		return err
+	}
+	place := podmanPlace{dir: r.path("user"), run: fmt.Sprintf("/run/user/%d", rootlessUID)}
+	if err = r.script(ctx, fmt.Sprintf(userRun, place.run, rootlessUID)); err != nil {
+		return err
+	}
+	env, err := r.configurePodman(place)
+	if err != nil {
+		return err
+	}
+	if err := os.Chown(place.path("home"), rootlessUID, rootlessUID); err != nil {
+		return err
+	}
+	r.podmanService(place, append(env, "XDG_RUNTIME_DIR="+place.run), asUser...)
+	return r.startDaemon(ctx)
+}
