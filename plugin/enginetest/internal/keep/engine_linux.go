@@ -176,9 +176,35 @@ func (k *keeper) close(ctx context.Context) {
 	}
 }
 
-// stopDaemon ends the engine's daemon as an administrator would.
+// stopDaemon ends the engine's daemon as an administrator would, and returns when
+// nobody listens: the second of two processes may end after the first.
 func (r *running) stopDaemon(ctx context.Context) error {
-	return r.box.stop(ctx, r.daemon.name)
+	if err := r.box.stop(ctx, r.daemon.name); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopWait)
+	defer cancel()
+	var dialer net.Dialer
+	for {
+		conn, err := dialer.DialContext(ctx, "unix", r.socketForTests())
+		if err != nil {
+			return ctx.Err()
+		}
+		_ = conn.Close()
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s ended, but somebody still listens", r.daemon.name)
+		case <-time.After(readyPoll):
+		}
+	}
+}
+
+// socketForTests is where tests reach the engine's API, whatever way clients have.
+func (r *running) socketForTests() string {
+	if r.API != "" {
+		return r.API
+	}
+	return r.Socket
 }
 
 // startDaemon starts the engine's daemon and waits until it answers.
@@ -196,11 +222,7 @@ func (r *running) startDaemon(ctx context.Context) error {
 
 // awaitPing waits until the engine answers and notes its version.
 func (r *running) awaitPing(ctx context.Context) error {
-	socket := r.Socket
-	if r.API != "" {
-		socket = r.API
-	}
-	api, err := client.NewClientWithOpts(client.WithHost("unix://"+socket), client.WithAPIVersionNegotiation())
+	api, err := client.NewClientWithOpts(client.WithHost("unix://"+r.socketForTests()), client.WithAPIVersionNegotiation())
 	if err != nil {
 		return fmt.Errorf("asking the engine: %w", err)
 	}

@@ -23,6 +23,7 @@ type process struct {
 	argv []string
 	env  []string
 	log  string // file for both outputs
+	both bool   // it is two processes, and the second does not always end with the first
 }
 
 // initRequest is one line of JSON from the keeper to an engine's first process.
@@ -32,6 +33,7 @@ type initRequest struct {
 	Argv  []string
 	Env   []string
 	Log   string
+	Both  bool
 	Addr  string                // for "dns"
 	Names map[string]netip.Addr // for "dns"
 	Roots []string              // for "unpack"
@@ -162,6 +164,7 @@ type reaper struct {
 
 type daemon struct {
 	pid    int
+	both   bool          // signals are for its whole process group
 	exited chan struct{} // closed when it ended
 	status syscall.WaitStatus
 }
@@ -234,7 +237,7 @@ func (r *reaper) start(request initRequest) error {
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", request.Name, err)
 	}
-	d := &daemon{pid: pid, exited: make(chan struct{})}
+	d := &daemon{pid: pid, both: request.Both, exited: make(chan struct{})}
 	r.names[request.Name], r.pids[pid] = d, d
 	return nil
 }
@@ -281,7 +284,7 @@ func (r *reaper) stop(name string) error {
 			return nil
 		default:
 		}
-		if err := syscall.Kill(d.pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+		if err := d.signal(sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("stopping %s: %w", name, err)
 		}
 		select {
@@ -291,6 +294,13 @@ func (r *reaper) stop(name string) error {
 		}
 	}
 	return fmt.Errorf("%s does not end, killed or not", name)
+}
+
+func (d *daemon) signal(sig syscall.Signal) error {
+	if d.both {
+		return syscall.Kill(-d.pid, sig)
+	}
+	return syscall.Kill(d.pid, sig)
 }
 
 func (r *reaper) state(name string) (exited bool, state string) {

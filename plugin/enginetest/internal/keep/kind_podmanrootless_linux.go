@@ -48,5 +48,8 @@ func startPodmanRootless(ctx context.Context, r *running) error {
 		return err
 	}
 	r.podmanService(place, append(env, "XDG_RUNTIME_DIR="+place.run), asUser...)
+	// It starts itself again in a user namespace. To pass on a signal to that one
+	// is up to the first, which was seen to end without doing so.
+	r.daemon.both = true
 	return r.startDaemon(ctx)
 }

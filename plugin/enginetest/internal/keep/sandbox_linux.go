@@ -89,7 +89,7 @@ func (b *sandbox) close() error {
 }
 
 func (b *sandbox) start(ctx context.Context, p process) error {
-	_, err := b.order(ctx, initRequest{Op: "start", Name: p.name, Argv: p.argv, Env: p.env, Log: p.log})
+	_, err := b.order(ctx, initRequest{Op: "start", Name: p.name, Argv: p.argv, Env: p.env, Log: p.log, Both: p.both})
 	return err
 }
 
