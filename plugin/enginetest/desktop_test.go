@@ -16,12 +16,29 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
+// desktops are the kinds that forward as a Desktop does.
+var desktops = []enginetest.Kind{enginetest.Desktop, enginetest.DesktopGvproxy}
+
+func onDesktops(t *testing.T, test func(*testing.T, *enginetest.Engine)) {
+	t.Helper()
+	for _, kind := range desktops {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			test(t, enginetest.Get(t, kind))
+		})
+	}
+}
+
 // From the containers of a Desktop, its names lead to what listens on the
 // machine's loopback interface, published ports included; nothing there is a
 // plain refusal.
 func TestDesktopHost(t *testing.T) {
 	t.Parallel()
-	engine := enginetest.Get(t, enginetest.Desktop)
+	onDesktops(t, testDesktopHost)
+}
+
+func testDesktopHost(t *testing.T, engine *enginetest.Engine) {
+	t.Helper()
 	ref := enginetest.TestImage(t, engine)
 	published := startServer(t, engine, ref)
 	local := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -48,7 +65,11 @@ func TestDesktopHost(t *testing.T) {
 // A Desktop's forwarder accepts before there is a server, then closes.
 func TestDesktopForwarderAcceptsFirst(t *testing.T) {
 	t.Parallel()
-	engine := enginetest.Get(t, enginetest.Desktop)
+	onDesktops(t, testDesktopForwarderAcceptsFirst)
+}
+
+func testDesktopForwarderAcceptsFirst(t *testing.T, engine *enginetest.Engine) {
+	t.Helper()
 	ref := enginetest.TestImage(t, engine)
 	api := engine.Client(t)
 	id := start(t, api, &container.Config{Image: ref, Cmd: []string{"--listen", "127.0.0.1:8080"}},
@@ -64,7 +85,11 @@ func TestDesktopForwarderAcceptsFirst(t *testing.T) {
 // left of the attempt.
 func TestDesktopPortInUse(t *testing.T) {
 	t.Parallel()
-	engine := enginetest.Get(t, enginetest.Desktop)
+	onDesktops(t, testDesktopPortInUse)
+}
+
+func testDesktopPortInUse(t *testing.T, engine *enginetest.Engine) {
+	t.Helper()
 	ref := enginetest.TestImage(t, engine)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	assert.NilError(t, err)

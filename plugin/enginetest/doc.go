@@ -46,6 +46,7 @@ const (
 
 	PodmanRootless    = keep.PodmanRootless    // Podman 4.3 of an ordinary user, beside
 	Rootless28_5      = keep.Rootless28_5      // Docker 28.5 of an ordinary user, beside
+	DesktopGvproxy    = keep.DesktopGvproxy    // a Desktop whose network is gvproxy's, as of Podman's machines
 	Engine20_10_5     = keep.Engine20_10_5     // Docker 20.10.5, beside
 	Engine26_1NoProxy = keep.Engine26_1NoProxy // Docker 26.1 with --userland-proxy=false, beside
 )
@@ -62,7 +63,7 @@ func Kinds() []Kind {
 
 // All lists every kind that there is, those of [Kinds] first.
 func All() []Kind {
-	return append(Kinds(), Dind, PodmanRootless, Rootless28_5, Engine20_10_5, Engine26_1NoProxy)
+	return append(Kinds(), Dind, PodmanRootless, Rootless28_5, DesktopGvproxy, Engine20_10_5, Engine26_1NoProxy)
 }
 
 // Main runs the tests of a package that uses engines. It is to be called by

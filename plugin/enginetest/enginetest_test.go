@@ -32,6 +32,7 @@ var versions = map[enginetest.Kind]string{
 
 	enginetest.PodmanRootless:    "4.3.",
 	enginetest.Rootless28_5:      "28.5.",
+	enginetest.DesktopGvproxy:    "28.5.",
 	enginetest.Engine20_10_5:     "20.10.5+",
 	enginetest.Engine26_1NoProxy: "26.1.",
 }
@@ -129,6 +130,12 @@ var reachability = map[enginetest.Kind]map[string]string{
 		"IP:8080":        "unreachable",
 	},
 	enginetest.Rootless28_5: {
+		"127.0.0.1:PORT": "200 ok",
+		"[::1]:PORT6":    "200 ok",
+		"GATEWAY:PORT":   "unreachable",
+		"IP:8080":        "unreachable",
+	},
+	enginetest.DesktopGvproxy: {
 		"127.0.0.1:PORT": "200 ok",
 		"[::1]:PORT6":    "200 ok",
 		"GATEWAY:PORT":   "unreachable",

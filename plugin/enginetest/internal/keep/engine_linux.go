@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// startWait bounds the start of one engine, packages fetched included:
-	// 60 MB, 10 s on a good line.
-	startWait = 5 * time.Minute
+	// startWait bounds the start of one engine, packages fetched and commands
+	// built included: 60 MB, 10 s on a good line, and 20 s of one processor.
+	startWait = 10 * time.Minute
 	// readyWait bounds the start of a daemon; they took 0.3 to 2.2 s.
 	readyWait = 60 * time.Second
 	// readyPoll is the pause between two questions to a starting daemon.
@@ -33,6 +33,7 @@ type recipe struct {
 	slot     int      // address plan of the shared engine; 0: the machine's own engine
 	programs []string // what must be on the machine
 	bundles  []bundle // Debian packages to fetch; files of the first ones hide those of the others
+	module   goModule // whose commands are built; none if it has no path
 	start    func(context.Context, *running) error
 }
 
@@ -40,13 +41,14 @@ type recipe struct {
 // Engine and starts the daemon; everything it makes is undone in reverse.
 type running struct {
 	Engine
-	plan   plan
-	roots  []string              // where the bundles' files are
-	names  map[string]netip.Addr // what containers can look up
-	image  Image                 // of a nested engine
-	box    *sandbox
-	daemon process
-	undo   []func(context.Context) error
+	plan     plan
+	roots    []string              // where the bundles' files are
+	commands string                // folder of the module's commands
+	names    map[string]netip.Addr // what containers can look up
+	image    Image                 // of a nested engine
+	box      *sandbox
+	daemon   process
+	undo     []func(context.Context) error
 
 	registryAddr netip.Addr // where a registry is for an engine with a loopback of its own
 	registryOnce sync.Once
@@ -107,6 +109,13 @@ func (r *running) prepare(ctx context.Context, recipe recipe) error {
 			return err
 		}
 		r.roots = append(r.roots, root)
+	}
+	if recipe.module.path != "" {
+		commands, err := recipe.module.build(ctx)
+		if err != nil {
+			return err
+		}
+		r.commands = commands
 	}
 	return recipe.start(ctx, r)
 }

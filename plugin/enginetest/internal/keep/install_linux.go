@@ -43,6 +43,26 @@ func Install(ctx context.Context) error {
 			return err
 		}
 	}
+	return buildModules(ctx)
+}
+
+func buildModules(ctx context.Context) error {
+	for _, recipe := range recipes() {
+		if recipe.module.path == "" {
+			continue
+		}
+		folder, err := recipe.module.folder()
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(folder); err == nil {
+			continue
+		}
+		fmt.Printf("building for the tests, into %s: %s %s\n", folder, recipe.module.path, recipe.module.version)
+		if _, err := recipe.module.build(ctx); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -37,6 +37,7 @@ const (
 
 	PodmanRootless    Kind = "podman-rootless"     // an ordinary user's
 	Rootless28_5      Kind = "rootless-28.5"       // an ordinary user's
+	DesktopGvproxy    Kind = "desktop-gvproxy"     // a Desktop with the forwarder of Podman's machines
 	Engine20_10_5     Kind = "engine-20.10.5"      // Debian bullseye's, reached by its socket
 	Engine26_1NoProxy Kind = "engine-26.1-noproxy" // without docker-proxy: published ports are iptables rules
 )

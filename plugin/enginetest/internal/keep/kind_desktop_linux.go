@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -47,7 +48,7 @@ func startDesktop(ctx context.Context, r *running) error {
 	if err := r.leadToLoopback(ctx); err != nil {
 		return err
 	}
-	forwarder, err := r.writeForwarder()
+	forwarder, err := r.writeRole(roleForwarder)
 	if err != nil {
 		return err
 	}
@@ -57,13 +58,15 @@ func startDesktop(ctx context.Context, r *running) error {
 	return err
 }
 
-// writeForwarder makes a program that dockerd takes for its proxy. The first
-// process of the namespaces is this same program, even if its file is gone.
-func (r *running) writeForwarder() (string, error) {
-	path := r.path("forwarder")
-	text := fmt.Sprintf("#!/bin/sh\nexport %s=%s\nexec /proc/1/exe \"$@\"\n", roleVariable, roleForwarder)
+// writeRole makes a program that dockerd takes for its proxy, with arguments that
+// come before dockerd's. The first process of the namespaces is this same program,
+// even if its file is gone.
+func (r *running) writeRole(role string, args ...string) (string, error) {
+	path := r.path(role)
+	command := strings.Join(append([]string{"/proc/1/exe"}, args...), " ")
+	text := fmt.Sprintf("#!/bin/sh\nexport %s=%s\nexec %s \"$@\"\n", roleVariable, role, command)
 	if err := os.WriteFile(path, []byte(text), 0o700); err != nil { //nolint:gosec // it is a program
-		return "", fmt.Errorf("writing the forwarder: %w", err)
+		return "", fmt.Errorf("writing the %s: %w", role, err)
 	}
 	return path, nil
 }

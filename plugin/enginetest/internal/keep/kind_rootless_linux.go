@@ -49,6 +49,12 @@ const (
 	rootlessCount = 65536
 )
 
+// tunDevice makes tun devices available to everybody, for what sees its mounts.
+const tunDevice = `
+mount -t tmpfs -o mode=755 tmpfs /dev/net
+mknod -m 666 /dev/net/tun c 10 200
+`
+
 // rootlessPlace shows the engine's processes a machine with one more user, who
 // may use tun devices and gets at the engine's folder, but at no other's.
 const rootlessPlace = `
@@ -56,8 +62,7 @@ mount --bind passwd /etc/passwd
 mount --bind group /etc/group
 mount --bind subids /etc/subuid
 mount --bind subids /etc/subgid
-mount -t tmpfs -o mode=755 tmpfs /dev/net
-mknod -m 666 /dev/net/tun c 10 200
+` + tunDevice + `
 mkdir /run/engine
 mount --bind . /run/engine
 mount -t tmpfs -o mode=755 tmpfs ..

@@ -43,6 +43,10 @@ func planAddr(third, fourth int) netip.Addr {
 func (p plan) outside() netip.Addr { return planAddr(p.slot, 1) }
 func (p plan) inside() netip.Addr  { return planAddr(p.slot, 2) }
 
+// alias is an address of the link that stands for the machine's loopback address,
+// where something translates it.
+func (p plan) alias() netip.Addr { return planAddr(p.slot, 3) }
+
 // resolver is where containers send DNS questions, on the loopback interface.
 func (p plan) resolver() netip.Addr { return planAddr(p.slot, 53) }
 

@@ -16,6 +16,7 @@ func recipes() []recipe {
 		dindRecipe(),
 		podmanRootlessRecipe(),
 		rootless28Recipe(),
+		desktopGvproxyRecipe(),
 		engine20Recipe(),
 		noProxyRecipe(),
 	}

@@ -17,7 +17,7 @@ const (
 	roleInit   = "init"
 )
 
-// Role runs the keeper, an engine's first process or a forwarder if this process
+// Role runs the keeper, an engine's first process, a forwarder or an exposer if this process
 // was started to be one, and then ends it. Otherwise it returns at once. It must be
 // called before anything else is done.
 func Role() {
@@ -29,6 +29,8 @@ func Role() {
 		err = runInit(os.Stdin, os.Stdout)
 	case roleForwarder:
 		err = runForwarder(os.Args[1:])
+	case roleExposer:
+		err = runExposer(os.Args[1:])
 	default:
 		return
 	}
