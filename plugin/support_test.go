@@ -1,0 +1,260 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/mode"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// measureSupport has the record of what works on which kind of engine made anew;
+// `make support-table` sets it.
+var measureSupport = flag.Bool("measure-support", false, "run every network mode on every kind of engine, and record the results")
+
+// supportFile is where the record is.
+const supportFile = "../testdata/support.json"
+
+// supported is what was measured on one kind of engine.
+type supported struct {
+	Kind    enginetest.Kind `json:"kind"`
+	Version string          `json:"version"`
+	Modes   []supportedMode `json:"modes"`
+}
+
+// supportedMode is what became of one network mode from the vantages of both
+// commands: host, client, and a peer.
+type supportedMode struct {
+	Mode string           `json:"mode"`
+	From []supportedReach `json:"from"`
+}
+
+type supportedReach struct {
+	Vantage string `json:"vantage"`
+	OK      bool   `json:"ok"`
+	Cause   string `json:"cause,omitempty"`
+	Engine  string `json:"engine,omitempty"` // what the engine said where it cannot do it
+}
+
+// recordSupport makes the record.
+func recordSupport(t *testing.T) {
+	t.Helper()
+	var mu sync.Mutex
+	var all []supported
+	t.Run("kinds", func(t *testing.T) {
+		for _, kind := range enginetest.All() {
+			t.Run(string(kind), func(t *testing.T) {
+				t.Parallel()
+				one := measureKind(t, kind)
+				mu.Lock()
+				defer mu.Unlock()
+				all = append(all, one)
+			})
+		}
+	})
+	assert.Assert(t, !t.Failed())
+	kinds := enginetest.All()
+	slices.SortFunc(all, func(a, b supported) int { return slices.Index(kinds, a.Kind) - slices.Index(kinds, b.Kind) })
+	data, err := json.MarshalIndent(all, "", " ")
+	assert.NilError(t, err)
+	assert.NilError(t, os.WriteFile(supportFile, append(data, '\n'), 0o644))
+}
+
+// TestSupportTable wants README to say what the record says, of every kind and mode
+// that there is.
+func TestSupportTable(t *testing.T) {
+	t.Parallel()
+	if *measureSupport {
+		recordSupport(t)
+	}
+	all := recordedSupport(t)
+	var kinds []enginetest.Kind
+	for _, one := range all {
+		kinds = append(kinds, one.Kind)
+		for i, m := range mode.All() {
+			assert.Assert(t, i < len(one.Modes) && one.Modes[i].Mode == m.Name, "%s has no record of mode %s: make support-table", one.Kind, m.Name)
+			for _, from := range one.Modes[i].From {
+				assert.Check(t, from.OK || from.Cause != "" || from.Engine != "", "%s, %s: not reached from the %s, and nobody knows why", one.Kind, m.Name, from.Vantage)
+			}
+		}
+	}
+	assert.Assert(t, is.DeepEqual(kinds, enginetest.All()), "make support-table")
+	compareTable(t, "../README.md", "support", supportTable(all))
+}
+
+// TestSupportHolds measures again on the kinds that scripts run on.
+func TestSupportHolds(t *testing.T) {
+	t.Parallel()
+	all := recordedSupport(t)
+	for _, kind := range enginetest.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			i := slices.IndexFunc(all, func(s supported) bool { return s.Kind == kind })
+			assert.Assert(t, i >= 0, "make support-table")
+			measured := measureKind(t, kind)
+			assert.Check(t, is.DeepEqual(measured.Modes, all[i].Modes), "if that is right: make support-table")
+		})
+	}
+}
+
+func recordedSupport(t *testing.T) []supported {
+	t.Helper()
+	data, err := os.ReadFile(supportFile)
+	assert.NilError(t, err)
+	var all []supported
+	assert.NilError(t, json.Unmarshal(data, &all))
+	return all
+}
+
+// measureKind runs both commands on the run's engine of a kind.
+func measureKind(t *testing.T, kind enginetest.Kind) supported {
+	t.Helper()
+	engine := enginetest.Get(t, kind)
+	config := t.TempDir()
+	assert.NilError(t, installPlugin(config))
+	b := &bench{Engine: engine, config: config}
+	one := supported{Kind: kind, Version: engine.Version}
+	parent := parentFlags(t, engine)
+	onHost := b.matrix(t, append([]string{"run"}, parent...))
+	inClient := b.matrix(t, append(inside("--access", "auto"), parent...))
+	for i, m := range mode.All() {
+		one.Modes = append(one.Modes, supportedMode{Mode: m.Name, From: merged(onHost.Modes[i], inClient.Modes[i])})
+	}
+	return one
+}
+
+// parentFlags name the parent of macvlan and ipvlan networks.
+func parentFlags(t *testing.T, engine *enginetest.Engine) []string {
+	t.Helper()
+	return nil
+}
+
+// matrix runs a command in every network mode.
+func (b *bench) matrix(t *testing.T, args []string) report.Report {
+	t.Helper()
+	args = append(args, "--networks", "all", "--format", "json")
+	p := start(t, b.nestprobe(t, args...))
+	status := p.status(t)
+	var rep report.Report
+	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep), "exit status %d: %s", status, &p.stderr)
+	assert.Assert(t, is.Len(rep.Modes, len(mode.All())), "exit status %d: %s", status, &p.stderr)
+	return rep
+}
+
+// merged are the vantages of both commands. The peer is the same for both.
+func merged(onHost, inClient report.Mode) []supportedReach {
+	from := reaches(onHost, "host")
+	for _, reach := range reaches(inClient, "client") {
+		if reach.Vantage == "client" {
+			from = slices.Insert(from, min(1, len(from)), reach)
+		}
+	}
+	return from
+}
+
+// reaches are a mode's vantages; that of the command stands for all where the
+// engine cannot do it.
+func reaches(m report.Mode, vantage string) []supportedReach {
+	if len(m.From) == 0 {
+		return []supportedReach{{Vantage: vantage, Cause: m.Cause, Engine: ownWords(m)}}
+	}
+	var from []supportedReach
+	for _, reach := range m.From {
+		from = append(from, supportedReach{Vantage: reach.Vantage, OK: reach.OK, Cause: reach.Cause})
+	}
+	return from
+}
+
+// ownWords are the engine's, without what differs from run to run.
+func ownWords(m report.Mode) string {
+	if m.Cause != "" {
+		return ""
+	}
+	const mark = "Error response from daemon: "
+	if at := strings.LastIndex(m.Detail, mark); at >= 0 {
+		m.Detail = m.Detail[at+len(mark):]
+	}
+	return strings.TrimSpace(m.Detail)
+}
+
+// supportTable is the record as Markdown: a row a kind, a column a mode, and below
+// it what does not work where, each said once.
+func supportTable(all []supported) string {
+	var text strings.Builder
+	header, rule := "| engine |", "|---|"
+	for _, m := range mode.All() {
+		header, rule = header+" "+m.Name+" |", rule+"---|"
+	}
+	fmt.Fprintf(&text, "%s\n%s\n", header, rule)
+	var notes []string
+	for _, one := range all {
+		fmt.Fprintf(&text, "| %s (%s) |", one.Kind, one.Version)
+		for _, m := range one.Modes {
+			fmt.Fprintf(&text, " %s |", cell(m, &notes))
+		}
+		text.WriteString("\n")
+	}
+	text.WriteString("\n")
+	for i, note := range notes {
+		fmt.Fprintf(&text, "%d. %s\n", i+1, note)
+	}
+	return text.String()
+}
+
+// cell is a word, and the numbers of the notes on it.
+func cell(m supportedMode, notes *[]string) string {
+	word, numbers := "works", []string{}
+	if !slices.ContainsFunc(m.From, func(r supportedReach) bool { return r.OK }) {
+		word = "cannot"
+	}
+	for _, note := range notesOn(m) {
+		at := slices.Index(*notes, note)
+		if at < 0 {
+			at = len(*notes)
+			*notes = append(*notes, note)
+		}
+		numbers = append(numbers, fmt.Sprint(at+1))
+	}
+	if len(numbers) > 0 {
+		word += " <sup>" + strings.Join(numbers, " ") + "</sup>"
+	}
+	return word
+}
+
+// notesOn say from where a server is not reached, and why, each reason once.
+func notesOn(m supportedMode) []string {
+	var reasons, notes []string
+	from := map[string][]string{}
+	for _, reach := range m.From {
+		if reach.OK {
+			continue
+		}
+		reason := "`" + reach.Cause + "`"
+		if reach.Cause == "" {
+			reason = "the engine says: " + reach.Engine
+		}
+		if !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+		from[reason] = append(from[reason], reach.Vantage)
+	}
+	for _, reason := range reasons {
+		if strings.HasPrefix(reason, "`") {
+			reason = fmt.Sprintf("not from the %s: %s", strings.Join(from[reason], " or the "), reason)
+		}
+		notes = append(notes, reason)
+	}
+	return notes
+}
