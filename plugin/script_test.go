@@ -66,7 +66,7 @@ func TestScripts(t *testing.T) {
 			byKind[kind] = append(byKind[kind], file)
 		}
 	}
-	for _, kind := range enginetest.Kinds() {
+	for kind := range byKind {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			engine := enginetest.Get(t, kind)
@@ -88,7 +88,7 @@ func TestScripts(t *testing.T) {
 }
 
 // kindsOf reads the kinds from a script's first line: `# engines: linux podman`,
-// or `# engines: all`.
+// `# engines: all` for those on which most scripts run, or `# engines: every`.
 func kindsOf(t *testing.T, file string) []enginetest.Kind {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -96,12 +96,15 @@ func kindsOf(t *testing.T, file string) []enginetest.Kind {
 	line, _, _ := strings.Cut(string(content), "\n")
 	names, ok := strings.CutPrefix(line, "# engines: ")
 	assert.Assert(t, ok, "%s does not begin with `# engines: `", file)
-	if names == "all" {
+	switch names {
+	case "all":
 		return enginetest.Kinds()
+	case "every":
+		return enginetest.All()
 	}
 	var kinds []enginetest.Kind
 	for _, name := range strings.Fields(names) {
-		assert.Assert(t, is.Contains(enginetest.Kinds(), enginetest.Kind(name)), "in %s", file)
+		assert.Assert(t, is.Contains(enginetest.All(), enginetest.Kind(name)), "in %s", file)
 		kinds = append(kinds, enginetest.Kind(name))
 	}
 	return kinds
@@ -135,7 +138,7 @@ func setup(t *testing.T, engine *enginetest.Engine, image string) func(*testscri
 func condition(engine *enginetest.Engine) func(string) (bool, error) {
 	return func(text string) (bool, error) {
 		name, ok := strings.CutPrefix(text, "kind:")
-		if !ok || !slices.Contains(enginetest.Kinds(), enginetest.Kind(name)) {
+		if !ok || !slices.Contains(enginetest.All(), enginetest.Kind(name)) {
 			return false, fmt.Errorf("there is no kind of engine for the condition [%s]", text)
 		}
 		return engine.Kind == enginetest.Kind(name), nil
