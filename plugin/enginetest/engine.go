@@ -87,18 +87,25 @@ func skipIfShort(tb testing.TB) {
 	}
 }
 
-func ask(tb testing.TB, request keep.Request) keep.Reply {
+// ask has the keeper do something, without which the test ends.
+func ask(tb testing.TB, r keep.Request) keep.Reply {
+	tb.Helper()
+	reply, err := request(tb, r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return reply
+}
+
+// request has the keeper do something that it may not be able to do.
+func request(tb testing.TB, r keep.Request) (keep.Reply, error) {
 	tb.Helper()
 	conn, err := keep.Attach(tb.Context())
 	if err != nil {
 		tb.Fatal(explainAttach(err))
 	}
 	defer conn.Close() //nolint:errcheck // it was read to the end
-	reply, err := conn.Do(tb.Context(), request)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return reply
+	return conn.Do(tb.Context(), r)
 }
 
 func explainAttach(err error) string {
@@ -175,6 +182,28 @@ func (e *Engine) Client(tb testing.TB) *client.Client {
 	}
 	tb.Cleanup(func() { _ = api.Close() })
 	return api
+}
+
+// Parent is an interface of an engine's machine for macvlan networks.
+type Parent keep.Parent
+
+// Parent returns the engine's parent for macvlan networks, and makes it if this is
+// the first call in the run. The engine takes one macvlan network on it at a time.
+// A private engine of kind Rootless or Dind loses it with a restart. The error says
+// why the kind can have none.
+func (e *Engine) Parent(tb testing.TB) (Parent, error) {
+	tb.Helper()
+	reply, err := request(tb, keep.Request{Op: keep.OpParent, Engine: e.id})
+	if err != nil {
+		return Parent{}, err
+	}
+	return Parent(*reply.Parent), nil
+}
+
+// Command is a command that runs on the other machine of the parent's network.
+func (p Parent) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	args = append([]string{"--net=" + p.PeerNetns, "--", name}, args...)
+	return exec.CommandContext(ctx, "nsenter", args...) //nolint:gosec // the test's own command
 }
 
 func (e *Engine) cert(name string) string { return filepath.Join(e.CertDir, name+".pem") }

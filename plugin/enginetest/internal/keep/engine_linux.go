@@ -48,7 +48,12 @@ type running struct {
 	image    Image                 // of a nested engine
 	box      *sandbox
 	daemon   process
-	undo     []func(context.Context) error
+
+	undoing sync.Mutex // a registry and a parent may be made at once
+	undo    []func(context.Context) error
+
+	network func(context.Context) (string, error) // finds the engine's network namespace, if it is not its processes'
+	parents parents
 
 	registryAddr netip.Addr // where a registry is for an engine with a loopback of its own
 	registryOnce sync.Once
@@ -56,7 +61,11 @@ type running struct {
 	registryErr  error
 }
 
-func (r *running) onStop(undo func(context.Context) error) { r.undo = append(r.undo, undo) }
+func (r *running) onStop(undo func(context.Context) error) {
+	r.undoing.Lock()
+	defer r.undoing.Unlock()
+	r.undo = append(r.undo, undo)
+}
 
 // path is a file in the engine's private folder.
 func (r *running) path(name string) string { return filepath.Join(r.Dir, name) }

@@ -15,6 +15,7 @@ package keep
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -74,6 +75,7 @@ const (
 	OpStop     Op = "stop"     // stop the daemon of this connection's private engine
 	OpStart    Op = "start"    // start it again
 	OpRegistry Op = "registry" // a registry that the engine reaches on its loopback
+	OpParent   Op = "parent"   // an interface in the engine's network for macvlan networks
 )
 
 // Request is one line of JSON from a client.
@@ -97,6 +99,17 @@ type Reply struct {
 	Error    string
 	Engine   *Engine
 	Registry string // host:port as the engine sees it
+	Parent   *Parent
+}
+
+// Parent is an interface of an engine's machine that macvlan networks can be made
+// on, and the network that it leads to.
+type Parent struct {
+	Interface string
+	Subnet    netip.Prefix // of the network, for its containers too
+	Address   netip.Addr   // the machine's own there
+	Peer      netip.Addr   // the only other machine's, the first of the subnet
+	PeerNetns string       // path of that machine's network namespace
 }
 
 // NameVariable sets apart a keeper from the user's usual one. Both would use the

@@ -21,6 +21,11 @@ func TestPlansAreDisjoint(t *testing.T) {
 		plan := newPlan(slot)
 		link := netip.PrefixFrom(plan.inside(), 24).Masked()
 		assert.Assert(t, link.Contains(plan.outside()) && link.Contains(plan.resolver()))
+		parent := plan.parent()
+		assert.Assert(t, link.Overlaps(parent) && parent.Contains(plan.parentAddress()), "%s of slot %d", parent, slot)
+		for _, addr := range []netip.Addr{plan.outside(), plan.inside(), plan.alias(), plan.resolver(), plan.nested().Addr()} {
+			assert.Assert(t, !parent.Contains(addr), "%s of slot %d has %s", parent, slot, addr)
+		}
 		nested := plan.nested()
 		assert.Assert(t, link.Overlaps(nested) && !nested.Contains(plan.resolver()), "%s of slot %d", nested, slot)
 		for _, subnet := range []netip.Prefix{link, plan.bridge().Masked(), plan.pool()} {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
@@ -27,6 +28,7 @@ const (
 	// nestedSocket is a socket of the nested engine, in the engine's folder: a
 	// test cannot leave its own network namespace as its commands can.
 	nestedSocket = "nested/docker.sock"
+	nestedName   = "dind"
 )
 
 func startDind(ctx context.Context, r *running) error {
@@ -41,6 +43,7 @@ func startDind(ctx context.Context, r *running) error {
 		return fmt.Errorf("starting the nested engine: %w", err)
 	}
 	r.registryAddr = r.plan.resolver()
+	r.network = r.nestedNetns
 	r.Host = "tcp://" + netip.AddrPortFrom(address, nestedPort).String()
 	r.Address = address.String()
 	r.Netns = r.box.netns()
@@ -68,7 +71,7 @@ func (r *running) startNested(ctx context.Context) (netip.Addr, error) {
 		Binds:         []string{shared + ":" + shared},
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyAlways}, // with the outer engine
 	}
-	created, err := api.ContainerCreate(ctx, config, host, nil, nil, "dind")
+	created, err := api.ContainerCreate(ctx, config, host, nil, nil, nestedName)
 	if err != nil {
 		return netip.Addr{}, err
 	}
@@ -83,6 +86,20 @@ func (r *running) startNested(ctx context.Context) (netip.Addr, error) {
 		return netip.ParseAddr(network.IPAddress)
 	}
 	return netip.Addr{}, errors.New("its container has no network")
+}
+
+// nestedNetns is the network namespace of the container.
+func (r *running) nestedNetns(ctx context.Context) (string, error) {
+	api, err := client.NewClientWithOpts(client.WithHost("unix://"+r.path("docker.sock")), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return "", err
+	}
+	defer api.Close() //nolint:errcheck // idle connections only
+	inspected, err := api.ContainerInspect(ctx, nestedName)
+	if err != nil {
+		return "", err
+	}
+	return r.box.netnsOf(strconv.Itoa(inspected.State.Pid)), nil
 }
 
 // nestedArgs gives the nested engine the pool of the outer one, which has no

@@ -2,6 +2,7 @@ package keep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -48,6 +49,10 @@ func startPodmanRootless(ctx context.Context, r *running) error {
 		return err
 	}
 	r.podmanService(place, append(env, "XDG_RUNTIME_DIR="+place.run), asUser...)
+	r.network = func(context.Context) (string, error) {
+		return "", errors.New("a rootless Podman 4.3 has none while no container runs, " +
+			"and makes another one when the next is started: nothing that is put there stays")
+	}
 	// It starts itself again in a user namespace. To pass on a signal to that one
 	// is up to the first, which was seen to end without doing so.
 	r.daemon.both = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 )
 
 // rootlessRecipe is Docker 20.10 in rootless mode, beside its clients: they are
@@ -85,6 +86,7 @@ func startRootless(ctx context.Context, r *running) error {
 	r.Host = "unix://" + r.Socket
 	r.Netns = r.box.netns()
 	r.registryAddr = r.plan.resolver()
+	r.network = r.rootlessKitNetns
 	r.daemon = process{
 		name: "dockerd",
 		log:  r.path("dockerd.log"),
@@ -106,6 +108,15 @@ func startRootless(ctx context.Context, r *running) error {
 		),
 	}
 	return r.startDaemon(ctx)
+}
+
+// rootlessKitNetns is where the daemon is. RootlessKit notes who is there.
+func (r *running) rootlessKitNetns(context.Context) (string, error) {
+	pid, err := os.ReadFile(r.path("user/rootlesskit/child_pid"))
+	if err != nil {
+		return "", err
+	}
+	return r.box.netnsOf(strings.TrimSpace(string(pid))), nil
 }
 
 // makeUser adds the user, whose folder is the engine's own one's "user", and

@@ -50,6 +50,15 @@ func (p plan) alias() netip.Addr { return planAddr(p.slot, 3) }
 // resolver is where containers send DNS questions, on the loopback interface.
 func (p plan) resolver() netip.Addr { return planAddr(p.slot, 53) }
 
+// parent is the subnet of a macvlan network on the engine's parent, room for 60.
+// The range is one of the link's that nothing there uses; its route is the more
+// specific one. The first address is the neighbour's, which engines take for the
+// gateway if they are told none, and give to no container.
+func (p plan) parent() netip.Prefix { return netip.PrefixFrom(planAddr(p.slot, 64), 26) }
+
+// parentAddress is the engine's machine in it, the last that an engine gives out.
+func (p plan) parentAddress() netip.Addr { return planAddr(p.slot, 126) }
+
 // nested is the address and subnet of the default bridge of an engine in a
 // container, whose own engine has no link: room for 125.
 func (p plan) nested() netip.Prefix { return netip.PrefixFrom(planAddr(p.slot, 129), 25) }
@@ -66,14 +75,7 @@ const poolSize = 27
 // resolver's address, then starts the resolver.
 func (r *running) loopbackUp(ctx context.Context) error {
 	err := inside(r.box, func(handle *netlink.Handle) error {
-		lo, err := handle.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		if err := handle.LinkSetUp(lo); err != nil {
-			return err
-		}
-		return handle.AddrAdd(lo, address(netip.PrefixFrom(r.plan.resolver(), 32)))
+		return setUp(handle, "lo", netip.PrefixFrom(r.plan.resolver(), 32))
 	})
 	if err != nil {
 		return fmt.Errorf("setting up the engine's loopback: %w", err)
@@ -108,23 +110,12 @@ func (r *running) linkUp() error {
 		return fmt.Errorf("setting the link up: %w", err)
 	}
 	err = inside(r.box, func(handle *netlink.Handle) error {
-		return r.configureEth0(handle)
+		return setUp(handle, "eth0", netip.PrefixFrom(r.plan.inside(), 24))
 	})
 	if err != nil {
 		return fmt.Errorf("setting up the engine's side of the link: %w", err)
 	}
 	return nil
-}
-
-func (r *running) configureEth0(handle *netlink.Handle) error {
-	eth0, err := handle.LinkByName("eth0")
-	if err != nil {
-		return err
-	}
-	if err := handle.AddrAdd(eth0, address(netip.PrefixFrom(r.plan.inside(), 24))); err != nil {
-		return err
-	}
-	return handle.LinkSetUp(eth0)
 }
 
 // linkDown removes the link at once; with the namespace alone it would go a
@@ -140,8 +131,11 @@ func (r *running) linkDown(context.Context) error {
 	return nil
 }
 
-func inside(box *sandbox, do func(*netlink.Handle) error) error {
-	namespace, err := netns.GetFromPath(box.netns())
+func inside(box *sandbox, do func(*netlink.Handle) error) error { return insideOf(box.netns(), do) }
+
+// insideOf does something in the network namespace of a path.
+func insideOf(path string, do func(*netlink.Handle) error) error {
+	namespace, err := netns.GetFromPath(path)
 	if err != nil {
 		return err
 	}
@@ -152,6 +146,18 @@ func inside(box *sandbox, do func(*netlink.Handle) error) error {
 	}
 	defer handle.Close()
 	return do(handle)
+}
+
+// setUp gives an interface its address and sets it up.
+func setUp(handle *netlink.Handle, name string, prefix netip.Prefix) error {
+	link, err := handle.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	if err := handle.AddrAdd(link, address(prefix)); err != nil {
+		return err
+	}
+	return handle.LinkSetUp(link)
 }
 
 func address(prefix netip.Prefix) *netlink.Addr {

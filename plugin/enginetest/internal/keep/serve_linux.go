@@ -291,6 +291,8 @@ func (s *session) do(ctx context.Context, request Request) (Reply, error) {
 		return Reply{}, s.control(ctx, request)
 	case OpRegistry:
 		return s.keeper.registry(ctx, request.Engine)
+	case OpParent:
+		return s.keeper.parent(ctx, request.Engine)
 	}
 	return Reply{}, fmt.Errorf("the keeper knows no operation %q", request.Op)
 }
@@ -355,12 +357,21 @@ func (s *session) close(ctx context.Context) {
 	}
 }
 
-func (k *keeper) registry(ctx context.Context, id string) (Reply, error) {
+// engine is one that is up.
+func (k *keeper) engine(id string) (*running, error) {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	engine, ok := k.byID[id]
-	k.mu.Unlock()
 	if !ok {
-		return Reply{}, fmt.Errorf("the keeper has no engine %q", id)
+		return nil, fmt.Errorf("the keeper has no engine %q", id)
+	}
+	return engine, nil
+}
+
+func (k *keeper) registry(ctx context.Context, id string) (Reply, error) {
+	engine, err := k.engine(id)
+	if err != nil {
+		return Reply{}, err
 	}
 	address, err := engine.startRegistry(ctx)
 	return Reply{Registry: address}, err
