@@ -1,6 +1,7 @@
-// Package render shows Reports to people and programs: as a table, as JSON, or
-// through a Go template, in the words and with the template functions of
-// docker's own commands. Every format is a pure function of the Report.
+// Package render shows Reports to people and programs: as a table, as JSON, as
+// Markdown, as a picture, as settings for other tools, or through a Go template, in
+// the words and with the template functions of docker's own commands. Every format
+// is a pure function of the Report.
 package render
 
 import (
@@ -18,7 +19,7 @@ import (
 
 // Options are what a user says about the output.
 type Options struct {
-	Format string // "table", "table TEMPLATE", "json" or a Go template; "" is "table"
+	Format string // one of Names, "table TEMPLATE" or a Go template; "" is "table"
 	Quiet  bool   // the best base URLs alone, or the causes that diagnose found
 	Color  bool   // for the plain table
 	Checks bool   // "table TEMPLATE" is of checks, not of probes
@@ -38,8 +39,11 @@ func New(options Options) (*Renderer, error) {
 		options.Format = formatter.TableFormatKey
 	}
 	r := &Renderer{options: options}
+	if err := checkNamed(options); err != nil {
+		return nil, err
+	}
 	switch {
-	case format == "", format.IsJSON():
+	case format == "", formats[options.Format] != nil:
 		return r, nil
 	case format.IsTable():
 		if err := r.writeTableTemplate(io.Discard, sample()); err != nil {
@@ -88,8 +92,8 @@ func (r *Renderer) Write(w io.Writer, rep *report.Report) error {
 		return writeCauses(w, rep.Findings)
 	case r.options.Quiet:
 		return writeQuiet(w, rep)
-	case r.options.Format == formatter.JSONFormatKey:
-		return writeJSON(w, rep)
+	case formats[r.options.Format] != nil:
+		return formats[r.options.Format](w, rep)
 	case r.template != nil:
 		return r.writeTemplate(w, rep)
 	case r.options.Format == formatter.TableFormatKey:

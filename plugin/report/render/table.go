@@ -234,7 +234,11 @@ func bestProbe(rep *report.Report) *report.Probe {
 	if len(rep.Best) == 0 {
 		return nil
 	}
-	best := rep.Best[0]
+	return probeBehind(rep, rep.Best[0])
+}
+
+// probeBehind is the probe of a best address, nil if there is none.
+func probeBehind(rep *report.Report, best report.Best) *report.Probe {
 	for i, p := range rep.Probes {
 		if p.OK && p.Server == best.Server && p.Vantage == best.Vantage &&
 			p.Kind == best.Kind && strings.HasPrefix(p.URL, best.URL) {

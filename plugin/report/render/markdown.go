@@ -1,0 +1,383 @@
+package render
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// What a Markdown report holds at most: an issue takes 65,536 characters.
+const (
+	maxMarkdownRows     = 150 // of addresses
+	maxMarkdownEvidence = 20  // lines of one finding
+)
+
+// writeMarkdown writes a report to paste into an issue. It has no credentials in
+// it, and of answers only their status: what a server says may be nobody else's
+// business.
+func writeMarkdown(w io.Writer, rep *report.Report) error {
+	m := &markdown{rep: rep}
+	m.title()
+	m.engine()
+	m.diagram()
+	m.probes()
+	m.checks()
+	m.accesses()
+	m.nodes()
+	m.modes()
+	m.findings()
+	m.footer()
+	_, err := w.Write(m.out.Bytes())
+	return err
+}
+
+// markdown is a report that is being written.
+type markdown struct {
+	rep *report.Report
+	out bytes.Buffer
+}
+
+func (m *markdown) line(format string, args ...any) {
+	fmt.Fprintf(&m.out, format+"\n", args...)
+}
+
+func (m *markdown) heading(format string, args ...any) {
+	m.line("\n### "+format+"\n", args...)
+}
+
+// table writes the head of a table; row, one of its rows.
+func (m *markdown) table(columns ...string) {
+	m.row(columns...)
+	m.line("|%s", strings.Repeat("---|", len(columns)))
+}
+
+// row takes Markdown. A pipe would end a cell, within code too.
+func (m *markdown) row(cells ...string) {
+	for i, c := range cells {
+		cells[i] = " " + strings.ReplaceAll(c, "|", `\|`) + " "
+	}
+	m.line("|%s|", strings.Join(cells, "|"))
+}
+
+// title is the command, its verdict, and the addresses to use.
+func (m *markdown) title() {
+	m.line("## docker nestprobe %s: %s", prose(m.rep.Command), verdict(m.rep))
+	if m.rep.Error != "" {
+		m.line("\n%s", prose(m.rep.Error))
+	}
+	if len(m.rep.Best) > 0 {
+		m.line("")
+	}
+	for _, b := range m.rep.Best {
+		to := ""
+		if len(m.rep.Servers) > 1 {
+			to = fmt.Sprintf(" to server %d", b.Server+1)
+		}
+		m.line("- from %s%s use %s (%s)", prose(b.Vantage), to, code(b.URL), prose(string(b.Kind)))
+	}
+}
+
+// verdict is the answer in a few words.
+func verdict(rep *report.Report) string {
+	judged := len(rep.Probes) > 0 || len(rep.Checks) > 0 || len(rep.Findings) > 0
+	switch {
+	case rep.Command == "diagnose" && rep.OK:
+		return "nothing is wrong"
+	case rep.Command == "diagnose" && judged:
+		return "something is wrong"
+	case rep.OK && len(rep.Servers) > 1:
+		return "every server is reached"
+	case rep.OK:
+		return "the server is reached"
+	case len(rep.Probes) == 0:
+		return "no address was tried"
+	case len(rep.Servers) > 1:
+		return "not every server is reached"
+	default:
+		return "no address reaches the server"
+	}
+}
+
+// engine says what was measured on.
+func (m *markdown) engine() {
+	endpoint, engine := m.rep.Endpoint, m.rep.Endpoint.Engine
+	if endpoint.Transport == "" {
+		return
+	}
+	m.heading("Engine")
+	m.table("", "")
+	m.row("context", code(endpoint.Context))
+	m.row("endpoint", prose(endpoint.Transport)+choose(endpoint.TLS, " with TLS", ""))
+	if engine.Product == "" && engine.Version == "" {
+		return
+	}
+	m.row("engine", prose(engine.Product+" "+engine.Version))
+	m.row("API version", prose(engine.APIVersion))
+	m.row("platform", prose(engine.OS+"/"+engine.Arch))
+	m.row("rootless", choose(engine.Rootless, "yes", "no"))
+}
+
+func choose(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}
+
+func (m *markdown) diagram() {
+	if len(m.rep.Probes) == 0 && len(m.rep.Modes) == 0 {
+		return
+	}
+	m.heading("Picture")
+	m.line("```mermaid")
+	_ = writeMermaid(&m.out, m.rep) // to memory
+	m.line("```")
+}
+
+// probes writes a table for each vantage and server.
+func (m *markdown) probes() {
+	vantages, written := vantagesOf(m.rep), 0
+	for _, vantage := range vantages {
+		for server := range max(1, len(m.rep.Servers)) {
+			probes := probesOf(m.rep, vantage, server)
+			if shown := min(len(probes), maxMarkdownRows-written); shown > 0 {
+				m.addresses(vantage, server, probes[:shown])
+				written += shown
+			}
+		}
+	}
+	m.left(len(m.rep.Probes)-written, "addresses")
+}
+
+// left says how many were left out.
+func (m *markdown) left(n int, what string) {
+	if n > 0 {
+		m.line("\n%d more %s are left out here; `--format json` has them.", n, what)
+	}
+}
+
+func (m *markdown) addresses(vantage string, server int, probes []*report.Probe) {
+	to := ""
+	if len(m.rep.Servers) > 1 {
+		to = fmt.Sprintf(" to server %d", server+1)
+	}
+	m.heading("From %s%s", prose(vantage), to)
+	m.table("kind", "address", "result", "time", "what happened", "cause")
+	for _, p := range probes {
+		r := &row{probe: *p}
+		result := prose(r.Result())
+		if p.OK {
+			result = "**" + result + "**"
+		}
+		m.row(prose(r.Kind()), code(r.Address()), result, r.Time(), prose(r.What()), prose(r.Cause()))
+	}
+}
+
+// checks writes what diagnose looked at.
+func (m *markdown) checks() {
+	if len(m.rep.Checks) == 0 {
+		return
+	}
+	m.heading("Checks")
+	contexts := m.rep.Checks[0].Context != ""
+	columns := []string{"about", "check", "result", "detail"}
+	if contexts {
+		columns = append([]string{"context"}, columns...)
+	}
+	m.table(columns...)
+	for _, c := range m.rep.Checks {
+		result := prose(string(c.Result))
+		if badness(c.Result) >= 0 {
+			result = "**" + result + "**"
+		}
+		cells := []string{prose(c.Category), prose(c.Name), result, prose(c.Detail)}
+		if contexts {
+			cells = append([]string{code(c.Context)}, cells...)
+		}
+		m.row(cells...)
+	}
+}
+
+func (m *markdown) accesses() {
+	if len(m.rep.Accesses) == 0 {
+		return
+	}
+	m.heading("Access to the Docker API")
+	for _, a := range m.rep.Accesses {
+		if a.OK {
+			m.line("- %s works", prose(a.Method))
+			continue
+		}
+		m.line("- %s **does not work**: %s", prose(a.Method), prose(a.Detail))
+	}
+}
+
+func (m *markdown) nodes() {
+	if len(m.rep.Nodes) == 0 {
+		return
+	}
+	m.heading("Nodes")
+	for _, n := range m.rep.Nodes {
+		m.line("- %s at %s: %s%s", code(n.Name), code(n.Address), prose(n.State), choose(n.Manager, ", a manager", ""))
+	}
+}
+
+// modes writes a row for each network mode, and a column for each vantage.
+func (m *markdown) modes() {
+	if len(m.rep.Modes) == 0 {
+		return
+	}
+	var vantages []string
+	for _, mode := range m.rep.Modes {
+		for _, r := range mode.From {
+			if !slices.Contains(vantages, r.Vantage) {
+				vantages = append(vantages, r.Vantage)
+			}
+		}
+	}
+	m.heading("Network modes")
+	columns := []string{"mode", "result"}
+	for _, v := range vantages {
+		columns = append(columns, "from "+prose(v))
+	}
+	m.table(append(columns, "why")...)
+	for _, mode := range m.rep.Modes {
+		cells := []string{code(mode.Name), prose(string(mode.Result))}
+		for _, v := range vantages {
+			cells = append(cells, reachCell(mode, v))
+		}
+		m.row(append(cells, prose(cmp.Or(mode.Cause, mode.Detail)))...)
+	}
+}
+
+// reachCell is the address that reaches a mode's server from a vantage, or why
+// none does.
+func reachCell(mode report.Mode, vantage string) string {
+	i := slices.IndexFunc(mode.From, func(r report.Reach) bool { return r.Vantage == vantage })
+	switch {
+	case i < 0:
+		return ""
+	case mode.From[i].OK:
+		return cmp.Or(code(mode.From[i].URL), "works")
+	case mode.From[i].Cause != "":
+		return prose(mode.From[i].Cause)
+	default:
+		return "not reached"
+	}
+}
+
+// findings writes the errors and warnings whole, what is for information in a line.
+func (m *markdown) findings() {
+	if len(m.rep.Findings) == 0 {
+		return
+	}
+	m.heading("Findings")
+	for _, f := range m.rep.Findings {
+		m.finding(f)
+	}
+}
+
+func (m *markdown) finding(f report.Finding) {
+	cause := ""
+	if f.Cause != "" {
+		cause = code(f.Cause) + ": "
+	}
+	m.line("- **%s** %s%s", prose(string(f.Severity)), cause, prose(f.Title))
+	if f.Severity == report.SeverityInfo {
+		return
+	}
+	shown := f.Evidence[:min(len(f.Evidence), maxMarkdownEvidence)]
+	for _, e := range shown {
+		m.line("  - %s", code(e))
+	}
+	if n := len(f.Evidence) - len(shown); n > 0 {
+		m.line("  - and %d more", n)
+	}
+	if f.Hint != "" {
+		m.line("\n  What to do: %s", prose(f.Hint))
+	}
+	if len(f.Commands) > 0 {
+		m.fence("  ", f.Commands)
+	}
+}
+
+// fence writes commands as they are, between fences that none of them can end.
+func (m *markdown) fence(indent string, commands []string) {
+	text := hidden(strings.Join(commands, "\n"))
+	ticks := strings.Repeat("`", max(3, longestTicks(text)+1))
+	m.line("\n%s%sconsole", indent, ticks)
+	for l := range strings.Lines(text) {
+		m.line("%s%s", indent, strings.TrimRight(l, "\n"))
+	}
+	m.line("%s%s\n", indent, ticks)
+}
+
+func (m *markdown) footer() {
+	m.line("\n<details><summary>Timings and version</summary>\n")
+	m.table("step", "ms")
+	t := m.rep.Timings
+	for _, step := range []struct {
+		name string
+		ms   float64
+	}{{"image", t.ImageMS}, {"start", t.StartMS}, {"probe", t.ProbeMS}, {"clean-up", t.CleanupMS}, {"total", t.TotalMS}} {
+		m.row(step.name, fmt.Sprintf("%.1f", step.ms))
+	}
+	m.line("\nWritten by docker nestprobe %s, report schema version %d.", prose(m.rep.Command), m.rep.SchemaVersion)
+	m.line("\n</details>")
+}
+
+// credentials are those within a URL.
+var credentials = regexp.MustCompile(`(://[^\s/:@]*:)[^\s/@]+@`)
+
+// hidden is a text without credentials. Endpoints and proxies are quoted without
+// theirs, but an error may have been put together by somebody else.
+func hidden(s string) string { return credentials.ReplaceAllString(s, "$1…@") }
+
+// code is a code span, in which nothing is Markdown, HTML, a mention, a reference
+// or a link.
+func code(s string) string {
+	s = netprobe.Visible(strings.TrimSpace(hidden(s)), maxText)
+	if s == "" {
+		return ""
+	}
+	ticks := strings.Repeat("`", longestTicks(s)+1)
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " "
+	}
+	return ticks + s + ticks
+}
+
+func longestTicks(s string) int {
+	longest, run := 0, 0
+	for _, r := range s {
+		run++
+		if r != '`' {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
+}
+
+// plainProse are the characters of sentences that are nothing in Markdown.
+var plainProse = regexp.MustCompile(`^[\pL\pN ,.;:'"()/=%…-]*$`)
+
+// linked is what becomes a link or a picture where it is pasted, from plain letters
+// alone: addresses of pages, issues and commits, and :names: of emoji.
+var linked = regexp.MustCompile(`(?i)://|www\.|\bgh-\d|\b[0-9a-f]{7,40}\b|:[\w-]+:`)
+
+// prose is a sentence as it is if nothing in it can be taken for anything else,
+// and a code span otherwise.
+func prose(s string) string {
+	if plainProse.MatchString(s) && !linked.MatchString(s) {
+		return strings.TrimSpace(s)
+	}
+	return code(s)
+}
