@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -52,13 +53,19 @@ func (s *server) examine(ctx context.Context, e exit) (*exit, error) {
 	if response.State != nil {
 		e.oomKilled = response.State.OOMKilled
 	}
-	e.lines = lastLog(ctx, api, s.id)
+	e.lines = lastLog(ctx, api, s.id, hasTerminal(response))
 	return &e, nil
 }
 
+// hasTerminal says whether a container was made with a terminal (docker run -t).
+func hasTerminal(response container.InspectResponse) bool {
+	return response.Config != nil && response.Config.Tty
+}
+
 // lastLog is what a container printed last; none where its log driver cannot be
-// read.
-func lastLog(ctx context.Context, api API, id string) []string {
+// read. The log of a container with a terminal is what came out of that; that of
+// any other is parted into stdout and stderr (Engine API, ContainerLogs).
+func lastLog(ctx context.Context, api API, id string, terminal bool) []string {
 	logs, err := api.ContainerLogs(ctx, id, container.LogsOptions{
 		ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lastLines),
 	})
@@ -67,7 +74,11 @@ func lastLog(ctx context.Context, api API, id string) []string {
 	}
 	defer func() { _ = logs.Close() }()
 	var output tail
-	_, _ = stdcopy.StdCopy(&output, &output, logs)
+	if terminal {
+		_, _ = io.Copy(&output, logs)
+	} else {
+		_, _ = stdcopy.StdCopy(&output, &output, logs)
+	}
 	return output.lines()
 }
 

@@ -125,7 +125,7 @@ func (s *server) log(ctx context.Context) []string {
 	if s.lease != nil {
 		return logEvidence(s.lease.output.lines())
 	}
-	return logEvidence(lastLog(ctx, s.run.engine.API, s.id))
+	return logEvidence(lastLog(ctx, s.run.engine.API, s.id, false))
 }
 
 // listeners looks at what listens in the server's network namespace. What keeps it

@@ -134,5 +134,9 @@ func (t *tail) lines() []string {
 		return nil
 	}
 	lines := strings.Split(text, "\n")
-	return lines[max(0, len(lines)-lastLines):]
+	lines = lines[max(0, len(lines)-lastLines):]
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, "\r") // a terminal's end of line has one
+	}
+	return lines
 }

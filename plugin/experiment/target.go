@@ -52,7 +52,7 @@ func (e *examination) ofContainer(ctx context.Context) error {
 	if e.server.Down = e.down(ctx, response); e.server.Down != nil {
 		err = e.prepare(ctx)
 	} else if err = e.choosePlaces(ctx); err == nil {
-		err = e.ask(ctx, func(ctx context.Context) error { return e.look(ctx, response.ID) }, e.candidates)
+		err = e.ask(ctx, func(ctx context.Context) error { return e.look(ctx, response) }, e.candidates)
 	}
 	if err != nil {
 		return err
@@ -186,7 +186,7 @@ func (e *examination) down(ctx context.Context, response container.InspectRespon
 		}
 	}
 	ended := exit{code: int64(state.ExitCode), oomKilled: state.OOMKilled}
-	ended.lines = lastLog(ctx, e.engine.API, response.ID)
+	ended.lines = lastLog(ctx, e.engine.API, response.ID, hasTerminal(response))
 	fault := ended.fault(e.name)
 	if fault.Cause == diagnosis.ServerExited {
 		fault.Commands = []string{"docker logs " + e.name}
@@ -197,10 +197,10 @@ func (e *examination) down(ctx context.Context, response container.InspectRespon
 // look lists the sockets in the container's network namespace, and where none
 // listens on the port, what the server has printed last. Where the sockets cannot
 // be had, nothing is known of them.
-func (e *examination) look(ctx context.Context, id string) error {
-	listeners, err := Sockets(ctx, e.engine.API, e.image, id, e.labels)
+func (e *examination) look(ctx context.Context, response container.InspectResponse) error {
+	listeners, err := Sockets(ctx, e.engine.API, e.image, response.ID, e.labels)
 	if err == nil && len(listeners.On(e.server.Port)) == 0 {
-		e.server.Log = logEvidence(lastLog(ctx, e.engine.API, id))
+		e.server.Log = logEvidence(lastLog(ctx, e.engine.API, response.ID, hasTerminal(response)))
 	}
 	return e.listen(ctx, listeners, err)
 }
