@@ -115,8 +115,10 @@ func targetPort(response container.InspectResponse, target Target) (uint16, erro
 	}
 	var published, exposed []uint16
 	if response.HostConfig != nil {
-		for port := range response.HostConfig.PortBindings {
-			published = appendTCP(published, string(port))
+		for port, bindings := range response.HostConfig.PortBindings {
+			if len(bindings) > 0 { // Podman has those that are exposed alone there too
+				published = appendTCP(published, string(port))
+			}
 		}
 	}
 	if response.Config != nil {
