@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -17,7 +18,9 @@ func diagnoseTarget(ctx context.Context, s session, target string, options diagn
 		return report.New(diagnoseName), usageError(err)
 	}
 	parsed.From, parsed.Timeout = options.from, options.timeout
-	return experiment.ExplainTarget(ctx, s.engine, parsed, s.progress)
+	measured, examined, err := experiment.ExplainTarget(ctx, s.engine, parsed, s.progress)
+	measured.Checks = checks.OfTarget(ctx, checks.Target{Examined: examined, Probes: measured.Probes, Findings: measured.Findings})
+	return measured, err
 }
 
 // parseTarget reads CONTAINER, CONTAINER:PORT or host:PORT. No name of a

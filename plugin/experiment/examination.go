@@ -16,6 +16,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -33,10 +34,13 @@ type examination struct {
 	description Description
 	image       string // of the agent
 
-	name   string // of the container that is explained
-	found  inspection
-	server diagnosis.Server
-	places []*place
+	container *container.InspectResponse // that is explained
+	name      string
+	networkOf string // the container whose network it shares; empty if it has its own
+	found     inspection
+	server    diagnosis.Server
+	unlooked  string // why it is not known what listens
+	places    []*place
 }
 
 // perHelper is what an examination may take for each of its helpers.
@@ -176,6 +180,9 @@ func (e *examination) place(ctx context.Context, where string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
+	if response, _, err = e.withNetwork(ctx, response); err != nil {
+		return nil, err
+	}
 	return &place{vantage: vantage, found: read(response, 0), helper: e.helperName()}, nil
 }
 
@@ -221,27 +228,46 @@ func (e *examination) helperName() string {
 	return "nestprobe-" + e.labels.run + "-" + token(helperBytes)
 }
 
-// ask probes the server from every place, and looks at what listens as soon as one
-// of them cannot tell without.
-func (e *examination) ask(ctx context.Context, look func(context.Context) error, candidates func(*place) []Candidate) error {
+// ask probes the server from every place. It looks at what listens as soon as one
+// of them cannot tell without, and where that costs next to nothing.
+func (e *examination) ask(ctx context.Context, look func(context.Context, *place) error, candidates func(*place) []Candidate) error {
 	group, ctx := errgroup.WithContext(ctx)
-	looked := sync.OnceValue(func() error { return look(ctx) })
+	var once sync.Once
 	for _, p := range e.places {
-		group.Go(func() error {
-			if err := e.prepare(ctx); err != nil {
+		group.Go(func() (err error) {
+			if err = e.prepare(ctx); err != nil {
 				return err
 			}
-			if err := e.open(ctx, p); err != nil {
+			if err = e.open(ctx, p); err != nil {
 				return err
 			}
-			var err error
-			if p.probes, err = e.probe(ctx, p, candidates(p)); err == nil && needListeners(p.probes) {
-				err = looked()
+			p.probes, err = e.probe(ctx, p, candidates(p))
+			if err == nil && (e.inside(p) || needListeners(p.probes)) {
+				once.Do(func() { err = look(ctx, p) })
 			}
 			return err
 		})
 	}
 	return group.Wait()
+}
+
+// sockets lists what listens in the server's network namespace: by the helper of
+// the place that asked, if that is in there, or by one that is started for it.
+func (e *examination) sockets(ctx context.Context, p *place, start func() (listening.Listeners, error)) (listening.Listeners, error) {
+	if prober, ok := p.vantage.Prober.(*remoteProber); ok && e.inside(p) {
+		return prober.Sockets(ctx)
+	}
+	return start()
+}
+
+// inside says whether a place has the server's own network namespace. The host
+// that is meant is not always the one whose network containers can share.
+func (e *examination) inside(p *place) bool {
+	if e.server.HostNetwork {
+		engine := e.description.Endpoint.Engine
+		return p.found.facts.HostNetwork && !(e.server.Host && (engine.Desktop || engine.Rootless))
+	}
+	return p.vantage.Container != "" && p.vantage.Container == e.report.Servers[0].ID
 }
 
 // needListeners says whether what listens may tell why probes from one place

@@ -41,15 +41,13 @@ func (e *examination) chooseHostPlaces(ctx context.Context) error {
 
 // lookAtHost lists the sockets of the host that containers mean by it. Where the
 // engine's networks are not those of its own machine, that is this one.
-func (e *examination) lookAtHost(ctx context.Context) error {
-	engine := e.description.Endpoint.Engine
-	var listeners listening.Listeners
-	var err error
-	if engine.Desktop || engine.Rootless {
-		listeners, err = listening.Read()
-	} else {
-		listeners, err = HostSockets(ctx, e.engine.API, e.image, e.labels)
-	}
+func (e *examination) lookAtHost(ctx context.Context, p *place) error {
+	listeners, err := e.sockets(ctx, p, func() (listening.Listeners, error) {
+		if engine := e.description.Endpoint.Engine; engine.Desktop || engine.Rootless {
+			return listening.Read()
+		}
+		return HostSockets(ctx, e.engine.API, e.image, e.labels)
+	})
 	return e.listen(ctx, listeners, err)
 }
 

@@ -20,6 +20,7 @@ type inspection struct {
 	facts     Facts
 	networks  []report.Network
 	aliases   []string // names besides the container's own
+	service   string   // of Compose's that it is a container of; where that is of interest
 	published []report.PortBinding
 }
 

@@ -1,9 +1,11 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +13,6 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
@@ -27,21 +28,52 @@ type Target struct {
 	Timeout   time.Duration // one attempt at one address
 }
 
+// Examined is what ExplainTarget has learnt of the target itself.
+type Examined struct {
+	Server    diagnosis.Server
+	Container *container.InspectResponse // with the network that it has; nil for the engine's host, and if there is none
+	NetworkOf string                     // the container whose network it shares; empty if it has its own
+	Unlooked  string                     // why it is not known what listens; empty if it is, or nobody had to look
+
+	// Of the engine's host, if that is the target.
+	EngineHost string         // of a tcp or ssh endpoint
+	Addresses  []netip.Addr   // if it is this machine
+	Networks   []NetworkFacts // of the containers that asked for it
+}
+
 // ExplainTarget asks a running server from several places, and finds out why it
 // answers or does not. Helpers that ask from other network namespaces are gone
 // when it returns; the container is not touched. The Report is never nil.
-func ExplainTarget(ctx context.Context, engine Engine, target Target, progress Progress) (*report.Report, error) {
+func ExplainTarget(ctx context.Context, engine Engine, target Target, progress Progress) (*report.Report, Examined, error) {
 	e := newExamination(engine, target, progress)
+	examine := e.ofContainer
 	if target.Container == "" {
-		return e.finish(ctx, e.ofHost(ctx))
+		examine = e.ofHost
 	}
-	return e.finish(ctx, e.ofContainer(ctx))
+	rep, err := e.finish(ctx, examine(ctx))
+	return rep, e.examined(), err
+}
+
+// examined is what is known at the end, which is not all after an error.
+func (e *examination) examined() Examined {
+	found := Examined{Container: e.container, NetworkOf: e.networkOf, Server: e.server, Unlooked: e.unlooked}
+	if !e.server.Host {
+		return found
+	}
+	found.EngineHost, found.Addresses = e.engine.Host, e.hostAddresses()
+	for _, p := range e.places {
+		found.Networks = append(found.Networks, p.found.facts.Networks...)
+	}
+	return found
 }
 
 // ofContainer examines a container.
 func (e *examination) ofContainer(ctx context.Context) error {
 	response, err := e.find(ctx, e.target.Container)
 	if err != nil {
+		return err
+	}
+	if response, e.networkOf, err = e.withNetwork(ctx, response); err != nil {
 		return err
 	}
 	port, err := targetPort(response, e.target)
@@ -52,7 +84,7 @@ func (e *examination) ofContainer(ctx context.Context) error {
 	if e.server.Down = e.down(ctx, response); e.server.Down != nil {
 		err = e.prepare(ctx)
 	} else if err = e.choosePlaces(ctx); err == nil {
-		err = e.ask(ctx, func(ctx context.Context) error { return e.look(ctx, response) }, e.candidates)
+		err = e.ask(ctx, func(ctx context.Context, p *place) error { return e.look(ctx, p, response) }, e.candidates)
 	}
 	if err != nil {
 		return err
@@ -61,51 +93,28 @@ func (e *examination) ofContainer(ctx context.Context) error {
 	return nil
 }
 
-// maxName bounds a name that nobody has, in a message: it is longer than a name
-// that anybody gives.
-const maxName = 255
-
-// find inspects the container that a user means.
-func (e *examination) find(ctx context.Context, name string) (container.InspectResponse, error) {
-	response, err := e.inspect(ctx, name)
-	if !errdefs.IsNotFound(err) {
-		return response, err
+// withNetwork is a container with the addresses, names and published ports of the
+// one whose network it shares (docker run --network container:NAME): it has none of
+// its own.
+func (e *examination) withNetwork(ctx context.Context, response container.InspectResponse) (with container.InspectResponse, networkOf string, err error) {
+	if response.HostConfig == nil || !response.HostConfig.NetworkMode.IsContainer() {
+		return response, "", nil
 	}
-	services, err := e.engine.API.ContainerList(ctx, container.ListOptions{
-		Filters: filters.NewArgs(filters.Arg("label", "com.docker.compose.service="+name)),
-	})
-	if err != nil {
-		return response, fmt.Errorf("looking for the service %s: %w", name, err)
+	owner, err := e.inspect(ctx, response.HostConfig.NetworkMode.ConnectedContainer())
+	if errdefs.IsNotFound(err) {
+		return response, "", nil // and so have its addresses
 	}
-	switch len(services) {
-	case 0:
-		return response, fmt.Errorf("there is no container or service %s: docker ps -a lists the containers", netprobe.Visible(name, maxName))
-	case 1:
-		return e.inspect(ctx, services[0].ID)
-	default:
-		names := make([]string, len(services))
-		for i, s := range services {
-			names[i] = strings.TrimPrefix(strings.Join(s.Names, ","), "/")
-		}
-		return response, fmt.Errorf("several containers are of the service %s: choose one of %s", name, strings.Join(names, ", "))
+	if err != nil || owner.HostConfig == nil {
+		return response, "", err
 	}
+	base, host := *response.ContainerJSONBase, *response.HostConfig
+	host.NetworkMode, host.PortBindings, host.PublishAllPorts = owner.HostConfig.NetworkMode, owner.HostConfig.PortBindings, owner.HostConfig.PublishAllPorts
+	base.HostConfig = &host
+	response.ContainerJSONBase, response.NetworkSettings = &base, owner.NetworkSettings
+	return response, nameOf(owner), nil
 }
 
-// inspect makes sure that there is something in the engine's answer.
-func (e *examination) inspect(ctx context.Context, name string) (container.InspectResponse, error) {
-	response, err := e.engine.API.ContainerInspect(ctx, name)
-	if err == nil && (response.ContainerJSONBase == nil || response.ID == "") {
-		err = errors.New("the engine's answer names no container")
-	}
-	return response, wrap(err, "inspecting container "+name)
-}
-
-func wrap(err error, doing string) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}
+func nameOf(response container.InspectResponse) string { return strings.TrimPrefix(response.Name, "/") }
 
 // targetPort is the port that a user means: the one given, else the only one that
 // is published, else the only one that is exposed.
@@ -132,7 +141,7 @@ func targetPort(response container.InspectResponse, target Target) (uint16, erro
 		}
 	}
 	slices.Sort(exposed)
-	name := strings.TrimPrefix(response.Name, "/")
+	name := nameOf(response)
 	if len(exposed) == 0 {
 		return 0, fmt.Errorf("container %s exposes no TCP port: say which with %s:PORT", name, name)
 	}
@@ -150,8 +159,10 @@ func appendTCP(ports []uint16, port string) []uint16 {
 
 // setServer takes down what the engine says of the container.
 func (e *examination) setServer(response container.InspectResponse, port uint16) {
+	e.container = &response
 	e.found = read(response, port)
-	e.name = strings.TrimPrefix(response.Name, "/")
+	e.name = nameOf(response)
+	e.found.service = service(response)
 	server := report.Server{
 		ID:        response.ID,
 		Name:      e.name,
@@ -199,8 +210,10 @@ func (e *examination) down(ctx context.Context, response container.InspectRespon
 // look lists the sockets in the container's network namespace, and where none
 // listens on the port, what the server has printed last. Where the sockets cannot
 // be had, nothing is known of them.
-func (e *examination) look(ctx context.Context, response container.InspectResponse) error {
-	listeners, err := Sockets(ctx, e.engine.API, e.image, response.ID, e.labels)
+func (e *examination) look(ctx context.Context, p *place, response container.InspectResponse) error {
+	listeners, err := e.sockets(ctx, p, func() (listening.Listeners, error) {
+		return Sockets(ctx, e.engine.API, e.image, response.ID, e.labels)
+	})
 	if err == nil && len(listeners.On(e.server.Port)) == 0 {
 		e.server.Log = logEvidence(lastLog(ctx, e.engine.API, response.ID, hasTerminal(response)))
 	}
@@ -213,7 +226,8 @@ func (e *examination) listen(ctx context.Context, listeners listening.Listeners,
 	case errors.As(err, new(*CleanUpError)), ctx.Err() != nil:
 		return err
 	case err != nil:
-		e.progress.Note("what listens is not known: " + netprobe.Visible(err.Error(), maxDetail))
+		e.unlooked = netprobe.Visible(err.Error(), maxDetail)
+		e.progress.Note("what listens is not known: " + e.unlooked)
 	default:
 		e.server.Listeners = &listeners
 	}
@@ -227,11 +241,22 @@ func (e *examination) candidates(p *place) []Candidate {
 	facts.NodeAddress = e.description.NodeAddress
 	facts.Desktop = e.description.Endpoint.Engine.Desktop
 	facts.Client = p.found.facts.Networks
-	facts.Names = []string{e.name}
+	facts.Names = e.names()
+	return p.vantage.candidates(facts)
+}
+
+// names are what other containers may call the container, what lasts longest
+// first: Compose numbers the containers of a service and makes them anew, and the
+// service's name stays.
+func (e *examination) names() []string {
+	names := []string{cmp.Or(e.networkOf, e.name)}
 	for _, alias := range e.found.aliases {
-		if !strings.HasPrefix(e.report.Servers[0].ID, alias) { // the short id, which engines add
-			facts.Names = append(facts.Names, alias)
+		switch {
+		case alias == e.found.service:
+			names = append([]string{alias}, names...)
+		case !strings.HasPrefix(e.report.Servers[0].ID, alias): // the short id, which engines add
+			names = append(names, alias)
 		}
 	}
-	return p.vantage.candidates(facts)
+	return names
 }

@@ -2,7 +2,8 @@
 // server is started: the context, its endpoint, the engine, the ways in which a
 // container can be given the Docker API, networks, proxies and leftovers. Each
 // category has a file. [Run] is called by the command diagnose; it changes
-// nothing on the engine and starts nothing.
+// nothing on the engine and starts nothing. So does [OfTarget], which tells what
+// has been learnt of a target.
 //
 // It is apart from the package diagnosis because it needs the endpoint and the
 // experiment, which report their faults by that package. It must not know of
@@ -77,15 +78,7 @@ type Result struct {
 func Run(ctx context.Context, subject Subject) (Result, error) {
 	s := &state{Subject: subject}
 	defer s.close()
-	nodes := plan(catalogue())
-	var group errgroup.Group
-	for _, n := range nodes {
-		group.Go(func() error {
-			n.run(ctx, s)
-			return nil
-		})
-	}
-	_ = group.Wait() // a check that fails is a result
+	nodes := s.lookAtAll(ctx, catalogue())
 	result := Result{Endpoint: s.described()}
 	for _, n := range nodes {
 		result.Checks = append(result.Checks, n.report(subject.Context))
@@ -94,6 +87,20 @@ func Run(ctx context.Context, subject Subject) (Result, error) {
 		}
 	}
 	return result, ctx.Err()
+}
+
+// lookAtAll runs checks, what is independent at once.
+func (s *state) lookAtAll(ctx context.Context, all []check) []*node {
+	nodes := plan(all)
+	var group errgroup.Group
+	for _, n := range nodes {
+		group.Go(func() error {
+			n.run(ctx, s)
+			return nil
+		})
+	}
+	_ = group.Wait() // a check that fails is a result
+	return nodes
 }
 
 // catalogue lists the checks in the order in which they are shown.

@@ -44,6 +44,8 @@ type state struct {
 
 	engine   report.Endpoint // by engine
 	networks []network       // by networks
+
+	target Target // of OfTarget
 }
 
 func (s *state) close() {

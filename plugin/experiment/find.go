@@ -1,0 +1,121 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+)
+
+// The labels by which Compose says whose container it is (compose-spec, and
+// docker/compose, pkg/api/labels.go).
+const (
+	LabelService = "com.docker.compose.service"
+	LabelProject = "com.docker.compose.project"
+	labelOneOff  = "com.docker.compose.oneoff" // of docker compose run
+)
+
+// maxName bounds a name that nobody has, in a message: it is longer than a name
+// that anybody gives.
+const maxName = 255
+
+// maxCandidates bounds how many containers are inspected for an alias: an inspect
+// takes 1 ms.
+const maxCandidates = 200
+
+// find inspects the container that a user means: by its own name or id, as a
+// service of Compose's, or as other containers call it.
+func (e *examination) find(ctx context.Context, name string) (container.InspectResponse, error) {
+	response, err := e.inspect(ctx, name)
+	if !errdefs.IsNotFound(err) {
+		return response, err
+	}
+	shown := netprobe.Visible(name, maxName)
+	found, err := e.ofService(ctx, name)
+	if err == nil && len(found) == 0 {
+		found, err = e.calledSo(ctx, name)
+	}
+	switch {
+	case err != nil:
+		return response, fmt.Errorf("looking for the service %s: %w", shown, err)
+	case len(found) == 0:
+		return response, fmt.Errorf("there is no container or service %s: docker ps -a lists the containers", shown)
+	case len(found) > 1:
+		names := make([]string, len(found))
+		for i, c := range found {
+			names[i] = strings.TrimPrefix(strings.Join(c.Names, ","), "/")
+		}
+		slices.Sort(names)
+		return response, fmt.Errorf("several containers are called %s: choose one of %s", shown, strings.Join(names, ", "))
+	default:
+		return e.inspect(ctx, found[0].ID)
+	}
+}
+
+// ofService lists the containers of a service: those that run, or, where none
+// does, those that did. Those of single commands are not the service.
+func (e *examination) ofService(ctx context.Context, name string) ([]container.Summary, error) {
+	all, err := e.engine.API.ContainerList(ctx, container.ListOptions{
+		All:     true,
+		Filters: filters.NewArgs(filters.Arg("label", LabelService+"="+name)),
+	})
+	all = slices.DeleteFunc(all, func(c container.Summary) bool { return c.Labels[labelOneOff] == "True" })
+	if running := slices.DeleteFunc(slices.Clone(all), notRunning); len(running) > 0 {
+		return running, err
+	}
+	return all, err
+}
+
+func notRunning(c container.Summary) bool { return c.State != container.StateRunning }
+
+// calledSo lists the containers that run and have a name as an alias on one of
+// their networks, which a list of containers does not tell.
+func (e *examination) calledSo(ctx context.Context, name string) ([]container.Summary, error) {
+	all, err := e.engine.API.ContainerList(ctx, container.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var found []container.Summary
+	for _, c := range all[:min(len(all), maxCandidates)] {
+		response, err := e.inspect(ctx, c.ID)
+		switch {
+		case errdefs.IsNotFound(err): // it has gone meanwhile
+		case err != nil:
+			return nil, err
+		case slices.Contains(read(response, 0).aliases, name):
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}
+
+// service is the name of the service of Compose's that a container is of, or "".
+func service(response container.InspectResponse) string {
+	if response.Config == nil {
+		return ""
+	}
+	return response.Config.Labels[LabelService]
+}
+
+// inspect makes sure that there is something in the engine's answer.
+func (e *examination) inspect(ctx context.Context, name string) (container.InspectResponse, error) {
+	response, err := e.engine.API.ContainerInspect(ctx, name)
+	if err == nil && (response.ContainerJSONBase == nil || response.ID == "") {
+		err = errors.New("the engine's answer names no container")
+	}
+	return response, wrap(err, "inspecting container "+name)
+}
+
+func wrap(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
