@@ -53,8 +53,9 @@ func newDiagnoseCommand(dockerCLI command.Cli) *cobra.Command {
 		Long: `Check the Docker context, its endpoint, the engine, the ways in which a container
 can be given the Docker API, networks, proxies and leftovers. With a TARGET, say
 why that server can or cannot be reached: CONTAINER[:PORT] is a server in a
-container, host:PORT one on the engine's host. Nothing is changed, and what was
-started is removed again.
+container, which may be named by its Compose service or a network alias too;
+host:PORT is one on the engine's host. Nothing is changed, and what was started is
+removed again.
 
 Exit status: 0 when nothing is wrong, 1 when there is an error, 125 when that
 could not be measured, 130 when interrupted.`,
