@@ -22,6 +22,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/keep"
 )
 
+// claimedVariable tells a keeper that one around it has the claim already.
+const claimedVariable = "NESTPROBE_ENGINETEST_CLAIMED"
+
 const usage = "usage: keeper install, or keeper -- COMMAND [ARG...]"
 
 func main() {
@@ -61,6 +64,11 @@ func keepDuring(command []string) (int, error) {
 	defer signal.Stop(interrupts)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	claimed, err := claim(claimPath())
+	if err != nil {
+		return 1, err
+	}
+	defer claimed.Close() //nolint:errcheck // the process ends
 	conn, err := keep.Connect(ctx)
 	if err != nil {
 		return 1, err
@@ -68,6 +76,7 @@ func keepDuring(command []string) (int, error) {
 	defer conn.Close()                                          //nolint:errcheck // the process ends
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the caller's own command
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), claimedVariable+"=yes")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	err = cmd.Run()
 	var exit *exec.ExitError

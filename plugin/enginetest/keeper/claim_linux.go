@@ -1,0 +1,35 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/keep"
+)
+
+// claim makes sure that no other run is going on with the same engines: the two
+// would remove each other's containers. The claim ends with the file that is
+// returned, which is the kernel's doing if nobody closes it.
+func claim(path string) (*os.File, error) {
+	if os.Getenv(claimedVariable) != "" {
+		return nil, nil //nolint:nilnil // a nil File can be closed
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // beside the keeper's folder
+	if err != nil {
+		return nil, fmt.Errorf("claiming the engines: %w", err)
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("another test run has the engines, and two would remove each other's containers: wait for it to end, or give this one a network namespace and a name of its own (unshare --net, and %s)", keep.NameVariable)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// claimPath is where the claim of the user's engines is: not in the keeper's folder,
+// which comes and goes with it.
+func claimPath() string { return keep.Dir() + ".run" }

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+
+	"gotest.tools/v3/assert"
+)
+
+// Of two runs with the same engines the second is told to wait, until the first is
+// over.
+func TestOneRunAtATime(t *testing.T) {
+	t.Setenv(claimedVariable, "")
+	path := filepath.Join(t.TempDir(), "run")
+	first, err := claim(path)
+	assert.NilError(t, err)
+	_, err = claim(path)
+	assert.ErrorContains(t, err, "another test run has the engines")
+	t.Setenv(claimedVariable, "yes")
+	inside, err := claim(path)
+	assert.NilError(t, err)
+	assert.Check(t, inside == nil)
+	t.Setenv(claimedVariable, "")
+	assert.NilError(t, first.Close())
+	second, err := claim(path)
+	assert.NilError(t, err)
+	assert.NilError(t, second.Close())
+}
