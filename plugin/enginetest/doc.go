@@ -49,6 +49,7 @@ const (
 	DesktopGvproxy    = keep.DesktopGvproxy    // a Desktop whose network is gvproxy's, as of Podman's machines
 	Engine20_10_5     = keep.Engine20_10_5     // Docker 20.10.5, beside
 	Engine26_1NoProxy = keep.Engine26_1NoProxy // Docker 26.1 with --userland-proxy=false, beside
+	Swarm             = keep.Swarm             // Docker 26.1, beside, a node of a Swarm; see [StartSwarm]
 )
 
 // Label is on every image that this package makes, and so on its containers.

@@ -41,6 +41,7 @@ const (
 	DesktopGvproxy    Kind = "desktop-gvproxy"     // a Desktop with the forwarder of Podman's machines
 	Engine20_10_5     Kind = "engine-20.10.5"      // Debian bullseye's, reached by its socket
 	Engine26_1NoProxy Kind = "engine-26.1-noproxy" // without docker-proxy: published ports are iptables rules
+	Swarm             Kind = "swarm"               // Debian trixie's, a node of several
 )
 
 // Label is on everything that tests make on the machine's own engine, so that
@@ -76,6 +77,7 @@ const (
 	OpStart    Op = "start"    // start it again
 	OpRegistry Op = "registry" // a registry that the engine reaches on its loopback
 	OpParent   Op = "parent"   // an interface in the engine's network for macvlan networks
+	OpSwarm    Op = "swarm"    // engines that are nodes of one Swarm, as private ones
 )
 
 // Request is one line of JSON from a client.
@@ -83,6 +85,7 @@ type Request struct {
 	Op     Op
 	Kind   Kind   // for OpShared and OpPrivate
 	Image  Image  // for both of them, if the kind is Dind
+	Nodes  int    // for OpSwarm
 	Engine string // ID, for the others
 }
 
@@ -98,7 +101,8 @@ type Image struct {
 type Reply struct {
 	Error    string
 	Engine   *Engine
-	Registry string // host:port as the engine sees it
+	Engines  []*Engine // of OpSwarm, the manager first
+	Registry string    // host:port as the engine sees it
 	Parent   *Parent
 }
 

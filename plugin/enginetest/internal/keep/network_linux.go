@@ -118,6 +118,18 @@ func (r *running) linkUp() error {
 	return nil
 }
 
+// setUp gives an interface an address and sets it up.
+func setUp(handle *netlink.Handle, name string, prefix netip.Prefix) error {
+	link, err := handle.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	if err := handle.AddrAdd(link, address(prefix)); err != nil {
+		return err
+	}
+	return handle.LinkSetUp(link)
+}
+
 // linkDown removes the link at once; with the namespace alone it would go a
 // moment later.
 func (r *running) linkDown(context.Context) error {
@@ -146,18 +158,6 @@ func insideOf(path string, do func(*netlink.Handle) error) error {
 	}
 	defer handle.Close()
 	return do(handle)
-}
-
-// setUp gives an interface its address and sets it up.
-func setUp(handle *netlink.Handle, name string, prefix netip.Prefix) error {
-	link, err := handle.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	if err := handle.AddrAdd(link, address(prefix)); err != nil {
-		return err
-	}
-	return handle.LinkSetUp(link)
 }
 
 func address(prefix netip.Prefix) *netlink.Addr {

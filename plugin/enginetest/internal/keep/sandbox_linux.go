@@ -51,7 +51,7 @@ func newSandbox(dir string, network bool) (*sandbox, error) {
 	}
 	defer machine.Close() //nolint:errcheck // the process has its own copy
 	cmd.ExtraFiles = []*os.File{machine}
-	flags := uintptr(syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC)
+	flags := uintptr(syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS)
 	if network {
 		flags |= syscall.CLONE_NEWNET
 	}

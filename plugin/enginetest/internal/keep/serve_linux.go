@@ -265,8 +265,9 @@ func ignoreEnd(ctx context.Context, err error) error {
 
 // session is what one connection holds.
 type session struct {
-	keeper  *keeper
-	private []*running
+	keeper   *keeper
+	private  []*running
+	switches []*netSwitch
 }
 
 func (s *session) answer(ctx context.Context, request Request) Reply {
@@ -293,6 +294,8 @@ func (s *session) do(ctx context.Context, request Request) (Reply, error) {
 		return s.keeper.registry(ctx, request.Engine)
 	case OpParent:
 		return s.keeper.parent(ctx, request.Engine)
+	case OpSwarm:
+		return s.startSwarm(ctx, request.Nodes)
 	}
 	return Reply{}, fmt.Errorf("the keeper knows no operation %q", request.Op)
 }
@@ -354,6 +357,11 @@ func (s *session) control(ctx context.Context, request Request) error {
 func (s *session) close(ctx context.Context) {
 	for _, engine := range s.private {
 		s.keeper.stop(ctx, engine)
+	}
+	for _, between := range s.switches {
+		if err := s.keeper.removeSwitch(between); err != nil {
+			slog.Error("removing a switch", "error", err)
+		}
 	}
 }
 
