@@ -57,6 +57,7 @@ type runOptions struct {
 	wait    time.Duration
 	timeout time.Duration
 	keep    bool
+	nodes   bool
 
 	format string
 	quiet  bool
@@ -147,6 +148,11 @@ func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec,
 	}
 	if len(args) > 0 {
 		spec.Image, spec.Command = args[0], args[1:]
+	}
+	if o.nodes {
+		if err := checkNodes(flags, args); err != nil {
+			return spec, err
+		}
 	}
 	o.setDefaults(&spec, flags)
 	if err := check(spec, flags); err != nil {

@@ -138,6 +138,8 @@ func unreachable(rep *report.Report) string {
 		return "in some network modes no address reaches the server, and it is not known why"
 	case len(rep.Modes) > 0:
 		return "no address reaches the server in any of these network modes"
+	case len(rep.Nodes) > 0:
+		return "not every node reaches every other one"
 	case len(rep.Servers) > 1:
 		return "not every server is reached from " + place(rep)
 	default:

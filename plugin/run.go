@@ -35,6 +35,7 @@ be measured, 130 when interrupted.`,
   docker nestprobe run --format json
   docker nestprobe run -p 8080:80 my/image
   docker nestprobe run --networks all --parent eth0
+  docker nestprobe run --nodes
   curl "$(docker nestprobe run -q --keep)/foo"`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,10 +47,15 @@ be measured, 130 when interrupted.`,
 			if err != nil {
 				return usageError(err)
 			}
-			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"run", dockerCommand(cmd.Root().Flags()), runOnHost, removeServers})
+			measure := runOnHost
+			if options.nodes {
+				measure = runOnNodes(dockerCLI)
+			}
+			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"run", dockerCommand(cmd.Root().Flags()), measure, removeServers})
 		},
 	}
 	options.install(cmd.Flags())
+	cmd.Flags().BoolVar(&options.nodes, nodesFlag, false, "Start a server on every node of the Swarm, and ask for each from every node")
 	registerCompletions(cmd, dockerCLI)
 	return cmd
 }
@@ -64,8 +70,9 @@ func runOnHost(ctx context.Context, s session, spec experiment.Spec) (*report.Re
 
 func engine(resolved *endpoint.Endpoint, opened *connection.Connection) experiment.Engine {
 	return experiment.Engine{
-		API:  opened.API,
-		Host: resolved.RemoteHost(),
+		API:   opened.API,
+		Swarm: opened.API,
+		Host:  resolved.RemoteHost(),
 		Describe: func(ctx context.Context) (experiment.Description, error) {
 			described, err := opened.Describe(ctx)
 			return experiment.Description(described), err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"os"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,8 +13,12 @@ import (
 // probe tries the addresses that it is told over stdin, a JSON document a
 // request, and prints what became of them, a document each. A request may also be
 // for what listens where it is. Requests are worked on side by side. It ends with
-// stdin.
+// stdin. Where its environment has work for a node of a Swarm, it does that, prints
+// a document a result and ends.
 func probe(ctx context.Context, _ []string, std stdio) error {
+	if work := os.Getenv(experiment.WorkVariable); work != "" {
+		return probeOnNode(ctx, work, std)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	requests := make(chan experiment.ProbeRequest)
 	// Like the lease of serve, this read ends with stdin or with the process.
@@ -49,6 +54,20 @@ func probe(ctx context.Context, _ []string, std stdio) error {
 			return group.Wait()
 		}
 	}
+}
+
+func probeOnNode(ctx context.Context, word string, std stdio) error {
+	work, err := experiment.DecodeNodeWork(word)
+	if err != nil {
+		return err
+	}
+	out := newLines(std.out)
+	for _, result := range work.Do(ctx) {
+		if err := out.send(result); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func answerTo(ctx context.Context, request experiment.ProbeRequest) experiment.ProbeReply {

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // serveOptions are the options of the role serve, the built-in server.
@@ -63,7 +65,7 @@ func parseServe(args []string, stderr io.Writer) (serveOptions, error) {
 	flags.StringVar(&opts.scheme, "scheme", string(netprobe.HTTP), "http, https or tcp")
 	flags.StringVar(&opts.path, "path", "/foo", "the `path` that is answered")
 	flags.StringVar(&opts.websocket, "websocket", "/ws", "the `path` that echoes WebSocket messages; empty for none")
-	flags.StringVar(&opts.identity, "identity", "", "`token` that names this server in all that it answers")
+	flags.StringVar(&opts.identity, "identity", os.Getenv(experiment.IdentityVariable), "`token` that names this server in all that it answers")
 	flags.DurationVar(&opts.deadline, "deadline", 0, "exit this long after the start; 0 for never")
 	flags.BoolVar(&opts.lease, "lease", false, "exit when stdin ends")
 	if err := flags.Parse(args); err != nil {

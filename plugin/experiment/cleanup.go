@@ -147,6 +147,13 @@ func removeNetwork(ctx context.Context, api API, name string) error {
 	return nil
 }
 
+func removeService(ctx context.Context, api API, name string) error {
+	if err := persist(ctx, func() error { return api.ServiceRemove(ctx, name) }); err != nil {
+		return fmt.Errorf("removing service %s: %w", name, err)
+	}
+	return nil
+}
+
 // listContainers lists containers, running or not. Podman fails to while one of
 // them is ending ("read /proc/PID/cgroup: no such process", seen with 4.3), so it
 // is asked again.

@@ -19,6 +19,8 @@ import (
 // Engine is the Docker API that an experiment runs on.
 type Engine struct {
 	API API
+	// Swarm is its Docker API for a Swarm; nil where no experiment on nodes is run.
+	Swarm SwarmAPI
 	// Host is the name or address of the machine that a tcp or ssh endpoint
 	// leads to; empty for a local one.
 	Host string

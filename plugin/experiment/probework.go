@@ -78,12 +78,17 @@ func remoteContest(ctx context.Context, prober Prober, entries []*entry, t terms
 		return err
 	}
 	for i, r := range results {
-		entries[i].attempts = r.Attempts
-		entries[i].result = netprobe.Result{
-			OK: r.OK, Phase: r.Phase, Failure: r.Failure, Detail: r.Detail,
-			Status: r.Status, Body: r.Body, Identity: r.Identity, WebSocket: r.WebSocket, Timings: r.Timings,
-			PathMTU: r.PathMTU,
-		}
+		entries[i].take(r)
 	}
 	return nil
+}
+
+// take is what another process measured for the entry.
+func (e *entry) take(r ProbeResult) {
+	e.attempts = r.Attempts
+	e.result = netprobe.Result{
+		OK: r.OK, Phase: r.Phase, Failure: r.Failure, Detail: r.Detail,
+		Status: r.Status, Body: r.Body, Identity: r.Identity, WebSocket: r.WebSocket, Timings: r.Timings,
+		PathMTU: r.PathMTU,
+	}
 }

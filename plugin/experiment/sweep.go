@@ -12,6 +12,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -41,6 +42,9 @@ func removeLeftovers(ctx context.Context, api API, now time.Time) (int, error) {
 		return 0, fmt.Errorf("listing them: %w", err)
 	}
 	var s swept
+	for _, service := range left.Services { // they keep their networks in use
+		_ = s.note(removeService(ctx, api, service.ID))
+	}
 	for _, c := range left.Containers {
 		s.group.Go(func() error { return s.note(removeContainer(ctx, api, c.ID)) })
 	}
@@ -55,6 +59,7 @@ func removeLeftovers(ctx context.Context, api API, now time.Time) (int, error) {
 type Leftovers struct {
 	Containers []container.Summary
 	Networks   []network.Summary
+	Services   []swarm.Service
 }
 
 // ListLeftovers lists what carries nestprobe's labels and a deadline before now,
@@ -69,15 +74,39 @@ func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, erro
 	if err != nil {
 		return Leftovers{}, err
 	}
-	return Leftovers{
+	left := Leftovers{
 		Containers: slices.DeleteFunc(containers, func(c container.Summary) bool {
 			return !passed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
 		}),
 		Networks: slices.DeleteFunc(networks, func(n network.Summary) bool {
 			return !passed(n.Labels[LabelDeadline], now)
 		}),
-	}, nil
+	}
+	return left, left.listServices(ctx, api, now)
 }
+
+// listServices lists those of a Swarm. Every run that makes one makes a network of
+// the Swarm first and removes it last, so where there is none nobody is asked.
+func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time) error {
+	if !slices.ContainsFunc(l.Networks, ofSwarm) {
+		return nil
+	}
+	services, err := api.ServiceList(ctx, swarm.ServiceListOptions{Filters: filters.NewArgs(filters.Arg("label", LabelRun))})
+	if errdefs.IsUnavailable(err) { // a worker, which sees the network and cannot remove it
+		l.Networks = slices.DeleteFunc(l.Networks, ofSwarm)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.Services = slices.DeleteFunc(services, func(s swarm.Service) bool {
+		return !passed(s.Spec.Labels[LabelDeadline], now)
+	})
+	return nil
+}
+
+// ofSwarm says whether a network is a Swarm's rather than one engine's.
+func ofSwarm(n network.Summary) bool { return n.Scope == "swarm" }
 
 // swept is what became of the leftovers. One that cannot be removed does not
 // keep the others from it.

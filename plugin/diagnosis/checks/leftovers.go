@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,8 +32,12 @@ func (s *state) lookForLeftovers(ctx context.Context) (outcome, error) {
 }
 
 func judgeLeftovers(left experiment.Leftovers, docker string) (outcome, error) {
-	lines := make([]string, 0, len(left.Containers)+len(left.Networks))
-	containers, networks := make([]string, 0, len(left.Containers)), make([]string, 0, len(left.Networks))
+	lines := make([]string, 0, len(left.Services)+len(left.Containers)+len(left.Networks))
+	var services, containers, networks []string
+	for _, s := range left.Services {
+		lines = append(lines, fmt.Sprintf("service %s, of run %s, deadline %s", s.Spec.Name, s.Spec.Labels[experiment.LabelRun], s.Spec.Labels[experiment.LabelDeadline]))
+		services = append(services, s.Spec.Name)
+	}
 	for _, c := range left.Containers {
 		name := strings.TrimPrefix(strings.Join(c.Names, " "), "/")
 		lines = append(lines, fmt.Sprintf("container %s, of run %s, %s, deadline %s", name, c.Labels[experiment.LabelRun], c.State, c.Labels[experiment.LabelDeadline]))
@@ -48,7 +53,7 @@ func judgeLeftovers(left experiment.Leftovers, docker string) (outcome, error) {
 	fault := &diagnosis.Fault{
 		Cause:    diagnosis.Leftovers,
 		Evidence: some(lines),
-		Commands: append(command(docker+" rm -fv", containers), command(docker+" network rm", networks)...),
+		Commands: slices.Concat(command(docker+" service rm", services), command(docker+" rm -fv", containers), command(docker+" network rm", networks)),
 	}
 	return warn(fault, "%d of earlier runs, past their deadline", len(lines))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// matrix has a mode of every result.
-func matrix() *report.Report {
+// sideModes has a mode of every result.
+func sideModes() *report.Report {
 	r := report.New("run")
 	r.Servers = []report.Server{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	r.Modes = []report.Mode{
@@ -51,7 +51,7 @@ func TestModes(t *testing.T) {
 			renderer, err := New(Options{Color: test.color})
 			assert.NilError(t, err)
 			var out bytes.Buffer
-			assert.NilError(t, renderer.Write(&out, matrix()))
+			assert.NilError(t, renderer.Write(&out, sideModes()))
 			golden.Assert(t, out.String(), test.golden)
 		})
 	}

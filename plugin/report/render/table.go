@@ -29,8 +29,11 @@ func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	var out bytes.Buffer
 	writeChecks(&out, rep.Checks, color)
 	write := writeTables
-	if len(rep.Modes) > 0 {
+	switch {
+	case len(rep.Modes) > 0:
 		write = writeModes
+	case len(rep.Nodes) > 0:
+		write = writeNodes
 	}
 	if err := write(&out, rep, color); err != nil {
 		return err

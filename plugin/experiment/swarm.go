@@ -1,0 +1,214 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// VantageNode and a node's name is the vantage of the helper on that node.
+const VantageNode = "node:"
+
+// NodesOptions are what an experiment on the nodes of a Swarm needs to know beyond
+// the server.
+type NodesOptions struct {
+	Progress Progress
+	// Reach puts the agent image on those engines of the nodes that the user's
+	// docker contexts lead to, and returns what it found, by the id of the node. A
+	// node that no context leads to has no entry.
+	Reach func(ctx context.Context, nodes []string) map[string]ReachedNode
+	// AgentReference is the reference of the agent image for an OS and a CPU.
+	AgentReference func(os, arch string) (string, error)
+}
+
+// ReachedNode is the engine of a node, reached by a docker context.
+type ReachedNode struct {
+	Context string
+	Image   string // id of the agent image there; empty if it could not be put there
+	Err     error  // why not
+}
+
+// RunNodes starts a built-in server on every node of a Swarm, on an overlay network
+// and with a port of its node, and has a helper on every node try each of them. The
+// engine is to be a manager. The Report and the error are as those of [Run]; a node
+// that takes no part is a result, not an error.
+func RunNodes(ctx context.Context, engine Engine, spec Spec, options NodesOptions) (*report.Report, error) {
+	started := time.Now()
+	r := &nodesRun{engine: engine, spec: spec, options: options, report: report.New("run"), id: NewID(), token: token(identityBytes), services: map[string]string{}}
+	err := r.measure(ctx)
+	err = errors.Join(err, r.cleanUp(ctx, err != nil))
+	r.report.Timings.TotalMS = milliseconds(time.Since(started))
+	return r.report, err
+}
+
+// nodesRun is the state of one experiment on nodes.
+type nodesRun struct {
+	engine  Engine
+	spec    Spec
+	options NodesOptions
+	report  *report.Report
+	id      string
+	token   string // that identities begin with
+	labels  labels
+
+	self     swarm.Info // of the manager that is asked
+	nodes    []*node
+	images   []nodeImage
+	port     uint16            // of each node, at which its server is published
+	network  string            // empty until it is made
+	made     []string          // names of all services that were made, or may have been
+	services map[string]string // the names of those that were, by id
+}
+
+func (r *nodesRun) measure(ctx context.Context) error {
+	var err error
+	if r.self, err = managerInfo(ctx, r.engine.Swarm); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		described, err := r.engine.Describe(ctx)
+		r.report.Endpoint = described.Endpoint
+		return err
+	})
+	group.Go(func() error {
+		sweep(ctx, r.engine.API, time.Now(), r.options.Progress)
+		return nil
+	})
+	group.Go(func() error { return r.startAndProbe(ctx) })
+	return group.Wait()
+}
+
+func (r *nodesRun) startAndProbe(ctx context.Context) error {
+	began := time.Now()
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	r.report.Timings.ImageMS = milliseconds(time.Since(began))
+	began = time.Now()
+	err := r.startServers(ctx)
+	r.report.Timings.StartMS = milliseconds(time.Since(began))
+	if err == nil {
+		began = time.Now()
+		err = r.probe(ctx)
+		r.report.Timings.ProbeMS = milliseconds(time.Since(began))
+	}
+	r.conclude(err == nil)
+	return err
+}
+
+// nodesMargin is added to what a run may take: two rounds of containers on all
+// nodes, where those of one engine are one round.
+const nodesMargin = time.Minute
+
+// prepare learns of the nodes, makes the image available and then the network.
+func (r *nodesRun) prepare(ctx context.Context) error {
+	defer r.options.Progress.Step("Putting the agent image on the nodes")()
+	if err := r.listNodes(ctx); err != nil {
+		return err
+	}
+	if err := r.ensureImages(ctx); err != nil {
+		return err
+	}
+	r.labels = newLabels(r.id, time.Now(), r.spec, r.spec.Wait, nodesMargin) // each round may take the wait
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	creating, cancel := outlast(ctx, creatingLimit) // see server.create
+	defer cancel()
+	r.network = NetworkName(r.id)
+	_, err := r.engine.API.NetworkCreate(creating, r.network, network.CreateOptions{
+		Driver:     "overlay",
+		Attachable: true, // for a look at it from a container of one's own
+		Labels:     r.labels.values(),
+	})
+	return wrap(err, "creating the overlay network")
+}
+
+// conclude fills in the rows' causes, the best address of each server from each
+// node, and whether all is well.
+func (r *nodesRun) conclude(measured bool) {
+	for _, n := range r.nodes {
+		r.report.Servers = append(r.report.Servers, r.describe(n))
+		r.report.Probes = append(r.report.Probes, r.rows(n)...)
+	}
+	if !measured {
+		return
+	}
+	r.report.Findings = diagnosis.ExplainNodes(r.facts(), r.report.Probes)
+	r.report.OK = true
+	for _, from := range r.nodes {
+		for to, server := range r.nodes {
+			b, ok := r.best(from, to)
+			if ok {
+				r.report.Best = append(r.report.Best, b)
+			}
+			if from.ready && server.ready && !ok {
+				r.report.OK = false
+			}
+		}
+	}
+}
+
+// lastingOnNodes ranks the ways from node to node. The port of a node survives
+// the container behind it; the container's name and address go with it.
+var lastingOnNodes = []report.Kind{
+	report.KindPublishedEngineHost,
+	report.KindContainerName,
+	report.KindContainerIP,
+}
+
+func (r *nodesRun) best(from *node, to int) (report.Best, bool) {
+	var own []report.Probe
+	for _, p := range r.report.Probes {
+		if p.Vantage == from.vantage() {
+			own = append(own, p)
+		}
+	}
+	return best(to, own, lastingOnNodes, r.spec.Path)
+}
+
+// drainLimit bounds the wait for the nodes to remove their containers, which took
+// 5 to 7 s. It leaves the rest of a clean-up's time for the network; a node that
+// takes longer goes on by itself.
+const drainLimit = interruptedLimit - time.Second
+
+// cleanUp removes what the run made; see run.cleanUp.
+func (r *nodesRun) cleanUp(ctx context.Context, failed bool) error {
+	if r.network == "" {
+		return nil
+	}
+	began := time.Now()
+	defer func() { r.report.Timings.CleanupMS = milliseconds(time.Since(began)) }()
+	defer r.options.Progress.Step("Removing what was started on the nodes")()
+	ending, cancel := ending(ctx, failed)
+	defer cancel()
+	if err := r.remove(ending); err != nil {
+		return &CleanUpError{err}
+	}
+	if failed {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+// remove removes the services, waits for their containers to go, and removes their
+// network.
+func (r *nodesRun) remove(ctx context.Context) error {
+	var group errgroup.Group
+	for _, name := range r.made {
+		group.Go(func() error { return removeService(ctx, r.engine.API, name) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r.drain(ctx)
+	return removeNetwork(ctx, r.engine.API, r.network)
+}

@@ -1,0 +1,276 @@
+package experiment
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/pkg/stdcopy"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// settleLimit is how long what fails is tried again from a node. What a node knows
+// of the containers of others it has from their gossip, which took less than a
+// second.
+const settleLimit = 10 * time.Second
+
+// gossipPort is where the engines of a Swarm tell each other of their containers,
+// over TCP and UDP (Docker's documentation, "Getting started with Swarm mode").
+const gossipPort = 7946
+
+// probe has a helper on every node try the servers of all.
+func (r *nodesRun) probe(ctx context.Context) error {
+	defer r.options.Progress.Step("Asking from every node")()
+	word, err := r.work().Encode()
+	if err != nil {
+		return err
+	}
+	helper := r.containerSpec("probe")
+	helper.Env = []string{WorkVariable + "=" + word}
+	services, err := r.createServices(ctx, "helper", swarm.ServiceSpec{
+		// A driver whose logs the manager can read, whatever the engine's default is.
+		TaskTemplate: swarm.TaskSpec{ContainerSpec: helper, LogDriver: &swarm.Driver{Name: "json-file"}},
+	})
+	if err != nil {
+		return err
+	}
+	reports := map[*node]*swarm.Task{}
+	wait := r.spec.Wait + r.settle()
+	err = r.awaitTasks(ctx, services, wait, func(n *node, t *swarm.Task) (bool, error) {
+		switch {
+		case n.silent != "":
+		case t != nil && ended(t):
+			reports[n] = t
+		case !takes(n.Node):
+			n.silent = "it is " + stateOf(n.Node) + " since the command began"
+		default:
+			return false, nil
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range r.nodes {
+		if reports[n] == nil && n.silent == "" {
+			n.silent = fmt.Sprintf("its helper has not ended within %s", wait)
+		}
+	}
+	return r.collect(ctx, reports)
+}
+
+func (r *nodesRun) settle() time.Duration { return min(settleLimit, r.spec.Wait) }
+
+// work is what every helper is to do: a contest for each node's server, and then
+// one for each node's engine, where its gossip is.
+func (r *nodesRun) work() NodeWork {
+	work := NodeWork{Settle: r.settle()}
+	for _, n := range r.nodes {
+		contest := ProbeWork{Trust: TrustIdentity, Timeout: r.spec.Timeout, Wait: work.Settle}
+		for _, c := range r.candidates(n) {
+			contest.Targets = append(contest.Targets, ProbeTarget{Target: r.spec.target(c.Address, r.identity(n))})
+		}
+		work.Contests = append(work.Contests, contest)
+	}
+	for _, n := range r.nodes {
+		contest := ProbeWork{Timeout: r.spec.Timeout, Wait: work.Settle}
+		if n.address != "" {
+			contest.Targets = []ProbeTarget{{Target: netprobe.Target{
+				Scheme: netprobe.TCP, Address: net.JoinHostPort(n.address, strconv.Itoa(gossipPort)),
+			}}}
+		}
+		work.Contests = append(work.Contests, contest)
+	}
+	return work
+}
+
+// candidates are the addresses of a node's server, which other nodes are to try. A
+// node that is down has that of its machine left.
+func (r *nodesRun) candidates(n *node) []Candidate {
+	var l list
+	if n.server != nil {
+		l.addName(report.KindContainerName, r.taskName(n.server), r.spec.Port, "the container's name on the overlay network")
+		l.add(report.KindContainerIP, r.overlayIP(n.server), r.spec.Port, "the container's address on the overlay network")
+	}
+	if address, err := netip.ParseAddr(n.address); err == nil && (n.server != nil || n.Status.State != swarm.NodeStateReady) {
+		l.add(report.KindPublishedEngineHost, address, r.port, "the node's address, where its server is published")
+	}
+	return l.candidates
+}
+
+// taskName is the name of the container of a global service's task, which Docker's
+// resolver knows on each of its networks, also on other nodes (measured on 26.1).
+func (r *nodesRun) taskName(t *swarm.Task) string {
+	return r.services[t.ServiceID] + "." + t.NodeID + "." + t.ID
+}
+
+func (r *nodesRun) overlayIP(t *swarm.Task) netip.Addr {
+	for _, attachment := range t.NetworksAttachments {
+		if attachment.Network.Spec.Name != r.network {
+			continue
+		}
+		for _, text := range attachment.Addresses {
+			if prefix, err := netip.ParsePrefix(text); err == nil {
+				return prefix.Addr()
+			}
+		}
+	}
+	return netip.Addr{}
+}
+
+// logLimit bounds the reading of one helper's log. It comes from the node by way of
+// the manager, which waits for ever for a node that has just gone.
+const logLimit = 5 * time.Second
+
+// collect reads what the helpers have printed.
+func (r *nodesRun) collect(ctx context.Context, reports map[*node]*swarm.Task) error {
+	var group errgroup.Group
+	for n, t := range reports {
+		group.Go(func() error {
+			n.results, n.silent = r.read(ctx, t)
+			return nil
+		})
+	}
+	_ = group.Wait() // what cannot be read is a result
+	return context.Cause(ctx)
+}
+
+// read returns what a helper has printed, or why that is not to be had.
+func (r *nodesRun) read(ctx context.Context, t *swarm.Task) (results []NodeResult, silent string) {
+	reading, cancel := context.WithTimeout(ctx, logLimit)
+	defer cancel()
+	logs, err := r.engine.Swarm.TaskLogs(reading, t.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true})
+	if err != nil {
+		return nil, "the log of its helper cannot be read: " + err.Error()
+	}
+	defer func() { _ = logs.Close() }()
+	var said tail
+	reader, writer := io.Pipe()
+	var copying errgroup.Group
+	copying.Go(func() error {
+		_, err := stdcopy.StdCopy(writer, &said, logs)
+		return writer.CloseWithError(err)
+	})
+	results = parse(reader)
+	_ = reader.Close() // so that nothing more is copied
+	_ = copying.Wait() // CloseWithError returns nil
+	switch want := r.work().targets(); {
+	case len(results) == want:
+		return results, ""
+	case t.Status.State != swarm.TaskStateComplete:
+		return nil, failureOf(t)
+	default:
+		return nil, fmt.Sprintf("the log of its helper has %d of %d results", len(results), want)
+	}
+}
+
+// parse reads results, a line each.
+func parse(from io.Reader) []NodeResult {
+	var results []NodeResult
+	for lines := bufio.NewScanner(from); lines.Scan(); {
+		var result NodeResult
+		if json.Unmarshal(lines.Bytes(), &result) == nil {
+			results = append(results, result)
+		}
+	}
+	return results
+}
+
+func (w NodeWork) targets() int {
+	n := 0
+	for _, contest := range w.Contests {
+		n += len(contest.Targets)
+	}
+	return n
+}
+
+// rows are the Report's for what was seen from a node.
+func (r *nodesRun) rows(from *node) []report.Probe {
+	var all []report.Probe
+	for to, n := range r.nodes {
+		var entries []*entry
+		for i, c := range r.candidates(n) {
+			e := &entry{candidate: c, target: r.spec.target(c.Address, r.identity(n))}
+			if at := from.find(to, i); at != nil {
+				e.take(*at)
+			}
+			entries = append(entries, e)
+		}
+		all = append(all, rows(from.vantage(), to, entries)...)
+	}
+	return all
+}
+
+// find is what the node's helper has told of a target; nil for nothing.
+func (n *node) find(contest, target int) *ProbeResult {
+	i := slices.IndexFunc(n.results, func(r NodeResult) bool { return r.Contest == contest && r.Target == target })
+	if i < 0 {
+		return nil
+	}
+	return &n.results[i].Result
+}
+
+// describe is a node's server as a part of the Report.
+func (r *nodesRun) describe(n *node) report.Server {
+	s := report.Server{Node: n.name, Builtin: true, Port: r.spec.Port, Networks: []report.Network{}, Published: []report.PortBinding{}}
+	for _, image := range r.images {
+		if image.platform == n.Description.Platform {
+			s.Image = image.tag
+		}
+	}
+	if n.server == nil {
+		return s
+	}
+	s.Name = r.taskName(n.server)
+	if n.server.Status.ContainerStatus != nil {
+		s.ID = n.server.Status.ContainerStatus.ContainerID
+	}
+	if ip := r.overlayIP(n.server); ip.IsValid() {
+		s.Networks = append(s.Networks, report.Network{Name: r.network, Driver: "overlay", IPv4: ip.String()})
+	}
+	s.Published = append(s.Published, report.PortBinding{HostIP: n.address, HostPort: r.port})
+	return s
+}
+
+// facts are what is known of the nodes besides the rows.
+func (r *nodesRun) facts() diagnosis.Nodes {
+	facts := diagnosis.Nodes{Port: r.port}
+	for i, n := range r.nodes {
+		known := diagnosis.Node{
+			Name:    n.name,
+			Vantage: n.vantage(),
+			Address: n.address,
+			Ready:   n.ready,
+			State:   stateOf(n.Node),
+			Absent:  n.absent,
+			Silent:  n.silent,
+			Lacking: n.lacking,
+			Image:   r.describe(n).Image,
+			Context: n.reached.Context,
+			Gossip:  map[string]diagnosis.Gossip{},
+		}
+		if n.reached.Err != nil {
+			known.NotLoaded = n.reached.Err.Error()
+		}
+		for _, from := range r.nodes {
+			if seen := from.find(len(r.nodes)+i, 0); seen != nil {
+				known.Gossip[from.vantage()] = diagnosis.Gossip{OK: seen.OK, Detail: seen.Detail, Failure: string(seen.Failure)}
+			}
+		}
+		facts.Nodes = append(facts.Nodes, known)
+	}
+	return facts
+}
