@@ -55,7 +55,7 @@ func legend(rep *report.Report) string {
 			port = fmt.Sprintf("port %d of the node", published.HostPort)
 		}
 	}
-	return "name: the container by its name; ip: its address on the overlay network; port: " + port
+	return "name, ip: the container on the overlay network; port: " + port
 }
 
 // matrix has a row for each node that asks and a column for each that is asked for.
