@@ -22,7 +22,7 @@ type Node struct {
 	Name    string
 	Vantage string // what the probes from it have
 	Address string
-	Ready   bool   // it was to take part
+	Wanted  bool   // the user wants containers on it
 	State   string // in the manager's words
 	Absent  string // why it has no server; empty if it has one
 	Silent  string // why it has told nothing; empty if it has
@@ -34,6 +34,9 @@ type Node struct {
 
 	Gossip map[string]Gossip // by the vantage that has asked for it
 }
+
+// down is the state of a node that the managers hear nothing of.
+const down = "down"
 
 // Gossip is whether a node's engine takes connections of other engines.
 type Gossip struct {
@@ -141,7 +144,7 @@ func (c *cuts) drops(row *report.Probe, w way) bool {
 // answers the user.
 func (c *cuts) runs(to int, kind report.Kind) bool {
 	n := c.Nodes.Nodes[to]
-	if n.State == "down" && n.Context != "" {
+	if n.State == down && n.Context != "" {
 		return true
 	}
 	return slices.ContainsFunc(c.rows, func(p report.Probe) bool { return p.Server == to && p.Kind == kind && p.OK })
@@ -201,10 +204,13 @@ func (c *cuts) ports(ways []way) []string {
 		ports = append(ports, gossipPorts)
 	}
 	if published {
-		ports = append(ports, fmt.Sprintf("tcp %d (the published port)", c.Port))
+		ports = append(ports, fmt.Sprintf("tcp %d (a published port)", c.Port))
 	}
 	return ports
 }
+
+// management is what a node reports to the managers by that it is up.
+const management = "tcp 2377 (to the managers)"
 
 // toOpen says which ports are to pass.
 func (c *cuts) toOpen(ways []way) string {
@@ -214,7 +220,11 @@ func (c *cuts) toOpen(ways []way) string {
 			names = append(names, fmt.Sprintf("%s (%s)", n.Name, n.Address))
 		}
 	}
-	return fmt.Sprintf("let %s pass between %s: see the rules of their firewalls, and of what is between them", listed(c.ports(ways)), listed(names))
+	ports := c.ports(ways)
+	if slices.ContainsFunc(ways, func(w way) bool { return c.Nodes.Nodes[w.to].State == down }) {
+		ports = append(ports, management)
+	}
+	return fmt.Sprintf("let %s pass between %s: see the rules of their firewalls, and of what is between them", listed(ports), listed(names))
 }
 
 // listed joins words as a sentence does.
@@ -235,18 +245,27 @@ func (c *cuts) between(ways []way) []string {
 		own := slices.DeleteFunc(slices.Clone(ways), func(w way) bool { return w.from != i && w.to != i })
 		if c.others(i) > 1 && len(partners(own, i)) == c.others(i) && len(own) > 0 {
 			told[i] = true
-			lines = append(lines, fmt.Sprintf("node %s is cut off from every other node: %s", n.Name, listed(c.ports(own))))
+			lines = append(lines, c.cutOff(own, n.Name, "every other node"))
 		}
 	}
 	for from := range c.Nodes.Nodes {
 		for to := from + 1; to < len(c.Nodes.Nodes); to++ {
 			own := slices.DeleteFunc(slices.Clone(ways), func(w way) bool { return min(w.from, w.to) != from || max(w.from, w.to) != to })
 			if len(own) > 0 && !told[from] && !told[to] {
-				lines = append(lines, fmt.Sprintf("nodes %s and %s are cut off from each other: %s", c.Nodes.Nodes[from].Name, c.Nodes.Nodes[to].Name, listed(c.ports(own))))
+				lines = append(lines, c.cutOff(own, c.Nodes.Nodes[from].Name, c.Nodes.Nodes[to].Name))
 			}
 		}
 	}
 	return lines
+}
+
+// cutOff says what is dropped between a node and others, and whether that is all
+// there is.
+func (c *cuts) cutOff(ways []way, name, others string) string {
+	if slices.ContainsFunc(ways, way.reached) {
+		return fmt.Sprintf("between node %s and %s packets are dropped: %s", name, others, listed(c.ports(ways)))
+	}
+	return fmt.Sprintf("node %s is cut off from %s: %s", name, others, listed(c.ports(ways)))
 }
 
 // others is how many other nodes can be asked from, or have a server.
@@ -307,8 +326,8 @@ func (c *cuts) open() []report.Finding {
 		if n.Lacking || n.Silent == "" || c.explained(i) {
 			continue
 		}
-		if !n.Ready && n.State != "down" && n.State != "unknown" && n.State != "disconnected" {
-			continue // drained or paused, as the user wants it
+		if !n.Wanted {
+			continue // it is drained or paused
 		}
 		absent.Evidence = append(absent.Evidence, fmt.Sprintf("node %s (%s) takes no part: %s", n.Name, n.Address, n.Silent))
 		absent.Evidence = append(absent.Evidence, c.towards(i)...)

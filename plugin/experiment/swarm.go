@@ -150,7 +150,8 @@ func (r *nodesRun) conclude(measured bool) {
 			if ok {
 				r.report.Best = append(r.report.Best, b)
 			}
-			if from.ready && server.ready && !ok {
+			// One that is down counts: what is cut off is down some seconds later.
+			if from.wanted() && server.wanted() && !ok {
 				r.report.OK = false
 			}
 		}

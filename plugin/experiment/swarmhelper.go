@@ -253,7 +253,7 @@ func (r *nodesRun) facts() diagnosis.Nodes {
 			Name:    n.name,
 			Vantage: n.vantage(),
 			Address: n.address,
-			Ready:   n.ready,
+			Wanted:  n.wanted(),
 			State:   stateOf(n.Node),
 			Absent:  n.absent,
 			Silent:  n.silent,

@@ -30,6 +30,9 @@ type node struct {
 	results []NodeResult // what it has told
 }
 
+// wanted says whether the user wants containers on the node.
+func (n *node) wanted() bool { return n.Spec.Availability == swarm.NodeAvailabilityActive }
+
 func (n *node) vantage() string { return VantageNode + n.name }
 
 // listNodes asks the manager for its nodes, by name.

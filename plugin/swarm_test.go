@@ -1,0 +1,419 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// swarmBench is a Swarm of a test's own, and a user with a context for each node.
+type swarmBench struct {
+	nodes  []*enginetest.Engine // the manager first
+	config string
+}
+
+func newSwarmBench(t *testing.T) *swarmBench {
+	t.Helper()
+	s := &swarmBench{nodes: enginetest.StartSwarm(t, 3), config: t.TempDir()}
+	assert.NilError(t, installPlugin(s.config))
+	for i, node := range s.nodes {
+		node.CreateContext(t, s.config, fmt.Sprintf("node-%d", i+1))
+	}
+	return s
+}
+
+// run is docker nestprobe run on the manager, or on another node.
+func (s *swarmBench) run(t *testing.T, node int, args ...string) *exec.Cmd {
+	t.Helper()
+	return s.command(t.Context(), node, append([]string{"nestprobe", "run"}, args...)...)
+}
+
+func (s *swarmBench) command(ctx context.Context, node int, args ...string) *exec.Cmd {
+	cmd := s.nodes[node].Command(ctx, "docker", append([]string{"--context", fmt.Sprintf("node-%d", node+1)}, args...)...)
+	cmd.Env = s.nodes[node].ContextEnviron(s.config)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
+}
+
+// asked is the Report of docker nestprobe run --nodes, and its exit status.
+func (s *swarmBench) asked(t *testing.T) (*report.Report, int) {
+	t.Helper()
+	p := start(t, s.run(t, 0, "--nodes", "--format", "json"))
+	status := p.status(t)
+	rep := new(report.Report)
+	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), rep), "%s%s", &p.stdout, &p.stderr)
+	return rep, status
+}
+
+// reached lists by which kinds of addresses each node reaches each, as "1>2": 3.
+func reached(rep *report.Report) map[string]int {
+	ways := map[string]int{}
+	for _, p := range rep.Probes {
+		if p.OK {
+			ways[strings.TrimPrefix(p.Vantage, "node:node-")+">"+strings.TrimPrefix(rep.Servers[p.Server].Node, "node-")]++
+		}
+	}
+	return ways
+}
+
+// everyWay is what three nodes reach of each other, but for the pairs left out.
+func everyWay(but ...string) map[string]int {
+	ways := map[string]int{}
+	for _, pair := range []string{"1>1", "1>2", "1>3", "2>1", "2>2", "2>3", "3>1", "3>2", "3>3"} {
+		if !slices.Contains(but, pair) {
+			ways[pair] = 3
+		}
+	}
+	return ways
+}
+
+// finding is the one of a cause; nothing else may be an error.
+func findingOf(t *testing.T, rep *report.Report, cause string) report.Finding {
+	t.Helper()
+	var found report.Finding
+	for _, f := range rep.Findings {
+		if f.Cause == cause {
+			found = f
+		} else {
+			assert.Check(t, f.Severity != report.SeverityError, "another error: %+v", f)
+		}
+	}
+	assert.Check(t, is.Equal(found.Cause, cause), "%+v", rep.Findings)
+	return found
+}
+
+// left lists what carries nestprobe's label, on every node.
+func (s *swarmBench) left(t *testing.T) []string {
+	t.Helper()
+	ctx, label := context.WithoutCancel(t.Context()), filters.NewArgs(filters.Arg("label", experiment.LabelRun))
+	var all []string
+	for i, node := range s.nodes {
+		api := node.Client(t)
+		containers, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: label})
+		assert.NilError(t, err)
+		for _, c := range containers {
+			all = append(all, fmt.Sprintf("node %d: container %s, %s", i+1, c.Names[0], c.State))
+		}
+		networks, err := api.NetworkList(ctx, network.ListOptions{Filters: label})
+		assert.NilError(t, err)
+		for _, n := range networks {
+			all = append(all, fmt.Sprintf("node %d: network %s", i+1, n.Name))
+		}
+	}
+	services, err := s.nodes[0].Client(t).ServiceList(ctx, swarm.ServiceListOptions{Filters: label})
+	assert.NilError(t, err)
+	for _, service := range services {
+		all = append(all, "service "+service.Spec.Name)
+	}
+	return all
+}
+
+// settling bounds what the nodes do after the command, which took them 3 s: they
+// remove containers that have ended when they see that their tasks are gone.
+const settling = 20 * time.Second
+
+func (s *swarmBench) checkNothingLeft(t *testing.T) {
+	t.Helper()
+	limit := time.After(settling)
+	for {
+		left := s.left(t)
+		if len(left) == 0 {
+			return
+		}
+		select {
+		case <-limit:
+			t.Errorf("left behind: %q", left)
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// The ways from node to node of a Swarm, from that all are open to a node that is
+// cut off, in one Swarm, whose start takes longer than a step.
+func TestSwarm(t *testing.T) { //nolint:tparallel // one Swarm, whose network each step changes
+	t.Parallel()
+	s := newSwarmBench(t)
+	t.Run("healthy", func(t *testing.T) { s.healthy(t) })
+	t.Run("table", func(t *testing.T) { s.shown(t) })
+	t.Run("usage", func(t *testing.T) { s.usage(t) })
+	t.Run("worker", func(t *testing.T) { s.worker(t) })
+	t.Run("a pair is cut", func(t *testing.T) { s.pairCut(t) })
+	t.Run("the overlay is cut", func(t *testing.T) { s.overlayCut(t) })
+	t.Run("drained", func(t *testing.T) { s.drained(t) })
+	t.Run("a node is cut off", func(t *testing.T) { s.nodeCut(t) })
+}
+
+func (s *swarmBench) healthy(t *testing.T) {
+	t.Helper()
+	rep, status := s.asked(t)
+	assert.Check(t, is.Equal(status, 0))
+	assert.Check(t, rep.OK)
+	assert.Check(t, is.DeepEqual(reached(rep), everyWay()))
+	assert.Check(t, is.Len(rep.Probes, 27))
+	assert.Check(t, is.Len(rep.Best, 9))
+	assert.Check(t, is.Len(rep.Findings, 0), "%+v", rep.Findings)
+	for i, n := range rep.Nodes {
+		assert.Check(t, is.Equal(n.Name, fmt.Sprintf("node-%d", i+1)))
+		assert.Check(t, is.Equal(n.Address, s.nodes[i].Address))
+		assert.Check(t, is.Equal(n.State, "ready"))
+		assert.Check(t, is.Equal(n.Manager, i == 0))
+		assert.Check(t, is.Equal(rep.Servers[i].Node, n.Name))
+		assert.Check(t, is.Contains(rep.Servers[i].Name, n.ID))
+	}
+	for _, p := range rep.Probes {
+		assert.Check(t, is.Equal(p.Identity, "verified"))
+		assert.Check(t, is.Equal(p.WebSocket, "ok"))
+	}
+	assert.Check(t, is.Equal(rep.Endpoint.Engine.Product, "Docker Engine"))
+	s.checkNothingLeft(t)
+}
+
+func (s *swarmBench) shown(t *testing.T) {
+	t.Helper()
+	out, err := s.run(t, 0, "--nodes").CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+	assert.Check(t, is.Contains(string(out), "node-3   name ip port   name ip port   name ip port\n"))
+	assert.Check(t, strings.HasSuffix(string(out), "\n200\nfoo\n"), "%s", out)
+	t.Logf("\n%s", out)
+	s.checkNothingLeft(t)
+}
+
+func (s *swarmBench) usage(t *testing.T) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"--nodes", "some/image"},
+		{"--nodes", "--keep"},
+		{"--nodes", "--servers", "2"},
+		{"--nodes", "-p", "80"},
+		{"--nodes", "--network", "bridge"},
+		{"--nodes", "--network-driver", "bridge"},
+	} {
+		p := start(t, s.run(t, 0, args...))
+		assert.Check(t, is.Equal(p.status(t), 125))
+		assert.Check(t, is.Contains(p.stderr.String(), "--nodes"))
+		assert.Check(t, is.Contains(p.stderr.String(), "cannot be used with"))
+	}
+}
+
+func (s *swarmBench) worker(t *testing.T) {
+	t.Helper()
+	checkNoManager(t, s.run(t, 1, "--nodes", "--format", "json"), "this engine is a worker of its Swarm")
+}
+
+// checkNoManager runs a command that needs a manager and has none.
+func checkNoManager(t *testing.T, cmd *exec.Cmd, words string) {
+	t.Helper()
+	p := start(t, cmd)
+	assert.Check(t, is.Equal(p.status(t), 125))
+	assert.Check(t, is.Contains(p.stderr.String(), words))
+	var rep report.Report
+	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep))
+	assert.Check(t, !rep.OK)
+	assert.Check(t, is.Contains(rep.Error, words))
+}
+
+// An engine that is in no Swarm is told how to make one.
+func TestNoSwarm(t *testing.T) {
+	t.Parallel()
+	onEach(t, []enginetest.Kind{enginetest.Toolbox, enginetest.Podman}, func(t *testing.T, b *bench) {
+		t.Helper()
+		checkNoManager(t, b.nestprobe(t, "run", "--nodes", "--format", "json"), "docker swarm init")
+		checkNothingLeft(t, b.Engine)
+	})
+}
+
+func (s *swarmBench) pairCut(t *testing.T) {
+	t.Helper()
+	defer s.nodes[1].Cut(t, s.nodes[2])()
+	rep, status := s.asked(t)
+	assert.Check(t, is.Equal(status, 1))
+	assert.Check(t, is.DeepEqual(reached(rep), everyWay("2>3", "3>2")))
+	assert.Check(t, is.Len(rep.Probes, 27), "the table is not complete")
+	found := findingOf(t, rep, "firewall-drops")
+	assert.Check(t, is.Equal(found.Severity, report.SeverityError))
+	assert.Check(t, is.Contains(found.Evidence[0], "node node-2 is cut off from node-3"))
+	for _, port := range []string{"udp 4789", "tcp and udp 7946", "a published port"} {
+		assert.Check(t, is.Contains(found.Evidence[0], port))
+		assert.Check(t, is.Contains(found.Hint, port))
+	}
+	for _, p := range rep.Probes {
+		assert.Check(t, is.Equal(p.Cause == "firewall-drops", !p.OK), "%+v", p)
+	}
+	s.checkNothingLeft(t)
+}
+
+// The overlay network's packets alone, as where a cloud lets tcp pass.
+func (s *swarmBench) overlayCut(t *testing.T) {
+	t.Helper()
+	overlay := []string{"--protocol", "udp", "--dport", "4789"}
+	defer s.nodes[2].Cut(t, s.nodes[0], overlay...)()
+	defer s.nodes[2].Cut(t, s.nodes[1], overlay...)()
+	rep, status := s.asked(t)
+	assert.Check(t, is.Equal(status, 0), "the ports of the nodes are still open")
+	want := everyWay()
+	for _, pair := range []string{"1>3", "2>3", "3>1", "3>2"} {
+		want[pair] = 1
+	}
+	assert.Check(t, is.DeepEqual(reached(rep), want))
+	found := findingOf(t, rep, "firewall-drops")
+	assert.Check(t, is.Equal(found.Severity, report.SeverityWarning))
+	assert.Check(t, is.Equal(found.Evidence[0], "between node node-3 and every other node packets are dropped: udp 4789 (overlay networks)"))
+	s.checkNothingLeft(t)
+}
+
+// A node that the user has drained is no fault.
+func (s *swarmBench) drained(t *testing.T) {
+	t.Helper()
+	s.update(t, "drain")
+	defer s.update(t, "active")
+	rep, status := s.asked(t)
+	assert.Check(t, is.Equal(status, 0))
+	assert.Check(t, is.DeepEqual(reached(rep), everyWay("1>3", "2>3", "3>1", "3>2", "3>3")))
+	assert.Check(t, is.Equal(rep.Nodes[2].State, "drained"))
+	assert.Check(t, is.Len(rep.Findings, 0), "%+v", rep.Findings)
+}
+
+// update changes the availability of the third node.
+func (s *swarmBench) update(t *testing.T, availability string) {
+	t.Helper()
+	out, err := s.command(context.WithoutCancel(t.Context()), 0, "node", "update", "--availability", availability, "node-3").CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+}
+
+// A node that is cut off from all others is down to the manager before long. It is
+// the same fault before and after that.
+func (s *swarmBench) nodeCut(t *testing.T) {
+	t.Helper()
+	defer s.nodes[2].Cut(t, s.nodes[0])()
+	defer s.nodes[2].Cut(t, s.nodes[1])()
+	for _, when := range []string{"at once", "later"} {
+		rep, status := s.asked(t)
+		assert.Check(t, is.Equal(status, 1), when)
+		assert.Check(t, is.DeepEqual(reached(rep), everyWay("1>3", "2>3", "3>1", "3>2", "3>3")), when)
+		assert.Check(t, is.Equal(rep.Nodes[2].State, "down"), when)
+		found := findingOf(t, rep, "firewall-drops")
+		assert.Check(t, is.Equal(found.Severity, report.SeverityError), when)
+		assert.Check(t, is.Contains(found.Evidence[0], "node node-3 is cut off from every other node"), when)
+		assert.Check(t, is.Contains(strings.Join(found.Evidence, "\n"), "its engine answers by context node-3"), when)
+	}
+	s.checkNothingLeft(t)
+}
+
+// A node to which no context leads has no image, which is said with the command to
+// load it; the others are asked.
+func TestSwarmWithoutContext(t *testing.T) {
+	t.Parallel()
+	s := newSwarmBench(t)
+	for name, args := range map[string][]string{
+		"node-3": {"context", "rm", "node-3"},
+		"dead":   {"context", "create", "dead", "--docker", "host=tcp://" + s.nodes[2].Address + ":2375"},
+	} {
+		out, err := s.command(t.Context(), 0, args...).CombinedOutput()
+		assert.NilError(t, err, "%s: %s", name, out)
+	}
+	rep, status := s.asked(t)
+	assert.Check(t, is.Equal(status, 1))
+	assert.Check(t, is.DeepEqual(reached(rep), everyWay("1>3", "2>3", "3>1", "3>2", "3>3")))
+	found := findingOf(t, rep, "image-unavailable")
+	assert.Check(t, is.Contains(found.Evidence[0], "node node-3: "))
+	assert.Check(t, is.DeepEqual(found.Commands, []string{"docker save " + rep.Servers[2].Image + " | docker --context node-3 load"}))
+	s.checkNothingLeft(t)
+
+	s.nodes[2].CreateContext(t, s.config, "node-3")
+	rep, status = s.asked(t)
+	assert.Check(t, is.Equal(status, 0))
+	assert.Check(t, is.DeepEqual(reached(rep), everyWay()))
+}
+
+// An interrupt leaves nothing behind, at any time.
+func TestSwarmInterrupted(t *testing.T) { //nolint:tparallel // one Swarm, on which each looks for what is left
+	t.Parallel()
+	s := newSwarmBench(t)
+	for name, reached := range map[string]func(left string) bool{
+		"the network is made":  func(left string) bool { return strings.Contains(left, ": network ") },
+		"servers run":          func(left string) bool { return strings.Count(left, "running") == 3 },
+		"helpers were created": func(left string) bool { return strings.Contains(left, "-helper") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, s.run(t, 0, "--nodes"))
+			s.awaitLeft(t, p, reached)
+			began := time.Now()
+			p.signalGroup(t, syscall.SIGINT)
+			assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
+			took := time.Since(began)
+			assert.Check(t, took < 10*time.Second+time.Second, "it took %s", took)
+			assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
+			s.checkNothingLeft(t)
+		})
+	}
+}
+
+// awaitLeft waits until what is on the nodes is as it should be.
+func (s *swarmBench) awaitLeft(t *testing.T, p *process, is func(left string) bool) {
+	t.Helper()
+	limit := time.After(hangs)
+	for !is(strings.Join(s.left(t), "\n")) {
+		select {
+		case err := <-p.ended:
+			t.Fatalf("the command has ended: %v\n%s%s", err, &p.stdout, &p.stderr)
+		case <-limit:
+			t.Fatalf("it is not as it should be: %q", s.left(t))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// What a run leaves that was killed ends by its deadline, is told of by diagnose, and
+// goes with the next command.
+func TestSwarmKilled(t *testing.T) {
+	t.Parallel()
+	s := newSwarmBench(t)
+	p := start(t, s.run(t, 0, "--nodes", "--wait", "1s"))
+	s.awaitLeft(t, p, func(left string) bool { return strings.Contains(left, "server") })
+	assert.NilError(t, p.plugin(t).Kill())
+	p.status(t)
+	services, err := s.nodes[0].Client(t).ServiceList(t.Context(), swarm.ServiceListOptions{})
+	assert.NilError(t, err)
+	deadline, err := time.Parse(time.RFC3339, services[0].Spec.Labels[experiment.LabelDeadline])
+	assert.NilError(t, err)
+	assert.Check(t, is.DeepEqual(services[0].Spec.TaskTemplate.ContainerSpec.Labels, services[0].Spec.Labels))
+
+	out, err := s.run(t, 0, "-q").CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+	assert.Check(t, !strings.Contains(string(out), "removed"), "before its deadline: %s", out)
+	<-time.After(time.Until(deadline) + 2*time.Second) // the label has whole seconds
+	assert.Check(t, !strings.Contains(strings.Join(s.left(t), "\n"), "running"), "%q", s.left(t))
+
+	diagnosed := start(t, s.command(t.Context(), 0, "nestprobe", "diagnose", "--format", "json"))
+	assert.Check(t, is.Equal(diagnosed.status(t), 0))
+	assert.Check(t, is.Contains(diagnosed.stdout.String(), "docker --context node-1 service rm "+services[0].Spec.Name))
+	out, err = s.run(t, 1, "-q").CombinedOutput() // a worker can remove its own containers alone
+	assert.NilError(t, err, "%s", out)
+	assert.Check(t, !strings.Contains(string(out), "could not"), "%s", out)
+	out, err = s.run(t, 0, "-q").CombinedOutput()
+	assert.NilError(t, err, "%s", out)
+	assert.Check(t, is.Contains(string(out), "leftovers of earlier runs whose deadline had passed"))
+	assert.Check(t, !errors.Is(err, context.Canceled))
+	s.checkNothingLeft(t)
+}
