@@ -190,8 +190,10 @@ func publishedAt(rep *report.Report, vantage, host string) *report.Probe {
 
 func probesFrom(rep *report.Report, vantage string) []*report.Probe {
 	var probes []*report.Probe
-	for i := range max(1, len(rep.Servers)) {
-		probes = append(probes, probesOf(rep, vantage, i)...)
+	for i, p := range rep.Probes {
+		if p.Vantage == vantage {
+			probes = append(probes, &rep.Probes[i])
+		}
 	}
 	return probes
 }

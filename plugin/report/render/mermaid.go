@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -205,7 +206,7 @@ func (d *diagram) network(number int, networks string, servers []int) {
 	indent := "  "
 	if networks != "" {
 		indent = "    "
-		d.line("  subgraph n%d[%s]", number, label(networks))
+		d.line("  subgraph n%d[%s]", number, strings.ReplaceAll(label(networks), " ", unbroken))
 	}
 	for _, i := range servers {
 		s := d.rep.Servers[i]
@@ -227,6 +228,10 @@ func (d *diagram) network(number int, networks string, servers []int) {
 		d.line("  end")
 	}
 }
+
+// unbroken is a space at which no line ends: Mermaid leaves room for one line of a
+// subgraph's title.
+const unbroken = "#160;"
 
 // networksOf names the networks that a server is on.
 func networksOf(s report.Server) string {
@@ -289,7 +294,8 @@ func label(lines ...string) string {
 	var shown []string
 	for _, l := range lines {
 		if l != "" {
-			shown = append(shown, entities(shorten(netprobe.Visible(l, maxText), maxDrawnLabel)))
+			l = shorten(netprobe.Visible(l, maxText), maxDrawnLabel)
+			shown = append(shown, entities(unmarked(l)))
 		}
 	}
 	if len(shown) == 0 {
@@ -298,45 +304,42 @@ func label(lines ...string) string {
 	return `"` + strings.Join(shown, "<br/>") + `"`
 }
 
-// entities writes whatever Mermaid, or the Markdown and the HTML that it takes
-// labels for, might obey as its code.
+// joiner has no width, and keeps apart what is something in Markdown together.
+const joiner = "\u2060"
+
+// marks are what Mermaid 11 takes for Markdown within a label, even if it is
+// written in codes: emphasis, which has look-alikes here, and links.
+var marks = strings.NewReplacer("`", "ˋ", "*", "∗", "~", "∼", "](", "]"+joiner+"(", "://", ":"+joiner+"//", "@", "@"+joiner,
+	"www.", "www"+joiner+".", "WWW.", "WWW"+joiner+".")
+
+// plainStart is how a line begins that is no list, no heading, and whatever else
+// Markdown has.
+var plainStart = regexp.MustCompile(`^(?:\pL|\d+(?:[^\d.)]|[.)]\S|$))`)
+
+// unmarked is a line that is nothing in Markdown and looks the same.
+func unmarked(line string) string {
+	if !plainStart.MatchString(line) {
+		line = joiner + line
+	}
+	return marks.Replace(line)
+}
+
+// entities writes whatever Mermaid or HTML might obey as its code.
 func entities(s string) string {
 	var b strings.Builder
-	runes := []rune(s)
-	for i, r := range runes {
-		if harmlessAt(runes, i) {
+	for _, r := range s {
+		switch {
+		case r == '°', r == '¶': // with these Mermaid marks what it has decoded
+			fmt.Fprintf(&b, "#%d;", r)
+		case strings.ContainsRune(" .,:-[]", r), unicode.IsLetter(r), unicode.IsDigit(r), r > unicode.MaxASCII && unicode.IsPrint(r):
 			b.WriteRune(r)
-		} else {
+		default:
 			fmt.Fprintf(&b, "#%d;", r)
 		}
 	}
 	return keywords.Replace(b.String())
 }
 
-// harmlessAt says whether a character of a label means itself. Dots, hyphens and
-// colons are what addresses are made of, and stay where they are between letters
-// and digits: elsewhere a dot or a hyphen makes a list, and a colon a link or,
-// after brackets, what a link refers to.
-func harmlessAt(runes []rune, i int) bool {
-	inside := i > 0 && i < len(runes)-1
-	switch r := runes[i]; r {
-	case '[', ']', ',':
-		return true
-	case ' ':
-		return inside
-	case '.', '-':
-		return inside && inWord(runes[i-1]) && inWord(runes[i+1])
-	case ':':
-		return inside && runes[i-1] != ']' && (inWord(runes[i+1]) || runes[i+1] == ':')
-	case '°', '¶':
-		return false // with these Mermaid marks what it has decoded
-	default:
-		return r > unicode.MaxASCII || inWord(r)
-	}
-}
-
-func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
-
 // keywords are what Mermaid looks for within labels too: the lines on which it
-// finds these words lose a semicolon, and addresses of pages become links.
-var keywords = strings.NewReplacer("style", "#115;tyle", "classDef", "#99;lassDef", "www.", "www#46;", "WWW.", "WWW#46;")
+// finds these words lose a semicolon.
+var keywords = strings.NewReplacer("style", "#115;tyle", "classDef", "#99;lassDef")
