@@ -9,14 +9,17 @@ import (
 	"github.com/docker/cli/cli/command/formatter"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
 
 // causeColumns are those of the plain table of causes.
 const causeColumns = "table {{.ID}}\t{{.Title}}"
 
-// listCauses writes every cause, by docker's formatter.
+// listCauses writes every cause, by docker's formatter. An error is one of usage.
 func listCauses(w io.Writer, format string, quiet bool) error {
 	switch {
+	case render.OfReports(format):
+		return fmt.Errorf("invalid --format: %s shows what was measured, and --list measures nothing", format)
 	case quiet:
 		format = "{{.ID}}"
 	case format == "" || format == formatter.TableFormatKey:

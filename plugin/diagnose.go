@@ -93,7 +93,7 @@ func (*diagnoseOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
 	}
 	_ = cmd.RegisterFlagCompletionFunc("from", containers)
 	_ = cmd.RegisterFlagCompletionFunc("explain", completion.FromList(causes...))
-	_ = cmd.RegisterFlagCompletionFunc("format", completion.FromList("table", "json"))
+	_ = cmd.RegisterFlagCompletionFunc("format", completion.FromList(render.Names()...))
 }
 
 // check refuses what makes no sense, before anything is measured.

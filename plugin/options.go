@@ -20,6 +20,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/mode"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
 
 // Defaults of the built-in server.
@@ -110,6 +111,9 @@ const formatHelp = `Format output using a custom template:
 'table':            Print output in table format with column headers (default)
 'table TEMPLATE':   Print output in table format using the given Go template
 'json':             Print the whole report in JSON format
+'markdown':         Print a report to paste into an issue, with a diagram
+'mermaid':          Print the diagram alone, a Mermaid flowchart
+'env':              Print settings for other tools, those that were measured to be right
 'TEMPLATE':         Print the report using the given Go template`
 
 // register tells the shell what may follow the flags.
@@ -123,7 +127,7 @@ func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 		"env":            completion.EnvVarNames,
 		"platform":       completion.Platforms,
 		"pull":           completion.FromList("always", "missing", "never"),
-		"format":         completion.FromList("table", "json"),
+		"format":         completion.FromList(render.Names()...),
 	} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails for unknown flags alone; a test covers them
 	}
