@@ -138,7 +138,12 @@ func measureKind(t *testing.T, kind enginetest.Kind) supported {
 // parentFlags name the parent of macvlan and ipvlan networks.
 func parentFlags(t *testing.T, engine *enginetest.Engine) []string {
 	t.Helper()
-	return nil
+	parent, err := engine.Parent(t)
+	if err != nil {
+		t.Logf("without a parent interface: %v", err)
+		return nil
+	}
+	return []string{"--parent", parent.Interface, "--subnet", parent.Subnet.String()}
 }
 
 // matrix runs a command in every network mode.

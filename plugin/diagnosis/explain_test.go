@@ -24,6 +24,12 @@ var (
 		Name: "own", Driver: "bridge",
 		IPv4: netip.MustParseAddr("172.18.0.2"), GatewayIPv4: netip.MustParseAddr("172.18.0.1"),
 	}
+	own6 = diagnosis.Network{
+		Name: "own", Driver: "bridge",
+		IPv6: netip.MustParseAddr("fd00::2"), GatewayIPv6: netip.MustParseAddr("fd00::1"),
+	}
+	published6 = diagnosis.Binding{HostIP: netip.IPv6Unspecified(), HostPort: 32768}
+
 	published = diagnosis.Binding{HostIP: netip.IPv4Unspecified(), HostPort: 32768}
 	onLocal   = diagnosis.Binding{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 32768}
 
@@ -70,6 +76,8 @@ const (
 	ip       = "172.17.0.2:8080"
 	ownIP    = "172.18.0.2:8080"
 	gateway  = "172.17.0.1:32768"
+	own6IP   = "[fd00::2]:8080"
+	gateway6 = "[fd00::1]:32768"
 	loopback = "127.0.0.1:32768"
 )
 
@@ -96,6 +104,24 @@ func TestExplain(t *testing.T) {
 		causes  []diagnosis.Cause // of the rows
 		found   []string          // severity and cause of the findings
 	}{
+		"IPv6 alone, asked from a container without": {
+			rootful, on(own6, published6), inBridge,
+			[]report.Probe{row(report.KindPublishedGateway, gateway6, netprobe.Unreachable), row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
+			[]diagnosis.Cause{diagnosis.PublishedFamilyMismatch, diagnosis.NetworksIsolated},
+			[]string{"error networks-isolated"},
+		},
+		"the same on an engine that drops direct routing": {
+			diagnosis.Engine{Major: 28}, on(own6, published6), inBridge,
+			[]report.Probe{row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
+			[]diagnosis.Cause{diagnosis.NetworksIsolated},
+			[]string{"error networks-isolated"},
+		},
+		"IPv6 alone, in a VM": {
+			rootful, on(own6, published6), besideVM,
+			[]report.Probe{row(report.KindPublishedGateway, gateway6, netprobe.Unreachable), row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
+			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote},
+			[]string{"error container-network-remote"},
+		},
 		"healthy": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindContainerIP, ip, "")},

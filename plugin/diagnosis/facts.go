@@ -142,7 +142,11 @@ type Vantage struct {
 // that asks, or "". An engine in a VM does not always say so; but a bridge on this
 // machine would have the network's gateway as its address.
 func (c *contextOf) elsewhere(n Network) string {
-	switch gateway := n.GatewayIPv4; {
+	gateway := n.GatewayIPv4
+	if !gateway.IsValid() { // it has IPv6 alone
+		gateway = n.GatewayIPv6
+	}
+	switch {
 	case c.vantage.Container:
 		return ""
 	case c.Engine.apart():
@@ -152,6 +156,20 @@ func (c *contextOf) elsewhere(n Network) string {
 	default:
 		return fmt.Sprintf("not on this machine, none of whose interfaces has its gateway %s", gateway)
 	}
+}
+
+// lacksFamily says whether a vantage has no address of the family that it would
+// need to send anything to an address.
+func (v Vantage) lacksFamily(to netip.Addr) bool {
+	if !to.Is6() || to.IsLoopback() {
+		return false // IPv4 may be missing too, but nobody has seen it yet
+	}
+	if v.Container {
+		return !slices.ContainsFunc(v.Networks, func(n Network) bool { return n.IPv6.IsValid() })
+	}
+	return len(v.Addresses) > 0 && !slices.ContainsFunc(v.Addresses, func(a netip.Addr) bool {
+		return a.Is6() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
+	})
 }
 
 // SmallAnswer is an address that accepted and was not heard to the end, until it

@@ -101,6 +101,8 @@ func (c *contextOf) onEngineHost(to address, row *report.Probe) *Fault {
 		return c.hostMode()
 	case row.Kind == report.KindPublishedGateway && c.gatewayElsewhere(to) != nil:
 		return c.gatewayElsewhere(to)
+	case dropped(row) && c.vantage.lacksFamily(to.ip):
+		return c.withoutIPv6(to)
 	case dropped(row):
 		return c.swallowed(to)
 	case refused(row) && row.Kind == report.KindPublishedHostAlias, refused(row) && c.Engine.Rootless:
@@ -124,6 +126,18 @@ func (c *contextOf) gatewayElsewhere(to address) *Fault {
 		}
 	}
 	return nil
+}
+
+// withoutIPv6: the vantage has no address to ask an IPv6 one from.
+func (c *contextOf) withoutIPv6(to address) *Fault {
+	return &Fault{
+		Cause: PublishedFamilyMismatch,
+		Evidence: []string{
+			"the port is published at " + c.Server.published(),
+			fmt.Sprintf("%s has no IPv6 address to ask %s from", c.vantage.place(), to.ip),
+		},
+		Hint: "publish the port for IPv4 too, or give " + c.vantage.place() + " a network with IPv6",
+	}
 }
 
 func (c *contextOf) aliasLeadsElsewhere(to address) *Fault {
@@ -152,6 +166,9 @@ func (c *contextOf) swallowed(to address) *Fault {
 		Cause:    FirewallDrops,
 		Hint:     "let the firewall of the engine's host accept what comes from its containers' networks to this port",
 		Commands: []string{"iptables -S INPUT", "nft list ruleset"},
+	}
+	if c.vantage.Container && !c.Engine.Podman && len(c.vantage.shared(c.Server)) == 0 && c.droppedAtServer() {
+		fault.Hint += "; an engine without docker-proxy (dockerd --userland-proxy=false) keeps its bridges apart for published ports too: connect both to one network"
 	}
 	for _, other := range c.all {
 		if other.OK && parse(other.Address).port == to.port && published(other.Kind) {

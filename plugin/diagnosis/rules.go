@@ -223,7 +223,7 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
 		return c.internal(n)
 	case c.vantage.internalAlone():
 		return c.internal(c.vantage.Networks[0])
-	case c.Engine.Major >= directRoutingSince && n.natted():
+	case c.Engine.Major >= directRoutingSince && n.natted() && !c.vantage.lacksFamily(parse(row.Address).ip):
 		return &Fault{
 			Cause: DirectRoutingBlocked,
 			Evidence: []string{
