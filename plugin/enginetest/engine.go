@@ -189,8 +189,8 @@ type Parent keep.Parent
 
 // Parent returns the engine's parent for macvlan networks, and makes it if this is
 // the first call in the run. The engine takes one macvlan network on it at a time.
-// A private engine of kind Rootless or Dind loses it with a restart. The error says
-// why the kind can have none.
+// A private engine that is rootless or nested loses it with a restart. The error
+// says why the kind can have none.
 func (e *Engine) Parent(tb testing.TB) (Parent, error) {
 	tb.Helper()
 	reply, err := request(tb, keep.Request{Op: keep.OpParent, Engine: e.id})

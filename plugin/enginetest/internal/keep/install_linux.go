@@ -46,6 +46,7 @@ func Install(ctx context.Context) error {
 	return buildModules(ctx)
 }
 
+// buildModules builds the commands that no package has.
 func buildModules(ctx context.Context) error {
 	for _, recipe := range recipes() {
 		if recipe.module.path == "" {

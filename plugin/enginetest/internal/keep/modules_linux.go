@@ -53,7 +53,8 @@ func (m goModule) build(ctx context.Context) (string, error) {
 }
 
 func (m goModule) install(ctx context.Context, bin string) error {
-	args := []string{"install"}
+	args := make([]string, 0, 1+len(m.commands))
+	args = append(args, "install")
 	for _, command := range m.commands {
 		args = append(args, m.path+"/"+command+"@"+m.version)
 	}

@@ -17,9 +17,9 @@ const (
 	roleInit   = "init"
 )
 
-// Role runs the keeper, an engine's first process, a forwarder or an exposer if this process
-// was started to be one, and then ends it. Otherwise it returns at once. It must be
-// called before anything else is done.
+// Role runs the keeper, an engine's first process, a forwarder or an exposer if
+// this process was started to be one, and then ends it. Otherwise it returns at
+// once. It must be called before anything else is done.
 func Role() {
 	var err error
 	switch os.Getenv(roleVariable) {
