@@ -49,7 +49,7 @@ type Gossip struct {
 // the Cause and Hint of the rows whose cause the facts decide. What leaves a pair of
 // nodes without a way is an error, what leaves it another way a warning.
 func ExplainNodes(n Nodes, probes []report.Probe) []report.Finding {
-	c := &cuts{Nodes: n, rows: probes}
+	c := newCuts(n, probes)
 	found := findings{list: []report.Finding{}}
 	for i := range n.Nodes {
 		found.add(n.Nodes[i].lacks(), report.SeverityError)
@@ -85,8 +85,10 @@ func (n Node) lacks() *Fault {
 
 // cuts looks for ways between nodes on which packets are dropped.
 type cuts struct {
-	Nodes
-	rows []report.Probe
+	nodes []Node
+	port  uint16
+	ways  [][]*way // by the node that asks, then by the one that is asked for
+	runs  []map[report.Kind]bool
 }
 
 // way is what was seen on the way from one node to another.
@@ -98,26 +100,40 @@ type way struct {
 }
 
 // reached says whether any address works.
-func (w way) reached() bool {
+func (w *way) reached() bool {
 	return slices.ContainsFunc(w.rows, func(p *report.Probe) bool { return p.OK })
 }
 
-func (c *cuts) way(from, to int) way {
-	w := way{from: from, to: to}
-	for i := range c.rows {
-		row := &c.rows[i]
-		if row.Vantage == c.Nodes.Nodes[from].Vantage && row.Server == to {
-			w.rows = append(w.rows, row)
+// newCuts sorts the rows by their ways.
+func newCuts(n Nodes, rows []report.Probe) *cuts {
+	c := &cuts{nodes: n.Nodes, port: n.Port}
+	index := map[string]int{}
+	for from, node := range n.Nodes {
+		index[node.Vantage] = from
+		ways := make([]*way, len(n.Nodes))
+		for to, other := range n.Nodes {
+			gossip, asked := other.Gossip[node.Vantage]
+			ways[to] = &way{from: from, to: to, gossip: asked && lost(gossip.Failure)}
+		}
+		c.ways = append(c.ways, ways)
+		c.runs = append(c.runs, map[report.Kind]bool{})
+	}
+	for i := range rows {
+		row := &rows[i]
+		w := c.ways[index[row.Vantage]][row.Server]
+		w.rows = append(w.rows, row)
+		if row.OK {
+			c.runs[row.Server][row.Kind] = true
 		}
 	}
-	gossip, asked := c.Nodes.Nodes[to].Gossip[c.Nodes.Nodes[from].Vantage]
-	w.gossip = asked && lost(gossip.Failure)
-	for _, row := range w.rows {
-		if c.drops(row, w) {
-			w.dropped = append(w.dropped, row)
+	for _, w := range slices.Concat(c.ways...) {
+		for _, row := range w.rows {
+			if c.drops(row, w) {
+				w.dropped = append(w.dropped, row)
+			}
 		}
 	}
-	return w
+	return c
 }
 
 // lost says whether nothing came back.
@@ -128,9 +144,9 @@ func lost(failure string) bool {
 // drops says whether a row fails since packets are dropped: there was no answer at
 // all, and the server is known to run. A name is not found where the engines' gossip
 // is dropped, by which they know of each other's containers.
-func (c *cuts) drops(row *report.Probe, w way) bool {
+func (c *cuts) drops(row *report.Probe, w *way) bool {
 	switch {
-	case row.OK || w.from == w.to || !c.runs(w.to, row.Kind):
+	case row.OK || w.from == w.to || !c.running(w.to, row.Kind):
 		return false
 	case unnamed(row):
 		return w.gossip
@@ -139,45 +155,40 @@ func (c *cuts) drops(row *report.Probe, w way) bool {
 	}
 }
 
-// runs says whether a node's server is known to be reached by a kind of address from
-// some node, itself included; or the node is down to the manager, and its engine
+// running says whether a node's server is known to be reached by a kind of address
+// from some node, itself included; or the node is down to the manager, and its engine
 // answers the user.
-func (c *cuts) runs(to int, kind report.Kind) bool {
-	n := c.Nodes.Nodes[to]
-	if n.State == down && n.Context != "" {
-		return true
-	}
-	return slices.ContainsFunc(c.rows, func(p report.Probe) bool { return p.Server == to && p.Kind == kind && p.OK })
+func (c *cuts) running(to int, kind report.Kind) bool {
+	n := c.nodes[to]
+	return c.runs[to][kind] || n.State == down && n.Context != ""
 }
 
 // dropped is what firewalls between the nodes drop.
 func (c *cuts) dropped() (*Fault, report.Severity) {
-	fault := &Fault{Cause: FirewallDrops}
-	severity := report.SeverityWarning
-	var ways []way
-	for from := range c.Nodes.Nodes {
-		for to := range c.Nodes.Nodes {
-			w := c.way(from, to)
-			if len(w.dropped) == 0 {
-				continue
-			}
-			ways = append(ways, w)
-			if !w.reached() {
-				severity = report.SeverityError
-			}
-		}
-	}
+	ways := slices.DeleteFunc(slices.Concat(c.ways...), func(w *way) bool { return len(w.dropped) == 0 })
 	if len(ways) == 0 {
 		return nil, ""
 	}
-	fault.Hint = c.toOpen(ways)
+	fault := &Fault{Cause: FirewallDrops, Hint: c.toOpen(ways)}
+	severity := report.SeverityWarning
 	for _, w := range ways {
+		if !w.reached() {
+			severity = report.SeverityError
+		}
 		for _, row := range w.dropped {
 			row.Cause, row.Hint = string(FirewallDrops), netprobe.Visible(fault.Hint, maxLine)
 		}
 	}
-	fault.Evidence = append(c.between(ways), c.proofs(ways)...)
+	fault.Evidence = bounded(slices.Concat(c.between(ways), c.reachable(ways), timeouts(ways)))
 	return fault, severity
+}
+
+// bounded leaves out lines beyond what is told of one finding.
+func bounded(lines []string) []string {
+	if len(lines) <= maxEvidence {
+		return lines
+	}
+	return append(lines[:maxEvidence:maxEvidence], fmt.Sprintf("and %d lines more", len(lines)-maxEvidence))
 }
 
 // What is dropped between two nodes, in the words of whoever opens ports.
@@ -187,7 +198,7 @@ const (
 )
 
 // ports lists what is dropped on ways.
-func (c *cuts) ports(ways []way) []string {
+func (c *cuts) ports(ways []*way) []string {
 	var overlay, gossip, published bool
 	for _, w := range ways {
 		gossip = gossip || w.gossip
@@ -204,7 +215,7 @@ func (c *cuts) ports(ways []way) []string {
 		ports = append(ports, gossipPorts)
 	}
 	if published {
-		ports = append(ports, fmt.Sprintf("tcp %d (a published port)", c.Port))
+		ports = append(ports, fmt.Sprintf("tcp %d (a published port)", c.port))
 	}
 	return ports
 }
@@ -213,15 +224,15 @@ func (c *cuts) ports(ways []way) []string {
 const management = "tcp 2377 (to the managers)"
 
 // toOpen says which ports are to pass.
-func (c *cuts) toOpen(ways []way) string {
+func (c *cuts) toOpen(ways []*way) string {
 	var names []string
-	for i, n := range c.Nodes.Nodes {
-		if n.Address != "" && slices.ContainsFunc(ways, func(w way) bool { return w.from == i || w.to == i }) {
+	for i, n := range c.nodes {
+		if n.Address != "" && slices.ContainsFunc(ways, func(w *way) bool { return w.from == i || w.to == i }) {
 			names = append(names, fmt.Sprintf("%s (%s)", n.Name, n.Address))
 		}
 	}
 	ports := c.ports(ways)
-	if slices.ContainsFunc(ways, func(w way) bool { return c.Nodes.Nodes[w.to].State == down }) {
+	if slices.ContainsFunc(ways, func(w *way) bool { return c.nodes[w.to].State == down }) {
 		ports = append(ports, management)
 	}
 	return fmt.Sprintf("let %s pass between %s: see the rules of their firewalls, and of what is between them", listed(ports), listed(names))
@@ -238,21 +249,21 @@ func listed(words []string) string {
 
 // between names the pairs of nodes between which something is dropped, each once; or
 // the node, if it is all of its pairs.
-func (c *cuts) between(ways []way) []string {
+func (c *cuts) between(ways []*way) []string {
 	var lines []string
 	told := map[int]bool{}
-	for i, n := range c.Nodes.Nodes {
-		own := slices.DeleteFunc(slices.Clone(ways), func(w way) bool { return w.from != i && w.to != i })
+	for i, n := range c.nodes {
+		own := slices.DeleteFunc(slices.Clone(ways), func(w *way) bool { return w.from != i && w.to != i })
 		if c.others(i) > 1 && len(partners(own, i)) == c.others(i) && len(own) > 0 {
 			told[i] = true
 			lines = append(lines, c.cutOff(own, n.Name, "every other node"))
 		}
 	}
-	for from := range c.Nodes.Nodes {
-		for to := from + 1; to < len(c.Nodes.Nodes); to++ {
-			own := slices.DeleteFunc(slices.Clone(ways), func(w way) bool { return min(w.from, w.to) != from || max(w.from, w.to) != to })
+	for from := range c.nodes {
+		for to := from + 1; to < len(c.nodes); to++ {
+			own := slices.DeleteFunc(slices.Clone(ways), func(w *way) bool { return min(w.from, w.to) != from || max(w.from, w.to) != to })
 			if len(own) > 0 && !told[from] && !told[to] {
-				lines = append(lines, c.cutOff(own, c.Nodes.Nodes[from].Name, c.Nodes.Nodes[to].Name))
+				lines = append(lines, c.cutOff(own, c.nodes[from].Name, c.nodes[to].Name))
 			}
 		}
 	}
@@ -261,8 +272,8 @@ func (c *cuts) between(ways []way) []string {
 
 // cutOff says what is dropped between a node and others, and whether that is all
 // there is.
-func (c *cuts) cutOff(ways []way, name, others string) string {
-	if slices.ContainsFunc(ways, way.reached) {
+func (c *cuts) cutOff(ways []*way, name, others string) string {
+	if slices.ContainsFunc(ways, (*way).reached) {
 		return fmt.Sprintf("between node %s and %s packets are dropped: %s", name, others, listed(c.ports(ways)))
 	}
 	return fmt.Sprintf("node %s is cut off from %s: %s", name, others, listed(c.ports(ways)))
@@ -271,7 +282,7 @@ func (c *cuts) cutOff(ways []way, name, others string) string {
 // others is how many other nodes can be asked from, or have a server.
 func (c *cuts) others(i int) int {
 	n := 0
-	for j, other := range c.Nodes.Nodes {
+	for j, other := range c.nodes {
 		if j != i && other.Silent == "" {
 			n++
 		}
@@ -280,7 +291,7 @@ func (c *cuts) others(i int) int {
 }
 
 // partners are the nodes at the other ends of ways.
-func partners(ways []way, i int) map[int]bool {
+func partners(ways []*way, i int) map[int]bool {
 	all := map[int]bool{}
 	for _, w := range ways {
 		all[w.from+w.to-i] = true
@@ -288,23 +299,16 @@ func partners(ways []way, i int) map[int]bool {
 	return all
 }
 
-// proofs are the rows, and who reaches the same servers.
-func (c *cuts) proofs(ways []way) []string {
+// reachable says who reaches the servers that others do not reach.
+func (c *cuts) reachable(ways []*way) []string {
 	var lines []string
-	for _, w := range ways {
-		for _, row := range w.dropped {
-			if row.Kind != report.KindContainerName || unnamed(row) { // else it is the address that it leads to
-				lines = append(lines, seen(row))
-			}
-		}
-	}
-	for to, n := range c.Nodes.Nodes {
-		if !slices.ContainsFunc(ways, func(w way) bool { return w.to == to }) {
+	for to, n := range c.nodes {
+		if !slices.ContainsFunc(ways, func(w *way) bool { return w.to == to }) {
 			continue
 		}
 		var reach []string
-		for from, other := range c.Nodes.Nodes {
-			if c.way(from, to).reached() {
+		for from, other := range c.nodes {
+			if c.ways[from][to].reached() {
 				reach = append(reach, other.Name)
 			}
 		}
@@ -318,67 +322,87 @@ func (c *cuts) proofs(ways []way) []string {
 	return lines
 }
 
-// open are the findings on what the evidence does not decide: nodes that take no
-// part, and rows that fail otherwise.
-func (c *cuts) open() []report.Finding {
-	absent := &Fault{Hint: "see `docker node ls`, and on the node that its engine runs and what its log says"}
-	for i, n := range c.Nodes.Nodes {
-		if n.Lacking || n.Silent == "" || c.explained(i) {
-			continue
-		}
-		if !n.Wanted {
-			continue // it is drained or paused
-		}
-		absent.Evidence = append(absent.Evidence, fmt.Sprintf("node %s (%s) takes no part: %s", n.Name, n.Address, n.Silent))
-		absent.Evidence = append(absent.Evidence, c.towards(i)...)
-	}
-	failing := &Fault{Hint: "the rows above are all that was observed; ask from a container on one of these nodes with docker nestprobe diagnose --from to narrow it down"}
-	severity := report.SeverityWarning
-	for from := range c.Nodes.Nodes {
-		for to, n := range c.Nodes.Nodes {
-			w := c.way(from, to)
-			for _, row := range w.rows {
-				if !row.OK && row.Cause == "" && n.Silent == "" {
-					failing.Evidence = append(failing.Evidence, seen(row))
-					if !w.reached() {
-						severity = report.SeverityError
-					}
-				}
+// timeouts are the rows, without those of names that were found: they led to the
+// address that has a row of its own.
+func timeouts(ways []*way) []string {
+	var lines []string
+	for _, w := range ways {
+		for _, row := range w.dropped {
+			if row.Kind != report.KindContainerName || unnamed(row) {
+				lines = append(lines, seen(row))
 			}
 		}
 	}
+	return lines
+}
+
+// open are the findings on what the evidence does not decide: nodes that take no
+// part, and rows that fail otherwise.
+func (c *cuts) open() []report.Finding {
 	var all []report.Finding
-	if len(absent.Evidence) > 0 {
+	if absent := c.absent(); len(absent.Evidence) > 0 {
 		all = append(all, titled(absent, "Not every node takes part, and what was measured does not decide why", report.SeverityError))
 	}
+	failing, severity := c.failing()
 	if len(failing.Evidence) > 0 {
 		all = append(all, titled(failing, "Some ways between nodes fail, and what was measured does not decide why", severity))
 	}
 	return all
 }
 
+// absent is what is known of the nodes that take no part, although they should.
+func (c *cuts) absent() *Fault {
+	fault := &Fault{Hint: "see `docker node ls`, and on the node that its engine runs and what its log says"}
+	for i, n := range c.nodes {
+		if !n.Wanted || n.Silent == "" || n.Lacking || c.explained(i) {
+			continue
+		}
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("node %s (%s) takes no part: %s", n.Name, n.Address, n.Silent))
+		fault.Evidence = append(fault.Evidence, c.towards(i)...)
+	}
+	return fault
+}
+
+// failing are the rows between nodes that take part, and have no cause.
+func (c *cuts) failing() (*Fault, report.Severity) {
+	fault := &Fault{Hint: "the rows above are all that was observed; ask from a container on one of these nodes with docker nestprobe diagnose --from to narrow it down"}
+	severity := report.SeverityWarning
+	for _, w := range slices.Concat(c.ways...) {
+		for _, row := range w.rows {
+			if row.OK || row.Cause != "" || c.nodes[w.to].Silent != "" {
+				continue
+			}
+			fault.Evidence = append(fault.Evidence, seen(row))
+			if !w.reached() {
+				severity = report.SeverityError
+			}
+		}
+	}
+	return fault, severity
+}
+
 func titled(fault *Fault, title string, severity report.Severity) report.Finding {
-	fault.Evidence = fault.Evidence[:min(len(fault.Evidence), maxEvidence)]
+	fault.Evidence = bounded(fault.Evidence)
 	finding := fault.Finding()
 	finding.Title, finding.Severity = title, severity
 	return finding
 }
 
 // explained says whether it is known what is wrong with the ways to a node.
-func (c *cuts) explained(i int) bool {
-	return slices.ContainsFunc(c.rows, func(p report.Probe) bool { return p.Server == i && p.Cause != "" })
+func (c *cuts) explained(to int) bool {
+	return slices.ContainsFunc(c.ways, func(from []*way) bool { return len(from[to].dropped) > 0 })
 }
 
 // towards is what the others have seen of a node that takes no part.
-func (c *cuts) towards(i int) []string {
+func (c *cuts) towards(to int) []string {
 	var lines []string
-	for _, row := range c.rows {
-		if row.Server == i && !row.OK {
-			lines = append(lines, seen(&row))
+	for from, other := range c.nodes {
+		for _, row := range c.ways[from][to].rows {
+			if !row.OK {
+				lines = append(lines, seen(row))
+			}
 		}
-	}
-	for _, other := range c.Nodes.Nodes {
-		if gossip, ok := c.Nodes.Nodes[i].Gossip[other.Vantage]; ok {
+		if gossip, ok := c.nodes[to].Gossip[other.Vantage]; ok {
 			lines = append(lines, fmt.Sprintf("from %s: its engine's port 7946: %s", other.Vantage, gossip.Detail))
 		}
 	}

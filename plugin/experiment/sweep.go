@@ -46,6 +46,10 @@ func removeLeftovers(ctx context.Context, api API, now time.Time) (int, error) {
 		_ = s.note(removeService(ctx, api, service.ID))
 	}
 	for _, c := range left.Containers {
+		if left.ofService(c) {
+			s.group.Go(func() error { return awaitGone(ctx, api, c.ID) })
+			continue
+		}
 		s.group.Go(func() error { return s.note(removeContainer(ctx, api, c.ID)) })
 	}
 	_ = s.group.Wait() // the networks go only after their containers; all errors are noted
@@ -103,6 +107,22 @@ func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time) er
 		return !passed(s.Spec.Labels[LabelDeadline], now)
 	})
 	return nil
+}
+
+// ofService says whether a container is that of a service among the leftovers, with
+// which Swarm removes it. If that is done for it, its network stays on the engine.
+func (l *Leftovers) ofService(c container.Summary) bool {
+	return slices.ContainsFunc(l.Services, func(s swarm.Service) bool { return s.ID == c.Labels["com.docker.swarm.service.id"] })
+}
+
+// awaitGone waits until a container has been removed.
+func awaitGone(ctx context.Context, api API, id string) error {
+	for {
+		_, err := api.ContainerInspect(ctx, id)
+		if errdefs.IsNotFound(err) || err != nil && ctx.Err() != nil || !pause(ctx, longestPause) {
+			return nil // what remains will be told of by its network
+		}
+	}
 }
 
 // ofSwarm says whether a network is a Swarm's rather than one engine's.
