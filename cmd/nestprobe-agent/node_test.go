@@ -1,0 +1,45 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// On a node of a Swarm a server and a helper have nothing but their environment: the
+// one its identity, the other its work, which it does once.
+func TestOnNode(t *testing.T) {
+	t.Setenv(experiment.IdentityVariable, "of-node-1")
+	options, err := parseServe(nil, &bytes.Buffer{})
+	assert.NilError(t, err)
+	assert.Equal(t, options.identity, "of-node-1")
+
+	port := startServe(t, "--identity", "of-node-1")
+	target := netprobe.Target{Address: "127.0.0.1:" + port, Path: "/foo", Identity: "of-node-1"}
+	work := experiment.NodeWork{Settle: time.Second, Contests: []experiment.ProbeWork{
+		{Targets: []experiment.ProbeTarget{{Target: target}}, Timeout: time.Second, Wait: time.Second},
+	}}
+	word, err := work.Encode()
+	assert.NilError(t, err)
+	t.Setenv(experiment.WorkVariable, word)
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"probe"}, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
+	assert.Equal(t, code, exitOK, "%s", &stderr)
+	var result experiment.NodeResult
+	assert.NilError(t, json.Unmarshal(stdout.Bytes(), &result))
+	assert.Check(t, result.Result.OK, "%+v", result)
+	assert.Check(t, is.Equal(result.Result.Identity, netprobe.IdentityVerified))
+
+	t.Setenv(experiment.WorkVariable, "nonsense")
+	code = run(t.Context(), []string{"probe"}, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
+	assert.Equal(t, code, exitFailed)
+	assert.Check(t, is.Contains(stderr.String(), "decoding the work of a node"))
+}

@@ -1,0 +1,278 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/swarm"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+func TestNotManager(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		info swarm.Info
+		says string // "" for a manager
+	}{
+		{swarm.Info{LocalNodeState: swarm.LocalNodeStateActive, ControlAvailable: true}, ""},
+		{swarm.Info{LocalNodeState: swarm.LocalNodeStateActive}, "is a worker"},
+		{swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive}, "docker swarm init"},
+		{swarm.Info{}, "docker swarm init"}, // Podman
+		{swarm.Info{LocalNodeState: swarm.LocalNodeStateLocked}, "docker swarm unlock"},
+		{swarm.Info{LocalNodeState: swarm.LocalNodeStatePending}, "still joining"},
+		{swarm.Info{LocalNodeState: swarm.LocalNodeStateError, Error: "certificate has expired"}, "certificate has expired"},
+	} {
+		err := notManager(test.info)
+		if test.says == "" {
+			assert.Check(t, err)
+		} else {
+			assert.Check(t, is.ErrorContains(err, test.says))
+		}
+	}
+}
+
+func TestStateOfNode(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		state        swarm.NodeState
+		availability swarm.NodeAvailability
+		want         string
+		takes        bool
+	}{
+		{swarm.NodeStateReady, swarm.NodeAvailabilityActive, "ready", true},
+		{swarm.NodeStateReady, swarm.NodeAvailabilityDrain, "drained", false},
+		{swarm.NodeStateReady, swarm.NodeAvailabilityPause, "paused", false},
+		{swarm.NodeStateDown, swarm.NodeAvailabilityActive, "down", false},
+		{swarm.NodeStateDown, swarm.NodeAvailabilityDrain, "down", false},
+	} {
+		n := swarm.Node{Status: swarm.NodeStatus{State: test.state}, Spec: swarm.NodeSpec{Availability: test.availability}}
+		assert.Check(t, is.Equal(stateOf(n), test.want))
+		assert.Check(t, is.Equal(takes(n), test.takes))
+	}
+}
+
+// What a manager is listed with may lead nowhere.
+func TestAddressOfNode(t *testing.T) {
+	t.Parallel()
+	r := &nodesRun{self: swarm.Info{NodeID: "me", NodeAddr: "192.0.2.1"}}
+	for _, test := range []struct {
+		id, status, manager, want string
+	}{
+		{"me", "0.0.0.0", "", "192.0.2.1"},
+		{"me", "127.0.0.1", "192.0.2.9:2377", "192.0.2.1"},
+		{"other", "192.0.2.2", "", "192.0.2.2"},
+		{"other", "0.0.0.0", "192.0.2.3:2377", "192.0.2.3"},
+		{"other", "", "[2001:db8::3]:2377", "2001:db8::3"},
+		{"other", "nonsense", "", ""},
+	} {
+		n := swarm.Node{ID: test.id, Status: swarm.NodeStatus{Addr: test.status}}
+		if test.manager != "" {
+			n.ManagerStatus = &swarm.ManagerStatus{Addr: test.manager}
+		}
+		assert.Check(t, is.Equal(r.addressOf(n), test.want), "%+v", test)
+	}
+}
+
+// An image is asked for by its id where all nodes that are known agree on it.
+func TestImageOfNodes(t *testing.T) {
+	t.Parallel()
+	amd := swarm.Platform{OS: "linux", Architecture: "x86_64"}
+	arm := swarm.Platform{OS: "linux", Architecture: "aarch64"}
+	on := func(platform swarm.Platform, image string) *node {
+		return &node{Node: swarm.Node{Description: swarm.NodeDescription{Platform: platform}}, reached: ReachedNode{Image: image}}
+	}
+	r := &nodesRun{
+		nodes: []*node{on(amd, "sha256:1"), on(amd, ""), on(amd, "sha256:1"), on(arm, "")},
+		options: NodesOptions{AgentReference: func(os, arch string) (string, error) {
+			if os != "linux" {
+				return "", errors.New("no agent")
+			}
+			return "agent:" + arch, nil
+		}},
+	}
+	assert.NilError(t, r.addImage(amd))
+	assert.NilError(t, r.addImage(arm))
+	assert.Error(t, r.addImage(swarm.Platform{OS: "windows", Architecture: "x86_64"}), "no agent")
+	r.nodes[1].reached.Image = "sha256:2" // another image store
+	assert.NilError(t, r.addImage(amd))
+	assert.Check(t, is.DeepEqual([]string{r.images[0].ref, r.images[1].ref, r.images[2].ref}, []string{"sha256:1", "agent:arm64", "agent:amd64"}))
+}
+
+func TestFailureOfTask(t *testing.T) {
+	t.Parallel()
+	for words, want := range map[string]struct{ lacks, taken bool }{
+		"No such image: sha256:11":                                              {lacks: true},
+		"host-mode port already in use on 1 node":                               {taken: true},
+		"starting container failed: … listen tcp4: address already in use":      {taken: true},
+		"driver failed …: Bind for 0.0.0.0:1 failed: port is already allocated": {taken: true},
+		"task: non-zero exit (1)":                                               {},
+	} {
+		task := &swarm.Task{Status: swarm.TaskStatus{State: swarm.TaskStateRejected, Err: words}}
+		assert.Check(t, is.Equal(lacksImage(task), want.lacks), words)
+		assert.Check(t, is.Equal(takesPort(task), want.taken), words)
+		assert.Check(t, is.Contains(failureOf(task), words))
+	}
+}
+
+// nodesOf is a run on a node with a server and on one that is down.
+func nodesOf() *nodesRun {
+	server := &swarm.Task{ID: "task", ServiceID: "service", NodeID: "one", NetworksAttachments: []swarm.NetworkAttachment{
+		{Network: swarm.Network{Spec: swarm.NetworkSpec{Annotations: swarm.Annotations{Name: "ingress"}}}, Addresses: []string{"10.0.0.3/24"}},
+		{Network: swarm.Network{Spec: swarm.NetworkSpec{Annotations: swarm.Annotations{Name: "nestprobe-x"}}}, Addresses: []string{"10.0.1.3/24"}},
+	}}
+	return &nodesRun{
+		spec: Spec{Port: 4647, Path: "/foo", Scheme: netprobe.HTTP, Timeout: time.Second, Wait: time.Second},
+		port: 20001, network: "nestprobe-x", token: "secret", services: map[string]string{"service": "nestprobe-x-server1"},
+		nodes: []*node{
+			{Node: swarm.Node{ID: "one", Status: swarm.NodeStatus{State: swarm.NodeStateReady}}, name: "one", address: "192.0.2.1", server: server},
+			{Node: swarm.Node{ID: "two", Status: swarm.NodeStatus{State: swarm.NodeStateDown}}, name: "two", address: "192.0.2.2"},
+			{Node: swarm.Node{ID: "three", Status: swarm.NodeStatus{State: swarm.NodeStateReady}}, name: "three", address: "192.0.2.3"},
+		},
+	}
+}
+
+func TestNodeCandidates(t *testing.T) {
+	t.Parallel()
+	r := nodesOf()
+	var got []string
+	for _, n := range r.nodes {
+		for _, c := range r.candidates(n) {
+			got = append(got, n.name+" "+string(c.Kind)+" "+c.Address)
+		}
+	}
+	assert.Check(t, is.DeepEqual(got, []string{
+		"one container-name nestprobe-x-server1.one.task:4647",
+		"one container-ip 10.0.1.3:4647",
+		"one published-engine-host 192.0.2.1:20001",
+		"two published-engine-host 192.0.2.2:20001",
+	}))
+	assert.Check(t, is.Equal(r.work().targets(), len(got)+len(r.nodes)))
+}
+
+// Rows are made of what the helper has told, and there is none for what it has not.
+func TestNodeRows(t *testing.T) {
+	t.Parallel()
+	r := nodesOf()
+	lines := strings.NewReader(`noise
+{"contest":0,"target":1,"result":{"attempts":2,"ok":true,"status":200}}
+{"contest":1,"target":0,"result":{"attempts":9,"failure":"connect-timeout"}}
+{"contest":4,"target":0,"result":{"attempts":9,"failure":"connect-timeout"}}
+`)
+	r.nodes[0].results = parse(lines)
+	rows := r.rows(r.nodes[0])
+	assert.Assert(t, is.Len(rows, 2))
+	assert.Check(t, is.DeepEqual([]any{rows[0].Vantage, rows[0].Server, rows[0].Kind, rows[0].OK, rows[0].Attempts},
+		[]any{"node:one", 0, report.KindContainerIP, true, 2}))
+	assert.Check(t, is.DeepEqual([]any{rows[1].Server, rows[1].Failure}, []any{1, "connect-timeout"}))
+	assert.Check(t, is.Equal(r.facts().Nodes[1].Gossip["node:one"].Failure, "connect-timeout"))
+	assert.Check(t, is.Len(r.rows(r.nodes[1]), 0))
+}
+
+func TestNodeWorkEncoded(t *testing.T) {
+	t.Parallel()
+	work := NodeWork{Settle: time.Minute}
+	for range 200 {
+		var contest ProbeWork
+		for range 3 {
+			contest.Targets = append(contest.Targets, ProbeTarget{Target: netprobe.Target{Address: net.JoinHostPort(token(20), "1"), Identity: strings.Repeat("x", 60)}})
+		}
+		work.Contests = append(work.Contests, contest)
+	}
+	word, err := work.Encode()
+	assert.NilError(t, err)
+	assert.Check(t, len(word) < 128<<10, "%d bytes for 200 nodes", len(word))
+	decoded, err := DecodeNodeWork(word)
+	assert.NilError(t, err)
+	assert.Check(t, is.DeepEqual(decoded, work))
+	for _, wrong := range []string{"%", "AAAA", word[:len(word)/2]} {
+		_, err := DecodeNodeWork(wrong)
+		assert.Check(t, is.ErrorContains(err, "decoding the work of a node"))
+	}
+}
+
+// What fails is tried again until it works or the time is over.
+func TestNodeWorkSettles(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) < 4 {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(server.Close)
+	good := ProbeTarget{Target: netprobe.Target{Address: server.Listener.Addr().String(), Path: "/"}}
+	bad := ProbeTarget{Target: netprobe.Target{Address: "does-not-exist.invalid:1", Path: "/"}}
+	work := NodeWork{Settle: 3 * time.Second, Contests: []ProbeWork{
+		{Targets: []ProbeTarget{good}, Timeout: time.Second, Wait: 3 * time.Second},
+		{Targets: []ProbeTarget{bad}, Timeout: time.Second, Wait: 3 * time.Second},
+	}}
+	began := time.Now()
+	results := work.Do(t.Context())
+	assert.Check(t, time.Since(began) < 10*time.Second)
+	assert.Assert(t, is.Len(results, 2))
+	assert.Check(t, results[0].Result.OK, "%+v", results[0])
+	assert.Check(t, is.Equal(results[0].Result.Attempts, 4))
+	assert.Check(t, !results[1].Result.OK)
+}
+
+// fakeLeftovers is an engine that may know of services. A worker shows a network
+// whose deadline has passed only for as long as its containers do not notice theirs,
+// so it cannot be had at will.
+type fakeLeftovers struct {
+	API
+	services func() ([]swarm.Service, error)
+}
+
+func (f fakeLeftovers) ServiceList(context.Context, swarm.ServiceListOptions) ([]swarm.Service, error) {
+	return f.services()
+}
+
+func TestListServices(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	labels := func(deadline time.Time) map[string]string {
+		return map[string]string{LabelRun: "x", LabelDeadline: deadline.UTC().Format(time.RFC3339)}
+	}
+	past, future := labels(now.Add(-time.Minute)), labels(now.Add(time.Minute))
+	ofThisEngine := network.Summary{Name: "bridge", Scope: "local", Labels: past}
+	shared := network.Summary{Name: "overlay", Scope: "swarm", Labels: past}
+	services := []swarm.Service{{ID: "past"}, {ID: "future"}, {ID: "user's"}}
+	services[0].Spec.Labels, services[1].Spec.Labels = past, future
+	for name, test := range map[string]struct {
+		networks []network.Summary
+		answer   error
+		want     []string // networks and services
+	}{
+		"no Swarm":  {[]network.Summary{ofThisEngine}, errors.New("nobody is to be asked"), []string{"bridge"}},
+		"a manager": {[]network.Summary{ofThisEngine, shared}, nil, []string{"bridge", "overlay", "past"}},
+		"a worker":  {[]network.Summary{ofThisEngine, shared}, errdefs.ErrUnavailable, []string{"bridge"}},
+	} {
+		left := Leftovers{Networks: test.networks}
+		err := left.listServices(t.Context(), fakeLeftovers{services: func() ([]swarm.Service, error) {
+			return slices.Clone(services), test.answer
+		}}, now)
+		assert.Check(t, err, name)
+		var got []string
+		for _, n := range left.Networks {
+			got = append(got, n.Name)
+		}
+		for _, s := range left.Services {
+			got = append(got, s.ID)
+		}
+		assert.Check(t, is.DeepEqual(got, test.want), name)
+	}
+}
