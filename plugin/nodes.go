@@ -58,7 +58,7 @@ func runOnNodes(dockerCLI command.Cli) func(context.Context, session, experiment
 const (
 	// nodePatience is how long an engine may take to answer: a dead context must not
 	// hold up the others for longer.
-	nodePatience = 3 * time.Second
+	nodePatience = 5 * time.Second
 	// nodeLoadLimit bounds the way of the image, 7 MB, to a node.
 	nodeLoadLimit = time.Minute
 )

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 	"gotest.tools/v3/assert"
@@ -252,19 +253,23 @@ func TestListServices(t *testing.T) {
 	shared := network.Summary{Name: "overlay", Scope: "swarm", Labels: past}
 	services := []swarm.Service{{ID: "past"}, {ID: "future"}, {ID: "user's"}}
 	services[0].Spec.Labels, services[1].Spec.Labels = past, future
+	tasks := []container.Summary{
+		{ID: "its task", Labels: map[string]string{serviceLabel: "past"}},
+		{ID: "another's", Labels: map[string]string{serviceLabel: "future"}},
+	}
 	for name, test := range map[string]struct {
 		networks []network.Summary
 		answer   error
 		want     []string // networks and services
 	}{
 		"no Swarm":  {[]network.Summary{ofThisEngine}, errors.New("nobody is to be asked"), []string{"bridge"}},
-		"a manager": {[]network.Summary{ofThisEngine, shared}, nil, []string{"bridge", "overlay", "past"}},
+		"a manager": {[]network.Summary{ofThisEngine, shared}, nil, []string{"bridge", "overlay", "past", "its task"}},
 		"a worker":  {[]network.Summary{ofThisEngine, shared}, errdefs.ErrUnavailable, []string{"bridge"}},
 	} {
 		left := Leftovers{Networks: test.networks}
 		err := left.listServices(t.Context(), fakeLeftovers{services: func() ([]swarm.Service, error) {
 			return slices.Clone(services), test.answer
-		}}, now)
+		}}, now, slices.Clone(tasks))
 		assert.Check(t, err, name)
 		var got []string
 		for _, n := range left.Networks {
@@ -272,6 +277,9 @@ func TestListServices(t *testing.T) {
 		}
 		for _, s := range left.Services {
 			got = append(got, s.ID)
+		}
+		for _, c := range left.tasks {
+			got = append(got, c.ID)
 		}
 		assert.Check(t, is.DeepEqual(got, test.want), name)
 	}

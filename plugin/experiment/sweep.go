@@ -46,11 +46,10 @@ func removeLeftovers(ctx context.Context, api API, now time.Time) (int, error) {
 		_ = s.note(removeService(ctx, api, service.ID))
 	}
 	for _, c := range left.Containers {
-		if left.ofService(c) {
-			s.group.Go(func() error { return awaitGone(ctx, api, c.ID) })
-			continue
-		}
 		s.group.Go(func() error { return s.note(removeContainer(ctx, api, c.ID)) })
+	}
+	for _, c := range left.tasks {
+		s.group.Go(func() error { return awaitGone(ctx, api, c.ID) })
 	}
 	_ = s.group.Wait() // the networks go only after their containers; all errors are noted
 	for _, n := range left.Networks {
@@ -64,6 +63,8 @@ type Leftovers struct {
 	Containers []container.Summary
 	Networks   []network.Summary
 	Services   []swarm.Service
+
+	tasks []container.Summary // of the services
 }
 
 // ListLeftovers lists what carries nestprobe's labels and a deadline before now,
@@ -78,20 +79,22 @@ func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, erro
 	if err != nil {
 		return Leftovers{}, err
 	}
+	tasks := slices.DeleteFunc(slices.Clone(containers), func(c container.Summary) bool { return !ofService(c) })
 	left := Leftovers{
 		Containers: slices.DeleteFunc(containers, func(c container.Summary) bool {
-			return !passed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
+			return ofService(c) || !passed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
 		}),
 		Networks: slices.DeleteFunc(networks, func(n network.Summary) bool {
 			return !passed(n.Labels[LabelDeadline], now)
 		}),
 	}
-	return left, left.listServices(ctx, api, now)
+	return left, left.listServices(ctx, api, now, tasks)
 }
 
 // listServices lists those of a Swarm. Every run that makes one makes a network of
-// the Swarm first and removes it last, so where there is none nobody is asked.
-func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time) error {
+// the Swarm first and removes it last, so where there is none nobody is asked. Those
+// of the tasks that are of these services are kept too.
+func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time, tasks []container.Summary) error {
 	if !slices.ContainsFunc(l.Networks, ofSwarm) {
 		return nil
 	}
@@ -106,14 +109,17 @@ func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time) er
 	l.Services = slices.DeleteFunc(services, func(s swarm.Service) bool {
 		return !passed(s.Spec.Labels[LabelDeadline], now)
 	})
+	l.tasks = slices.DeleteFunc(tasks, func(c container.Summary) bool {
+		return !slices.ContainsFunc(l.Services, func(s swarm.Service) bool { return s.ID == c.Labels[serviceLabel] })
+	})
 	return nil
 }
 
-// ofService says whether a container is that of a service among the leftovers, with
-// which Swarm removes it. If that is done for it, its network stays on the engine.
-func (l *Leftovers) ofService(c container.Summary) bool {
-	return slices.ContainsFunc(l.Services, func(s swarm.Service) bool { return s.ID == c.Labels["com.docker.swarm.service.id"] })
-}
+// serviceLabel is on the containers of services, which Swarm removes with these. When
+// somebody else does, their network stays on the engine.
+const serviceLabel = "com.docker.swarm.service.id"
+
+func ofService(c container.Summary) bool { return c.Labels[serviceLabel] != "" }
 
 // awaitGone waits until a container has been removed.
 func awaitGone(ctx context.Context, api API, id string) error {
