@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
@@ -74,6 +75,16 @@ func (c *overheardConn) Read(b []byte) (int, error) {
 		c.by.mu.Lock()
 		defer c.by.mu.Unlock()
 		c.by.err = err
+	}
+	return n, err
+}
+
+// Write listens too when nobody takes what is written: ssh has ended before it was
+// asked anything, and why is what reading gives then.
+func (c *overheardConn) Write(b []byte) (int, error) {
+	n, err := c.halfCloser.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		_, _ = c.Read(make([]byte, 1)) // returns at once: ssh held the other end
 	}
 	return n, err
 }
