@@ -36,7 +36,8 @@ type examination struct {
 
 	container *container.InspectResponse // that is explained
 	name      string
-	networkOf string // the container whose network it shares; empty if it has its own
+	networkOf string   // the container whose network it shares; empty if it has its own
+	others    []string // containers of the same service of Compose's
 	found     inspection
 	server    diagnosis.Server
 	unlooked  string // why it is not known what listens

@@ -50,7 +50,7 @@ func (e *examination) find(ctx context.Context, name string) (container.InspectR
 	case len(found) > 1:
 		names := make([]string, len(found))
 		for i, c := range found {
-			names[i] = strings.TrimPrefix(strings.Join(c.Names, ","), "/")
+			names[i] = nameOfSummary(c)
 		}
 		slices.Sort(names)
 		return response, fmt.Errorf("several containers are called %s: choose one of %s", shown, strings.Join(names, ", "))
@@ -94,6 +94,31 @@ func (e *examination) calledSo(ctx context.Context, name string) ([]container.Su
 		}
 	}
 	return found, nil
+}
+
+// replicas are the names of the other containers of a container's service that run.
+// The service's name leads to any of them.
+func (e *examination) replicas(ctx context.Context, response container.InspectResponse) ([]string, error) {
+	name := service(response)
+	if name == "" {
+		return nil, nil
+	}
+	all, err := e.ofService(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the service %s: %w", netprobe.Visible(name, maxName), err)
+	}
+	var others []string
+	for _, c := range all {
+		if c.ID != response.ID && !notRunning(c) && c.Labels[LabelProject] == response.Config.Labels[LabelProject] {
+			others = append(others, nameOfSummary(c))
+		}
+	}
+	slices.Sort(others)
+	return others, nil
+}
+
+func nameOfSummary(c container.Summary) string {
+	return strings.TrimPrefix(strings.Join(c.Names, ","), "/")
 }
 
 // service is the name of the service of Compose's that a container is of, or "".

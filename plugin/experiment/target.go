@@ -33,6 +33,7 @@ type Examined struct {
 	Server    diagnosis.Server
 	Container *container.InspectResponse // with the network that it has; nil for the engine's host, and if there is none
 	NetworkOf string                     // the container whose network it shares; empty if it has its own
+	Others    []string                   // names of the other containers of its service of Compose's
 	Unlooked  string                     // why it is not known what listens; empty if it is, or nobody had to look
 
 	// Of the engine's host, if that is the target.
@@ -56,7 +57,7 @@ func ExplainTarget(ctx context.Context, engine Engine, target Target, progress P
 
 // examined is what is known at the end, which is not all after an error.
 func (e *examination) examined() Examined {
-	found := Examined{Container: e.container, NetworkOf: e.networkOf, Server: e.server, Unlooked: e.unlooked}
+	found := Examined{Container: e.container, NetworkOf: e.networkOf, Others: e.others, Server: e.server, Unlooked: e.unlooked}
 	if !e.server.Host {
 		return found
 	}
@@ -81,6 +82,9 @@ func (e *examination) ofContainer(ctx context.Context) error {
 		return err
 	}
 	e.setServer(response, port)
+	if e.others, err = e.replicas(ctx, response); err != nil {
+		return err
+	}
 	if e.server.Down = e.down(ctx, response); e.server.Down != nil {
 		err = e.prepare(ctx)
 	} else if err = e.choosePlaces(ctx); err == nil {
@@ -247,11 +251,13 @@ func (e *examination) candidates(p *place) []Candidate {
 
 // names are what other containers may call the container, what lasts longest
 // first: Compose numbers the containers of a service and makes them anew, and the
-// service's name stays.
+// service's name stays. Where that is others' name too, it is no way to tell whether
+// this one answers.
 func (e *examination) names() []string {
 	names := []string{cmp.Or(e.networkOf, e.name)}
 	for _, alias := range e.found.aliases {
 		switch {
+		case alias == e.found.service && len(e.others) > 0:
 		case alias == e.found.service:
 			names = append([]string{alias}, names...)
 		case !strings.HasPrefix(e.report.Servers[0].ID, alias): // the short id, which engines add

@@ -243,6 +243,9 @@ func (s *state) lookAtAliases(context.Context) (outcome, error) {
 	if len(words) == 0 {
 		return pass("none")
 	}
+	if others := s.target.Others; len(others) > 0 {
+		words = append(words, "not asked by its service's name, which is that of "+strings.Join(some(others), ", ")+" too")
+	}
 	return pass("%s", strings.Join(some(words), "; "))
 }
 

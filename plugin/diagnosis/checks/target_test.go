@@ -86,6 +86,8 @@ skipped listeners: not looked at, since no packet came as far`},
 			target.Findings = []report.Finding{{Cause: string(diagnosis.PublishedFamilyMismatch), Severity: report.SeverityInfo}}
 		}, `
 pass published on IPv6: [::]:32769 for 8080/tcp`},
+		"one of two": {func(target *Target) { target.Others = []string{"shop-web-2"} }, `
+pass aliases: abc, web on shop; not asked by its service's name, which is that of shop-web-2 too`},
 		"not known": {func(target *Target) { target.Unlooked = "no such image" }, `
 inconclusive listeners: no such image`},
 		"exited": {func(target *Target) {
