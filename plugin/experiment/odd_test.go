@@ -35,6 +35,7 @@ func TestOddInspections(t *testing.T) {
 		`{"Id": "1", "Config": {"ExposedPorts": {"x/tcp": {}, "99999/tcp": {}, "80/udp": {}}}}`:                                                           0,
 		`{"Id": "1", "Config": {"ExposedPorts": {"80": {}}}, "NetworkSettings": {"Networks": {"a": null}}}`:                                               80,
 		`{"Id": "1", "HostConfig": {"PortBindings": {"80/tcp": [{}]}}, "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "x", "HostPort": "-1"}]}}}`:    80,
+		`{"Id": "1", "Config": {"ExposedPorts": {"80/tcp": {}, "90/tcp": {}}}, "HostConfig": {"PortBindings": {"80/tcp": null, "90/tcp": [{}]}}}`:         90, // Podman's
 		`{"Id": "1", "Config": {"ExposedPorts": {"80/tcp": {}}}, "NetworkSettings": {"Networks": {"a": {"IPAddress": "\u001b[2J", "Gateway": "::1%x"}}}}`: 80,
 	} {
 		e := newExamination(Engine{API: oddEngine{answer: answer}}, Target{Container: "web"}, nil)

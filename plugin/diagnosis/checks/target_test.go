@@ -1,10 +1,12 @@
 package checks
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/docker/docker/api/types/container"
 	dockernetwork "github.com/docker/docker/api/types/network"
@@ -182,4 +184,26 @@ func sockets(addresses ...string) *listening.Listeners {
 		l.Sockets = append(l.Sockets, listening.Socket{Address: netip.MustParseAddrPort(a)})
 	}
 	return l
+}
+
+// An engine may say anything of a container: each check comes to a result that can
+// be shown, and none crashes.
+func FuzzTarget(f *testing.F) {
+	for _, seed := range []string{
+		`{}`,
+		`{"State":{"Status":"running","Health":{"Status":"healthy"}},"Config":{"ExposedPorts":{"80/tcp":{}},"Labels":{"com.docker.compose.service":"web"}},"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"::","HostPort":"1"}]},"Networks":{"a":{"Aliases":["b"]},"c":null}}}`,
+		`{"State":null,"Config":{"ExposedPorts":{"\u001b":{},"-1":{},"":{}}},"NetworkSettings":{"Ports":{"/":[{}],"x/y/z":null}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var found container.InspectResponse
+		if json.Unmarshal(data, &found) != nil {
+			return
+		}
+		for _, c := range OfTarget(t.Context(), Target{Examined: experiment.Examined{Container: &found}}) {
+			assert.Check(t, c.Result != report.CheckCrashed, "%s: %s", c.Name, c.Detail)
+			assert.Check(t, !strings.ContainsFunc(c.Detail, func(r rune) bool { return !unicode.IsPrint(r) }), "%s: %q", c.Name, c.Detail)
+		}
+	})
 }
