@@ -79,6 +79,11 @@ func withContainer(ctx context.Context, api *client.Client, image string, host c
 // The caller removes it if it has an id.
 func startContainer(ctx context.Context, api *client.Client, image string, host container.HostConfig) (id string, err error) {
 	config := &container.Config{Image: image, Cmd: []string{"serve", "--identity", "bare"}}
+	if host.NetworkMode.IsContainer() {
+		// Whose server has the usual port: this one would exit, and Podman does not
+		// remove a container that is about to.
+		config.Cmd = append(config.Cmd, "--port", "4648")
+	}
 	for port := range host.PortBindings {
 		config.ExposedPorts = nat.PortSet{port: {}}
 	}
