@@ -264,11 +264,15 @@ func (e *examination) sockets(ctx context.Context, p *place, start func() (liste
 // inside says whether a place has the server's own network namespace. The host
 // that is meant is not always the one whose network containers can share.
 func (e *examination) inside(p *place) bool {
-	if e.server.HostNetwork {
-		engine := e.description.Endpoint.Engine
-		return p.found.facts.HostNetwork && !(e.server.Host && (engine.Desktop || engine.Rootless))
+	engine := e.description.Endpoint.Engine
+	switch {
+	case e.server.Host && (engine.Desktop || engine.Rootless):
+		return false
+	case e.server.HostNetwork:
+		return p.found.facts.HostNetwork
+	default:
+		return p.vantage.Container != "" && p.vantage.Container == e.report.Servers[0].ID
 	}
-	return p.vantage.Container != "" && p.vantage.Container == e.report.Servers[0].ID
 }
 
 // needListeners says whether what listens may tell why probes from one place

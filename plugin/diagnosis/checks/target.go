@@ -32,8 +32,9 @@ type Target struct {
 // not judged here: a check fails for the cause that the findings have.
 func OfTarget(ctx context.Context, target Target) []report.Check {
 	s := &state{target: target}
-	checks := []report.Check{}
-	for _, n := range s.lookAtAll(ctx, target.checks()) {
+	nodes := s.lookAtAll(ctx, target.checks())
+	checks := make([]report.Check, 0, len(nodes))
+	for _, n := range nodes {
 		checks = append(checks, n.report(""))
 	}
 	return checks
@@ -51,15 +52,15 @@ func (t Target) checks() []check {
 	case t.Container == nil:
 		return nil
 	}
-	all := []check{
+	return slices.Concat([]check{
 		t.check(checkOfState, (*state).lookAtState),
 		t.check("exposed", (*state).lookAtExposed),
 		t.check("published on IPv4", func(s *state, _ context.Context) (outcome, error) { return s.published(false) }, checkOfState),
 		t.check("published on IPv6", func(s *state, _ context.Context) (outcome, error) { return s.published(true) }, checkOfState),
-	}
-	return append(append(all, t.networkChecks()...),
+	}, t.networkChecks(), []check{
 		t.check("aliases", (*state).lookAtAliases),
-		t.check("listeners", (*state).lookAtListeners, checkOfState))
+		t.check("listeners", (*state).lookAtListeners, checkOfState),
+	})
 }
 
 // checkOfState is the check without which others see nothing.

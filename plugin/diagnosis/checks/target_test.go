@@ -21,7 +21,7 @@ import (
 
 // web is a server that answers.
 func web() Target {
-	return Target{
+	target := Target{
 		Examined: experiment.Examined{
 			Server: diagnosis.Server{
 				Name: "shop-web-1", Port: 8080,
@@ -40,17 +40,18 @@ func web() Target {
 					Labels:       map[string]string{experiment.LabelService: "web", experiment.LabelProject: "shop"},
 				},
 				NetworkSettings: &container.NetworkSettings{
-					NetworkSettingsBase: container.NetworkSettingsBase{Ports: nat.PortMap{
-						"8080/tcp": {{HostIP: "0.0.0.0", HostPort: "32768"}, {HostIP: "::", HostPort: "32769"}},
-						"53/udp":   {{HostIP: "", HostPort: "5353"}}, // Podman's
-						"9090/tcp": nil,
-					}},
 					Networks: map[string]*dockernetwork.EndpointSettings{"shop": {Aliases: []string{"web", "abc", "web"}}, "gone": nil},
 				},
 			},
 		},
 		Probes: []report.Probe{{OK: true}},
 	}
+	target.Container.NetworkSettings.Ports = nat.PortMap{
+		"8080/tcp": {{HostIP: "0.0.0.0", HostPort: "32768"}, {HostIP: "::", HostPort: "32769"}},
+		"53/udp":   {{HostIP: "", HostPort: "5353"}}, // Podman's
+		"9090/tcp": nil,
+	}
+	return target
 }
 
 func TestTarget(t *testing.T) {
