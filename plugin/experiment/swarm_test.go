@@ -284,3 +284,80 @@ func TestListServices(t *testing.T) {
 		assert.Check(t, is.DeepEqual(got, test.want), name)
 	}
 }
+
+// fakeSwarm has one node, whose task is as the test says for each service made. The
+// port that a run chooses cannot be taken before it does, so that a node has
+// something else there cannot be had for real.
+type fakeSwarm struct {
+	API
+	SwarmAPI
+	node    swarm.Node
+	tasks   []swarm.TaskStatus // by attempt
+	created []swarm.ServiceSpec
+	removed []string
+}
+
+func (f *fakeSwarm) ServiceCreate(_ context.Context, spec swarm.ServiceSpec, _ swarm.ServiceCreateOptions) (swarm.ServiceCreateResponse, error) {
+	f.created = append(f.created, spec)
+	return swarm.ServiceCreateResponse{ID: spec.Name}, nil
+}
+
+func (f *fakeSwarm) ServiceRemove(_ context.Context, name string) error {
+	f.removed = append(f.removed, name)
+	return nil
+}
+
+func (f *fakeSwarm) NodeList(context.Context, swarm.NodeListOptions) ([]swarm.Node, error) {
+	return []swarm.Node{f.node}, nil
+}
+
+func (f *fakeSwarm) TaskList(context.Context, swarm.TaskListOptions) ([]swarm.Task, error) {
+	at := len(f.created) - 1
+	return []swarm.Task{{ID: "task", ServiceID: f.created[at].Name, NodeID: f.node.ID, Status: f.tasks[at]}}, nil
+}
+
+type noProgress struct{ Progress }
+
+func (noProgress) Step(string) func() { return func() {} }
+
+func TestPortTakenOnNode(t *testing.T) {
+	t.Parallel()
+	failed := swarm.TaskStatus{State: swarm.TaskStateFailed, Err: "Bind for 0.0.0.0:1 failed: port is already allocated"}
+	pending := swarm.TaskStatus{State: swarm.TaskStatePending, Err: "host-mode port already in use on 1 node"}
+	running := swarm.TaskStatus{State: swarm.TaskStateRunning}
+	for name, test := range map[string]struct {
+		tasks []swarm.TaskStatus
+		fails string
+	}{
+		"free":         {[]swarm.TaskStatus{running}, ""},
+		"free at last": {[]swarm.TaskStatus{failed, pending, running}, ""},
+		"never free":   {[]swarm.TaskStatus{failed, pending, failed}, "3 ports were tried"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found := swarm.Node{ID: "one", Status: swarm.NodeStatus{State: swarm.NodeStateReady}, Spec: swarm.NodeSpec{Availability: swarm.NodeAvailabilityActive}}
+			fake := &fakeSwarm{node: found, tasks: test.tasks}
+			r := &nodesRun{
+				engine:   Engine{API: fake, Swarm: fake},
+				options:  NodesOptions{Progress: noProgress{}},
+				spec:     Spec{Port: 4647, Wait: time.Minute},
+				report:   &report.Report{Nodes: make([]report.Node, 1)},
+				nodes:    []*node{{Node: found, name: "one", ready: true}},
+				images:   []nodeImage{{ref: "sha256:1"}},
+				services: map[string]string{},
+			}
+			err := r.startServers(t.Context())
+			assert.Check(t, is.Len(fake.created, len(test.tasks)))
+			for i, spec := range fake.created {
+				taken := i < len(fake.created)-1 || test.fails != ""
+				assert.Check(t, is.Equal(slices.Contains(fake.removed, spec.Name), taken), spec.Name)
+			}
+			if test.fails != "" {
+				assert.Check(t, is.ErrorContains(err, test.fails))
+				return
+			}
+			assert.NilError(t, err)
+			assert.Check(t, r.nodes[0].server != nil, r.nodes[0].absent)
+		})
+	}
+}

@@ -228,15 +228,18 @@ func (r *nodesRun) awaitServers(ctx context.Context, services []string) error {
 		}
 		return true, nil
 	})
+	if err != nil {
+		return err // there may be another attempt
+	}
 	for _, n := range r.nodes {
 		if n.server == nil && n.absent == "" {
-			n.absent = fmt.Sprintf("it has started none within %s", r.spec.Wait)
+			n.absent = fmt.Sprintf("it has started no server within %s", r.spec.Wait)
 		}
 		if n.server == nil {
 			n.silent = n.absent
 		}
 	}
-	return err
+	return nil
 }
 
 // ended says whether a task will not run any more.
