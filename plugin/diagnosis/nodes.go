@@ -56,10 +56,7 @@ func ExplainNodes(n Nodes, probes []report.Probe) []report.Finding {
 	}
 	fault, severity := c.dropped()
 	found.add(fault, severity)
-	for _, open := range c.open() {
-		found.list = append(found.list, open)
-	}
-	return found.list
+	return append(found.list, c.open()...)
 }
 
 // lacks is the fault of a node that has not the image.

@@ -71,8 +71,9 @@ func all(f netprobe.Failure) map[string]netprobe.Failure {
 	return map[string]netprobe.Failure{"name": f, "ip": f, "port": f, "gossip": f}
 }
 
-func overlay(f netprobe.Failure) map[string]netprobe.Failure {
-	return map[string]netprobe.Failure{"name": f, "ip": f}
+// noOverlay is what fails where the packets of overlay networks are dropped.
+func noOverlay() map[string]netprobe.Failure {
+	return map[string]netprobe.Failure{"name": timeout, "ip": timeout}
 }
 
 func isDown(n *diagnosis.Node) { n.State, n.Absent, n.Silent = "down", "it is down", "it is down" }
@@ -97,15 +98,15 @@ var swarmCases = map[string]swarmCase{
 		silent: []string{"192.0.2.1", "c-name", "2377", "every other node"},
 	},
 	"the overlay between a pair": {
-		fails:  map[string]map[string]netprobe.Failure{"bc": overlay(timeout), "cb": overlay(timeout)},
+		fails:  map[string]map[string]netprobe.Failure{"bc": noOverlay(), "cb": noOverlay()},
 		causes: map[string]report.Severity{"firewall-drops": report.SeverityWarning},
 		says:   []string{"between node b and c packets are dropped: udp 4789 (overlay networks)"},
 		silent: []string{"7946", "20001"},
 	},
 	"the overlay everywhere": { // each node reaches its own server
 		fails: map[string]map[string]netprobe.Failure{
-			"ab": overlay(timeout), "ac": overlay(timeout), "ba": overlay(timeout),
-			"bc": overlay(timeout), "ca": overlay(timeout), "cb": overlay(timeout),
+			"ab": noOverlay(), "ac": noOverlay(), "ba": noOverlay(),
+			"bc": noOverlay(), "ca": noOverlay(), "cb": noOverlay(),
 		},
 		causes: map[string]report.Severity{"firewall-drops": report.SeverityWarning},
 		says:   []string{"between node a and every other node packets are dropped: udp 4789"},

@@ -199,7 +199,7 @@ func (w NodeWork) targets() int {
 
 // rows are the Report's for what was seen from a node.
 func (r *nodesRun) rows(from *node) []report.Probe {
-	var all []report.Probe
+	all := make([]report.Probe, 0, len(from.results))
 	for to, n := range r.nodes {
 		var entries []*entry
 		for i, c := range r.candidates(n) {

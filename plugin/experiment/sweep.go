@@ -125,8 +125,11 @@ func ofService(c container.Summary) bool { return c.Labels[serviceLabel] != "" }
 func awaitGone(ctx context.Context, api API, id string) error {
 	for {
 		_, err := api.ContainerInspect(ctx, id)
-		if errdefs.IsNotFound(err) || err != nil && ctx.Err() != nil || !pause(ctx, longestPause) {
-			return nil // what remains will be told of by its network
+		if errdefs.IsNotFound(err) {
+			return nil
+		}
+		if !pause(ctx, longestPause) {
+			return nil //nolint:nilerr // what remains is told of by its network
 		}
 	}
 }

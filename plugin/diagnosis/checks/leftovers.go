@@ -33,7 +33,7 @@ func (s *state) lookForLeftovers(ctx context.Context) (outcome, error) {
 
 func judgeLeftovers(left experiment.Leftovers, docker string) (outcome, error) {
 	lines := make([]string, 0, len(left.Services)+len(left.Containers)+len(left.Networks))
-	var services, containers, networks []string
+	services, containers, networks := make([]string, 0, len(left.Services)), make([]string, 0, len(left.Containers)), make([]string, 0, len(left.Networks))
 	for _, s := range left.Services {
 		lines = append(lines, fmt.Sprintf("service %s, of run %s, deadline %s", s.Spec.Name, s.Spec.Labels[experiment.LabelRun], s.Spec.Labels[experiment.LabelDeadline]))
 		services = append(services, s.Spec.Name)

@@ -60,16 +60,17 @@ func legend(rep *report.Report) string {
 
 // matrix has a row for each node that asks and a column for each that is asked for.
 func matrix(rep *report.Report) string {
-	rows := [][]string{{"FROM"}}
-	for _, to := range rep.Nodes {
-		rows[0] = append(rows[0], "TO "+to.Name)
-	}
-	for _, from := range rep.Nodes {
-		row := []string{from.Name}
-		for _, to := range rep.Nodes {
-			row = append(row, cell(rep, from.Name, to.Name))
+	n := len(rep.Nodes)
+	rows := make([][]string, n+1)
+	rows[0] = make([]string, n+1)
+	rows[0][0] = "FROM"
+	for i, from := range rep.Nodes {
+		rows[0][i+1] = "TO " + from.Name
+		rows[i+1] = make([]string, n+1)
+		rows[i+1][0] = from.Name
+		for j, to := range rep.Nodes {
+			rows[i+1][j+1] = cell(rep, from.Name, to.Name)
 		}
-		rows = append(rows, row)
 	}
 	return align(rows)
 }
