@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/docker/docker/api/types/network"
@@ -145,8 +146,9 @@ func (r *nodesRun) conclude(measured bool) {
 	r.report.Findings = diagnosis.ExplainNodes(r.facts(), r.report.Probes)
 	r.report.OK = true
 	for _, from := range r.nodes {
+		own := slices.DeleteFunc(slices.Clone(r.report.Probes), func(p report.Probe) bool { return p.Vantage != from.vantage() })
 		for to, server := range r.nodes {
-			b, ok := r.best(from, to)
+			b, ok := best(to, own, lastingOnNodes, r.spec.Path)
 			if ok {
 				r.report.Best = append(r.report.Best, b)
 			}
@@ -164,16 +166,6 @@ var lastingOnNodes = []report.Kind{
 	report.KindPublishedEngineHost,
 	report.KindContainerName,
 	report.KindContainerIP,
-}
-
-func (r *nodesRun) best(from *node, to int) (report.Best, bool) {
-	var own []report.Probe
-	for _, p := range r.report.Probes {
-		if p.Vantage == from.vantage() {
-			own = append(own, p)
-		}
-	}
-	return best(to, own, lastingOnNodes, r.spec.Path)
 }
 
 // drainLimit bounds the wait for the nodes to remove their containers, which took

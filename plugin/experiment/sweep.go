@@ -129,7 +129,7 @@ func awaitGone(ctx context.Context, api API, id string) error {
 			return nil
 		}
 		if !pause(ctx, longestPause) {
-			return nil //nolint:nilerr // what remains is told of by its network
+			return nil // what remains is told of by its network
 		}
 	}
 }

@@ -3,7 +3,6 @@ package render
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
@@ -33,10 +32,11 @@ func writeNodes(out *bytes.Buffer, rep *report.Report, _ bool) error {
 	if len(rep.Probes) == 0 {
 		return nil
 	}
-	if text := matrix(rep); width(text) <= maxWidth {
+	reached := reachedFrom(rep)
+	if text := reached.matrix(); width(text) <= maxWidth {
 		out.WriteString(text)
 	} else {
-		out.WriteString(pairs(rep))
+		out.WriteString(reached.pairs())
 	}
 	fmt.Fprintf(out, "\n%s\n", legend(rep))
 	for _, n := range rep.Nodes {
@@ -58,39 +58,80 @@ func legend(rep *report.Report) string {
 	return "name, ip: the container on the overlay network; port: " + port
 }
 
+// reach is by which ways nodes reach each other, in words.
+type reach struct {
+	nodes []string
+	words map[[2]string]string // by the node that asks and the one that is asked for
+}
+
+func reachedFrom(rep *report.Report) reach {
+	r := reach{words: map[[2]string]string{}}
+	for _, n := range rep.Nodes {
+		r.nodes = append(r.nodes, n.Name)
+	}
+	works := map[[2]string]map[report.Kind]bool{}
+	for _, p := range rep.Probes {
+		pair := [2]string{strings.TrimPrefix(p.Vantage, "node:"), rep.Servers[p.Server].Node}
+		if works[pair] == nil {
+			works[pair] = map[report.Kind]bool{}
+		}
+		works[pair][p.Kind] = p.OK
+	}
+	for pair, kinds := range works {
+		var words []string
+		for _, w := range ways {
+			if kinds[w.kind] {
+				words = append(words, w.word)
+			}
+		}
+		if len(words) == 0 {
+			words = []string{noWay}
+		}
+		r.words[pair] = strings.Join(words, " ")
+	}
+	return r
+}
+
+// cell says by which ways one node reaches another.
+func (r reach) cell(from, to string) string {
+	if words, ok := r.words[[2]string{from, to}]; ok {
+		return words
+	}
+	return notAsked
+}
+
 // matrix has a row for each node that asks and a column for each that is asked for.
-func matrix(rep *report.Report) string {
-	n := len(rep.Nodes)
+func (r reach) matrix() string {
+	n := len(r.nodes)
 	rows := make([][]string, n+1)
 	rows[0] = make([]string, n+1)
 	rows[0][0] = "FROM"
-	for i, from := range rep.Nodes {
-		rows[0][i+1] = "TO " + from.Name
+	for i, from := range r.nodes {
+		rows[0][i+1] = "TO " + from
 		rows[i+1] = make([]string, n+1)
-		rows[i+1][0] = from.Name
-		for j, to := range rep.Nodes {
-			rows[i+1][j+1] = cell(rep, from.Name, to.Name)
+		rows[i+1][0] = from
+		for j, to := range r.nodes {
+			rows[i+1][j+1] = r.cell(from, to)
 		}
 	}
 	return align(rows)
 }
 
 // pairs lists the pairs of nodes that lack a way, below how many there are.
-func pairs(rep *report.Report) string {
+func (r reach) pairs() string {
 	rows := [][]string{{"FROM", "TO", "REACHED BY"}}
 	whole := 0
-	for _, from := range rep.Nodes {
-		for _, to := range rep.Nodes {
-			what := cell(rep, from.Name, to.Name)
+	for _, from := range r.nodes {
+		for _, to := range r.nodes {
+			what := r.cell(from, to)
 			if what == everyWay() {
 				whole++
 				continue
 			}
-			rows = append(rows, []string{shorten(from.Name, nameRoom), shorten(to.Name, nameRoom), what})
+			rows = append(rows, []string{shorten(from, nameRoom), shorten(to, nameRoom), what})
 		}
 	}
-	all := len(rep.Nodes) * len(rep.Nodes)
-	text := fmt.Sprintf("%d nodes: of %d pairs, %d reach each other by %s\n", len(rep.Nodes), all, whole, everyWay())
+	text := fmt.Sprintf("%d nodes: of %d pairs, %d reach each other by %s\n", len(r.nodes), len(r.nodes)*len(r.nodes), whole, everyWay())
 	if len(rows) == 1 {
 		return text
 	}
@@ -104,25 +145,6 @@ func everyWay() string {
 	words := make([]string, len(ways))
 	for i, w := range ways {
 		words[i] = w.word
-	}
-	return strings.Join(words, " ")
-}
-
-// cell says by which ways one node reaches another.
-func cell(rep *report.Report, from, to string) string {
-	server := slices.IndexFunc(rep.Servers, func(s report.Server) bool { return s.Node == to })
-	probes := probesOf(rep, "node:"+from, server)
-	if len(probes) == 0 {
-		return notAsked
-	}
-	var words []string
-	for _, w := range ways {
-		if slices.ContainsFunc(probes, func(p *report.Probe) bool { return p.OK && p.Kind == w.kind }) {
-			words = append(words, w.word)
-		}
-	}
-	if len(words) == 0 {
-		return noWay
 	}
 	return strings.Join(words, " ")
 }
