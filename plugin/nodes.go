@@ -30,7 +30,7 @@ func checkNodes(flags *pflag.FlagSet, args []string) error {
 		return fmt.Errorf("conflicting options: --%s starts the built-in server and cannot be used with IMAGE", nodesFlag)
 	}
 	for _, other := range []string{
-		"publish", "network", "network-driver", "parent", "subnet", "gateway", "internal", "ipv6",
+		"publish", "network", "networks", "network-driver", "parent", "subnet", "gateway", "internal", "ipv6",
 		"env", "user", "platform", "pull", "add-host", "servers", "keep",
 	} {
 		if flags.Changed(other) {

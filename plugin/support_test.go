@@ -48,13 +48,25 @@ type supportedReach struct {
 	Engine  string `json:"engine,omitempty"` // what the engine said where it cannot do it
 }
 
+// supportedKinds are all that there are, and the manager of a Swarm, for which
+// overlay networks are.
+func supportedKinds() []enginetest.Kind { return append(enginetest.All(), enginetest.Swarm) }
+
+func supportedEngine(t *testing.T, kind enginetest.Kind) *enginetest.Engine {
+	t.Helper()
+	if kind == enginetest.Swarm {
+		return enginetest.StartSwarm(t, 1)[0]
+	}
+	return enginetest.Get(t, kind)
+}
+
 // recordSupport makes the record.
 func recordSupport(t *testing.T) {
 	t.Helper()
 	var mu sync.Mutex
 	var all []supported
 	t.Run("kinds", func(t *testing.T) {
-		for _, kind := range enginetest.All() {
+		for _, kind := range supportedKinds() {
 			t.Run(string(kind), func(t *testing.T) {
 				t.Parallel()
 				one := measureKind(t, kind)
@@ -65,7 +77,7 @@ func recordSupport(t *testing.T) {
 		}
 	})
 	assert.Assert(t, !t.Failed())
-	kinds := enginetest.All()
+	kinds := supportedKinds()
 	slices.SortFunc(all, func(a, b supported) int { return slices.Index(kinds, a.Kind) - slices.Index(kinds, b.Kind) })
 	data, err := json.MarshalIndent(all, "", " ")
 	assert.NilError(t, err)
@@ -90,7 +102,7 @@ func TestSupportTable(t *testing.T) {
 			}
 		}
 	}
-	assert.Assert(t, is.DeepEqual(kinds, enginetest.All()), "make support-table")
+	assert.Assert(t, is.DeepEqual(kinds, supportedKinds()), "make support-table")
 	compareTable(t, "../README.md", "support", supportTable(all))
 }
 
@@ -121,7 +133,7 @@ func recordedSupport(t *testing.T) []supported {
 // measureKind runs both commands on the run's engine of a kind.
 func measureKind(t *testing.T, kind enginetest.Kind) supported {
 	t.Helper()
-	engine := enginetest.Get(t, kind)
+	engine := supportedEngine(t, kind)
 	config := t.TempDir()
 	assert.NilError(t, installPlugin(config))
 	b := &bench{Engine: engine, config: config}

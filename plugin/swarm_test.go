@@ -157,6 +157,7 @@ func TestSwarm(t *testing.T) { //nolint:tparallel // one Swarm, whose network ea
 	s := newSwarmBench(t)
 	t.Run("healthy", func(t *testing.T) { s.healthy(t) })
 	t.Run("table", func(t *testing.T) { s.shown(t) })
+	t.Run("overlay", func(t *testing.T) { s.overlay(t) })
 	t.Run("usage", func(t *testing.T) { s.usage(t) })
 	t.Run("worker", func(t *testing.T) { s.worker(t) })
 	t.Run("a pair is cut", func(t *testing.T) { s.pairCut(t) })
@@ -200,6 +201,19 @@ func (s *swarmBench) shown(t *testing.T) {
 	s.checkNothingLeft(t)
 }
 
+// A single server on an overlay network, on the manager, as a network mode.
+func (s *swarmBench) overlay(t *testing.T) {
+	t.Helper()
+	p := start(t, s.run(t, 0, "--networks", "overlay", "--format", "json"))
+	assert.Check(t, is.Equal(p.status(t), 0), "%s", &p.stderr)
+	var rep report.Report
+	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep))
+	assert.Assert(t, is.Len(rep.Modes, 1))
+	assert.Check(t, is.Equal(rep.Modes[0].Result, report.ModeWorks), "%+v", rep.Modes[0])
+	assert.Check(t, is.Len(rep.Modes[0].From, 2)) // the host and the peer
+	s.checkNothingLeft(t)
+}
+
 func (s *swarmBench) usage(t *testing.T) {
 	t.Helper()
 	for _, args := range [][]string{
@@ -209,6 +223,7 @@ func (s *swarmBench) usage(t *testing.T) {
 		{"--nodes", "-p", "80"},
 		{"--nodes", "--network", "bridge"},
 		{"--nodes", "--network-driver", "bridge"},
+		{"--nodes", "--networks", "all"},
 	} {
 		p := start(t, s.run(t, 0, args...))
 		assert.Check(t, is.Equal(p.status(t), 125))

@@ -53,7 +53,7 @@ type Options struct {
 	// ID is what labels and names of this run carry; empty for a new one.
 	ID string
 
-	mode string // the network mode that the run is one of several for; empty without
+	mode *modeTurn // if the run is for one of several network modes
 }
 
 // Run runs one experiment. The Report it returns is never nil and holds
@@ -79,9 +79,9 @@ type run struct {
 	spec     Spec
 	progress Progress
 	id       string
-	name     string   // what names of containers and networks carry: the id, and the mode
-	mode     string   // see Options
-	ids      []string // identities
+	name     string    // what names of containers and networks carry: the id, and the mode
+	mode     *modeTurn // see Options
+	ids      []string  // identities
 	hold     func(context.Context, *report.Report) error
 	report   *report.Report
 	labels   labels
@@ -112,8 +112,8 @@ func newRun(engine Engine, spec Spec, options Options) *run {
 		r.id = NewID()
 	}
 	r.name = r.id
-	if r.mode != "" {
-		r.name += "-" + r.mode
+	if r.mode != nil {
+		r.name += "-" + r.mode.name
 	}
 	return r
 }
@@ -141,7 +141,7 @@ func (r *run) measure(ctx context.Context) error {
 	facts.Go(func() error { return r.learn(ctx) })
 	group.Go(facts.Wait)
 	group.Go(func() error {
-		if r.mode == "" { // else it is done for all modes together
+		if r.mode == nil { // else it is done for all modes together
 			sweep(ctx, r.engine.API, time.Now(), r.progress)
 		}
 		return nil
@@ -149,6 +149,12 @@ func (r *run) measure(ctx context.Context) error {
 	group.Go(func() error {
 		if err := r.prepare(ctx); err != nil {
 			return err
+		}
+		if r.mode != nil {
+			if err := r.mode.await(ctx); err != nil {
+				return err
+			}
+			defer r.mode.end()
 		}
 		if err := r.startAndProbe(ctx, facts.Wait); err != nil || r.hold == nil {
 			return err
@@ -166,7 +172,11 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.labels = newLabels(r.id, time.Now(), r.spec) // not before: a pull may take long
+	var turn time.Duration
+	if r.mode != nil {
+		turn = r.mode.patience
+	}
+	r.labels = newLabels(r.id, time.Now(), r.spec, turn) // not before: a pull may take long
 	for i := range r.spec.Servers {
 		r.servers = append(r.servers, newServer(r, i, image))
 	}

@@ -25,7 +25,7 @@ func reach(server int, v view, probes []report.Probe, findings []report.Finding,
 
 // modeReport is what became of the mode that the run was for.
 func (r *run) modeReport(err error) report.Mode {
-	m := report.Mode{Name: r.mode, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
+	m := report.Mode{Name: r.mode.name, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
 	if err != nil {
 		m.Result, m.Detail = report.ModeCannot, netprobe.Visible(err.Error(), maxDetail)
 		if fault := new(diagnosis.Fault); errors.As(err, &fault) {

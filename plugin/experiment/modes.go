@@ -34,18 +34,14 @@ func runModes(ctx context.Context, engine Engine, modes []ModeSpec, options Opti
 	if options.ID == "" {
 		options.ID = NewID()
 	}
-	m := &modeRuns{engine: once(ctx, engine), options: options, results: make([]modeRun, len(modes))}
+	m := newModeRuns(ctx, engine, modes, options)
 	defer options.Progress.Step("Trying " + count(len(modes), "network mode"))()
 	sweep(ctx, engine.API, started, options.Progress)
 	group, ctx := errgroup.WithContext(ctx)
-	running := make(chan struct{}, modesAtOnce)
 	for _, alike := range queues(modes) {
 		group.Go(func() error {
 			for _, i := range alike {
-				running <- struct{}{}
-				err := m.run(ctx, i, modes[i])
-				<-running
-				if err != nil {
+				if err := m.run(ctx, i, modes[i]); err != nil {
 					return err
 				}
 			}
@@ -98,7 +94,75 @@ type modeRuns struct {
 	engine  Engine
 	options Options
 	results []modeRun
+
+	slots   chan struct{} // as many as are measured at once
+	making  sync.WaitGroup
+	made    chan struct{} // closed when the networks are there
+	longest time.Duration // that a mode may wait for its turn
 }
+
+func newModeRuns(ctx context.Context, engine Engine, modes []ModeSpec, options Options) *modeRuns {
+	m := &modeRuns{
+		engine:  once(ctx, engine),
+		options: options,
+		results: make([]modeRun, len(modes)),
+		slots:   make(chan struct{}, modesAtOnce),
+		made:    make(chan struct{}),
+	}
+	for _, mode := range modes {
+		m.longest += mode.Spec.Wait
+		if mode.Alone == "" {
+			m.making.Add(1)
+		}
+	}
+	go func() { // ends when each mode has made its networks or has failed to
+		m.making.Wait()
+		close(m.made)
+	}()
+	return m
+}
+
+// modeTurn is the place of one mode among those that are measured together. None
+// begins before the networks of all are there, but for those that wait for one
+// another: while a bridge is made, Docker Engine 20.10 takes its rules that keep
+// networks apart away and puts them back (libnetwork, drivers/bridge,
+// setup_ip_tables.go: EnsureJumpRule), and what is tried at that moment gets
+// through: seen in one of four runs that were not kept apart.
+type modeTurn struct {
+	name     string
+	patience time.Duration // how long it may take until it is its turn
+	arrive   func()
+	made     <-chan struct{} // nil for a mode that waits for none
+	slots    chan struct{}
+}
+
+func (m *modeRuns) turn(spec ModeSpec) *modeTurn {
+	turn := &modeTurn{name: spec.Name, patience: m.longest, arrive: func() {}, slots: m.slots}
+	if spec.Alone == "" {
+		turn.arrive, turn.made = sync.OnceFunc(m.making.Done), m.made
+	}
+	return turn
+}
+
+// await returns when it is the mode's turn, which it is until end.
+func (t *modeTurn) await(ctx context.Context) error {
+	t.arrive()
+	if t.made != nil {
+		select {
+		case <-t.made:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	select {
+	case t.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t *modeTurn) end() { <-t.slots }
 
 // modeRun is what became of one mode.
 type modeRun struct {
@@ -110,7 +174,8 @@ type modeRun struct {
 func (m *modeRuns) run(ctx context.Context, i int, spec ModeSpec) error {
 	options := m.options
 	options.Progress = &modeProgress{options.Progress, spec.Name}
-	options.mode = spec.Name
+	options.mode = m.turn(spec)
+	defer options.mode.arrive() // if it has failed before
 	r := newRun(m.engine, spec.Spec, options)
 	err := r.measure(ctx)
 	cleanErr := r.cleanUp(ctx, err != nil)

@@ -40,7 +40,7 @@ func TestModeReport(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRun(Engine{}, Spec{}, Options{mode: "some"})
+			r := newRun(Engine{}, Spec{}, Options{mode: &modeTurn{name: "some"}})
 			r.reaches = test.from
 			r.report.Findings = []report.Finding{{Cause: "macvlan-host-isolation", Title: "isolated", Severity: report.SeverityError}}
 			got := r.modeReport(test.err)
@@ -57,13 +57,13 @@ func TestModeReport(t *testing.T) {
 // all to be well only if what is not reached is explained.
 func TestMerged(t *testing.T) {
 	result := func(name string, ok bool, cause string) modeRun {
-		r := newRun(Engine{}, Spec{}, Options{mode: name})
+		r := newRun(Engine{}, Spec{}, Options{mode: &modeTurn{name: name}})
 		r.report.Servers = []report.Server{{Name: name}}
 		r.report.Probes = []report.Probe{{Address: name}}
 		r.reaches = []report.Reach{{OK: ok, Cause: cause}}
 		return modeRun{r.report, r.modeReport(nil)}
 	}
-	refused := newRun(Engine{}, Spec{}, Options{mode: "refused"})
+	refused := newRun(Engine{}, Spec{}, Options{mode: &modeTurn{name: "refused"}})
 	m := &modeRuns{results: []modeRun{
 		{refused.report, refused.modeReport(errors.New("no"))}, result("a", true, ""), {}, result("b", false, "network-none"),
 	}}
