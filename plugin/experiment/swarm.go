@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 	"golang.org/x/sync/errgroup"
@@ -130,6 +131,9 @@ func (r *nodesRun) prepare(ctx context.Context) error {
 		Attachable: true, // for a look at it from a container of one's own
 		Labels:     r.labels.values(),
 	})
+	if errdefs.IsConflict(err) {
+		r.network = "" // it is somebody else's, and stays
+	}
 	return wrap(err, "creating the overlay network")
 }
 

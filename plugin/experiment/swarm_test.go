@@ -293,11 +293,15 @@ type fakeSwarm struct {
 	SwarmAPI
 	node    swarm.Node
 	tasks   []swarm.TaskStatus // by attempt
+	taken   bool               // the name of a service
 	created []swarm.ServiceSpec
 	removed []string
 }
 
 func (f *fakeSwarm) ServiceCreate(_ context.Context, spec swarm.ServiceSpec, _ swarm.ServiceCreateOptions) (swarm.ServiceCreateResponse, error) {
+	if f.taken {
+		return swarm.ServiceCreateResponse{}, errdefs.ErrConflict
+	}
 	f.created = append(f.created, spec)
 	return swarm.ServiceCreateResponse{ID: spec.Name}, nil
 }
@@ -360,4 +364,18 @@ func TestPortTakenOnNode(t *testing.T) {
 			assert.Check(t, r.nodes[0].server != nil, r.nodes[0].absent)
 		})
 	}
+}
+
+// A service whose name was taken is not removed with those of the run.
+func TestServiceNameTaken(t *testing.T) {
+	t.Parallel()
+	fake := &fakeSwarm{taken: true}
+	r := &nodesRun{
+		engine:   Engine{API: fake, Swarm: fake},
+		options:  NodesOptions{Progress: noProgress{}},
+		images:   []nodeImage{{ref: "sha256:1"}},
+		services: map[string]string{},
+	}
+	assert.Check(t, is.ErrorContains(r.startServers(t.Context()), "creating service nestprobe-"))
+	assert.Check(t, is.Len(r.made, 0))
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
 )
@@ -129,6 +130,9 @@ func (r *nodesRun) createService(ctx context.Context, spec swarm.ServiceSpec) er
 	defer cancel()
 	created, err := r.engine.Swarm.ServiceCreate(creating, spec, swarm.ServiceCreateOptions{QueryRegistry: false})
 	r.services[created.ID] = spec.Name
+	if errdefs.IsConflict(err) {
+		r.made = slices.DeleteFunc(r.made, func(name string) bool { return name == spec.Name }) // somebody else's
+	}
 	return wrap(err, "creating service "+spec.Name)
 }
 
