@@ -15,6 +15,9 @@ import (
 
 // setModes turns --networks into what is to be measured.
 func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error {
+	if len(o.modes) == 0 {
+		return errors.New("invalid --networks: it names none")
+	}
 	modes, err := mode.Choose(o.modes)
 	if err != nil {
 		return fmt.Errorf("invalid --networks: %w", err)
@@ -23,6 +26,9 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 		if flags.Changed(flag) {
 			return fmt.Errorf("conflicting options: --%s cannot be used with --networks, which starts one server on each", flag)
 		}
+	}
+	if o.format == "env" {
+		return errors.New("conflicting options: --format env is for one way to connect a server, and --networks tries several")
 	}
 	if fixedPort(spec.Bindings) {
 		return errors.New("conflicting options: --publish with a host port cannot be used with --networks: the servers would all have it")
@@ -37,7 +43,7 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 		return errGatewayAlone
 	}
 	settings := mode.Settings{Parent: o.temporary.Parent, Subnet: o.temporary.Subnet, Gateway: o.temporary.Gateway}
-	spec.Modes = mode.Specs(modes, *spec, settings)
+	spec.Modes = mode.Specs(modes, settings)
 	return nil
 }
 
@@ -56,7 +62,7 @@ func fixedPort(bindings nat.PortMap) bool {
 // modesHelp lists the network modes for --help.
 func modesHelp() string {
 	var text strings.Builder
-	text.WriteString("With --networks, a server is started on each of several networks, and asked from\nhere and from a container beside it. The network modes are")
+	text.WriteString("With --networks, a server is started on each of several networks, and asked from\nhere and from a peer, a container on the same network. The network modes are")
 	for _, m := range mode.All() {
 		fmt.Fprintf(&text, "\n  %-12s %s", m.Name, m.About)
 	}

@@ -168,7 +168,7 @@ func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec,
 	if err := o.setPublish(&spec); err != nil {
 		return spec, err
 	}
-	if len(o.modes) > 0 {
+	if flags.Changed("networks") {
 		return spec, o.setModes(&spec, flags)
 	}
 	return spec, o.setNetworks(&spec, flags)

@@ -68,7 +68,10 @@ func (r *inContainer) tryAccesses(ctx context.Context) error {
 	if len(r.report.Servers) == 0 {
 		r.report.Findings = append(r.report.Findings, faults...)
 	}
-	r.report.OK = r.allReached() || len(r.spec.Modes) > 0 && r.modesOK
+	r.report.OK = r.allReached()
+	if len(r.spec.Modes) > 0 {
+		r.report.OK = r.modesOK
+	}
 	return nil
 }
 

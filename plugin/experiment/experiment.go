@@ -63,7 +63,7 @@ type Options struct {
 // well.
 func Run(ctx context.Context, engine Engine, spec Spec, options Options) (*report.Report, error) {
 	if len(spec.Modes) > 0 {
-		return runModes(ctx, engine, spec.Modes, options)
+		return runModes(ctx, engine, spec, options)
 	}
 	started := time.Now()
 	r := newRun(engine, spec, options)
@@ -89,6 +89,7 @@ type run struct {
 	description Description
 	view        view     // from which the servers are to be reached
 	peer        *peer    // that is asked from too, if there is one
+	peerTaken   bool     // its name is that of somebody else's container
 	made        []string // the temporary networks
 	servers     []*server
 	networks    *networks // their settings
@@ -193,8 +194,7 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 
 	results := make([][]report.Probe, len(r.servers))
 	group, working := errgroup.WithContext(ctx)
-	peer := r.startPeer(working)
-	group.Go(peer)
+	peer := r.startPeer(ctx) // it is asked after working has ended
 	for i, s := range r.servers {
 		group.Go(func() error {
 			if err := s.start(working, ctx); err != nil {
@@ -211,12 +211,17 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 		})
 	}
 	err := group.Wait()
+	if peerErr := peer(); err == nil { // waits, whatever became of the servers
+		err = peerErr
+	}
 	r.report.Timings.StartMS = milliseconds(time.Duration(started.Load()))
 	r.report.Timings.ProbeMS = milliseconds(time.Since(began) - time.Duration(started.Load()))
 	for i, s := range r.servers {
 		if err == nil {
 			var findings []report.Finding
-			findings, err = r.explain(ctx, s, results[i])
+			var reaches []report.Reach
+			findings, reaches, err = r.explain(ctx, s, results[i])
+			r.reaches = append(r.reaches, reaches...)
 			r.report.Findings = diagnosis.Merge(r.report.Findings, findings)
 		}
 		r.report.Servers = append(r.report.Servers, s.describe())

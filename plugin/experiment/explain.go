@@ -14,34 +14,35 @@ import (
 
 // explain finds out why a server's probes failed, from one vantage after the other.
 // What takes a helper is found out for a server that is reached at no address
-// alone.
-func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]report.Finding, error) {
+// alone. It also says from which vantages the server is reached.
+func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]report.Finding, []report.Reach, error) {
 	if err := r.networks.complete(ctx, &s.found); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	server := s.facts()
 	if server.Down == nil && cameFar(probes) {
 		var err error
 		if server.Listeners, err = s.listeners(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		server.Log = s.log(ctx)
 	}
 	var all []report.Finding
+	var reaches []report.Reach
 	for _, v := range r.views() {
 		vantage, err := r.vantageFacts(ctx, s, v, probes)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		findings := diagnosis.Explain(diagnosis.Facts{
 			Engine:   engineFacts(r.engine.Host, r.description.Endpoint.Engine),
 			Server:   server,
 			Vantages: []diagnosis.Vantage{vantage},
 		}, probes)
-		r.reaches = append(r.reaches, reach(s.index, v, probes, findings, r.spec.Path))
+		reaches = append(reaches, reach(s.index, v, probes, findings, r.spec.Path))
 		all = diagnosis.Merge(all, findings)
 	}
-	return all, nil
+	return all, reaches, nil
 }
 
 // vantageFacts are what the diagnosis has to know of a vantage.

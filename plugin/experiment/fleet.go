@@ -71,7 +71,7 @@ func (f *Fleet) Start(ctx context.Context, index int, identity string) (*Running
 		f.fail(err)
 		return nil, errors.Join(err, f.giveUp(ctx, s))
 	}
-	findings, err := f.run.explain(ctx, s, probes)
+	findings, _, err := f.run.explain(ctx, s, probes)
 	if err != nil {
 		f.fail(err)
 		return nil, errors.Join(err, f.giveUp(ctx, s))

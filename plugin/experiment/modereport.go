@@ -82,7 +82,7 @@ func (m *modeRuns) merged() *report.Report {
 		}
 		mode := result.mode
 		offset := len(all.Servers)
-		if len(mode.From) > 0 {
+		if len(result.report.Servers) > 0 {
 			mode.Server = offset
 		}
 		all.Modes = append(all.Modes, mode)

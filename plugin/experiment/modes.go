@@ -17,8 +17,8 @@ type ModeSpec struct {
 	Name string `json:"name"`
 	// Alone names what the mode takes for itself: modes that take the same are
 	// measured one after the other. Empty for nothing.
-	Alone string `json:"alone"`
-	Spec  Spec   `json:"spec"` // for one server
+	Alone      string     `json:"alone"`
+	Connection Connection `json:"connection"`
 }
 
 // modesAtOnce is how many modes are measured side by side. A server and its peer
@@ -29,15 +29,31 @@ const modesAtOnce = 4
 // disturb each other. The Report is that of all the runs together. A mode that the
 // engine cannot do is a result, not an error. All is well if a server is reached
 // in some mode, and if it is known why not from where it is not.
-func runModes(ctx context.Context, engine Engine, modes []ModeSpec, options Options) (*report.Report, error) {
+func runModes(ctx context.Context, engine Engine, spec Spec, options Options) (*report.Report, error) {
 	started := time.Now()
 	if options.ID == "" {
 		options.ID = NewID()
 	}
-	m := newModeRuns(ctx, engine, modes, options)
-	defer options.Progress.Step("Trying " + count(len(modes), "network mode"))()
-	sweep(ctx, engine.API, started, options.Progress)
+	m := newModeRuns(ctx, engine, spec, options)
+	err := m.measure(ctx, spec.Modes)
+	rep := m.merged()
+	rep.Timings.TotalMS = milliseconds(time.Since(started))
+	return rep, err
+}
+
+// measure makes the image available, which all modes need, and measures them.
+func (m *modeRuns) measure(ctx context.Context, modes []ModeSpec) error {
+	first := newRun(m.engine, m.spec, m.options)
+	if _, err := first.image(ctx); err != nil {
+		return err
+	}
+	m.spec.Port, m.spec.Pull = first.spec.Port, PullMissing
+	defer m.options.Progress.Step("Trying " + count(len(modes), "network mode"))()
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		sweep(ctx, m.engine.API, time.Now(), m.options.Progress)
+		return nil
+	})
 	for _, alike := range queues(modes) {
 		group.Go(func() error {
 			for _, i := range alike {
@@ -48,10 +64,7 @@ func runModes(ctx context.Context, engine Engine, modes []ModeSpec, options Opti
 			return nil
 		})
 	}
-	err := group.Wait()
-	rep := m.merged()
-	rep.Timings.TotalMS = milliseconds(time.Since(started))
-	return rep, err
+	return errors.Join(group.Wait(), errors.Join(m.left...))
 }
 
 // queues are the indices of the modes, those that take the same in one.
@@ -70,21 +83,23 @@ func queues(modes []ModeSpec) [][]int {
 	return all
 }
 
-// once asks an engine what it is, and for the agent's image, for all runs together:
-// with the context of all of them, since one may end while the others wait.
+// once asks an engine what it is for all runs together, and for the agent's image
+// for one after the other, so that one of them loads it: with the context of all,
+// since one may end while the others wait.
 func once(all context.Context, engine Engine) Engine {
 	describe, image := engine.Describe, engine.AgentImage
-	var describing, loading sync.Once
+	var describing sync.Once
 	var description Description
-	var ref string
-	var describeErr, imageErr error
+	var describeErr error
 	engine.Describe = func(context.Context) (Description, error) {
 		describing.Do(func() { description, describeErr = describe(all) })
 		return description, describeErr
 	}
+	var loading sync.Mutex
 	engine.AgentImage = func(context.Context) (string, error) {
-		loading.Do(func() { ref, imageErr = image(all) })
-		return ref, imageErr
+		loading.Lock()
+		defer loading.Unlock()
+		return image(all)
 	}
 	return engine
 }
@@ -92,33 +107,32 @@ func once(all context.Context, engine Engine) Engine {
 // modeRuns is the state of the runs of all modes.
 type modeRuns struct {
 	engine  Engine
+	spec    Spec
 	options Options
 	results []modeRun
 
-	slots   chan struct{} // as many as are measured at once
-	making  sync.WaitGroup
-	made    chan struct{} // closed when the networks are there
-	longest time.Duration // that a mode may wait for its turn
+	slots chan struct{} // as many as are measured at once
+	made  chan struct{} // closed when the networks are there
+
+	mu     sync.Mutex
+	making int     // how many modes have no networks yet
+	left   []error // why something was left behind
 }
 
-func newModeRuns(ctx context.Context, engine Engine, modes []ModeSpec, options Options) *modeRuns {
+func newModeRuns(ctx context.Context, engine Engine, spec Spec, options Options) *modeRuns {
 	m := &modeRuns{
 		engine:  once(ctx, engine),
+		spec:    spec,
 		options: options,
-		results: make([]modeRun, len(modes)),
+		results: make([]modeRun, len(spec.Modes)),
 		slots:   make(chan struct{}, modesAtOnce),
 		made:    make(chan struct{}),
 	}
-	for _, mode := range modes {
-		m.longest += mode.Spec.Wait
+	for _, mode := range spec.Modes {
 		if mode.Alone == "" {
-			m.making.Add(1)
+			m.making++
 		}
 	}
-	go func() { // ends when each mode has made its networks or has failed to
-		m.making.Wait()
-		close(m.made)
-	}()
 	return m
 }
 
@@ -136,12 +150,27 @@ type modeTurn struct {
 	slots    chan struct{}
 }
 
-func (m *modeRuns) turn(spec ModeSpec) *modeTurn {
-	turn := &modeTurn{name: spec.Name, patience: m.longest, arrive: func() {}, slots: m.slots}
-	if spec.Alone == "" {
-		turn.arrive, turn.made = sync.OnceFunc(m.making.Done), m.made
+func (m *modeRuns) turn(mode ModeSpec) *modeTurn {
+	turn := &modeTurn{
+		name:     mode.Name,
+		patience: time.Duration(len(m.results)) * m.spec.Wait,
+		arrive:   func() {},
+		slots:    m.slots,
+	}
+	if mode.Alone == "" {
+		turn.arrive, turn.made = sync.OnceFunc(m.arrived), m.made
 	}
 	return turn
+}
+
+// arrived tells that one more mode has its networks, or has failed to make them.
+func (m *modeRuns) arrived() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.making--
+	if m.making == 0 {
+		close(m.made)
+	}
 }
 
 // await returns when it is the mode's turn, which it is until end.
@@ -171,17 +200,28 @@ type modeRun struct {
 }
 
 // run measures one mode. An error says that the others cannot be measured either.
-func (m *modeRuns) run(ctx context.Context, i int, spec ModeSpec) error {
+func (m *modeRuns) run(ctx context.Context, i int, mode ModeSpec) error {
 	options := m.options
-	options.Progress = &modeProgress{options.Progress, spec.Name}
-	options.mode = m.turn(spec)
+	options.Progress = &modeProgress{options.Progress, mode.Name}
+	options.mode = m.turn(mode)
 	defer options.mode.arrive() // if it has failed before
-	r := newRun(m.engine, spec.Spec, options)
+	spec := m.spec
+	spec.Modes = nil
+	spec.Networks, spec.Temporary, spec.Peer = mode.Connection.Networks, mode.Connection.Temporary, mode.Connection.Peer
+	r := newRun(m.engine, spec, options)
 	err := r.measure(ctx)
-	cleanErr := r.cleanUp(ctx, err != nil)
-	m.results[i] = modeRun{r.report, r.modeReport(err)}
-	if ctx.Err() != nil || client.IsErrConnectionFailed(err) {
-		return errors.Join(err, cleanErr)
+	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err)
+	left := r.cleanUp(ctx, lost)
+	if !lost || len(r.reaches) > 0 { // else it has measured nothing
+		m.results[i] = modeRun{r.report, r.modeReport(err)}
 	}
-	return cleanErr
+	if lost {
+		return errors.Join(err, left)
+	}
+	if left != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.left = append(m.left, left)
+	}
+	return nil
 }

@@ -2,11 +2,15 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 )
 
 // view is a vantage and what is known of the container whose networks its probes
@@ -51,6 +55,15 @@ func (r *run) openPeer(ctx context.Context) error {
 	}
 	where := container.NetworkMode(r.serverNetworks()[0].Name)
 	prober, err := startProber(ctx, api, r.peerName(), image, where, r.labels)
+	if errdefs.IsNotFound(err) {
+		// A plugin of another version has put its own agent in the place of ours.
+		if image, err = r.engine.AgentImage(ctx); err == nil {
+			prober, err = startProber(ctx, api, r.peerName(), image, where, r.labels)
+		}
+	}
+	if fault := new(diagnosis.Fault); errors.As(err, &fault) && fault.Cause == diagnosis.NameInUse {
+		r.peerTaken = true
+	}
 	if err != nil {
 		return err
 	}
@@ -69,7 +82,7 @@ func (r *run) peerName() string { return "nestprobe-" + r.name + "-peer" }
 
 // removePeer removes the peer, however far its start has come.
 func (r *run) removePeer(ctx context.Context) error {
-	if !r.spec.Peer {
+	if !r.spec.Peer || r.peerTaken {
 		return nil
 	}
 	if r.peer != nil {

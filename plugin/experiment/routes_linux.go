@@ -51,13 +51,18 @@ func routeTo(ip netip.Addr, n NetworkFacts) (diagnosis.Route, bool) {
 	return route, true
 }
 
-// routedSubnets are those that this machine has routes to, the default route left
-// out, and those that refuse: nothing is behind them that could be hidden.
+// widest is the prefix length of the widest route that is taken for a network: wider
+// ones, such as the two halves of everything that VPN clients add, stand for the way
+// out.
+const widest = 8
+
+// routedSubnets are those that this machine has routes to. Routes that refuse are
+// left out: nothing is behind them that could be hidden.
 func routedSubnets() []netip.Prefix {
 	var subnets []netip.Prefix
 	all, _ := netlink.RouteList(nil, netlink.FAMILY_ALL)
 	for _, route := range all {
-		if subnet, ok := prefixOf(route.Dst); ok && subnet.Bits() > 0 && route.Type == unix.RTN_UNICAST {
+		if subnet, ok := prefixOf(route.Dst); ok && subnet.Bits() >= widest && route.Type == unix.RTN_UNICAST {
 			subnets = append(subnets, subnet)
 		}
 	}

@@ -39,8 +39,8 @@ type Spec struct {
 	Temporary []TemporaryNetwork // networks to make and remove again, instead of Networks
 	Peer      bool               // ask from another container on the first network too
 
-	// Modes are network modes that are measured instead of this Spec, one server
-	// each; none to measure just this one.
+	// Modes are network modes to measure, with one server each, instead of the
+	// networks above; none to measure just those.
 	Modes []ModeSpec
 
 	Servers int
@@ -48,6 +48,14 @@ type Spec struct {
 	Timeout time.Duration // one attempt at one candidate
 	Keep    bool          // leave the servers running
 	Lasting bool          // no deadline: the servers live as long as whoever has their lease
+}
+
+// Connection is how the servers of one network mode are connected: the fields of
+// Spec of these names.
+type Connection struct {
+	Networks  []Network
+	Temporary []TemporaryNetwork
+	Peer      bool
 }
 
 // Network is one network to put the servers on.

@@ -10,10 +10,10 @@ import (
 )
 
 // private are the addresses for networks of one's own (RFC 1918), those first that
-// offices and VPNs use least.
+// engines choose from too.
 var private = []netip.Prefix{
-	netip.MustParsePrefix("192.168.0.0/16"),
 	netip.MustParsePrefix("172.16.0.0/12"),
+	netip.MustParsePrefix("192.168.0.0/16"),
 	netip.MustParsePrefix("10.0.0.0/8"),
 }
 

@@ -22,15 +22,15 @@ func TestFreeIPv4(t *testing.T) {
 		first int
 		want  string // empty: none
 	}{
-		{name: "nothing is taken", want: "192.168.0.0/24"},
-		{name: "the first is taken", taken: prefixes("192.168.0.0/24"), want: "192.168.1.0/24"},
-		{name: "a part of the first is taken", taken: prefixes("192.168.0.128/25"), want: "192.168.1.0/24"},
-		{name: "a range over several is taken", taken: prefixes("192.168.0.0/17"), want: "192.168.128.0/24"},
-		{name: "the first pool is taken", taken: prefixes("192.168.0.0/16"), want: "172.16.0.0/24"},
-		{name: "a default route does not count", taken: prefixes("fd00::/8"), want: "192.168.0.0/24"},
+		{name: "nothing is taken", want: "172.16.0.0/24"},
+		{name: "the first is taken", taken: prefixes("172.16.0.0/24"), want: "172.16.1.0/24"},
+		{name: "a part of the first is taken", taken: prefixes("172.16.0.128/25"), want: "172.16.1.0/24"},
+		{name: "a range over several is taken", taken: prefixes("172.16.0.0/13"), want: "172.24.0.0/24"},
+		{name: "the first pool is taken", taken: prefixes("172.16.0.0/12"), want: "192.168.0.0/24"},
+		{name: "one of the other family does not count", taken: prefixes("fd00::/8"), want: "172.16.0.0/24"},
 		{name: "the last pool", taken: prefixes("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/16"), want: "10.1.0.0/24"},
-		{name: "from another one on", first: 7, want: "192.168.7.0/24"},
-		{name: "and around", first: 255, taken: prefixes("192.168.255.0/24"), want: "192.168.0.0/24"},
+		{name: "from another one on", first: 7, want: "172.16.7.0/24"},
+		{name: "and around", first: 4095, taken: prefixes("172.31.255.0/24"), want: "172.16.0.0/24"},
 		{name: "all are taken", taken: prefixes("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8")},
 	}
 	for _, test := range tests {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"regexp"
 	"strconv"
 
 	"github.com/containerd/errdefs"
@@ -32,49 +33,50 @@ func (r *run) createNetworks(ctx context.Context) error {
 	return nil
 }
 
-// createNetwork makes one network. Its subnet is the engine's choice, unless that
-// hides something: an engine looks at its own networks and, on Linux, at its host's
-// routes, but not at the routes of the machine that asks.
+// createNetwork makes one network. Its subnet is the engine's choice, which keeps
+// clear of its other networks and mostly of its host's routes (Docker: of those on a
+// link, libnetwork/netutils, InferReservedNetworks). Where that is this machine, the
+// choice is looked at again.
 func (r *run) createNetwork(ctx context.Context, name string, t TemporaryNetwork) error {
-	taken, err := r.takenSubnets(ctx)
-	if err != nil {
+	before := routedSubnets()
+	made, err := r.makeNetwork(ctx, name, t, t.subnets(before))
+	exhausted := err != nil && poolExhausted.MatchString(err.Error())
+	if t.Subnet != "" || err != nil && !exhausted || err == nil && !anyOverlaps(made, before) {
 		return err
 	}
-	made, err := r.makeNetwork(ctx, name, t, t.subnets(taken))
-	if err != nil {
-		return err
+	free, ok := r.freeHere(ctx, before)
+	if !ok {
+		return err // the engine's choice, or its own words
 	}
-	if t.Subnet != "" || !anyOverlaps(made, taken) {
-		return nil
-	}
-	r.progress.Note(fmt.Sprintf("the subnet %s that the engine chose for network %s is in use on this machine: taking another", made[0], name))
-	if err := removeNetwork(ctx, r.engine.API, name); err != nil {
-		return err
-	}
-	return r.createFree(ctx, name, t)
-}
-
-// freeTries is how often another subnet is taken if somebody else was faster.
-const freeTries = 3
-
-// createFree makes a network with a subnet that is free here and on the engine.
-func (r *run) createFree(ctx context.Context, name string, t TemporaryNetwork) error {
-	var err error
-	for range freeTries {
-		var taken []netip.Prefix
-		if taken, err = r.takenSubnets(ctx); err != nil {
+	if err == nil {
+		r.progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: taking %s", made[0], name, free))
+		if err := removeNetwork(ctx, r.engine.API, name); err != nil {
 			return err
 		}
-		free, ok := freeIPv4(taken, rand.IntN)
-		if !ok {
-			return errors.New("creating the network: there is no private subnet that is in use neither here nor on the engine: name one with --subnet")
-		}
-		t.Subnet = free.String()
-		if _, err = r.makeNetwork(ctx, name, t, t.subnets(taken)); err == nil || ctx.Err() != nil {
-			break
-		}
 	}
+	t.Subnet = free.String()
+	_, err = r.makeNetwork(ctx, name, t, t.subnets(before))
 	return err
+}
+
+// poolExhausted is how engines say that they have no subnet left to choose: Docker
+// (libnetwork, ipamapi.ErrNoAvailablePool and its words since 24.0) and Podman
+// (containers/common, libnetwork/util).
+var poolExhausted = regexp.MustCompile(`non-overlapping IPv4 address pool|predefined address pools|could not find free subnet`)
+
+// freeHere returns a subnet that nothing here uses, if the engine's networks are this
+// machine's: elsewhere it would be anybody's guess.
+func (r *run) freeHere(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
+	described, err := r.engine.Describe(ctx)
+	engine := described.Endpoint.Engine
+	if err != nil || r.view.vantage.Container != "" || r.engine.Host != "" || engine.Desktop || engine.Rootless {
+		return netip.Prefix{}, false
+	}
+	taken, err := r.takenSubnets(ctx)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	return freeIPv4(append(taken, routed...), rand.IntN)
 }
 
 // makeNetwork makes a network and returns its subnets.
@@ -188,13 +190,13 @@ func (t *TemporaryNetwork) subnets(taken []netip.Prefix) []network.IPAMConfig {
 	return configs
 }
 
-// takenSubnets are those of the engine's networks and of this machine's routes.
+// takenSubnets are those of the engine's networks.
 func (r *run) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
 	all, err := r.engine.API.NetworkList(ctx, network.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing networks: %w", err)
 	}
-	taken := routedSubnets()
+	var taken []netip.Prefix
 	for _, n := range all {
 		taken = append(taken, subnetsOf(n)...)
 	}

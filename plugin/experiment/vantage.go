@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // The names of vantages. A running container that is asked from is
@@ -14,7 +15,7 @@ import (
 const (
 	VantageHost      = "host"
 	VantageClient    = "client"
-	VantagePeer      = "peer" // a container on the server's own network
+	VantagePeer      = report.VantagePeer
 	VantageContainer = "container:"
 )
 

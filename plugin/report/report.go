@@ -115,6 +115,10 @@ const (
 	ModeFailed ModeResult = "failed" // not from everywhere, and it is not known why
 )
 
+// VantagePeer is that of a container beside a server, on the server's own network.
+// Addresses that work there are of use there alone.
+const VantagePeer = "peer"
+
 // Reach is whether a mode's server is reached from one vantage.
 type Reach struct {
 	Vantage string `json:"vantage"`

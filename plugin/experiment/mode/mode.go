@@ -20,8 +20,8 @@ type Mode struct {
 	About string
 	// Alone is what it takes for itself, see experiment.ModeSpec.
 	Alone string
-	// Connect changes what is started so that it is connected in this way.
-	Connect func(spec *experiment.Spec, settings Settings)
+	// Connect says how the server is connected.
+	Connect func(settings Settings) experiment.Connection
 }
 
 // Settings are what a user says about the modes that need a network outside of the
@@ -78,44 +78,40 @@ func Choose(names []string) ([]Mode, error) {
 	}), nil
 }
 
-// Specs are what an experiment is to do for modes, each as the spec says but for
-// how its server is connected.
-func Specs(modes []Mode, spec experiment.Spec, settings Settings) []experiment.ModeSpec {
+// Specs are what an experiment is to do for modes.
+func Specs(modes []Mode, settings Settings) []experiment.ModeSpec {
 	specs := make([]experiment.ModeSpec, len(modes))
 	for i, m := range modes {
-		connected := spec
-		m.Connect(&connected, settings)
-		specs[i] = experiment.ModeSpec{Name: m.Name, Alone: m.Alone, Spec: connected}
+		specs[i] = experiment.ModeSpec{Name: m.Name, Alone: m.Alone, Connection: m.Connect(settings)}
 	}
 	return specs
 }
 
 // temporary connects the server to networks that are made for it. A peer on the
 // first of them is asked from too.
-func temporary(networks ...experiment.TemporaryNetwork) func(*experiment.Spec, Settings) {
-	return func(spec *experiment.Spec, _ Settings) {
-		spec.Temporary, spec.Peer = networks, true
+func temporary(networks ...experiment.TemporaryNetwork) func(Settings) experiment.Connection {
+	return func(Settings) experiment.Connection {
+		return experiment.Connection{Temporary: networks, Peer: true}
 	}
 }
 
 // named connects the server to a network that every engine has.
-func named(network string) func(*experiment.Spec, Settings) {
-	return func(spec *experiment.Spec, _ Settings) {
-		spec.Networks = []experiment.Network{{Name: network}}
+func named(network string) func(Settings) experiment.Connection {
+	return func(Settings) experiment.Connection {
+		return experiment.Connection{Networks: []experiment.Network{{Name: network}}}
 	}
 }
 
 // onParent connects the server to the network of an interface of the engine's host.
-func onParent(driver string, options map[string]string) func(*experiment.Spec, Settings) {
-	return func(spec *experiment.Spec, settings Settings) {
-		spec.Peer = true
-		spec.Temporary = []experiment.TemporaryNetwork{{
+func onParent(driver string, options map[string]string) func(Settings) experiment.Connection {
+	return func(settings Settings) experiment.Connection {
+		return experiment.Connection{Peer: true, Temporary: []experiment.TemporaryNetwork{{
 			Driver:  driver,
 			Parent:  settings.Parent,
 			Subnet:  settings.Subnet,
 			Gateway: settings.Gateway,
 			Options: options,
-		}}
+		}}}
 	}
 }
 

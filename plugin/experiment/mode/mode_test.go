@@ -5,8 +5,6 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 func TestChoose(t *testing.T) {
@@ -43,16 +41,14 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestSpecs wants modes that differ in how the server is connected alone, and only
-// those on a parent to heed the settings and to wait for one another.
+// TestSpecs wants only the modes on a parent to heed the settings and to wait for
+// one another.
 func TestSpecs(t *testing.T) {
-	spec := experiment.Spec{Port: 8080, Servers: 1}
 	settings := Settings{Parent: "eth0", Subnet: "192.0.2.0/24", Gateway: "192.0.2.1"}
-	for i, s := range Specs(All(), spec, settings) {
+	for i, s := range Specs(All(), settings) {
 		assert.Equal(t, s.Name, All()[i].Name)
-		assert.Equal(t, s.Spec.Port, spec.Port)
-		assert.Equal(t, s.Spec.Servers, 1)
-		for _, n := range s.Spec.Temporary {
+		assert.Assert(t, len(s.Connection.Temporary) == 0 || s.Connection.Peer, s.Name)
+		for _, n := range s.Connection.Temporary {
 			onParent := n.Parent != ""
 			assert.Equal(t, onParent, s.Alone == Parent, s.Name)
 			if onParent {
@@ -62,5 +58,4 @@ func TestSpecs(t *testing.T) {
 			}
 		}
 	}
-	assert.Equal(t, len(spec.Temporary)+len(spec.Networks), 0)
 }

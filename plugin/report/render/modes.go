@@ -89,8 +89,12 @@ func reachesOf(mode report.Mode) []report.Reach {
 	return mode.From
 }
 
+// maxFrom leaves room for all kinds of addresses beside the name of a container
+// that is asked from.
+const maxFrom = 18
+
 func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, kinds []report.Kind) []string {
-	cells := []string{mode.Name, reach.Vantage, "no"}
+	cells := []string{mode.Name, shorten(reach.Vantage, maxFrom), "no"}
 	switch {
 	case reach.OK:
 		cells[2] = "works"

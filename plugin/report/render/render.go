@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -115,8 +116,9 @@ func (r *Renderer) writeTableTemplate(w io.Writer, rep *report.Report) error {
 }
 
 func writeQuiet(w io.Writer, rep *report.Report) error {
-	for _, best := range rep.Best {
-		if best.Vantage != rep.Best[0].Vantage {
+	bests := forCaller(rep.Best)
+	for _, best := range bests {
+		if best.Vantage != bests[0].Vantage {
 			continue // of use there alone
 		}
 		if _, err := fmt.Fprintln(w, best.URL); err != nil {
@@ -124,6 +126,11 @@ func writeQuiet(w io.Writer, rep *report.Report) error {
 		}
 	}
 	return nil
+}
+
+// forCaller leaves out what is of use to a peer of the server alone.
+func forCaller(bests []report.Best) []report.Best {
+	return slices.DeleteFunc(slices.Clone(bests), func(b report.Best) bool { return b.Vantage == report.VantagePeer })
 }
 
 func writeJSON(w io.Writer, rep *report.Report) error {
