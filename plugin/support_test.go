@@ -86,7 +86,7 @@ func recordSupport(t *testing.T) {
 
 // TestSupportTable wants README to say what the record says, of every kind and mode
 // that there is.
-func TestSupportTable(t *testing.T) { //nolint:tparallel // its kinds wait for one another under -parallel, it does not
+func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits for its subtests
 	t.Parallel()
 	if *measureSupport {
 		recordSupport(t)

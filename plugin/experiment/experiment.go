@@ -50,6 +50,9 @@ type Options struct {
 	// Hold is called when all is measured, while the servers still run; they are
 	// removed when it returns. nil for nothing to wait for.
 	Hold func(ctx context.Context, measured *report.Report) error
+	// ModeDone is called with what was measured of each network mode, when it is
+	// done, by several goroutines at once; nil for nobody who wants to know.
+	ModeDone func(measured *report.Report)
 	// ID is what labels and names of this run carry; empty for a new one.
 	ID string
 

@@ -23,6 +23,7 @@ func RunInContainer(ctx context.Context, engine Engine, spec Spec, client Client
 		client:   client,
 		progress: progress,
 		report:   report.New("in-container"),
+		done:     report.New("in-container"),
 		labels:   newLabels(client.ID, started, spec),
 	}
 	err := r.measure(ctx)
@@ -42,7 +43,8 @@ type inContainer struct {
 	image       string // of the client
 	binary      []byte // of the agent, if the client's image does not have it
 	description Description
-	modesOK     bool // a client has found all well with the network modes
+	modesOK     bool           // a client has found all well with the network modes
+	done        *report.Report // the network modes that a client has told of
 }
 
 func (r *inContainer) measure(ctx context.Context) error {

@@ -71,12 +71,12 @@ func title(findings []report.Finding, cause string) string {
 	return findings[i].Title
 }
 
-// merged is the Report of all runs together.
-func (m *modeRuns) merged() *report.Report {
+// merged is the Report of several runs together.
+func merged(results []modeRun) *report.Report {
 	all := report.New("run")
 	findings := all.Findings
 	unknown := false
-	for _, result := range m.results {
+	for _, result := range results {
 		if result.report == nil {
 			continue // it was not begun
 		}

@@ -36,7 +36,7 @@ func runModes(ctx context.Context, engine Engine, spec Spec, options Options) (*
 	}
 	m := newModeRuns(ctx, engine, spec, options)
 	err := m.measure(ctx, spec.Modes)
-	rep := m.merged()
+	rep := merged(m.results)
 	rep.Timings.TotalMS = milliseconds(time.Since(started))
 	return rep, err
 }
@@ -214,6 +214,9 @@ func (m *modeRuns) run(ctx context.Context, i int, mode ModeSpec) error {
 	left := r.cleanUp(ctx, lost)
 	if !lost || len(r.reaches) > 0 { // else it has measured nothing
 		m.results[i] = modeRun{r.report, r.modeReport(err)}
+		if m.options.ModeDone != nil {
+			m.options.ModeDone(merged(m.results[i : i+1]))
+		}
 	}
 	if lost {
 		return errors.Join(err, left)

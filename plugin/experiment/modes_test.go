@@ -64,10 +64,10 @@ func TestMerged(t *testing.T) {
 		return modeRun{r.report, r.modeReport(nil)}
 	}
 	refused := newRun(Engine{}, Spec{}, Options{mode: &modeTurn{name: "refused"}})
-	m := &modeRuns{results: []modeRun{
+	results := []modeRun{
 		{refused.report, refused.modeReport(errors.New("no"))}, result("a", true, ""), {}, result("b", false, "network-none"),
-	}}
-	all := m.merged()
+	}
+	all := merged(results)
 	assert.Assert(t, all.OK)
 	assert.Equal(t, len(all.Modes), 3) // one was not begun
 	assert.Equal(t, all.Modes[0].Server, -1)
@@ -76,8 +76,6 @@ func TestMerged(t *testing.T) {
 		assert.Equal(t, all.Probes[mode.Server].Address, mode.Name)
 		assert.Equal(t, all.Probes[mode.Server].Server, mode.Server)
 	}
-	m.results = append(m.results, result("c", false, ""))
-	assert.Assert(t, !m.merged().OK)
-	m.results = []modeRun{result("b", false, "network-none")}
-	assert.Assert(t, !m.merged().OK)
+	assert.Assert(t, !merged(append(results, result("c", false, ""))).OK)
+	assert.Assert(t, !merged([]modeRun{result("b", false, "network-none")}).OK)
 }

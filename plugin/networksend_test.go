@@ -1,0 +1,112 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"context"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// threeModes are three network modes, each with a network, a server and a peer.
+func threeModes(flags ...string) []string {
+	return append(flags, "--networks", "user-bridge,internal,mtu")
+}
+
+// When network modes are interrupted, all their servers, peers and networks go.
+func TestNetworksInterrupted(t *testing.T) {
+	t.Parallel()
+	onEach(t, []enginetest.Kind{enginetest.Toolbox, enginetest.Podman}, func(t *testing.T, b *bench) {
+		t.Helper()
+		for name, run := range map[string]struct {
+			args       []string
+			containers int
+		}{
+			"from the host": {threeModes("run"), 6},
+			"from a client": {threeModes(inside("--access", "socket")...), 7},
+		} {
+			t.Run(name, func(t *testing.T) {
+				p := start(t, b.nestprobe(t, append(run.args, "--wait", "10m", b.image, "--listen", "none")...))
+				b.allRunning(t, p, run.containers)
+				p.signal(t, syscall.SIGINT)
+				assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
+				assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
+				checkNothingLeft(t, b.Engine)
+			})
+		}
+	})
+}
+
+// What was measured of a mode by then is shown, also if a client has measured it.
+func TestNetworksInterruptedLater(t *testing.T) {
+	t.Parallel()
+	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Podman}, func(t *testing.T, b *bench) {
+		t.Helper()
+		for _, command := range [][]string{{"run"}, inside("--access", "socket")} {
+			args := append(command, "--networks", "none,user-bridge", "--wait", "10m", b.image, "--listen", "none")
+			removed := b.removal(t, "-none-1")
+			p := start(t, b.nestprobe(t, args...))
+			removed()
+			p.signal(t, syscall.SIGINT)
+			assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
+			assert.Check(t, is.Contains(p.stdout.String(), ": network-none: "))
+			assert.Check(t, !strings.Contains(p.stdout.String(), "user-bridge"), "it is not measured: %s", &p.stdout)
+			checkNothingLeft(t, b.Engine)
+		}
+	})
+}
+
+// removal returns how to wait until a container whose name ends so is removed.
+func (b *bench) removal(t *testing.T, suffix string) (wait func()) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), hangs)
+	t.Cleanup(cancel)
+	happened, errs := b.api.Events(ctx, events.ListOptions{Filters: filters.NewArgs(filters.Arg("type", "container"))})
+	return func() {
+		for {
+			select {
+			case e := <-happened: // Docker says destroy, Podman remove
+				if (e.Action == events.ActionDestroy || e.Action == events.ActionRemove) && strings.HasSuffix(e.Actor.Attributes["name"], suffix) {
+					return
+				}
+			case err := <-errs:
+				t.Fatalf("waiting for the removal of %s: %v", suffix, err)
+			}
+		}
+	}
+}
+
+// When the plugin is killed, its servers and peers end by themselves, and the
+// networks carry a deadline, after which a next command removes them.
+func TestNetworksKilled(t *testing.T) {
+	t.Parallel()
+	onEach(t, []enginetest.Kind{enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
+		t.Helper()
+		p := start(t, b.nestprobe(t, threeModes("run", "--wait", "10m")...))
+		b.awaitContainers(t, "a running container of nestprobe's", func(all []container.Summary) bool {
+			return len(all) > 0 && all[0].State == "running"
+		})
+		assert.NilError(t, p.plugin(t).Kill())
+		assert.Check(t, p.status(t) != 0)
+		b.gone(t)
+		networks := b.networks(t)
+		assert.Check(t, len(networks) > 0, "it had made none yet")
+		for _, n := range networks {
+			deadline, err := time.Parse(time.RFC3339, n.Labels[experiment.LabelDeadline])
+			assert.Check(t, err)
+			assert.Check(t, deadline.After(time.Now()))
+			assert.Check(t, b.api.NetworkRemove(t.Context(), n.ID))
+		}
+	})
+}
