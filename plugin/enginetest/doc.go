@@ -31,8 +31,9 @@ import (
 // Kind names a sort of engine.
 type Kind = keep.Kind
 
-// The kinds of engines. "Beside" means that clients share the engine's network
-// namespace, as a user's programs do on a plain Linux machine.
+// The kinds of engines that tests name; [All] has the others too. "Beside" means
+// that clients share the engine's network namespace, as a user's programs do on a
+// plain Linux machine.
 const (
 	Linux      = keep.Linux      // the machine's own engine, at the default endpoint
 	Toolbox    = keep.Toolbox    // the machine's dockerd at 10.231.1.2, TCP with TLS
@@ -44,12 +45,9 @@ const (
 	Dind       = keep.Dind       // the machine's dockerd in a container, plain TCP, beside that
 	Podman     = keep.Podman     // Podman 4.3, beside
 
-	PodmanRootless    = keep.PodmanRootless    // Podman 4.3 of an ordinary user, beside
-	Rootless28_5      = keep.Rootless28_5      // Docker 28.5 of an ordinary user, beside
-	DesktopGvproxy    = keep.DesktopGvproxy    // a Desktop whose network is gvproxy's, as of Podman's machines
-	Engine20_10_5     = keep.Engine20_10_5     // Docker 20.10.5, beside
-	Engine26_1NoProxy = keep.Engine26_1NoProxy // Docker 26.1 with --userland-proxy=false, beside
-	Swarm             = keep.Swarm             // Docker 26.1, beside, a node of a Swarm; see [StartSwarm]
+	PodmanRootless = keep.PodmanRootless // Podman 4.3 of an ordinary user, beside
+	DesktopGvproxy = keep.DesktopGvproxy // a Desktop whose network is gvproxy's, as of Podman's machines
+	Swarm          = keep.Swarm          // Docker 26.1, beside, a node of a Swarm; see [StartSwarm]
 )
 
 // Label is on every image that this package makes, and so on its containers.
@@ -62,10 +60,17 @@ func Kinds() []Kind {
 	return []Kind{Linux, Toolbox, Desktop, Engine26_1, Engine28_5, SSH, Rootless, Podman}
 }
 
-// All lists every kind that there is, those of [Kinds] first.
+// All lists every kind that there is, in the order of their recipes.
 func All() []Kind {
-	return append(Kinds(), Dind, PodmanRootless, Rootless28_5, DesktopGvproxy, Engine20_10_5, Engine26_1NoProxy)
+	var kinds []Kind
+	for _, about := range keep.All() {
+		kinds = append(kinds, about.Kind)
+	}
+	return kinds
 }
+
+// About tells of every kind what its recipe promises.
+func About() []keep.About { return keep.All() }
 
 // Main runs the tests of a package that uses engines. It is to be called by
 // TestMain, first thing, and does not return. It keeps the keeper alive from the

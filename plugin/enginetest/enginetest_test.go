@@ -21,173 +21,53 @@ import (
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
 
-// versions is what a kind's name promises. The machine's own engine may be any.
-var versions = map[enginetest.Kind]string{
-	enginetest.Desktop:    "28.5.",
-	enginetest.Engine26_1: "26.1.",
-	enginetest.Engine28_5: "28.5.",
-	enginetest.SSH:        "26.1.",
-	enginetest.Rootless:   "20.10.",
-	enginetest.Podman:     "4.3.",
-
-	enginetest.PodmanRootless:    "4.3.",
-	enginetest.Rootless28_5:      "28.5.",
-	enginetest.DesktopGvproxy:    "28.5.",
-	enginetest.Engine20_10_5:     "20.10.5+",
-	enginetest.Engine26_1NoProxy: "26.1.",
-}
-
-// All names every kind that has a row in the table, once.
+// Every kind says what is reached on it, and is there once.
 func TestAll(t *testing.T) {
 	t.Parallel()
-	all := map[enginetest.Kind]bool{}
-	for _, kind := range enginetest.All() {
-		assert.Assert(t, !all[kind], "%s is there twice", kind)
-		assert.Assert(t, reachability[kind] != nil, "%s has no row", kind)
-		all[kind] = true
+	seen := map[enginetest.Kind]bool{}
+	for _, about := range enginetest.About() {
+		assert.Assert(t, !seen[about.Kind], "%s is there twice", about.Kind)
+		assert.Assert(t, len(about.Reach.Clients) > 0 && len(about.Reach.Containers) > 0, "%s does not say what is reached", about.Kind)
+		seen[about.Kind] = true
 	}
-	assert.Equal(t, len(all), len(reachability))
+	for _, kind := range enginetest.Kinds() {
+		assert.Assert(t, seen[kind], "%s has no recipe", kind)
+	}
 }
 
 // Every kind starts, answers docker's CLI from its clients' side, and is of the
 // version that it says.
 func TestKindsStart(t *testing.T) {
 	t.Parallel()
-	for kind := range reachability {
-		t.Run(string(kind), func(t *testing.T) {
+	for _, about := range enginetest.About() {
+		t.Run(string(about.Kind), func(t *testing.T) {
 			t.Parallel()
-			engine := enginetest.Get(t, kind)
+			engine := enginetest.Get(t, about.Kind)
 			out, err := engine.Command(t.Context(), "docker", "version", "--format", "{{.Server.Version}}").CombinedOutput()
 			assert.NilError(t, err, "docker version: %s", out)
 			assert.Equal(t, strings.TrimSpace(string(out)), engine.Version)
-			assert.Assert(t, strings.HasPrefix(engine.Version, versions[kind]), "%s is at %s", kind, engine.Version)
+			assert.Assert(t, strings.HasPrefix(engine.Version, about.Version), "%s is at %s", about.Kind, engine.Version)
 		})
 	}
 }
 
-// reachability is the table of kinds of the engines' recipes, as seen by a
-// program beside the clients. ADDRESS is a remote engine's, IP the container's,
-// GATEWAY its bridge's, PORT the published port, PORT6 the one of IPv6.
-var reachability = map[enginetest.Kind]map[string]string{
-	enginetest.Linux: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT6":    "200 ok",
-		"GATEWAY:PORT":   "200 ok",
-		"IP:8080":        "200 ok",
-	},
-	enginetest.Toolbox: {
-		"127.0.0.1:PORT": "refused",
-		"ADDRESS:PORT":   "200 ok",
-		"GATEWAY:PORT":   "unreachable",
-		"IP:8080":        "unreachable",
-	},
-	enginetest.Desktop: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT6":    "200 ok",
-		"GATEWAY:PORT":   "unreachable",
-		"IP:8080":        "unreachable",
-	},
-	enginetest.Engine26_1: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT6":    "200 ok",
-		"GATEWAY:PORT":   "200 ok",
-		"IP:8080":        "200 ok",
-	},
-	enginetest.Engine28_5: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT6":    "200 ok",
-		"GATEWAY:PORT":   "200 ok",
-		"IP:8080":        "200 ok",
-	},
-	enginetest.SSH: {
-		"127.0.0.1:PORT": "refused",
-		"ADDRESS:PORT":   "200 ok",
-		"GATEWAY:PORT":   "unreachable",
-		"IP:8080":        "unreachable",
-	},
-	enginetest.Rootless: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT6":    "200 ok",
-		"GATEWAY:PORT":   "unreachable",
-		"IP:8080":        "unreachable",
-	},
-	enginetest.Dind: {
-		"127.0.0.1:PORT": "refused",
-		"ADDRESS:PORT":   "200 ok",
-		"GATEWAY:PORT":   "unreachable",
-		"IP:8080":        "unreachable",
-	},
-	enginetest.Podman: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT":     "refused",
-		"GATEWAY:PORT":   "200 ok",
-		"IP:8080":        "200 ok",
-	},
-	enginetest.PodmanRootless: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT":     "200 ok",
-		"GATEWAY:PORT":   "unreachable",
-		"IP:8080":        "unreachable",
-	},
-	enginetest.Rootless28_5: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT6":    "200 ok",
-		"GATEWAY:PORT":   "unreachable",
-		"IP:8080":        "unreachable",
-	},
-	enginetest.DesktopGvproxy: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT6":    "200 ok",
-		"GATEWAY:PORT":   "unreachable",
-		"IP:8080":        "unreachable",
-	},
-	enginetest.Engine20_10_5: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT":     "refused",
-		"GATEWAY:PORT":   "200 ok",
-		"IP:8080":        "200 ok",
-	},
-	enginetest.Engine26_1NoProxy: {
-		"127.0.0.1:PORT": "200 ok",
-		"[::1]:PORT6":    "refused",
-		"GATEWAY:PORT":   "200 ok",
-		"IP:8080":        "200 ok",
-	},
-}
-
-// fromContainer is what a container reaches. The gateway of a rootless engine is
-// in a namespace of the engine's own, where Podman alone forwards ports too; they
-// are on the machine's own addresses, of which this one is not a loopback address.
-func fromContainer(kind enginetest.Kind) map[string]string {
-	switch kind {
-	case enginetest.Rootless:
-		return map[string]string{"GATEWAY:PORT": "refused", "10.231.6.53:PORT": "200 ok"}
-	case enginetest.Rootless28_5:
-		return map[string]string{"GATEWAY:PORT": "refused", "10.231.10.53:PORT": "200 ok"}
-	case enginetest.PodmanRootless:
-		return map[string]string{"GATEWAY:PORT": "200 ok", "10.231.9.53:PORT": "200 ok"}
-	default:
-		return map[string]string{"GATEWAY:PORT": "200 ok"}
-	}
-}
-
 // A published test server is reached from the clients' side as on a real engine
-// of the kind, and so it is from a container.
+// of the kind, and so it is from a container: as the kind's recipe says.
 func TestReachability(t *testing.T) {
 	t.Parallel()
 	program := enginetest.TestProgram(t)
-	for kind, want := range reachability {
-		t.Run(string(kind), func(t *testing.T) {
+	for _, about := range enginetest.About() {
+		t.Run(string(about.Kind), func(t *testing.T) {
 			t.Parallel()
-			engine := enginetest.Get(t, kind)
+			engine := enginetest.Get(t, about.Kind)
 			ref := enginetest.TestImage(t, engine)
 			server := startServer(t, engine, ref)
-			for target, expected := range want {
+			for target, expected := range about.Reach.Clients {
 				url := "http://" + server.expand(target) + "/"
 				out, _ := engine.Command(t.Context(), program, "--get", url, "--get-until", expected).Output()
 				assert.Check(t, cmp.Equal(strings.TrimSpace(string(out)), expected), "%s (%s)", target, url)
 			}
-			for target, expected := range fromContainer(kind) {
+			for target, expected := range about.Reach.Containers {
 				url := "http://" + server.expand(target) + "/"
 				_, log := runToEnd(t, engine, ref, "--get", url)
 				assert.Check(t, cmp.Equal(log, expected), "container to %s (%s)", target, url)
@@ -316,7 +196,7 @@ func TestStrangers(t *testing.T) {
 // An image goes through the registry of every engine and comes back.
 func TestRegistry(t *testing.T) {
 	t.Parallel()
-	for kind := range reachability {
+	for _, kind := range enginetest.All() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			engine := enginetest.Get(t, kind)
@@ -337,7 +217,7 @@ func TestRegistry(t *testing.T) {
 // A private engine can be stopped and started; it is not the shared one.
 func TestPrivateEngineRestarts(t *testing.T) {
 	t.Parallel()
-	for kind := range reachability {
+	for _, kind := range enginetest.All() {
 		if kind == enginetest.Linux {
 			continue // everybody's
 		}

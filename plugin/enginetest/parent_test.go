@@ -19,7 +19,7 @@ import (
 func TestParent(t *testing.T) {
 	t.Parallel()
 	program := enginetest.TestProgram(t)
-	for kind := range reachability {
+	for _, kind := range enginetest.All() {
 		if kind == enginetest.PodmanRootless {
 			continue // TestNoParent
 		}

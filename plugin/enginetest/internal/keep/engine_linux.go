@@ -30,6 +30,8 @@ const (
 // recipe says how an engine of a kind is started.
 type recipe struct {
 	kind     Kind
+	version  string   // what the engine's version begins with; empty for the machine's own
+	reach    Reach    // what is reached of a server on it
 	slot     int      // address plan of the shared engine; 0: the machine's own engine
 	programs []string // what must be on the machine
 	bundles  []bundle // Debian packages to fetch; files of the first ones hide those of the others

@@ -24,7 +24,8 @@ import (
 // Kind names a sort of engine, such as "toolbox".
 type Kind string
 
-// The kinds of engines. How each is started is in the file of its name.
+// The kinds of engines that tests name. How each is started is in the file of its
+// name.
 const (
 	Linux      Kind = "linux"       // the machine's own engine at the default endpoint
 	Desktop    Kind = "desktop"     // like Docker Desktop: forwarded ports, host.docker.internal
@@ -36,12 +37,9 @@ const (
 	Dind       Kind = "dind"        // in a container of another, reached over TCP
 	Podman     Kind = "podman"      // Debian bookworm's, reached by its socket
 
-	PodmanRootless    Kind = "podman-rootless"     // an ordinary user's
-	Rootless28_5      Kind = "rootless-28.5"       // an ordinary user's
-	DesktopGvproxy    Kind = "desktop-gvproxy"     // a Desktop with the forwarder of Podman's machines
-	Engine20_10_5     Kind = "engine-20.10.5"      // Debian bullseye's, reached by its socket
-	Engine26_1NoProxy Kind = "engine-26.1-noproxy" // without docker-proxy: published ports are iptables rules
-	Swarm             Kind = "swarm"               // Debian trixie's, a node of several
+	PodmanRootless Kind = "podman-rootless" // an ordinary user's
+	DesktopGvproxy Kind = "desktop-gvproxy" // a Desktop with the forwarder of Podman's machines
+	Swarm          Kind = "swarm"           // Debian trixie's, a node of several
 )
 
 // Label is on everything that tests make on the machine's own engine, so that

@@ -7,6 +7,8 @@ import "context"
 func debianRecipe(kind Kind, slot int, suite, version string) recipe {
 	return recipe{
 		kind:     kind,
+		version:  version,
+		reach:    reachBeside(),
 		slot:     slot,
 		programs: []string{"apt-get", "dpkg", "nsenter", "runc", "iptables"},
 		bundles: []bundle{{

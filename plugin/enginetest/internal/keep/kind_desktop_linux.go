@@ -21,6 +21,7 @@ import (
 func desktopRecipe() recipe {
 	r := engine28Recipe()
 	r.kind, r.slot, r.start = Desktop, 2, startDesktop
+	r.reach = reachForwarded()
 	return r
 }
 

@@ -19,6 +19,7 @@ import (
 func dindRecipe() recipe {
 	r := engine28Recipe()
 	r.kind, r.slot, r.start = Dind, 8, startDind
+	r.version, r.reach = "", reachRemote() // the nested engine is the machine's
 	return r
 }
 

@@ -14,7 +14,7 @@ import (
 // linuxRecipe is the machine's own engine: nothing is started, and whatever
 // tests made on it is removed.
 func linuxRecipe() recipe {
-	return recipe{kind: Linux, programs: []string{"docker"}, start: startMachine}
+	return recipe{kind: Linux, reach: reachBeside(), programs: []string{"docker"}, start: startMachine}
 }
 
 func startMachine(ctx context.Context, r *running) error {

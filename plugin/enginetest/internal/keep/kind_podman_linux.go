@@ -12,13 +12,20 @@ import (
 // its clients.
 func podmanRecipe() recipe {
 	return recipe{
-		kind:     Podman,
+		kind:    Podman,
+		version: podmanVersion,
+		reach: Reach{
+			Clients:    map[string]string{"127.0.0.1:PORT": answer, "[::1]:PORT": refused, "GATEWAY:PORT": answer, "IP:8080": answer},
+			Containers: map[string]string{"GATEWAY:PORT": answer},
+		},
 		slot:     5,
 		programs: []string{"apt-get", "dpkg", "nsenter", "runc", "iptables"},
 		bundles:  []bundle{podmanBundle()},
 		start:    startPodman,
 	}
 }
+
+const podmanVersion = "4.3."
 
 func podmanBundle() bundle {
 	return bundle{
@@ -29,7 +36,7 @@ func podmanBundle() bundle {
 			"golang-github-containers-common", "golang-github-containers-image",
 			"libgpgme11", "libassuan0", "libsubid4",
 		},
-		version: "4.3.",
+		version: podmanVersion,
 	}
 }
 

@@ -13,7 +13,13 @@ import (
 // the first of them, and takes it down with the last.
 func podmanRootlessRecipe() recipe {
 	return recipe{
-		kind:     PodmanRootless,
+		kind:    PodmanRootless,
+		version: podmanVersion,
+		// Podman forwards ports in the namespace of its networks too.
+		reach: Reach{
+			Clients:    map[string]string{"127.0.0.1:PORT": answer, "[::1]:PORT": answer, "GATEWAY:PORT": unreachable, "IP:8080": unreachable},
+			Containers: map[string]string{"GATEWAY:PORT": answer, "10.231.9.53:PORT": answer},
+		},
 		slot:     9,
 		programs: []string{"apt-get", "dpkg", "nsenter", "setpriv", "runc", "iptables"},
 		bundles:  []bundle{podmanBundle(), rootlessBundle()},

@@ -15,6 +15,8 @@ import (
 func rootlessRecipe() recipe {
 	return recipe{
 		kind:     Rootless,
+		version:  "20.10.",
+		reach:    reachRootless("10.231.6.53"),
 		slot:     6,
 		programs: []string{"apt-get", "dpkg", "nsenter", "setpriv"},
 		bundles: []bundle{
@@ -28,6 +30,15 @@ func rootlessRecipe() recipe {
 		},
 		start: startRootless,
 	}
+}
+
+// reachRootless is that of an engine in a namespace of its own: ports are on the
+// machine's own addresses, of which one is named that is no loopback address, and not
+// on the gateways of the engine's networks.
+func reachRootless(address string) Reach {
+	reach := reachForwarded()
+	reach.Containers = map[string]string{"GATEWAY:PORT": refused, address + ":PORT": answer}
+	return reach
 }
 
 // rootlessBundle is what every rootless engine needs of a machine: numbers of

@@ -17,6 +17,7 @@ import (
 func sshRecipe() recipe {
 	r := engine26Recipe()
 	r.kind, r.slot, r.start = SSH, 7, startSSH
+	r.reach = reachRemote()
 	r.programs = append(r.programs, "sshd", "ssh", "ssh-keygen", "docker")
 	return r
 }

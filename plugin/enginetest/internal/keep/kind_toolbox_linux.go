@@ -14,6 +14,7 @@ import (
 func toolboxRecipe() recipe {
 	return recipe{
 		kind:     Toolbox,
+		reach:    reachRemote(),
 		slot:     1,
 		programs: []string{"dockerd", "containerd", "runc", "docker-proxy", "iptables"},
 		start:    startToolbox,

@@ -10,9 +10,9 @@ func recipes() []recipe {
 		desktopRecipe(),
 		engine26Recipe(),
 		engine28Recipe(),
-		podmanRecipe(),
 		sshRecipe(),
 		rootlessRecipe(),
+		podmanRecipe(),
 		dindRecipe(),
 		podmanRootlessRecipe(),
 		rootless28Recipe(),
@@ -20,4 +20,13 @@ func recipes() []recipe {
 		engine20Recipe(),
 		noProxyRecipe(),
 	}
+}
+
+// All tells of every kind.
+func All() []About {
+	var all []About
+	for _, r := range recipes() {
+		all = append(all, About{Kind: r.kind, Version: r.version, Reach: r.reach})
+	}
+	return all
 }
