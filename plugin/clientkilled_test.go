@@ -62,7 +62,7 @@ func killAtWork(t *testing.T, b *bench, at deadly, role string, client bool) {
 		}
 		return <-plugin
 	})
-	args := inside("--socket-path", strings.TrimPrefix(inner.Host, "unix://"), "--network-driver", "bridge")
+	args := inside(longWait, "--socket-path", strings.TrimPrefix(inner.Host, "unix://"), "--network-driver", "bridge")
 	if role == "relay" {
 		args = append(args, "--relay")
 	}

@@ -3,6 +3,7 @@
 package plugin_test
 
 import (
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // deadly is a moment at which something is killed, as requests to the engine tell
@@ -24,9 +26,13 @@ type deadly struct {
 	left     int // containers that stay until a command after their deadline
 }
 
+// longWait gives what is started a deadline that lies far beyond [hangs], so that
+// what goes by then goes by its lease.
+const longWait = "--wait=10m"
+
 // A plugin that is killed takes what it has started with it, by the lease: the
 // built-in server, or the client, which takes its servers. What never ran had no
-// lease to lose, and stays.
+// lease to lose, and stays, as a network does.
 func TestPluginKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
@@ -39,10 +45,16 @@ func TestPluginKilled(t *testing.T) {
 			{"its addresses are known", "GET /containers/ID/json", true, 0},
 			{"the container is being removed", "DELETE /containers/ID", false, 0},
 		} {
-			t.Run(at.name, func(t *testing.T) {
-				killPlugin(t, b, at, "run", "--wait", "1s") // a tap on Toolbox leads to no server
-			})
+			t.Run(at.name, func(t *testing.T) { killPlugin(t, b, at, "run", longWait) })
 		}
+		at := deadly{"the network has been made", "POST /networks/create", true, 0}
+		t.Run(at.name, func(t *testing.T) {
+			killAndSettle(t, b, at, "run", longWait, "--network-driver", "bridge")
+			deadline := b.leftNetwork(t)
+			assert.Check(t, time.Until(deadline) > hangs, "its deadline is %s", deadline)
+			b.removeNetworks(t)
+			checkNothingLeft(t, b.Engine)
+		})
 	})
 }
 
@@ -50,7 +62,7 @@ func TestPluginKilledWithClient(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
 		t.Helper()
-		args := inside("--access", "socket", "--socket-path", b.Socket)
+		args := inside(longWait, "--access", "socket", "--socket-path", b.Socket)
 		for _, at := range []deadly{
 			{"the image is being loaded", "POST /images/load", false, 0},
 			{"the client has been created", "POST /containers/create", true, 1},
@@ -65,12 +77,24 @@ func TestPluginKilledWithClient(t *testing.T) {
 	})
 }
 
-// killPlugin kills the plugin at a moment, and waits until only so many containers
-// that never ran are left.
+// killPlugin kills the plugin at a moment, and looks that nothing is left but the
+// containers that never ran.
 func killPlugin(t *testing.T, b *bench, at deadly, args ...string) {
+	t.Helper()
+	killAndSettle(t, b, at, args...)
+	checkNothingLeft(t, b.Engine)
+}
+
+// killAndSettle kills the plugin at a moment, waits until only so many containers
+// that never ran are left, and removes those.
+func killAndSettle(t *testing.T, b *bench, at deadly, args ...string) {
 	t.Helper()
 	tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
 	p := start(t, through(b.nestprobe(t, args...), tap))
+	if args[0] == "run" && strings.HasPrefix(at.request, "DELETE") && b.Address != "" {
+		b.running(t)
+		p.signal(t, syscall.SIGINT) // a tap on a remote engine leads to no server, so nothing else ends the wait
+	}
 	status := p.status(t)
 	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
 	assert.Check(t, status != 0, "docker says that all is well")
@@ -80,7 +104,23 @@ func killPlugin(t *testing.T, b *bench, at deadly, args ...string) {
 		assert.Check(t, is.Equal(c.State, "created"))
 		assert.NilError(t, b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{}))
 	}
-	checkNothingLeft(t, b.Engine)
+}
+
+// leftNetwork is the deadline of the one network that is left.
+func (b *bench) leftNetwork(t *testing.T) time.Time {
+	t.Helper()
+	left := b.networks(t)
+	assert.Assert(t, is.Len(left, 1))
+	deadline, err := time.Parse(time.RFC3339, left[0].Labels[experiment.LabelDeadline])
+	assert.NilError(t, err)
+	return deadline
+}
+
+func (b *bench) removeNetworks(t *testing.T) {
+	t.Helper()
+	for _, n := range b.networks(t) {
+		assert.NilError(t, b.api.NetworkRemove(t.Context(), n.ID))
+	}
 }
 
 // killAt is a tap that kills a process when a moment has come for the first time,

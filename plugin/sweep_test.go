@@ -28,8 +28,26 @@ func TestUserServerStaysUntilDeadline(t *testing.T) {
 
 	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""))
 	assert.Check(t, is.Len(b.containers(t), 1), "it was removed before its deadline")
-	<-time.After(time.Until(deadline) + time.Second) // the label has whole seconds
+	awaitDeadline(deadline)
 	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), "removed 2 leftovers of earlier runs whose deadline had passed\n"))
+	checkNothingLeft(t, b.Engine)
+}
+
+// awaitDeadline waits until a deadline, whose label has whole seconds, has passed.
+func awaitDeadline(deadline time.Time) { <-time.After(time.Until(deadline) + time.Second) }
+
+// A temporary network that a plugin had just made when it was killed stays until its
+// deadline, and the next command after that removes it and says so.
+func TestNetworkStaysUntilDeadline(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Engine28_5)
+	at := deadly{"the network has been made", "POST /networks/create", true, 0}
+	killAndSettle(t, b, at, "run", "--wait", "1s", "--network-driver", "bridge")
+	deadline := b.leftNetwork(t)
+	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""))
+	assert.Check(t, is.Len(b.networks(t), 1), "it was removed before its deadline")
+	awaitDeadline(deadline)
+	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), "removed 1 leftover of earlier runs whose deadline had passed\n"))
 	checkNothingLeft(t, b.Engine)
 }
 
