@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
@@ -189,6 +190,18 @@ func (b *bench) networks(t *testing.T) []network.Summary {
 	all, err := b.api.NetworkList(t.Context(), network.ListOptions{Filters: ours()})
 	assert.NilError(t, err)
 	return all
+}
+
+// volumes are the names of all that an engine has.
+func (b *bench) volumes(t *testing.T) []string {
+	t.Helper()
+	all, err := b.api.VolumeList(t.Context(), volume.ListOptions{})
+	assert.NilError(t, err)
+	names := make([]string, len(all.Volumes))
+	for i, v := range all.Volumes {
+		names[i] = v.Name
+	}
+	return names
 }
 
 func (b *bench) makeNetwork(t *testing.T, name string, labels map[string]string) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
@@ -49,6 +50,30 @@ func TestNetworkStaysUntilDeadline(t *testing.T) {
 	awaitDeadline(deadline)
 	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), "removed 1 leftover of earlier runs whose deadline had passed\n"))
 	checkNothingLeft(t, b.Engine)
+}
+
+// A nested engine that was left behind goes with its data, which is in a volume
+// without a name. Volumes that somebody has named are the user's.
+func TestSweepTakesVolumes(t *testing.T) {
+	t.Parallel()
+	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		config := &container.Config{
+			Image:   b.image,
+			Cmd:     []string{"--listen", "none"},
+			Labels:  map[string]string{experiment.LabelRun: "past", experiment.LabelDeadline: past},
+			Volumes: map[string]struct{}{"/var/lib/docker": {}},
+		}
+		host := &container.HostConfig{Binds: []string{"users:/data"}}
+		created, err := b.api.ContainerCreate(t.Context(), config, host, nil, nil, "nestprobe-past-dind")
+		assert.NilError(t, err)
+		assert.NilError(t, b.api.ContainerStart(t.Context(), created.ID, container.StartOptions{}))
+		assert.Assert(t, is.Len(b.volumes(t), 2))
+		assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), "removed 1 leftover of earlier runs whose deadline had passed\n"))
+		checkNothingLeft(t, b.Engine)
+		assert.Check(t, is.DeepEqual(b.volumes(t), []string{"users"}))
+	})
 }
 
 // Only what carries both labels and a deadline in the past is removed.
