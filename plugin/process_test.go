@@ -110,6 +110,16 @@ func (p *process) status(t *testing.T) int {
 	}
 }
 
+// reaches waits for a moment of the process's work.
+func (p *process) reaches(t *testing.T, moment <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-moment:
+	case <-time.After(hangs):
+		t.Fatalf("%v does not get so far; it said:\n%s%s", p.cmd.Args, &p.stdout, &p.stderr)
+	}
+}
+
 // plugin is the process of the plugin that a docker command has started.
 func (p *process) plugin(t *testing.T) *os.Process {
 	t.Helper()
