@@ -1,0 +1,32 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"sync/atomic"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+)
+
+// The agent's image is cached on the engine: only the first command uploads it.
+func TestImageLoadedOnce(t *testing.T) {
+	t.Parallel()
+	onEach(t, []enginetest.Kind{enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
+		t.Helper()
+		var uploads atomic.Int32
+		tap := startTap(t, b.Engine, func(m moment) {
+			if m.is("POST /images/load", false) {
+				uploads.Add(1)
+			}
+		})
+		for range 2 {
+			p := start(t, through(b.nestprobe(t, "run"), tap))
+			assert.Check(t, is.Equal(p.status(t), 0), "%s", &p.stderr)
+			assert.Check(t, is.Equal(uploads.Load(), int32(1)))
+		}
+	})
+}
