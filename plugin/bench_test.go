@@ -38,6 +38,12 @@ func relayKinds() []enginetest.Kind {
 	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine28_5, enginetest.Podman}
 }
 
+// untappedKinds are those for tests that need no tap, which is a socket of a plain
+// engine: the others are reached by other ways, or are not root's.
+func untappedKinds() []enginetest.Kind {
+	return append(privateKinds(), enginetest.SSH, enginetest.Desktop, enginetest.Rootless)
+}
+
 // bench is an engine of a test's own with what the test needs on it.
 type bench struct {
 	*enginetest.Engine

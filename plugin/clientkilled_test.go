@@ -79,7 +79,7 @@ func killAtWork(t *testing.T, b *bench, at deadly, role string, client bool) {
 // too.
 func TestKilledWhileClientWaits(t *testing.T) {
 	t.Parallel()
-	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+	onEach(t, untappedKinds(), func(t *testing.T, b *bench) {
 		t.Helper()
 		for _, images := range [][]string{nil, {b.image}} {
 			args, running := b.waiting(images...)

@@ -24,7 +24,7 @@ const statusInterrupted = 130
 // ended, what it made is gone.
 func TestInterruptOnTerminal(t *testing.T) {
 	t.Parallel()
-	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
+	onEach(t, untappedKinds(), func(t *testing.T, b *bench) {
 		t.Helper()
 		p, terminal := startOnTerminal(t, b.nestprobe(t, b.silent("--network-driver", "bridge")...))
 		p.stdout.await(t, "Waiting for an answer...")
