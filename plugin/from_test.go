@@ -4,11 +4,17 @@ package plugin_test
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // The container that is asked from stays as it is when the asking is interrupted
@@ -40,6 +46,39 @@ func TestFromEndsEarly(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A helper is not kept, whatever is: what never ran when the plugin was killed has a
+// deadline.
+func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
+	t.Parallel()
+	b := newBench(t, enginetest.Engine28_5)
+	b.makeContainer(t, "users", "", nil, true)
+	for helper, args := range map[string][]string{
+		"from":    inside("--from", "users", "--keep"),
+		"sockets": {"run", "--keep", "--wait", "1s", b.image, "--listen", "none"},
+	} {
+		t.Run(helper, func(t *testing.T) {
+			tap := startTap(t, b.Engine, func(m moment) {
+				if m.is("POST /containers/create", true) && strings.HasPrefix(roleOf(m.Name), helper) {
+					_ = syscall.Kill(m.Client, syscall.SIGKILL)
+				}
+			})
+			p := start(t, through(b.nestprobe(t, args...), tap))
+			assert.Check(t, p.status(t) > 1, "%s", &p.stderr)
+			found := 0
+			for _, c := range b.containers(t) {
+				if strings.HasPrefix(roleOf(c.Names[0]), helper) {
+					found++
+					_, err := time.Parse(time.RFC3339, c.Labels[experiment.LabelDeadline])
+					assert.Check(t, err)
+				}
+				assert.NilError(t, b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true}))
+			}
+			assert.Check(t, is.Equal(found, 1))
+			checkNothingLeft(t, b.Engine)
+		})
+	}
 }
 
 // state is all that an engine says of a container and of what it has changed.

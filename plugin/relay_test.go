@@ -48,7 +48,11 @@ func keepRelay(t *testing.T, b *bench, servers int, args ...string) *relayBench 
 	t.Cleanup(transport.CloseIdleConnections)
 	r := &relayBench{bench: b, urls: strings.Fields(p.stdout.String()), said: p.stderr.String(), client: &http.Client{Transport: transport}}
 	assert.Assert(t, is.Len(r.urls, servers))
-	assert.Assert(t, is.Len(b.containers(t), servers+1))
+	kept := b.containers(t)
+	assert.Assert(t, is.Len(kept, servers+1))
+	for _, c := range kept {
+		assert.Check(t, is.Equal(c.Labels[experiment.LabelDeadline], "never"), "%v", c.Names)
+	}
 	return r
 }
 

@@ -45,7 +45,7 @@ func newAgentContainer(name, image, role string, l labels) agentContainer {
 		config: &container.Config{
 			Image:     image,
 			Cmd:       []string{role},
-			Labels:    l.values(),
+			Labels:    l.helper(),
 			OpenStdin: true, StdinOnce: true,
 			AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		},

@@ -179,6 +179,7 @@ func (r *inContainer) container(method Access, name string) agentContainer {
 	c := newAgentContainer(name, r.image, role, r.labels)
 	if r.client.Relay {
 		publishRelay(c)
+		c.config.Labels = r.labels.values() // it may be kept
 	}
 	c.config.User = r.client.User
 	if c.config.User == "" {

@@ -28,7 +28,8 @@ const perServer = time.Second
 type labels struct {
 	run      string
 	lifetime time.Duration
-	deadline string // RFC 3339, or keptForever
+	end      string // of the lifetime, in RFC 3339
+	deadline string // the same, or keptForever
 }
 
 // NewID returns an id for a run, unlikely to be that of another one on the same
@@ -43,7 +44,8 @@ func newLabels(id string, now time.Time, spec Spec, more ...time.Duration) label
 	for _, d := range more {
 		l.lifetime += d
 	}
-	l.deadline = now.Add(l.lifetime).UTC().Format(time.RFC3339)
+	l.end = now.Add(l.lifetime).UTC().Format(time.RFC3339)
+	l.deadline = l.end
 	if spec.Keep || spec.Lasting {
 		l.deadline = keptForever
 	}
@@ -52,6 +54,11 @@ func newLabels(id string, now time.Time, spec Spec, more ...time.Duration) label
 
 func (l labels) values() map[string]string {
 	return map[string]string{LabelRun: l.run, LabelDeadline: l.deadline}
+}
+
+// helper are the labels of what works for a run and is never kept, whatever is.
+func (l labels) helper() map[string]string {
+	return map[string]string{LabelRun: l.run, LabelDeadline: l.end}
 }
 
 // passed says whether a deadline label lies before now. What cannot be parsed
