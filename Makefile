@@ -73,6 +73,8 @@ cover: needs-go ## print the coverage of netprobe and of the candidates
 .PHONY: lint
 lint: needs-go $(TOOLS)/golangci-lint-$(GOLANGCI) ## run the linters
 	@$(TOOLS)/golangci-lint-$(GOLANGCI) run ./...
+	@GOOS=windows go vet ./... # what is built for these systems alone compiles, tests too
+	@GOOS=darwin go vet ./...
 	@go mod verify
 
 $(TOOLS)/golangci-lint-$(GOLANGCI):

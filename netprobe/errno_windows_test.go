@@ -13,18 +13,43 @@ import (
 func TestConnectErrno(t *testing.T) {
 	t.Parallel()
 	for errno, want := range map[syscall.Errno]Failure{
-		windows.WSAECONNREFUSED:   Refused,
-		windows.WSAECONNRESET:     Reset,
-		windows.WSAETIMEDOUT:      ConnectTimeout,
-		windows.WSAEHOSTUNREACH:   Unreachable,
-		windows.WSAENETUNREACH:    Unreachable,
-		windows.WSAEADDRNOTAVAIL:  Unreachable,
-		windows.WSAEMFILE:         NotProbed,
-		windows.ERROR_SEM_TIMEOUT: ConnectTimeout,
+		windows.WSAECONNREFUSED:           Refused,
+		windows.WSAECONNRESET:             Reset,
+		windows.WSAECONNABORTED:           Reset,
+		windows.WSAETIMEDOUT:              ConnectTimeout,
+		windows.ERROR_SEM_TIMEOUT:         ConnectTimeout,
+		windows.WSAEHOSTUNREACH:           Unreachable,
+		windows.WSAENETUNREACH:            Unreachable,
+		windows.WSAEHOSTDOWN:              Unreachable,
+		windows.WSAENETDOWN:               Unreachable,
+		windows.WSAEACCES:                 Unreachable,
+		windows.WSAEADDRNOTAVAIL:          Unreachable,
+		windows.WSAEAFNOSUPPORT:           Unreachable,
+		windows.WSAEPROTONOSUPPORT:        Unreachable,
+		windows.WSAEINVAL:                 Unreachable,
+		windows.ERROR_NETWORK_UNREACHABLE: Unreachable,
+		windows.ERROR_HOST_UNREACHABLE:    Unreachable,
+		windows.WSAEMFILE:                 NotProbed,
+		windows.WSAENOBUFS:                NotProbed,
 	} {
 		err := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connectex", errno)}
 		if got := connectFailure(err); got != want {
 			t.Errorf("%v: %q, want %q", errno, got, want)
+		}
+	}
+}
+
+// TestTimedOutErrno: the numbers with which Windows gives up waiting, and no others.
+func TestTimedOutErrno(t *testing.T) {
+	t.Parallel()
+	for errno, want := range map[syscall.Errno]bool{
+		windows.WSAETIMEDOUT:      true,
+		windows.ERROR_SEM_TIMEOUT: true,
+		windows.WSAECONNREFUSED:   false,
+		syscall.ETIMEDOUT:         false, // made up by Go, never returned by Windows
+	} {
+		if got := timedOutErrno(errno); got != want {
+			t.Errorf("%v: %t, want %t", errno, got, want)
 		}
 	}
 }
