@@ -2,10 +2,14 @@ package netprobe_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -184,6 +188,89 @@ func TestRoutes(t *testing.T) {
 				checkConnect(t, net.JoinHostPort(host, "4647"), brief, want{failure: test.failure}, test.errno)
 			})
 		}
+	}
+}
+
+// TestFirewallRejects: a firewall that says no tells of a network without a way, or
+// plays the host and refuses.
+func TestFirewallRejects(t *testing.T) {
+	if !isolated(t) {
+		return
+	}
+	loopbackUp(t)
+	for name, test := range map[string]struct {
+		program, host, with string
+		failure             netprobe.Failure
+		errno               error
+	}{
+		"host unreachable":         {"iptables", "127.0.0.1", "icmp-host-unreachable", netprobe.Unreachable, syscall.EHOSTUNREACH},
+		"network unreachable":      {"iptables", "127.0.0.1", "icmp-net-unreachable", netprobe.Unreachable, syscall.ENETUNREACH},
+		"prohibited":               {"iptables", "127.0.0.1", "icmp-admin-prohibited", netprobe.Unreachable, syscall.EHOSTUNREACH},
+		"reset":                    {"iptables", "127.0.0.1", "tcp-reset", netprobe.Refused, syscall.ECONNREFUSED},
+		"address unreachable IPv6": {"ip6tables", "::1", "icmp6-addr-unreachable", netprobe.Unreachable, syscall.EHOSTUNREACH},
+		"prohibited IPv6":          {"ip6tables", "::1", "icmp6-adm-prohibited", netprobe.Unreachable, syscall.EACCES},
+		"reset IPv6":               {"ip6tables", "::1", "tcp-reset", netprobe.Refused, syscall.ECONNREFUSED},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // within one machine, the kernel heeds what ICMP says at the second packet alone
+			network := "tcp4"
+			if test.program == "ip6tables" {
+				network = "tcp6"
+			}
+			listener := listen(t, network, net.JoinHostPort(test.host, "0"))
+			serveOn(t, listener, says("HTTP/1.1 200 OK\r\n\r\nfoo"))
+			_, port, err := net.SplitHostPort(listener.Addr().String())
+			must(t, err)
+			reject(t, test.program, port, test.with)
+			checkConnect(t, listener.Addr().String(), patience, want{failure: test.failure}, test.errno)
+		})
+	}
+}
+
+// reject has the firewall of the namespace answer for a port.
+func reject(t *testing.T, program, port, with string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, "--wait", "--append", "INPUT", "-p", "tcp", "--dport", port,
+		"--jump", "REJECT", "--reject-with", with)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("a firewall is needed, from the package iptables of most systems: %v\n%s", err, out)
+	}
+}
+
+// TestProxiesAreIgnored: what programs take for their way out is no way to an
+// address that is to be probed. The address is not one of loopback, for which Go
+// would not ask a proxy anyway.
+func TestProxiesAreIgnored(t *testing.T) {
+	if !isolated(t) {
+		return
+	}
+	loopbackUp(t)
+	pair(t, "10.231.5.1/24")
+	const closed = "http://127.0.0.1:1"
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
+		t.Setenv(name, closed)
+	}
+	plain := httptest.NewUnstartedServer(builtin())
+	plain.Listener = listen(t, "tcp4", "10.231.5.1:0")
+	plain.Start()
+	t.Cleanup(plain.Close)
+	secure := httptest.NewUnstartedServer(builtin())
+	secure.Listener = listen(t, "tcp4", "10.231.5.1:0")
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(secure.Certificate())
+	for _, server := range []*httptest.Server{plain, secure} {
+		request, err := http.NewRequest(http.MethodGet, server.URL, http.NoBody)
+		must(t, err)
+		if proxy, err := http.ProxyFromEnvironment(request); err != nil || proxy == nil {
+			t.Fatalf("others would use no proxy for %s: %v", server.URL, err)
+		}
+		scheme, address, _ := strings.Cut(server.URL, "://")
+		got := probe(t, netprobe.Target{
+			Scheme: netprobe.Scheme(scheme), Address: address, Path: "/foo", Identity: identity, WebSocket: "/ws",
+		}, netprobe.Options{Timeout: patience, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
+		check(t, got, want{phase: webSocket, status: 200, body: "foo", identity: verified, websocket: netprobe.WebSocketOK})
 	}
 }
 
