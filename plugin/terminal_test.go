@@ -1,0 +1,110 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/image"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+)
+
+// escape begins what a terminal takes for an order and not for text.
+const escape = "\x1b["
+
+// terminalEnv is the environment of a terminal that has colours, and then what a
+// test has otherwise.
+func terminalEnv(more ...string) []string {
+	return append([]string{"TERM=xterm-256color", "NO_COLOR="}, more...)
+}
+
+// Colours are for a terminal that has them and a user who wants them.
+func TestColor(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Podman)
+	for name, test := range map[string]struct {
+		env     []string
+		colored bool
+	}{
+		"terminal":            {nil, true},
+		"NO_COLOR":            {[]string{"NO_COLOR=1"}, false},
+		"terminal without":    {[]string{"TERM=dumb"}, false},
+		"NO_COLOR and others": {[]string{"NO_COLOR=yes", "CLICOLOR_FORCE=1"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := b.nestprobe(t, "run")
+			cmd.Env = append(cmd.Env, terminalEnv(test.env...)...)
+			p, _ := startOnTerminal(t, cmd)
+			assert.Assert(t, is.Equal(p.status(t), 0), "%s", &p.stdout)
+			assert.Check(t, is.Contains(p.stdout.String(), "KIND "))
+			assert.Check(t, is.Equal(strings.Contains(p.stdout.String(), escape), test.colored), "%q", &p.stdout)
+		})
+	}
+	t.Run("piped", func(t *testing.T) {
+		t.Parallel()
+		cmd := b.nestprobe(t, "run")
+		cmd.Env = append(cmd.Env, terminalEnv()...)
+		p := start(t, cmd)
+		assert.Assert(t, is.Equal(p.status(t), 0), "%s", &p.stderr)
+		assert.Check(t, !strings.Contains(p.stdout.String(), escape), "%q", &p.stdout)
+	})
+}
+
+// A wait is told of on stderr where that is a terminal, whatever stdout is; into a
+// pipe goes the result alone.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Podman)
+	late := []string{"run", b.image, "--listen-after", "2s"}
+	t.Run("terminal", func(t *testing.T) {
+		t.Parallel()
+		cmd := b.nestprobe(t, late...)
+		cmd.Env = append(cmd.Env, terminalEnv()...)
+		var stdout output
+		cmd.Stdout = &stdout // a pipe, which leaves stdin and stderr to the terminal
+		p, _ := startOnTerminal(t, cmd)
+		assert.Assert(t, is.Equal(p.status(t), 0), "%s", &p.stdout)
+		assert.Check(t, is.Contains(p.stdout.String(), "Waiting for an answer...\r\n"))
+		assert.Check(t, is.Regexp(`Waiting for an answer took \d+(\.\d+)?s\r\n`, p.stdout.String()))
+		assert.Check(t, is.Contains(stdout.String(), "\n200\nok\n"))
+		assert.Check(t, !strings.Contains(stdout.String(), "Waiting"), "%s", &stdout)
+		assert.Check(t, !strings.Contains(stdout.String(), escape), "%q", &stdout)
+	})
+	t.Run("piped", func(t *testing.T) {
+		t.Parallel()
+		cmd := b.nestprobe(t, late...)
+		cmd.Env = append(cmd.Env, terminalEnv()...)
+		p := start(t, cmd)
+		assert.Assert(t, is.Equal(p.status(t), 0), "%s", &p.stderr)
+		assert.Check(t, is.Equal(p.stderr.String(), ""))
+		assert.Check(t, !strings.Contains(p.stdout.String(), "Waiting"), "%s", &p.stdout)
+	})
+}
+
+// An image that is pulled is shown on a terminal as docker pull shows it.
+func TestPullProgress(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Engine26_1)
+	remote := b.Registry(t).Push(t, b.image, "team/progress:1")
+	_, err := b.api.ImageRemove(t.Context(), b.image, image.RemoveOptions{}) // or its layers need no pull
+	assert.NilError(t, err)
+	cmd := b.nestprobe(t, "run", remote)
+	cmd.Env = append(cmd.Env, terminalEnv()...)
+	p, _ := startOnTerminal(t, cmd)
+	assert.Assert(t, is.Equal(p.status(t), 0), "%s", &p.stdout)
+	assert.Check(t, is.Contains(p.stdout.String(), "Pulling from team/progress"))
+	assert.Check(t, is.Contains(p.stdout.String(), "Pull complete"))
+	assert.Check(t, is.Contains(p.stdout.String(), "Status: Downloaded newer image for "+remote))
+
+	_, err = b.api.ImageRemove(t.Context(), remote, image.RemoveOptions{})
+	assert.NilError(t, err)
+	piped := start(t, b.nestprobe(t, "run", remote))
+	assert.Assert(t, is.Equal(piped.status(t), 0), "%s", &piped.stderr)
+	assert.Check(t, is.Equal(piped.stderr.String(), ""))
+	assert.Check(t, !strings.Contains(piped.stdout.String(), "Pull"), "%s", &piped.stdout)
+}
