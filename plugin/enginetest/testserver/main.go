@@ -12,9 +12,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,6 +33,7 @@ type options struct {
 	bodySize  int
 	https     bool
 	webSocket string
+	hang      string
 	hostile   string
 
 	tcpBanner string
@@ -41,6 +44,7 @@ type options struct {
 	getTimeout time.Duration
 
 	printEnv  string
+	printHost string
 	printUser bool
 	log       string
 
@@ -61,6 +65,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.bodySize, "body-size", 0, "answer with this many `bytes` instead of the body, in packets after that of the headers")
 	flags.BoolVar(&o.https, "https", false, "serve HTTPS with a self-signed certificate for localhost and 127.0.0.1, or with the PEM pair in $TESTSERVER_CERT and $TESTSERVER_KEY")
 	flags.StringVar(&o.webSocket, "websocket", "", "`path` at which WebSocket messages are echoed")
+	flags.StringVar(&o.hang, "hang", "", "`path` at which requests are never answered; each prints \"hanging\" on stderr")
 	flags.StringVar(&o.hostile, "hostile", "", "`kind` of answer no client should trust: escape (terminal control sequences), badheader (the same in a header), endless (a body without end), slow (a byte every 100 ms), hugeheader (16 MiB of headers), truncated (less than announced), close (none at all)")
 	flags.StringVar(&o.tcpBanner, "tcp-banner", "", "speak no HTTP: send this `text` to every connection, then echo")
 	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
@@ -68,6 +73,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.getUntil, "get-until", "", "ask again until this is what --get would `print`, or its time is over")
 	flags.DurationVar(&o.getTimeout, "get-timeout", 5*time.Second, "how long --get takes at most")
 	flags.StringVar(&o.printEnv, "print-env", "", "answer with the value of this environment `variable`")
+	flags.StringVar(&o.printHost, "print-host", "", "answer with the addresses of this `name`, as the container resolves it")
 	flags.BoolVar(&o.printUser, "print-user", false, "answer with UID:GID")
 	flags.StringVar(&o.log, "log", "", "`lines` to print on stderr at the start; \\n parts them")
 	flags.IntVar(&o.exitCode, "exit-code", 0, "exit with this `status`")
@@ -96,6 +102,13 @@ func (o *options) fillBody() error {
 			return fmt.Errorf("%s is not set", o.printEnv)
 		}
 		o.body = value
+	}
+	if o.printHost != "" {
+		addresses, err := net.DefaultResolver.LookupHost(context.Background(), o.printHost)
+		if err != nil {
+			return err
+		}
+		o.body = strings.Join(addresses, " ")
 	}
 	if o.printUser {
 		o.body = strconv.Itoa(os.Getuid()) + ":" + strconv.Itoa(os.Getgid())

@@ -105,6 +105,9 @@ func serveHTTP(ctx context.Context, listener net.Listener, o options) error {
 	if o.webSocket != "" {
 		mux.HandleFunc(o.webSocket, echo)
 	}
+	if o.hang != "" {
+		mux.HandleFunc(o.hang, hang)
+	}
 	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second, // no client of a test is slower
@@ -144,6 +147,12 @@ func answer(o options) http.HandlerFunc {
 		}
 		_, _ = io.WriteString(w, o.body) //nolint:gosec // what the test asked for, harmful or not
 	}
+}
+
+// hang has a request in hand until its client or this server is gone, and says so.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	fmt.Fprintln(os.Stderr, "hanging")
+	<-r.Context().Done()
 }
 
 func echo(w http.ResponseWriter, r *http.Request) {
