@@ -364,3 +364,90 @@ func (r *relayBench) testRemoved(t *testing.T) {
 	r.gone(t) // a removed container that removes itself may be listed for a moment
 	checkNothingLeft(t, r.Engine)
 }
+
+// A server that is told to stop is gone, container and all, when that is answered.
+// Whoever asks next gets another one.
+func TestRelayStops(t *testing.T) {
+	t.Parallel()
+	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		r := keepRelay(t, b, 2)
+		first, second := r.server(t, r.urls[0]), r.server(t, r.urls[1])
+		assert.Equal(t, r.delete(t, r.urls[0]), http.StatusNoContent)
+		r.awaitContainers(t, "the stopped server's end", func(all []container.Summary) bool { return len(all) == 2 })
+		assert.Check(t, !slices.ContainsFunc(r.containers(t), func(c container.Summary) bool { return c.ID == first }))
+		assert.Check(t, is.Equal(r.delete(t, r.urls[0]), http.StatusNoContent), "what is stopped can be stopped again")
+		assert.Check(t, is.Equal(r.server(t, r.urls[1]), second), "the other one goes on")
+		assert.Check(t, r.server(t, r.urls[0]) != first, "a stopped server answers")
+		assert.Check(t, is.Len(r.containers(t), 3))
+		r.removeAsTold(t, r.said)
+		r.gone(t)
+	})
+}
+
+// delete asks the relay to stop a server, and returns the status.
+func (r *relayBench) delete(t *testing.T, url string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, url, http.NoBody)
+	assert.NilError(t, err)
+	response, err := r.client.Do(request)
+	assert.NilError(t, err)
+	assert.NilError(t, response.Body.Close())
+	return response.StatusCode
+}
+
+// A server that is killed with a request in hand leaves that request a sentence, and
+// the next one a new server.
+func TestRelayKilledInHand(t *testing.T) {
+	t.Parallel()
+	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+		t.Helper()
+		r := keepRelay(t, b, 1, b.image, "--hang", "/hang")
+		answered := make(chan string, 1)
+		go func() { // awaited below
+			status, body, _, err := r.get(t.Context(), r.urls[0]+"/hang")
+			answered <- fmt.Sprint(status, " ", body, err)
+		}()
+		server := r.only(t)
+		r.awaitLog(t, server, "hanging")
+		assert.NilError(t, r.api.ContainerKill(t.Context(), server, "KILL"))
+		answer := <-answered
+		assert.Check(t, strings.HasPrefix(answer, "502 server 1 did not answer: ") && strings.Contains(answer, ": ask again"), answer)
+
+		r.awaitContainers(t, "the killed server's end", func(all []container.Summary) bool {
+			return !slices.ContainsFunc(all, func(c container.Summary) bool { return c.ID == server && c.State == "running" })
+		})
+		status, body, _, err := r.get(t.Context(), r.urls[0]+"/")
+		assert.NilError(t, err)
+		assert.Check(t, is.Equal(fmt.Sprint(status, " ", body), "200 ok"))
+		assert.Check(t, r.only(t) != server)
+		r.removeAsTold(t, r.said)
+		r.gone(t)
+	})
+}
+
+// only is the one server that a relay has.
+func (r *relayBench) only(t *testing.T) string {
+	t.Helper()
+	relay, all := r.relay(t), r.containers(t)
+	assert.Assert(t, is.Len(all, 2))
+	return all[slices.IndexFunc(all, func(c container.Summary) bool { return c.ID != relay })].ID
+}
+
+// awaitLog waits until a container has printed a text.
+func (r *relayBench) awaitLog(t *testing.T, id, text string) {
+	t.Helper()
+	limit := time.After(hangs)
+	for {
+		log, err := r.Command(t.Context(), "docker", "logs", id).CombinedOutput()
+		assert.NilError(t, err, "%s", log)
+		if strings.Contains(string(log), text) {
+			return
+		}
+		select {
+		case <-time.After(look):
+		case <-limit:
+			t.Fatalf("waited for %q in the log:\n%s", text, log)
+		}
+	}
+}
