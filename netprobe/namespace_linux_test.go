@@ -194,6 +194,7 @@ func TestRoutes(t *testing.T) {
 // TestFirewallRejects: a firewall that says no tells of a network without a way, or
 // plays the host and refuses.
 func TestFirewallRejects(t *testing.T) {
+	t.Parallel()
 	if !isolated(t) {
 		return
 	}
