@@ -4,6 +4,7 @@ package plugin_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,7 +55,7 @@ func TestNetworksInterruptedLater(t *testing.T) {
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Podman}, func(t *testing.T, b *bench) {
 		t.Helper()
 		for _, command := range [][]string{{"run"}, inside("--access", "socket")} {
-			args := append(command, "--networks", "none,user-bridge", "--wait", "10m", b.image, "--listen", "none")
+			args := slices.Concat(command, []string{"--networks", "none,user-bridge", "--wait", "10m", b.image, "--listen", "none"})
 			removed := b.removal(t, "-none-1")
 			p := start(t, b.nestprobe(t, args...))
 			removed()

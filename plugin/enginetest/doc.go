@@ -62,9 +62,10 @@ func Kinds() []Kind {
 
 // All lists every kind that there is, in the order of their recipes.
 func All() []Kind {
-	var kinds []Kind
-	for _, about := range keep.All() {
-		kinds = append(kinds, about.Kind)
+	all := keep.All()
+	kinds := make([]Kind, len(all))
+	for i, about := range all {
+		kinds[i] = about.Kind
 	}
 	return kinds
 }

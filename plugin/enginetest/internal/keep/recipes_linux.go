@@ -24,9 +24,10 @@ func recipes() []recipe {
 
 // All tells of every kind.
 func All() []About {
-	var all []About
-	for _, r := range recipes() {
-		all = append(all, About{Kind: r.kind, Version: r.version, Reach: r.reach})
+	recipes := recipes()
+	all := make([]About, len(recipes))
+	for i, r := range recipes {
+		all[i] = About{Kind: r.kind, Version: r.version, Reach: r.reach}
 	}
 	return all
 }
