@@ -13,7 +13,7 @@ func client(ctx context.Context, _ []string, std stdio) error {
 	return perform(ctx, std, func(ctx context.Context, engine experiment.Engine, j *job) (*report.Report, error) {
 		options := j.options()
 		// As with progress, whoever does not listen any more will end the lease too.
-		options.ModeDone = func(measured *report.Report) { _ = j.out.send(experiment.Message{Mode: measured}) }
+		options.Tell = func(measured *report.Report) { _ = j.out.send(experiment.Message{SoFar: measured}) }
 		if j.Hold {
 			options.Hold = j.hold
 		}

@@ -78,8 +78,8 @@ func (r *inContainer) runClient(ctx context.Context, method Access, name string)
 		return r.runRelay(ctx, method, client, work.Identities)
 	}
 	message, err := r.follow(client)
-	if err != nil && len(r.done.Modes) > 0 { // it was told to end, and is still clearing up
-		return attempt{access: report.Access{Method: string(method), OK: true}, report: r.done}, err
+	if err != nil && len(r.soFar.Probes)+len(r.soFar.Modes) > 0 { // it was told to end, and is still clearing up
+		return attempt{access: report.Access{Method: string(method), OK: true}, report: r.soFar}, err
 	}
 	if err != nil {
 		return attempt{}, err
@@ -144,8 +144,8 @@ func (r *inContainer) follow(c *worker) (*Message, error) {
 			done = r.progress.Step(message.Step)
 		case message.Note != "":
 			r.progress.Note(message.Note)
-		case message.Mode != nil:
-			r.done.Add(message.Mode)
+		case message.SoFar != nil:
+			r.soFar.Add(message.SoFar)
 		case message.Ready, message.Measured != nil, message.Outcome != nil:
 			return &message, nil
 		}

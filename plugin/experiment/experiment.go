@@ -50,9 +50,10 @@ type Options struct {
 	// Hold is called when all is measured, while the servers still run; they are
 	// removed when it returns. nil for nothing to wait for.
 	Hold func(ctx context.Context, measured *report.Report) error
-	// ModeDone is called with what was measured of each network mode, when it is
-	// done, by several goroutines at once; nil for nobody who wants to know.
-	ModeDone func(measured *report.Report)
+	// Tell is called with what would be lost if nobody waited for the end: what was
+	// measured of a network mode when it is done, or of a run whose ctx has ended,
+	// before the clean-up; by several goroutines at once. nil for nobody to tell.
+	Tell func(measured *report.Report)
 	// ID is what labels and names of this run carry; empty for a new one.
 	ID string
 
@@ -71,6 +72,9 @@ func Run(ctx context.Context, engine Engine, spec Spec, options Options) (*repor
 	started := time.Now()
 	r := newRun(engine, spec, options)
 	err := r.measure(ctx)
+	if ctx.Err() != nil && options.Tell != nil {
+		options.Tell(r.report)
+	}
 	err = errors.Join(err, r.cleanUp(ctx, err != nil))
 	r.report.Timings.TotalMS = milliseconds(time.Since(started))
 	return r.report, err

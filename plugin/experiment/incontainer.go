@@ -23,7 +23,7 @@ func RunInContainer(ctx context.Context, engine Engine, spec Spec, client Client
 		client:   client,
 		progress: progress,
 		report:   report.New("in-container"),
-		done:     report.New("in-container"),
+		soFar:    report.New("in-container"),
 		labels:   newLabels(client.ID, started, spec),
 	}
 	err := r.measure(ctx)
@@ -44,7 +44,7 @@ type inContainer struct {
 	binary      []byte // of the agent, if the client's image does not have it
 	description Description
 	modesOK     bool           // a client has found all well with the network modes
-	done        *report.Report // the network modes that a client has told of
+	soFar       *report.Report // what a client that may not get to its outcome has told
 }
 
 func (r *inContainer) measure(ctx context.Context) error {

@@ -214,8 +214,8 @@ func (m *modeRuns) run(ctx context.Context, i int, mode ModeSpec) error {
 	left := r.cleanUp(ctx, lost)
 	if !lost || len(r.reaches) > 0 { // else it has measured nothing
 		m.results[i] = modeRun{r.report, r.modeReport(err)}
-		if m.options.ModeDone != nil {
-			m.options.ModeDone(merged(m.results[i : i+1]))
+		if m.options.Tell != nil {
+			m.options.Tell(merged(m.results[i : i+1]))
 		}
 	}
 	if lost {

@@ -38,7 +38,7 @@ type Message struct {
 	Note     string         `json:"note,omitempty"`
 	Ready    bool           `json:"ready,omitempty"`    // a relay listens, until the Release
 	Measured *report.Report `json:"measured,omitempty"` // the servers run, until the Release
-	Mode     *report.Report `json:"mode,omitempty"`     // one network mode is done; it is in the outcome too
+	SoFar    *report.Report `json:"soFar,omitempty"`    // for Options.Tell; it is in the outcome too
 	Outcome  *Outcome       `json:"outcome,omitempty"`
 }
 
