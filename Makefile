@@ -14,6 +14,9 @@ AGENTS  := plugin/agentimage/agents
 KEEPER  := go run ./plugin/enginetest/keeper
 CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(arch)))
 
+# Tests with engines mostly wait, so there are more of them than processors.
+TESTS_AT_ONCE ?= 4
+
 export CGO_ENABLED ?= 0
 STATIC  := go build -trimpath -ldflags '-s -w'
 PLUGIN  := go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
@@ -52,7 +55,7 @@ run: install ## build, install, and run `docker nestprobe run`
 .PHONY: test
 test: build needs-docker ## run all tests, on real engines too (root on Debian: installs what they need)
 	$(KEEPER) install
-	$(KEEPER) -- go test -count=1 -timeout 45m ./...
+	$(KEEPER) -- go test -count=1 -parallel $(TESTS_AT_ONCE) -timeout 45m ./...
 
 .PHONY: race
 race: build needs-docker ## run all tests with the race detector
