@@ -229,7 +229,7 @@ func (r *relayBench) requests(ctx context.Context, victim int) error {
 	for i := range identities {
 		var all []any
 		identities[i].Range(func(identity, _ any) bool { all = append(all, identity); return true })
-		if len(all) != 1 {
+		if len(all) != 1 && (i != victim || len(all) > 0) { // the victim may have had time for none
 			err = errors.Join(err, fmt.Errorf("server %d answered with the identities %v", i+1, all))
 		}
 	}
