@@ -26,7 +26,11 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 		defer cancel()
 		return s.awaitExit(ctx, finished)
 	})
-	up := s.sinceUp(waiting, cancel)
+	up := s.sinceUp(cancel)
+	group.Go(func() error {
+		s.awaitListening(waiting, up)
+		return nil
+	})
 	views := s.run.views()
 	results := make([][]report.Probe, len(views))
 	group.Go(func() error {
@@ -63,22 +67,24 @@ func (s *server) probeFrom(ctx context.Context, v view) ([]report.Probe, error) 
 // do than it can takes its time.
 const lateForward = 4 * time.Second
 
-// sinceUp ends the wait for answers when the server has been up for as long as the
-// engine may take to forward its port, and one attempt more. That it is up, the
-// built-in server says itself; of another one, the function that is returned is
-// to be called with the first answer.
-func (s *server) sinceUp(waiting context.Context, cancel func()) (up func()) {
-	up = sync.OnceFunc(func() { time.AfterFunc(lateForward+s.run.spec.Timeout, cancel) })
-	if s.lease != nil {
-		go func() { // ends with the wait
-			select {
-			case <-s.lease.listening:
-				up()
-			case <-waiting.Done():
-			}
-		}()
+// sinceUp returns what is to be called when the server is known to be up: it ends
+// the wait for answers when that has been so for as long as the engine may take to
+// forward its port, and one attempt more.
+func (s *server) sinceUp(cancel func()) (up func()) {
+	return sync.OnceFunc(func() { time.AfterFunc(lateForward+s.run.spec.Timeout, cancel) })
+}
+
+// awaitListening calls up when the built-in server says that it listens. Of another
+// server, the first answer tells.
+func (s *server) awaitListening(waiting context.Context, up func()) {
+	if s.lease == nil {
+		return
 	}
-	return up
+	select {
+	case <-s.lease.listening:
+		up()
+	case <-waiting.Done():
+	}
 }
 
 // awaitExit returns when the container has exited or finished has ended. If it
