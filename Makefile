@@ -15,7 +15,7 @@ KEEPER  := go run ./plugin/enginetest/keeper
 CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(arch)))
 
 # Tests with engines mostly wait, so there are more of them than processors.
-TESTS_AT_ONCE ?= 4
+TESTS_AT_ONCE ?= 3
 
 export CGO_ENABLED ?= 0
 STATIC  := go build -trimpath -ldflags '-s -w'

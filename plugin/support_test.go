@@ -110,7 +110,7 @@ func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits 
 func TestSupportHolds(t *testing.T) {
 	t.Parallel()
 	all := recordedSupport(t)
-	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Toolbox, enginetest.Engine28_5, enginetest.Rootless, enginetest.Podman} {
+	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Engine28_5, enginetest.Rootless, enginetest.Podman} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			i := slices.IndexFunc(all, func(s supported) bool { return s.Kind == kind })

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
@@ -62,10 +63,7 @@ func (e *examination) find(ctx context.Context, name string) (container.InspectR
 // ofService lists the containers of a service: those that run, or, where none
 // does, those that did. Those of single commands are not the service.
 func (e *examination) ofService(ctx context.Context, name string) ([]container.Summary, error) {
-	all, err := e.engine.API.ContainerList(ctx, container.ListOptions{
-		All:     true,
-		Filters: filters.NewArgs(filters.Arg("label", LabelService+"="+name)),
-	})
+	all, err := listContainers(ctx, e.engine.API, filters.NewArgs(filters.Arg("label", LabelService+"="+name)))
 	all = slices.DeleteFunc(all, func(c container.Summary) bool { return c.Labels[labelOneOff] == "True" })
 	if running := slices.DeleteFunc(slices.Clone(all), notRunning); len(running) > 0 {
 		return running, err
@@ -78,17 +76,18 @@ func notRunning(c container.Summary) bool { return c.State != container.StateRun
 // calledSo lists the containers that run and have a name as an alias on one of
 // their networks, which a list of containers does not tell.
 func (e *examination) calledSo(ctx context.Context, name string) ([]container.Summary, error) {
-	all, err := e.engine.API.ContainerList(ctx, container.ListOptions{})
+	all, err := listContainers(ctx, e.engine.API, filters.NewArgs())
 	if err != nil {
 		return nil, err
 	}
+	all = slices.DeleteFunc(all, notRunning)
 	var found []container.Summary
 	for _, c := range all[:min(len(all), maxCandidates)] {
 		response, err := e.inspect(ctx, c.ID)
 		switch {
-		case errdefs.IsNotFound(err): // it has gone meanwhile
-		case err != nil:
+		case ctx.Err() != nil || client.IsErrConnectionFailed(err):
 			return nil, err
+		case err != nil: // it has gone meanwhile, which Podman 4.3 says with the status 500
 		case slices.Contains(read(response, 0).aliases, name):
 			found = append(found, c)
 		}

@@ -23,7 +23,8 @@ const sweepLimit = 10 * time.Second
 
 // sweep removes what earlier runs left behind and whose deadline lies before
 // now, and dead containers: an engine that was killed could not remove those, and
-// nobody can start them any more. What it cannot remove it tells of; that does not spoil this run.
+// nobody can start them any more. What it cannot remove it tells of; that does not
+// spoil this run.
 func sweep(ctx context.Context, api API, now time.Time, progress Progress) {
 	sweeping, cancel := context.WithTimeout(ctx, sweepLimit)
 	defer cancel()
@@ -46,7 +47,13 @@ func removeLeftovers(ctx context.Context, api API, now time.Time) (int, error) {
 		_ = s.note(removeService(ctx, api, service.ID))
 	}
 	for _, c := range left.Containers {
-		s.group.Go(func() error { return s.note(removeContainer(ctx, api, c.ID)) })
+		s.group.Go(func() error {
+			err := removeContainer(ctx, api, c.ID)
+			if err == nil && !passed(c.Labels[LabelDeadline], now) {
+				return nil // a dead one, which its own run may be removing just now: nothing to tell of
+			}
+			return s.note(err)
+		})
 	}
 	for _, c := range left.tasks {
 		s.group.Go(func() error { return awaitGone(ctx, api, c.ID) })
