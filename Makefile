@@ -14,8 +14,9 @@ AGENTS  := plugin/agentimage/agents
 KEEPER  := go run ./plugin/enginetest/keeper
 CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(arch)))
 
-# Tests with engines mostly wait, so there are more of them than processors.
-TESTS_AT_ONCE ?= 3
+# How many tests run at once. More than processors are faster, but engines that have
+# more to do than they can answer late.
+TESTS_AT_ONCE ?= 2
 
 export CGO_ENABLED ?= 0
 STATIC  := go build -trimpath -ldflags '-s -w'
