@@ -42,9 +42,7 @@ func outlast(ctx context.Context, while time.Duration) (context.Context, context
 	return lasting, func() { stop(); cancel() }
 }
 
-// cleanUp removes what the run made, whether ctx has ended or not. After a run
-// that went well it also returns the end of ctx: a user who interrupted the
-// clean-up has interrupted the run.
+// cleanUp removes what the run made, whether ctx has ended or not; see clearUp.
 func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	if r.spec.Keep && !failed {
 		return nil
@@ -52,9 +50,16 @@ func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	began := time.Now()
 	defer func() { r.report.Timings.CleanupMS = milliseconds(time.Since(began)) }()
 	defer r.progress.Step("Removing " + count(len(r.servers), "server"))()
+	return clearUp(ctx, failed, r.remove)
+}
+
+// clearUp removes what was made, whether ctx has ended or not, within the bounds
+// above. After a run that went well it also returns the end of ctx: a user who
+// interrupted the clean-up has interrupted the run.
+func clearUp(ctx context.Context, failed bool, remove func(context.Context) error) error {
 	ending, cancel := ending(ctx, failed)
 	defer cancel()
-	if err := r.remove(ending); err != nil {
+	if err := remove(ending); err != nil {
 		return &CleanUpError{err}
 	}
 	if failed {

@@ -24,8 +24,8 @@ type Engine struct {
 	// Host is the name or address of the machine that a tcp or ssh endpoint
 	// leads to; empty for a local one.
 	Host string
-	// Describe asks the engine what it is. It is called once, while the first
-	// containers are being started.
+	// Describe asks the engine what it is. It is called while the first containers
+	// are being started, and again where a temporary network's subnet is in doubt.
 	Describe func(context.Context) (Description, error)
 	// AgentImage puts the image of the built-in server on the engine, if it is
 	// not there yet, and returns its reference.

@@ -177,7 +177,7 @@ var lastingOnNodes = []report.Kind{
 // takes longer goes on by itself.
 const drainLimit = interruptedLimit - time.Second
 
-// cleanUp removes what the run made; see run.cleanUp.
+// cleanUp removes what the run made; see clearUp.
 func (r *nodesRun) cleanUp(ctx context.Context, failed bool) error {
 	if r.network == "" {
 		return nil
@@ -185,15 +185,7 @@ func (r *nodesRun) cleanUp(ctx context.Context, failed bool) error {
 	began := time.Now()
 	defer func() { r.report.Timings.CleanupMS = milliseconds(time.Since(began)) }()
 	defer r.options.Progress.Step("Removing what was started on the nodes")()
-	ending, cancel := ending(ctx, failed)
-	defer cancel()
-	if err := r.remove(ending); err != nil {
-		return &CleanUpError{err}
-	}
-	if failed {
-		return nil
-	}
-	return context.Cause(ctx)
+	return clearUp(ctx, failed, r.remove)
 }
 
 // remove removes the services, waits for their containers to go, and removes their
