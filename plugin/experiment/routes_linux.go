@@ -1,13 +1,13 @@
 package experiment
 
 import (
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/routing"
 )
 
 // routes says how this machine sends packets to the addresses of a container, as
@@ -36,7 +36,7 @@ func routeTo(ip netip.Addr, n NetworkFacts) (diagnosis.Route, bool) {
 	if err != nil {
 		return diagnosis.Route{}, false
 	}
-	addresses, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	addresses, err := routing.Addresses(link)
 	if err != nil {
 		return diagnosis.Route{}, false
 	}
@@ -60,9 +60,9 @@ const widest = 8
 // left out: nothing is behind them that could be hidden.
 func routedSubnets() []netip.Prefix {
 	var subnets []netip.Prefix
-	all, _ := netlink.RouteList(nil, netlink.FAMILY_ALL)
+	all, _ := routing.Routes()
 	for _, route := range all {
-		if subnet, ok := prefixOf(route.Dst); ok && subnet.Bits() >= widest && route.Type == unix.RTN_UNICAST {
+		if subnet, ok := routing.Prefix(route.Dst); ok && subnet.Bits() >= widest && route.Type == unix.RTN_UNICAST {
 			subnets = append(subnets, subnet)
 		}
 	}
@@ -72,20 +72,11 @@ func routedSubnets() []netip.Prefix {
 // prefixOver is the narrowest route of an interface that covers an address.
 func prefixOver(ip netip.Addr, link int) netip.Prefix {
 	var narrowest netip.Prefix
-	all, _ := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{LinkIndex: link}, netlink.RT_FILTER_OIF)
+	all, _ := routing.Routes()
 	for _, route := range all {
-		if prefix, ok := prefixOf(route.Dst); ok && prefix.Contains(ip) && prefix.Bits() >= narrowest.Bits() {
+		if prefix, ok := routing.Prefix(route.Dst); ok && route.LinkIndex == link && prefix.Contains(ip) && prefix.Bits() >= narrowest.Bits() {
 			narrowest = prefix
 		}
 	}
 	return narrowest
-}
-
-func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
-	if n == nil {
-		return netip.Prefix{}, false
-	}
-	ip, ok := netip.AddrFromSlice(n.IP)
-	bits, _ := n.Mask.Size()
-	return netip.PrefixFrom(ip.Unmap(), bits), ok
 }

@@ -1,16 +1,17 @@
 package checks
 
 import (
-	"net"
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/routing"
 )
 
 // readHostNetwork reads the main routing table and the interfaces' addresses.
 func readHostNetwork() (host hostNetwork, known bool, err error) {
-	links, err := netlink.LinkList()
+	links, err := routing.Links()
 	if err != nil {
 		return host, true, err
 	}
@@ -18,7 +19,7 @@ func readHostNetwork() (host hostNetwork, known bool, err error) {
 	for _, link := range links {
 		names[link.Attrs().Index] = link.Attrs().Name
 	}
-	addresses, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addresses, err := routing.Addresses(nil)
 	if err != nil {
 		return host, true, err
 	}
@@ -28,7 +29,7 @@ func readHostNetwork() (host hostNetwork, known bool, err error) {
 			host.interfaces[ip.Unmap()] = names[a.LinkIndex]
 		}
 	}
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
+	routes, err := routing.Routes()
 	if err != nil {
 		return host, true, err
 	}
@@ -43,7 +44,7 @@ func readHostNetwork() (host hostNetwork, known bool, err error) {
 // routeOf leaves out the default route, which has no prefix in some kernels'
 // answers.
 func routeOf(r netlink.Route, names map[int]string) (hostRoute, bool) {
-	prefix, ok := prefixOf(r.Dst)
+	prefix, ok := routing.Prefix(r.Dst)
 	if !ok {
 		return hostRoute{}, false
 	}
@@ -58,13 +59,4 @@ func routeOf(r netlink.Route, names map[int]string) (hostRoute, bool) {
 		route.device = names[r.MultiPath[0].LinkIndex]
 	}
 	return route, true
-}
-
-func prefixOf(n *net.IPNet) (netip.Prefix, bool) {
-	if n == nil {
-		return netip.Prefix{}, false
-	}
-	ip, ok := netip.AddrFromSlice(n.IP)
-	bits, _ := n.Mask.Size()
-	return netip.PrefixFrom(ip.Unmap(), bits), ok
 }

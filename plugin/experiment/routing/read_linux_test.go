@@ -1,0 +1,86 @@
+package routing
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"gotest.tools/v3/assert"
+)
+
+// Enough that the kernel lists them in several parts.
+const many = 40
+
+// ownNamespace puts the test, and it alone, into a new network namespace, and
+// returns a handle on that for other threads. The thread is never unlocked: it
+// ends with the test's goroutine, and with it the namespace.
+func ownNamespace(t *testing.T) *netlink.Handle {
+	t.Helper()
+	runtime.LockOSThread()
+	namespace, err := netns.New()
+	assert.NilError(t, err, "this test makes a network namespace, which takes root")
+	t.Cleanup(func() { _ = namespace.Close() })
+	handle, err := netlink.NewHandleAt(namespace)
+	assert.NilError(t, err)
+	t.Cleanup(handle.Close)
+	return handle
+}
+
+// addRouted adds an interface that has an address and, with it, a route.
+func addRouted(handle *netlink.Handle, number int) (netlink.Link, error) {
+	link := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: fmt.Sprint("routed", number)}}
+	address := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 231, byte(number), 1), Mask: net.CIDRMask(24, 32)}}
+	return link, errors.Join(handle.LinkAdd(link), handle.LinkSetUp(link), handle.AddrAdd(link, address))
+}
+
+func TestListsAreWholeWhileOthersChangeThem(t *testing.T) {
+	t.Parallel()
+	handle := ownNamespace(t)
+	for number := range many {
+		_, err := addRouted(handle, number)
+		assert.NilError(t, err)
+	}
+	stop, stopped := make(chan struct{}), make(chan error)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			link, err := addRouted(handle, many)
+			if err := errors.Join(err, handle.LinkDel(link)); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	asked, interrupted := 0, 0
+	for ; interrupted < 5 && asked < 10_000; asked++ {
+		if _, err := netlink.LinkList(); errors.Is(err, netlink.ErrDumpInterrupted) {
+			interrupted++
+		}
+		links, err := Links()
+		assert.NilError(t, err)
+		addresses, err := Addresses(nil)
+		assert.NilError(t, err)
+		routes, err := Routes()
+		assert.NilError(t, err)
+		for number := range many {
+			name, ip := fmt.Sprint("routed", number), net.IPv4(10, 231, byte(number), 1)
+			assert.Assert(t, slices.ContainsFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == name }), name)
+			assert.Assert(t, slices.ContainsFunc(addresses, func(a netlink.Addr) bool { return a.IP.Equal(ip) }), ip)
+			assert.Assert(t, slices.ContainsFunc(routes, func(r netlink.Route) bool { return r.Dst != nil && r.Dst.Contains(ip) }), ip)
+		}
+	}
+	close(stop)
+	assert.NilError(t, <-stopped)
+	assert.Assert(t, interrupted > 0, "no list was interrupted: this test proves nothing")
+	t.Logf("%d of %d lists that were asked for once were interrupted", interrupted, asked)
+}
