@@ -88,6 +88,9 @@ func dockerCLI(args ...string) (*command.DockerCli, error) {
 // runDocker runs the real docker command.
 func runDocker(t *testing.T, env environment, args ...string) (string, error) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves out what needs the docker command")
+	}
 	cmd := exec.CommandContext(t.Context(), "docker", args...)
 	cmd.Env = env.List(t)
 	out, err := cmd.CombinedOutput()

@@ -28,6 +28,9 @@ type sshServer struct {
 // top of sshd's own environment.
 func startSSH(t *testing.T, environ string) sshServer {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves out what needs an ssh server")
+	}
 	const sshd = "/usr/sbin/sshd"
 	if _, err := os.Stat(sshd); err != nil {
 		t.Fatalf("%v: this test needs an ssh server, which go run ./plugin/enginetest/keeper install brings", err)
@@ -116,7 +119,7 @@ func TestSSH(t *testing.T) {
 		evidence []string
 	}{
 		"works":                 {server.host, server.path, "", nil},
-		"a path in the address": {server.host + endpointtest.EngineSocket, server.path, "", nil},
+		"a path in the address": {server.host + endpointtest.EngineSocket(t), server.path, "", nil},
 		"refused": {refused, server.path, "ssh to " + refused + " did not succeed (ssh: connect to host 127.0.0.1 port ",
 			[]string{"ssh: ssh: connect to host 127.0.0.1", "ssh's exit status: 255"}},
 		"another user's key": {server.host, sshScript(t, "exec /usr/bin/ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i /nonexistent \"$@\""),

@@ -48,7 +48,8 @@ const (
 
 // Connection is an engine that answers.
 type Connection struct {
-	// API is docker's client, its API version negotiated.
+	// API is docker's client, its API version negotiated. Where an engine fails to
+	// list or inspect what changes just then, it asks again.
 	API client.APIClient
 
 	settings Settings
@@ -126,7 +127,7 @@ func (s Settings) client() (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.API, c.client = api, api
+	c.API, c.client = patient{api}, api
 	c.wire = wire{base: base, dial: transport.DialContext, tls: config.Clone()}
 	return c, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 
 	"github.com/docker/docker/client"
@@ -41,8 +42,12 @@ func Explain(err error) error {
 }
 
 // isLost says whether an API call failed for want of an engine, rather than by
-// the engine's answer.
+// the engine's answer. Of several that did, one is enough: while what was made is
+// removed, the time for that may end.
 func isLost(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.ContainsFunc(joined.Unwrap(), isLost)
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}

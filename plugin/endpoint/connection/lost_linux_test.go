@@ -91,7 +91,7 @@ func TestExplainVersion(t *testing.T) {
 // TestExplainUnchanged leaves alone what is no failure of the endpoint.
 func TestExplainUnchanged(t *testing.T) {
 	t.Parallel()
-	connection := connect(t, unixSettings(endpointtest.EngineSocket))
+	connection := connect(t, unixSettings(endpointtest.EngineSocket(t)))
 	_, missing := connection.API.ContainerInspect(t.Context(), "no-such-container-here")
 	assert.Assert(t, cerrdefs.IsNotFound(missing))
 	_, invalid := connection.API.ContainerCreate(t.Context(), &container.Config{}, nil, nil, nil, "no-such-container-here")
@@ -101,7 +101,7 @@ func TestExplainUnchanged(t *testing.T) {
 	_, interrupted := connection.API.Info(cancelled)
 	assert.ErrorIs(t, interrupted, context.Canceled)
 	known := &diagnosis.Fault{Cause: diagnosis.PortInUse}
-	for _, err := range []error{nil, missing, invalid, interrupted, known, fmt.Errorf("run: %w", known), errors.New("other")} {
+	for _, err := range []error{nil, missing, invalid, interrupted, known, fmt.Errorf("run: %w", known), errors.New("other"), errors.Join(errors.New("other"), context.DeadlineExceeded)} {
 		assert.Equal(t, connection.Explain(t.Context(), err), err)
 		assert.Equal(t, Explain(err), err)
 	}
@@ -132,6 +132,7 @@ func TestExplainByType(t *testing.T) {
 		"no ssh":            {&exec.Error{Name: "ssh", Err: exec.ErrNotFound}, diagnosis.EngineUnreachable, "the program ssh"},
 		"reset in a stream": {&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, diagnosis.EngineUnreachable, "is lost"},
 		"end of a stream":   {io.ErrUnexpectedEOF, diagnosis.EngineUnreachable, "is lost"},
+		"with a clean-up":   {errors.Join(io.ErrUnexpectedEOF, fmt.Errorf("removing: %w", context.DeadlineExceeded)), diagnosis.EngineUnreachable, "is lost"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,13 +153,13 @@ func TestVersionFixed(t *testing.T) {
 		host, fixed string
 		sentence    string
 	}{
-		"newer than the engine":        {"unix://" + endpointtest.EngineSocket, "1.99", "DOCKER_API_VERSION asks for API 1.99, the engine offers up to "},
-		"newer, with a v":              {"unix://" + endpointtest.EngineSocket, "v1.99", "asks for API 1.99"},
-		"older than needed":            {"unix://" + endpointtest.EngineSocket, "1.20", "nestprobe needs at least 1.25: unset DOCKER_API_VERSION"},
+		"newer than the engine":        {"unix://" + endpointtest.EngineSocket(t), "1.99", "DOCKER_API_VERSION asks for API 1.99, the engine offers up to "},
+		"newer, with a v":              {"unix://" + endpointtest.EngineSocket(t), "v1.99", "asks for API 1.99"},
+		"older than needed":            {"unix://" + endpointtest.EngineSocket(t), "1.20", "nestprobe needs at least 1.25: unset DOCKER_API_VERSION"},
 		"older than the engine's":      {"tcp://" + modern, "1.40", "asks for API 1.40, the engine offers 1.44 to 1.51"},
 		"an engine older than needed":  {"tcp://" + ancient, "", "no API version in common, the engine offers up to 1.24"},
-		"one that the engine offers":   {"unix://" + endpointtest.EngineSocket, "1.30", ""},
-		"an empty one, so negotiation": {"unix://" + endpointtest.EngineSocket, "", ""},
+		"one that the engine offers":   {"unix://" + endpointtest.EngineSocket(t), "1.30", ""},
+		"an empty one, so negotiation": {"unix://" + endpointtest.EngineSocket(t), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := NewSettings("test", test.host, WithAPIVersion(test.fixed))

@@ -178,6 +178,16 @@ func (s Settings) RemoteHost() string {
 	return parsed.Hostname()
 }
 
+// EngineHost is [Settings.RemoteHost] where that names another machine. It is empty
+// for a loopback address, behind which the engine is on the machine that asks, or
+// at the other end of a tunnel.
+func (s Settings) EngineHost() string {
+	if s.IsLoopback() {
+		return ""
+	}
+	return s.RemoteHost()
+}
+
 // IsLoopback says whether the endpoint is an address that leads every machine
 // and every container to itself, so that the settings mean another engine, or
 // none, wherever else they are used: localhost, 127.0.0.0/8, ::1, and 0.0.0.0

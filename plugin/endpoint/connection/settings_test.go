@@ -119,5 +119,6 @@ func TestRemoteHost(t *testing.T) {
 		s := NewSettings("test", host)
 		assert.Equal(t, s.RemoteHost(), test.remote, host)
 		assert.Equal(t, s.IsLoopback(), test.loopback, host)
+		assert.Equal(t, s.EngineHost() == test.remote, !test.loopback, host)
 	}
 }

@@ -160,7 +160,7 @@ func TestSocketPermission(t *testing.T) {
 
 func groupID(t *testing.T, name string) int {
 	t.Helper()
-	info, err := os.Stat(endpointtest.EngineSocket)
+	info, err := os.Stat(endpointtest.EngineSocket(t))
 	assert.NilError(t, err)
 	gid := info.Sys().(*syscall.Stat_t).Gid
 	assert.Equal(t, named(gid, groupName), named(gid, func(string) string { return name }), "the machine's engine has its socket in the group docker")
@@ -207,8 +207,8 @@ func TestStartCommands(t *testing.T) {
 func TestOtherSockets(t *testing.T) {
 	t.Parallel()
 	err := connectFails(t, unixSettings("/nonexistent/docker.sock"))
-	endpointtest.WantFault(t, err, diagnosis.DockerSocketMissing, "choose another endpoint", "another socket is here: "+endpointtest.EngineSocket)
-	assert.Assert(t, strings.Contains(strings.Join(endpointtest.FaultOf(t, err).Commands, "\n"), "docker -H unix://"+endpointtest.EngineSocket+" version"))
+	endpointtest.WantFault(t, err, diagnosis.DockerSocketMissing, "choose another endpoint", "another socket is here: "+endpointtest.EngineSocket(t))
+	assert.Assert(t, strings.Contains(strings.Join(endpointtest.FaultOf(t, err).Commands, "\n"), "docker -H unix://"+endpointtest.EngineSocket(t)+" version"))
 }
 
 // TestSocketCancelled finds an engine that does not answer.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -50,7 +51,7 @@ func (o *overheard) listen(dial Dial) Dial {
 			return nil, err
 		}
 		if both, ok := conn.(halfCloser); ok {
-			return &overheardConn{both, o}, nil
+			return &overheardConn{halfCloser: both, by: o}, nil
 		}
 		return conn, nil
 	}
@@ -66,10 +67,13 @@ type halfCloser interface {
 
 type overheardConn struct {
 	halfCloser
-	by *overheard
+	by      *overheard
+	reading sync.RWMutex // held for reading by who reads
 }
 
 func (c *overheardConn) Read(b []byte) (int, error) {
+	c.reading.RLock()
+	defer c.reading.RUnlock()
 	n, err := c.halfCloser.Read(b)
 	if err != nil {
 		c.by.mu.Lock()
@@ -80,11 +84,16 @@ func (c *overheardConn) Read(b []byte) (int, error) {
 }
 
 // Write listens too when nobody takes what is written: ssh has ended before it was
-// asked anything, and why is what reading gives then.
+// asked anything, and why is what reading gives then. Who reads already may have
+// closed the connection, and be about to learn it.
 func (c *overheardConn) Write(b []byte) (int, error) {
 	n, err := c.halfCloser.Write(b)
-	if errors.Is(err, syscall.EPIPE) {
+	switch {
+	case errors.Is(err, syscall.EPIPE):
 		_, _ = c.Read(make([]byte, 1)) // returns at once: ssh held the other end
+	case errors.Is(err, os.ErrClosed):
+		c.reading.Lock() // until that has been read
+		c.reading.Unlock()
 	}
 	return n, err
 }

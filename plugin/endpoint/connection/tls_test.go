@@ -40,11 +40,12 @@ func forbidding(t *testing.T, suffix string) http.Handler {
 
 func engineProxy(t *testing.T) *httputil.ReverseProxy {
 	t.Helper()
+	socket := endpointtest.EngineSocket(t)
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "engine"})
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var dialer net.Dialer
-			return dialer.DialContext(ctx, "unix", endpointtest.EngineSocket)
+			return dialer.DialContext(ctx, "unix", socket)
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
