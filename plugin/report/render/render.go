@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"text/template"
@@ -43,46 +44,76 @@ func New(options Options) (*Renderer, error) {
 	if err := checkNamed(options); err != nil {
 		return nil, err
 	}
-	switch {
-	case format == "", formats[options.Format] != nil:
+	if format == "" || formats[options.Format] != nil {
 		return r, nil
-	case format.IsTable():
-		if err := r.writeTableTemplate(io.Discard, sample()); err != nil {
+	}
+	if !format.IsTable() {
+		var err error
+		if r.template, err = templates.Parse(options.Format); err != nil {
 			return nil, fmt.Errorf("invalid --format: %w", err)
 		}
-		return r, nil
 	}
-	var err error
-	if r.template, err = templates.Parse(options.Format); err != nil {
-		return nil, fmt.Errorf("invalid --format: %w", err)
-	}
-	if err := r.template.Execute(io.Discard, sample()); unknownField(err) {
+	if err := r.try(); err != nil {
 		return nil, fmt.Errorf("invalid --format: %w", err)
 	}
 	return r, nil
 }
 
-// sample is a Report with one of everything, to try a template on.
-func sample() *report.Report {
-	r := report.New("")
-	r.Checks = append(r.Checks, report.Check{})
-	r.Accesses = append(r.Accesses, report.Access{})
-	r.Nodes = append(r.Nodes, report.Node{})
-	r.Modes = append(r.Modes, report.Mode{From: []report.Reach{{}}, Findings: []report.Finding{{}}})
-	r.Servers = append(r.Servers, report.Server{
-		Networks: []report.Network{{}}, Published: []report.PortBinding{{}},
-	})
-	r.Probes = append(r.Probes, report.Probe{})
-	r.Best = append(r.Best, report.Best{})
-	r.Findings = append(r.Findings, report.Finding{Evidence: []string{""}, Commands: []string{""}})
-	return r
+// try executes the template on Reports that take it both ways at every condition
+// that asks for one value: a text/template says what is wrong with it only where it
+// comes by.
+func (r *Renderer) try() error {
+	write := r.writeTableTemplate
+	if r.template != nil {
+		write = r.writeTemplate
+	}
+	for _, rep := range []*report.Report{report.New(""), sample(false), sample(true)} {
+		if err := write(io.Discard, rep); err != nil && !dependsOnReport(err) {
+			return err
+		}
+	}
+	return nil
 }
 
-// unknownField says whether a template asks for what no Report has. Other errors
-// may depend on the Report (an index beyond the sample's one), and text/template
-// has no type to tell them apart.
-func unknownField(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "can't evaluate field")
+// dependsOnReport says whether a template may be good for another Report, one with
+// longer lists or texts. The package text/template has no type to tell such errors
+// from others.
+func dependsOnReport(err error) bool {
+	return strings.Contains(err.Error(), "out of range") || strings.Contains(err.Error(), "invalid slice index")
+}
+
+// sample is a Report with one of everything, each value of which is set, or zero.
+func sample(set bool) *report.Report {
+	rep := report.New("")
+	stock(reflect.ValueOf(rep).Elem(), set)
+	return rep
+}
+
+// sampleText is as long as what templates cut from most, the id of a container.
+var sampleText = strings.Repeat("x", 64)
+
+func stock(v reflect.Value, set bool) {
+	switch {
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			stock(v.Field(i), set)
+		}
+	case v.Kind() == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		stock(v.Index(0), set)
+	case !set:
+		v.SetZero()
+	case v.Kind() == reflect.Bool:
+		v.SetBool(true)
+	case v.Kind() == reflect.String:
+		v.SetString(sampleText)
+	case v.CanInt():
+		v.SetInt(1)
+	case v.CanUint():
+		v.SetUint(1)
+	case v.CanFloat():
+		v.SetFloat(1)
+	}
 }
 
 // Write writes a Report.

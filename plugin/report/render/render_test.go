@@ -122,11 +122,27 @@ func TestTableFits(t *testing.T) {
 }
 
 func TestBadFormats(t *testing.T) {
-	for _, format := range []string{"{{.Nothing", "table {{.Nothing", "{{nothing}}", "{{.Nothing}}", "{{range .Probes}}{{.Nothing}}{{end}}", "table {{.Nothing}}"} {
+	for _, format := range []string{
+		"{{.Nothing", "table {{.Nothing", "{{nothing}}", "{{.Nothing}}", "{{range .Probes}}{{.Nothing}}{{end}}", "table {{.Nothing}}",
+		"{{if .OK}}{{.Nothing}}{{end}}", "{{if .OK}}{{else}}{{.Nothing}}{{end}}",
+		"{{range .Probes}}{{if .OK}}{{.Url}}{{end}}{{end}}", "{{range .Probes}}{{else}}{{.Nothing}}{{end}}",
+		"{{range .Servers}}{{range .Published}}{{if .HostPort}}{{.Nothing}}{{end}}{{end}}{{end}}",
+		"{{slice .Command 0 64}}{{.Nothing}}",
+		"{{if gt .Timings.TotalMS 100}}slow{{end}}", "{{range .OK}}{{end}}", "{{len .OK}}", "{{upper .SchemaVersion}}",
+		"table {{if .Cause}}{{.Nothing}}{{end}}", "table {{range .Kind}}{{end}}", "table {{if gt .Attempts 1}}again{{end}}",
+	} {
 		_, err := New(Options{Format: format})
 		assert.Check(t, is.ErrorContains(err, "invalid --format"), format)
 	}
-	renderer, err := New(Options{Format: "{{(index .Probes 99).URL}}"}) // there might be as many
+	for _, format := range []string{ // what there might be as much of
+		"{{slice .Command 0 99}}", "{{slice .Command 99}}", "{{range .Servers}}{{slice .ID 0 12}}{{end}}",
+		`table {{index (split .Address ":") 1}}`, "table {{slice .Address 0 99}}",
+		"{{if gt .Timings.TotalMS 100.0}}slow{{end}}",
+	} {
+		_, err := New(Options{Format: format})
+		assert.Check(t, err, format)
+	}
+	renderer, err := New(Options{Format: "{{(index .Probes 99).URL}}"})
 	assert.NilError(t, err)
 	assert.ErrorContains(t, renderer.Write(&bytes.Buffer{}, reached()), "out of range")
 }
@@ -165,4 +181,29 @@ func TestNothingForATerminalToObey(t *testing.T) {
 		}
 	}
 	assert.Equal(t, rep.Servers[0].Name, evil) // the Report itself stays
+}
+
+// A line end or a tab in what somebody called a thing makes no row of a table.
+func TestARowIsALine(t *testing.T) {
+	const forged = "web\nfrom\there"
+	rep := reached()
+	rep.Probes[0].Address, rep.Probes[0].Vantage = forged, "host"
+	rep.Probes[0].Body = "two\n\tlines"
+	for _, options := range []Options{{}, {Color: true}, {Format: `table {{.Address}}\t{{.Kind}}`}} {
+		renderer, err := New(options)
+		assert.NilError(t, err)
+		var out bytes.Buffer
+		assert.NilError(t, renderer.Write(&out, rep))
+		rows, rest, _ := strings.Cut(out.String(), "\n\n")
+		assert.Check(t, is.Equal(strings.Count(strings.TrimRight(rows, "\n"), "\n"), len(rep.Probes)), rows)
+		assert.Check(t, is.Contains(rows, `web\nfrom\there`))
+		assert.Check(t, options.Format != "" || strings.HasSuffix(rest, "two\n\tlines\n"), rest)
+	}
+}
+
+// Programs read lists in JSON: none is null, however little is known.
+func TestNoListIsNull(t *testing.T) {
+	rep := report.Report{Modes: []report.Mode{{}}, Servers: []report.Server{{}}, Findings: []report.Finding{{}}}
+	assert.Check(t, !strings.Contains(rendered(t, "json", &rep), "null"))
+	assert.Check(t, !strings.Contains(rendered(t, "{{json .}}", &rep), "null"))
 }
