@@ -231,6 +231,9 @@ func TestFirewallRejects(t *testing.T) {
 // reject has the firewall of the namespace answer for a port.
 func reject(t *testing.T, program, port, with string) {
 	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		program = "/usr/sbin/" + program // which an ordinary user's PATH may leave out
+	}
 	cmd := exec.CommandContext(t.Context(), program, "--wait", "--append", "INPUT", "-p", "tcp", "--dport", port,
 		"--jump", "REJECT", "--reject-with", with)
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -76,6 +77,29 @@ func Find(ctx context.Context, api API, binaries fs.FS, os, arch string) (ref st
 // Errors: those of Reference; else the engine's, wrapped.
 func Ensure(ctx context.Context, api API, binaries fs.FS, os, arch string) (ref string, loaded bool, err error) {
 	return newStore(binaries).ensure(ctx, api, os, arch)
+}
+
+// EnsureNear is Ensure for an engine whose platform nobody knows yet. Most engines
+// run on a machine like this one and have the image already, and to see that it is
+// there takes one inspect, 1 ms. Only where it is not is the platform asked for,
+// which takes 1 to 5 ms on Docker and 300 ms on Podman 4.3, which asks the system's
+// packages for its own version.
+//
+// Errors: those of Ensure, and platform's as they are.
+func EnsureNear(ctx context.Context, api API, binaries fs.FS, platform func(context.Context) (os, arch string, err error)) (ref string, err error) {
+	ref, found, err := Find(ctx, api, binaries, "linux", runtime.GOARCH)
+	if found {
+		return ref, nil
+	}
+	if err != nil && !errors.As(err, new(*diagnosis.Fault)) {
+		return "", err
+	}
+	os, arch, err := platform(ctx)
+	if err != nil {
+		return "", err
+	}
+	ref, _, err = Ensure(ctx, api, binaries, os, arch)
+	return ref, err
 }
 
 // store is where the agents' binaries are, nestprobe-agent-OS-ARCH, and
