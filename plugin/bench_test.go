@@ -118,20 +118,27 @@ func (b *bench) succeeds(t *testing.T, args ...string) string {
 // engine tells of all that happens in its events.
 const look = 20 * time.Millisecond
 
-func (b *bench) awaitContainers(t *testing.T, what string, enough func([]container.Summary) bool) []container.Summary {
-	t.Helper()
-	limit := time.After(hangs)
-	for {
-		all, err := b.list(t)
-		if err == nil && enough(all) {
-			return all
-		}
+// eventually looks until something is so, and says whether it was within the limit.
+func eventually(limit time.Duration, isSo func() bool) bool {
+	over := time.After(limit)
+	for !isSo() {
 		select {
 		case <-time.After(look):
-		case <-limit:
-			t.Fatalf("waited for %s; there are: %v (%v)", what, all, err)
+		case <-over:
+			return false
 		}
 	}
+	return true
+}
+
+func (b *bench) awaitContainers(t *testing.T, what string, enough func([]container.Summary) bool) []container.Summary {
+	t.Helper()
+	var all []container.Summary
+	var err error
+	if !eventually(hangs, func() bool { all, err = b.list(t); return err == nil && enough(all) }) {
+		t.Fatalf("waited for %s; there are: %v (%v)", what, all, err)
+	}
+	return all
 }
 
 // running waits until a container of nestprobe's runs and returns it.
@@ -162,15 +169,24 @@ func (b *bench) gone(t *testing.T) {
 	b.awaitContainers(t, "no container of nestprobe's", func(all []container.Summary) bool { return len(all) == 0 })
 }
 
+// settle waits until no container of nestprobe's is left, and removes those that never
+// ran, which have no lease to lose. The engine may still be making some.
+func (b *bench) settle(t *testing.T) {
+	t.Helper()
+	b.awaitContainers(t, "what ran to end", func(all []container.Summary) bool {
+		for _, c := range all {
+			if c.State == container.StateCreated {
+				_ = b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true}) // if it fails, it is there for the next look
+			}
+		}
+		return len(all) == 0
+	})
+}
+
 func (b *bench) networksGone(t *testing.T) {
 	t.Helper()
-	limit := time.After(hangs)
-	for len(b.networks(t)) > 0 {
-		select {
-		case <-time.After(look):
-		case <-limit:
-			t.Fatalf("networks are left: %v", b.networks(t))
-		}
+	if !eventually(hangs, func() bool { return len(b.networks(t)) == 0 }) {
+		t.Fatalf("networks are left: %v", b.networks(t))
 	}
 }
 

@@ -105,17 +105,8 @@ func (silence) Note(string)                 {}
 // of this package runs an experiment in this process.
 func checkGoroutines(t *testing.T) {
 	t.Helper()
-	limit := time.After(hangs)
-	for {
-		left := experimentGoroutines()
-		if len(left) == 0 {
-			return
-		}
-		select {
-		case <-time.After(look):
-		case <-limit:
-			t.Fatalf("goroutines left behind:\n%s", strings.Join(left, "\n\n"))
-		}
+	if !eventually(hangs, func() bool { return len(experimentGoroutines()) == 0 }) {
+		t.Fatalf("goroutines left behind:\n%s", strings.Join(experimentGoroutines(), "\n\n"))
 	}
 }
 

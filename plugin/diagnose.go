@@ -17,6 +17,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
@@ -33,6 +34,8 @@ type diagnoseOptions struct {
 	timeout     time.Duration
 	format      string
 	quiet       bool
+
+	target experiment.Target // what TARGET says; set by check
 }
 
 func (o *diagnoseOptions) install(flags *pflag.FlagSet) {
@@ -101,8 +104,6 @@ func (o *diagnoseOptions) check(flags *pflag.FlagSet, args []string) error {
 	switch {
 	case len(args) > 1:
 		return fmt.Errorf("diagnose takes one TARGET at most, not %d", len(args))
-	case len(args) == 1 && args[0] == "":
-		return errors.New("invalid TARGET: must be CONTAINER[:PORT] or host:PORT")
 	case o.timeout <= 0:
 		return fmt.Errorf("invalid --timeout %s: must be above zero", o.timeout)
 	}
@@ -111,10 +112,19 @@ func (o *diagnoseOptions) check(flags *pflag.FlagSet, args []string) error {
 			return checkAlone(flags, args, alone)
 		}
 	}
-	if len(o.from) > 0 && len(args) == 0 {
+	if len(args) > 0 {
+		return o.setTarget(args[0])
+	}
+	if len(o.from) > 0 {
 		return errors.New("--from needs a TARGET: it says where to ask for it from")
 	}
 	return nil
+}
+
+func (o *diagnoseOptions) setTarget(text string) (err error) {
+	o.target, err = parseTarget(text)
+	o.target.From, o.target.Timeout = o.from, o.timeout
+	return err
 }
 
 // checkAlone refuses what cannot go with a flag that needs no TARGET.
@@ -164,7 +174,7 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 	flags := cmd.Root().Flags() // docker's own
 	switch {
 	case len(args) > 0:
-		return o.measureTarget(cmd.Context(), dockerCLI, args[0])
+		return o.measureTarget(cmd.Context(), dockerCLI)
 	case o.allContexts:
 		return o.checkContexts(cmd.Context(), dockerCLI, flags)
 	default:
@@ -172,8 +182,8 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 	}
 }
 
-// measureTarget connects to the engine and diagnoses a target on it.
-func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.Cli, target string) (*report.Report, error) {
+// measureTarget connects to the engine and diagnoses the target on it.
+func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.Cli) (*report.Report, error) {
 	rep := report.New(diagnoseName)
 	resolved, err := endpoint.Resolve(dockerCLI)
 	if err != nil {
@@ -186,8 +196,8 @@ func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.C
 		return rep, err
 	}
 	defer connection.Close()
-	s := session{dockerCLI.ConfigFile(), resolved, engine(resolved, connection), newProgress(dockerCLI.Err())}
-	measured, err := diagnoseTarget(ctx, s, target, *o)
+	s := newSession(dockerCLI, resolved, connection)
+	measured, err := diagnoseTarget(ctx, s, o.target)
 	if measured.Endpoint.Host == "" {
 		measured.Endpoint = rep.Endpoint // the engine was lost before it said what it is
 	}
@@ -198,7 +208,7 @@ func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.C
 // cause is a finding, such as an engine that cannot be reached; one without is
 // something that could not be measured.
 func conclude(ctx context.Context, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error) error {
-	fault := new(diagnosis.Fault)
+	failure, fault := err, new(diagnosis.Fault)
 	if errors.As(err, &fault) && ctx.Err() == nil {
 		rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{fault.Finding()})
 		rep.Error = visible(err)
@@ -210,7 +220,7 @@ func conclude(ctx context.Context, dockerCLI command.Cli, renderer *render.Rende
 		rep.Error = visible(err)
 	}
 	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
-		return notMeasured(ctx, fmt.Errorf("writing the report: %w", writeErr))
+		return notMeasured(ctx, errors.Join(failure, &unwrittenError{writeErr}))
 	}
 	if err != nil {
 		return notMeasured(ctx, err)

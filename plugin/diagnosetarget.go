@@ -12,13 +12,8 @@ import (
 )
 
 // diagnoseTarget explains why a running server can or cannot be reached.
-func diagnoseTarget(ctx context.Context, s session, target string, options diagnoseOptions) (*report.Report, error) {
-	parsed, err := parseTarget(target)
-	if err != nil {
-		return report.New(diagnoseName), usageError(err)
-	}
-	parsed.From, parsed.Timeout = options.from, options.timeout
-	measured, examined, err := experiment.ExplainTarget(ctx, s.engine, parsed, s.progress)
+func diagnoseTarget(ctx context.Context, s session, target experiment.Target) (*report.Report, error) {
+	measured, examined, err := experiment.ExplainTarget(ctx, s.engine, target, s.progress)
 	measured.Checks = checks.OfTarget(ctx, checks.Target{Examined: examined, Probes: measured.Probes, Findings: measured.Findings})
 	return measured, err
 }
@@ -35,7 +30,7 @@ func parseTarget(text string) (experiment.Target, error) {
 	if !host {
 		target.Container = name
 	}
-	if !hasPort {
+	if !hasPort && name != "" {
 		return target, nil
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)

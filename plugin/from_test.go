@@ -3,8 +3,10 @@
 package plugin_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +24,6 @@ import (
 func TestFromEndsEarly(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		b.makeContainer(t, "users", "none", nil, true)
 		before := b.state(t, "users")
 		for name, end := range map[string]func(*testing.T, *process) bool{
@@ -59,11 +60,7 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 		"sockets": {"run", "--keep", "--wait", "1s", b.image, "--listen", "none"},
 	} {
 		t.Run(helper, func(t *testing.T) {
-			tap := startTap(t, b.Engine, func(m moment) {
-				if m.is("POST /containers/create", true) && strings.HasPrefix(roleOf(m.Name), helper) {
-					_ = syscall.Kill(m.Client, syscall.SIGKILL)
-				}
-			})
+			tap := startTap(t, b.Engine, killOnceMade(t, helper))
 			p := start(t, through(b.nestprobe(t, args...), tap))
 			assert.Check(t, p.status(t) > 1, "%s", &p.stderr)
 			found := 0
@@ -78,6 +75,37 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 			assert.Check(t, is.Equal(found, 1))
 			checkNothingLeft(t, b.Engine)
 		})
+	}
+}
+
+// killOnceMade kills a client when the engine has made a helper for it, and is making
+// no other container.
+func killOnceMade(t *testing.T, helper string) func(moment) {
+	t.Helper()
+	var mu sync.Mutex
+	making, made := 0, false
+	over, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	t.Cleanup(end)
+	return func(m moment) {
+		if !m.is("POST /containers/create", m.Answered) {
+			return
+		}
+		mu.Lock()
+		if made && !m.Answered { // what it asks for now is not passed on
+			mu.Unlock()
+			<-over.Done()
+			return
+		}
+		defer mu.Unlock()
+		if m.Answered {
+			making--
+			made = made || strings.HasPrefix(roleOf(m.Name), helper)
+		} else {
+			making++
+		}
+		if made && making == 0 {
+			_ = syscall.Kill(m.Client, syscall.SIGKILL)
+		}
 	}
 }
 

@@ -196,14 +196,6 @@ func (o *clientOptions) client(s session, spec experiment.Spec) (experiment.Clie
 		User:           o.user,
 	}
 	client.UserEndpoint, client.NoUserEndpoint = s.endpoint.CarryIntoContainer()
-	if o.image != "" {
-		if client.RegistryAuth, err = s.registryAuth(o.image); err != nil {
-			return client, err
-		}
-	}
-	if client.DindRegistryAuth, err = s.registryAuth(o.dindImage); err != nil {
-		return client, err
-	}
 	for _, n := range o.network.Value() {
 		settings, err := endpointSettings(n)
 		if err != nil {

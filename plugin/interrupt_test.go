@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,6 @@ const statusInterrupted = 130
 func TestInterruptOnTerminal(t *testing.T) {
 	t.Parallel()
 	onEach(t, untappedKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		p, terminal := startOnTerminal(t, b.nestprobe(t, b.silent("--network-driver", "bridge")...))
 		p.stdout.await(t, "Waiting for an answer...")
 		assert.Assert(t, is.Len(b.networks(t), 1))
@@ -39,25 +39,27 @@ func TestInterruptOnTerminal(t *testing.T) {
 	})
 }
 
-// holdRemoval is a tap that tells of the removal of a server and passes it on
-// after release.
-func holdRemoval(t *testing.T, b *bench) (tap *tap, removing <-chan struct{}, release func()) {
+// holdRemoval is a tap that tells of the removal of a container with such a name and
+// passes it on after release.
+func holdRemoval(t *testing.T, b *bench, name string) (tap *tap, removing <-chan struct{}, release func()) {
 	t.Helper()
 	asked, held := make(chan struct{}), make(chan struct{})
+	tell := sync.OnceFunc(func() { close(asked) })
 	tap = startTap(t, b.Engine, func(m moment) {
-		if m.is("DELETE /containers/nestprobe-ID-1", false) {
-			asked <- struct{}{}
+		if m.is("DELETE /containers/"+name, false) {
+			tell()
 			<-held
 		}
 	})
-	return tap, asked, func() { close(held) }
+	return tap, asked, sync.OnceFunc(func() { close(held) })
 }
 
-// The second Ctrl-C does not wait for the clean-up.
+// The second Ctrl-C does not wait for the clean-up. It may end docker itself, which for
+// a moment has no handler for signals between its first one and those that follow.
 func TestInterruptTwiceOnTerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
-	tap, removing, release := holdRemoval(t, b)
+	tap, removing, release := holdRemoval(t, b, "nestprobe-ID-1")
 	p, terminal := startOnTerminal(t, through(b.nestprobe(t, b.silent()...), tap))
 	p.stdout.await(t, "Waiting for an answer...")
 	_, err := terminal.WriteString("\x03")
@@ -134,18 +136,34 @@ func TestInterruptHangingEngine(t *testing.T) { //nolint:tparallel // one engine
 	}
 }
 
-// An interrupt during the clean-up of a run that went well is one, too.
-func TestInterruptDuringCleanUp(t *testing.T) {
+// An interrupt during the clean-up of a command that went well is one, too, whatever
+// is removed last.
+func TestInterruptDuringCleanUp(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
-	tap, removing, release := holdRemoval(t, b)
-	p := start(t, through(b.nestprobe(t, "run", "--wait", "1s"), tap))
-	<-removing
-	assert.NilError(t, p.plugin(t).Signal(syscall.SIGINT))
-	release()
-	assert.Check(t, is.Equal(p.status(t), statusInterrupted))
-	assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
-	checkNothingLeft(t, b.Engine)
+	b.makeContainer(t, "users", "", nil, true)
+	for _, test := range []struct {
+		last string
+		args []string
+	}{
+		{"nestprobe-ID-1", []string{"run", "--wait", "1s"}},
+		{"nestprobe-ID-client-1", inside("--access", "socket")},
+		{"nestprobe-ID-client-1", inside("--access", "none")},
+		{"nestprobe-ID-from", inside("--from", "users", "--wait", "1s")},
+		{"nestprobe-ID", []string{"diagnose", "--from", "network:bridge", "users:8080"}},
+	} {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			tap, removing, release := holdRemoval(t, b, test.last)
+			t.Cleanup(release)
+			p := start(t, through(b.nestprobe(t, test.args...), tap))
+			p.reaches(t, removing)
+			assert.NilError(t, p.plugin(t).Signal(syscall.SIGINT))
+			release()
+			assert.Check(t, is.Equal(p.status(t), statusInterrupted))
+			assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
+			checkNothingLeft(t, b.Engine)
+		})
+	}
 }
 
 // A terminal that is closed ends the run as an interrupt does.
@@ -174,7 +192,6 @@ func TestTerminalClosed(t *testing.T) {
 func TestInterruptClient(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		builtin, three := b.waiting()
 		users, one := b.waiting(b.image)
 		for name, test := range map[string]struct {

@@ -19,7 +19,6 @@ import (
 func TestKept(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		said := b.succeeds(t, "run", "--keep", "-q", "--servers", "2", "--network-driver", "bridge")
 		kept := b.containers(t)
 		assert.Assert(t, is.Len(kept, 2))
@@ -98,4 +97,27 @@ func TestOutputFails(t *testing.T) { //nolint:tparallel // one engine, on which 
 			checkNothingLeft(t, b.Engine)
 		})
 	}
+	for _, test := range []struct {
+		args []string
+		says string // first
+	}{
+		{[]string{"run", "--pull", "never", "nestprobe-test-missing:1"}, "image nestprobe-test-missing:1: it is not on the engine, "},
+		{[]string{"diagnose", "nestprobe-test-missing"}, "there is no container or service nestprobe-test-missing: "},
+	} {
+		t.Run("full disk and "+test.args[0], func(t *testing.T) {
+			p := startWriting(t, b.nestprobe(t, test.args...), full(t))
+			assert.Check(t, is.Equal(p.status(t), 125))
+			first, second, _ := strings.Cut(p.stderr.String(), "\n")
+			assert.Check(t, strings.HasPrefix(first, test.says), first)
+			assert.Check(t, is.Equal(second, tests[0].says))
+		})
+	}
+	t.Run("full disk and interrupted", func(t *testing.T) {
+		p := startWriting(t, b.nestprobe(t, b.silent()...), full(t))
+		b.running(t)
+		p.signal(t, syscall.SIGINT)
+		assert.Check(t, is.Equal(p.status(t), statusInterrupted))
+		assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"+tests[0].says))
+		checkNothingLeft(t, b.Engine)
+	})
 }

@@ -28,6 +28,24 @@ func nestedAt(t *testing.T, b *bench, role string, do func(m moment)) (args []st
 	return inside(longWait, "--access", "dind", "--dind-image", enginetest.DindImage(t, b.Engine)), tap
 }
 
+// The API of a nested engine is for the client beside it alone.
+func TestNestedEngineIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Engine28_5)
+	args, tap := nestedAt(t, b, "dind-sibling", func(m moment) {
+		engine, _, _ := strings.Cut(m.Name, "-sibling")
+		found, err := b.api.ContainerInspect(t.Context(), engine)
+		if !assert.Check(t, err) {
+			return
+		}
+		address := found.NetworkSettings.Networks["bridge"].IPAddress
+		out, err := b.Command(t.Context(), "bash", "-c", "exec 3<>/dev/tcp/"+address+"/2375").CombinedOutput()
+		assert.Check(t, err != nil && strings.Contains(string(out), "refused"), "%v: %s", err, out)
+	})
+	p := start(t, through(b.nestprobe(t, args...), tap))
+	assert.Check(t, is.Equal(p.status(t), 0), "%s%s", &p.stdout, &p.stderr)
+}
+
 // Ctrl-C ends an experiment with a nested engine at whatever moment, and nothing of
 // it is left, its data included.
 func TestInterruptNestedEngine(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"gotest.tools/v3/assert"
@@ -29,7 +28,6 @@ func threeModes(flags ...string) []string {
 func TestNetworksInterrupted(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Toolbox, enginetest.Podman}, func(t *testing.T, b *bench) {
-		t.Helper()
 		for name, run := range map[string]struct {
 			args       []string
 			containers int
@@ -53,7 +51,6 @@ func TestNetworksInterrupted(t *testing.T) {
 func TestNetworksInterruptedLater(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Podman}, func(t *testing.T, b *bench) {
-		t.Helper()
 		for _, command := range [][]string{{"run"}, inside("--access", "socket")} {
 			args := slices.Concat(command, []string{"--networks", "none,user-bridge", "--wait", "10m", b.image, "--listen", "none"})
 			removed := b.removal(t, "-none-1")
@@ -93,14 +90,12 @@ func (b *bench) removal(t *testing.T, suffix string) (wait func()) {
 func TestNetworksKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
-		t.Helper()
-		p := start(t, b.nestprobe(t, threeModes("run", "--wait", "10m")...))
-		b.awaitContainers(t, "a running container of nestprobe's", func(all []container.Summary) bool {
-			return len(all) > 0 && all[0].State == "running"
-		})
-		assert.NilError(t, p.plugin(t).Kill())
+		at := deadly{"a server has been started", "POST /containers/ID/start", true, 0}
+		tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
+		p := start(t, through(b.nestprobe(t, threeModes("run", longWait)...), tap))
 		assert.Check(t, p.status(t) != 0)
-		b.gone(t)
+		assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
+		b.settle(t)
 		networks := b.networks(t)
 		assert.Check(t, len(networks) > 0, "it had made none yet")
 		for _, n := range networks {

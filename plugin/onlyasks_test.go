@@ -16,7 +16,6 @@ import (
 func TestDiagnoseOnlyAsks(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Podman}, func(t *testing.T, b *bench) {
-		t.Helper()
 		tap := startTap(t, b.Engine, func(m moment) {
 			assert.Check(t, strings.HasPrefix(m.Request, "GET ") || strings.HasPrefix(m.Request, "HEAD "), m.Request)
 		})

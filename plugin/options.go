@@ -3,6 +3,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -74,7 +75,7 @@ func newRunOptions() *runOptions {
 
 func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.SetInterspersed(false) // what follows IMAGE is its command
-	flags.Uint16Var(&o.port, "port", 0, "Container port to probe (default 4647, or the image's single exposed port)")
+	flags.Uint16Var(&o.port, "port", 0, "Container port to probe (default 4647, or with IMAGE the single one that -p publishes, or that it exposes)")
 	flags.StringVar(&o.path, "path", "", `HTTP path (default "/foo", or "/" with IMAGE)`)
 	flags.StringVar(&o.scheme, "scheme", string(netprobe.HTTP), `What to speak ("http", "https", "tcp")`)
 	flags.IntVar(&o.status, "expect-status", 200, "HTTP status of a good answer")
@@ -99,7 +100,7 @@ func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.Var(&o.addHosts, "add-host", "Add a custom host-to-IP mapping (host:ip)")
 
 	flags.IntVar(&o.servers, "servers", 1, "How many servers to start side by side")
-	flags.DurationVar(&o.wait, "wait", 30*time.Second, "How long a server may take to answer")
+	flags.DurationVar(&o.wait, "wait", 30*time.Second, "How long a server may take to answer; unless given, a built-in one that listens has 4s and one --timeout")
 	flags.DurationVar(&o.timeout, "timeout", time.Second, "How long one attempt at one address may take")
 	flags.BoolVar(&o.keep, "keep", false, "Leave the servers running, and print how to remove them")
 
@@ -147,6 +148,7 @@ func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec,
 		WebSocket: o.webSocket,
 		Servers:   o.servers,
 		Wait:      o.wait,
+		WaitOut:   flags.Changed("wait"),
 		Timeout:   o.timeout,
 		Keep:      o.keep,
 	}
@@ -202,10 +204,6 @@ func check(spec experiment.Spec, flags *pflag.FlagSet) error {
 		return fmt.Errorf("invalid --pull %q: must be always, missing or never", spec.Pull)
 	case flags.Changed("port") && spec.Port == 0:
 		return errors.New("invalid --port 0: must be from 1 to 65535")
-	case !strings.HasPrefix(spec.Path, "/"):
-		return fmt.Errorf("invalid --path %q: must begin with /", spec.Path)
-	case spec.WebSocket != "" && !strings.HasPrefix(spec.WebSocket, "/"):
-		return fmt.Errorf("invalid --websocket %q: must begin with /", spec.WebSocket)
 	case spec.WebSocket != "" && spec.Scheme == netprobe.TCP:
 		return errors.New("conflicting options: --websocket cannot be used with --scheme tcp")
 	case spec.Scheme == netprobe.TCP && flags.Changed("expect-status"):
@@ -218,6 +216,27 @@ func check(spec experiment.Spec, flags *pflag.FlagSet) error {
 		return fmt.Errorf("invalid --wait %s: must be above zero", spec.Wait)
 	case spec.Timeout <= 0:
 		return fmt.Errorf("invalid --timeout %s: must be above zero", spec.Timeout)
+	}
+	if spec.WebSocket != "" {
+		if err := checkPath("websocket", spec.WebSocket); err != nil {
+			return err
+		}
+	}
+	return checkPath("path", spec.Path)
+}
+
+// checkPath refuses a path that no server can be asked for as it is written.
+func checkPath(flag, path string) error {
+	if !strings.HasPrefix(path, "/") {
+		return fmt.Errorf("invalid --%s %q: must begin with /", flag, path)
+	}
+	if strings.Contains(path, "#") {
+		return fmt.Errorf("invalid --%s %q: what follows a # is not sent to servers; leave it out, or write %%23 for a # in the path", flag, path)
+	}
+	_, err := url.Parse("http://localhost" + path)
+	if parsing := new(url.Error); errors.As(err, &parsing) {
+		return fmt.Errorf("invalid --%s %q: %s; write %%25 for a %%, and what cannot stand in a URL as %%XX",
+			flag, path, strings.TrimPrefix(parsing.Err.Error(), "net/url: "))
 	}
 	return nil
 }

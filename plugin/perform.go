@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
@@ -28,13 +28,11 @@ type session struct {
 	progress *progress
 }
 
-// registryAuth is what the user is logged in with at an image's registry.
-func (s session) registryAuth(image string) (string, error) {
-	auth, err := command.RetrieveAuthTokenFromImage(s.config, image)
-	if err != nil {
-		return "", fmt.Errorf("reading the credentials for image %s: %w", image, err)
-	}
-	return auth, nil
+func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *connection.Connection) session {
+	config := dockerCLI.ConfigFile()
+	e := engine(resolved, opened)
+	e.RegistryAuth = func(image string) (string, error) { return command.RetrieveAuthTokenFromImage(config, image) }
+	return session{config, resolved, e, newProgress(dockerCLI.Err())}
 }
 
 // withProxies adds the proxies of the docker configuration to an environment, as
@@ -77,7 +75,7 @@ func perform(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec, r
 		tellKept(dockerCLI, m.remove(m.docker, rep, spec)) // first, because the report may find a full disk
 	}
 	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
-		return notMeasured(ctx, fmt.Errorf("writing the report: %w", writeErr))
+		err = errors.Join(err, &unwrittenError{writeErr})
 	}
 	if err != nil {
 		return notMeasured(ctx, err)
@@ -101,11 +99,8 @@ func (m measurement) connected(ctx context.Context, dockerCLI command.Cli, spec 
 		return rep, err
 	}
 	defer connection.Close()
-	s := session{dockerCLI.ConfigFile(), resolved, engine(resolved, connection), newProgress(dockerCLI.Err())}
+	s := newSession(dockerCLI, resolved, connection)
 	if !spec.Builtin() {
-		if spec.RegistryAuth, err = s.registryAuth(spec.Image); err != nil {
-			return rep, err
-		}
 		spec.Env = s.withProxies(spec.Env)
 	}
 	measured, err := m.measure(ctx, s, spec)

@@ -94,14 +94,17 @@ func (p *process) signalGroup(t *testing.T, signal syscall.Signal) {
 	assert.NilError(t, syscall.Kill(-p.cmd.Process.Pid, signal))
 }
 
-// status waits for the end of the process and returns its exit status, -1 for
-// one that a signal has ended.
+// status waits for the end of the process and returns its exit status, as a shell
+// tells it: for one that a signal has ended that is 128 more than the signal's number.
 func (p *process) status(t *testing.T) int {
 	t.Helper()
 	select {
 	case err := <-p.ended:
 		if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 			t.Fatalf("%v: %v", p.cmd.Args, err)
+		}
+		if how := p.cmd.ProcessState.Sys().(syscall.WaitStatus); how.Signaled() {
+			return 128 + int(how.Signal())
 		}
 		return p.cmd.ProcessState.ExitCode()
 	case <-time.After(hangs):

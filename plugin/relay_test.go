@@ -5,6 +5,7 @@ package plugin_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // relayBench is an engine with a relay on it that is kept.
@@ -41,12 +43,20 @@ type relayBench struct {
 // keepRelay starts a relay with so many servers and leaves it running.
 func keepRelay(t *testing.T, b *bench, servers int, args ...string) *relayBench {
 	t.Helper()
-	args = append([]string{"in-container", "--relay", "--servers", itoa(servers), "--keep", "-q"}, args...)
+	args = append([]string{"in-container", "--relay", "--servers", itoa(servers), "--keep", "--format", "json"}, args...)
 	p := start(t, b.nestprobe(t, args...))
-	assert.Equal(t, p.status(t), 0, "%s", &p.stderr)
+	assert.Equal(t, p.status(t), 0, "%s%s", &p.stdout, &p.stderr)
+	var rep report.Report
+	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep))
+	var urls []string
+	for _, best := range rep.Best {
+		if best.Vantage == experiment.VantageHost {
+			urls = append(urls, best.URL)
+		}
+	}
 	transport := &http.Transport{DialContext: dialBeside(b.Engine), MaxIdleConnsPerHost: 200}
 	t.Cleanup(transport.CloseIdleConnections)
-	r := &relayBench{bench: b, urls: strings.Fields(p.stdout.String()), said: p.stderr.String(), client: &http.Client{Transport: transport}}
+	r := &relayBench{bench: b, urls: urls, said: p.stderr.String(), client: &http.Client{Transport: transport}}
 	assert.Assert(t, is.Len(r.urls, servers))
 	kept := b.containers(t)
 	assert.Assert(t, is.Len(kept, servers+1))
@@ -140,7 +150,6 @@ const (
 func TestRelayLoad(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		r := keepRelay(t, b, loadServers)
 		const victim = 3
 		dead := r.server(t, r.urls[victim])
@@ -325,7 +334,6 @@ func (s *socket) read(ctx context.Context) error {
 func TestRelayEnds(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		for name, image := range map[string][]string{"built-in": nil, "user's": {b.image}} {
 			keep := func(t *testing.T) *relayBench {
 				t.Helper()
@@ -370,7 +378,6 @@ func (r *relayBench) testRemoved(t *testing.T) {
 func TestRelayStops(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		r := keepRelay(t, b, 2)
 		first, second := r.server(t, r.urls[0]), r.server(t, r.urls[1])
 		assert.Equal(t, r.delete(t, r.urls[0]), http.StatusNoContent)
@@ -401,7 +408,6 @@ func (r *relayBench) delete(t *testing.T, url string) int {
 func TestRelayKilledInHand(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		r := keepRelay(t, b, 1, b.image, "--hang", "/hang")
 		answered := make(chan string, 1)
 		go func() { // awaited below
@@ -417,9 +423,14 @@ func TestRelayKilledInHand(t *testing.T) {
 		r.awaitContainers(t, "the killed server's end", func(all []container.Summary) bool {
 			return !slices.ContainsFunc(all, func(c container.Summary) bool { return c.ID == server && c.State == "running" })
 		})
-		status, body, _, err := r.get(t.Context(), r.urls[0]+"/")
-		assert.NilError(t, err)
-		assert.Check(t, is.Equal(fmt.Sprint(status, " ", body), "200 ok"))
+		// The relay hears of that by the engine, too, and perhaps later.
+		assert.Check(t, eventually(hangs, func() bool {
+			status, body, _, err := r.get(t.Context(), r.urls[0]+"/")
+			assert.NilError(t, err)
+			answer = fmt.Sprint(status, " ", body)
+			return !strings.HasPrefix(answer, "502 server 1 did not answer: ")
+		}), answer)
+		assert.Check(t, is.Equal(answer, "200 ok"))
 		assert.Check(t, r.only(t) != server)
 		r.removeAsTold(t, r.said)
 		r.gone(t)
@@ -437,17 +448,14 @@ func (r *relayBench) only(t *testing.T) string {
 // awaitLog waits until a container has printed a text.
 func (r *relayBench) awaitLog(t *testing.T, id, text string) {
 	t.Helper()
-	limit := time.After(hangs)
-	for {
-		log, err := r.Command(t.Context(), "docker", "logs", id).CombinedOutput()
+	var log []byte
+	printed := func() (yes bool) {
+		var err error
+		log, err = r.Command(t.Context(), "docker", "logs", id).CombinedOutput()
 		assert.NilError(t, err, "%s", log)
-		if strings.Contains(string(log), text) {
-			return
-		}
-		select {
-		case <-time.After(look):
-		case <-limit:
-			t.Fatalf("waited for %q in the log:\n%s", text, log)
-		}
+		return strings.Contains(string(log), text)
+	}
+	if !eventually(hangs, printed) {
+		t.Fatalf("waited for %q in the log:\n%s", text, log)
 	}
 }

@@ -2,15 +2,12 @@ package plugin
 
 import (
 	"context"
-	"errors"
-	"runtime"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/spf13/cobra"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/agentimage/agents"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
@@ -70,9 +67,10 @@ func runOnHost(ctx context.Context, s session, spec experiment.Spec) (*report.Re
 
 func engine(resolved *endpoint.Endpoint, opened *connection.Connection) experiment.Engine {
 	return experiment.Engine{
-		API:   opened.API,
-		Swarm: opened.API,
-		Host:  resolved.RemoteHost(),
+		API:      opened.API,
+		Swarm:    opened.API,
+		Host:     resolved.EngineHost(),
+		Loopback: resolved.IsLoopback(),
 		Describe: func(ctx context.Context) (experiment.Description, error) {
 			described, err := opened.Describe(ctx)
 			return experiment.Description(described), err
@@ -88,21 +86,7 @@ func engine(resolved *endpoint.Endpoint, opened *connection.Connection) experime
 	}
 }
 
-// agentImage puts the agent on the engine. Most engines run on a machine like
-// this one and have the image already; to ask which it would be takes 5 ms, to
-// see that it is there takes 1.
+// agentImage puts the agent on the engine.
 func agentImage(ctx context.Context, opened *connection.Connection) (string, error) {
-	ref, found, err := agentimage.Find(ctx, opened.API, agents.Files, "linux", runtime.GOARCH)
-	if found {
-		return ref, nil
-	}
-	if err != nil && !errors.As(err, new(*diagnosis.Fault)) {
-		return "", err
-	}
-	os, arch, err := opened.Platform(ctx)
-	if err != nil {
-		return "", err
-	}
-	ref, _, err = agentimage.Ensure(ctx, opened.API, agents.Files, os, arch)
-	return ref, err
+	return agentimage.EnsureNear(ctx, opened.API, agents.Files, opened.Platform)
 }

@@ -19,7 +19,6 @@ import (
 func TestSubnetKeepsClear(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
-		t.Helper()
 		for _, command := range []string{
 			"ip link add vpn1 up type veth peer name vpn2",
 			"ip link set vpn2 up",

@@ -20,10 +20,12 @@ import (
 func TestUserServerStaysUntilDeadline(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine26_1)
-	p := start(t, b.nestprobe(t, "run", "--wait", "1s", "--network-driver", "bridge", b.image, "--listen", "none"))
+	at := deadly{"the server has been started", "POST /containers/ID/start", true, 1}
+	tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
+	p := start(t, through(b.nestprobe(t, "run", "--wait", "1s", "--network-driver", "bridge", b.image, "--listen", "none"), tap))
+	assert.Check(t, p.status(t) != 0)
+	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
 	left := b.running(t)
-	assert.NilError(t, p.plugin(t).Kill())
-	p.status(t)
 	deadline, err := time.Parse(time.RFC3339, left.Labels[experiment.LabelDeadline])
 	assert.NilError(t, err)
 
@@ -58,7 +60,6 @@ func TestSweepTakesVolumes(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		config := &container.Config{
 			Image:   b.image,
 			Cmd:     []string{"--listen", "none"},
@@ -95,7 +96,6 @@ func TestSweep(t *testing.T) {
 		{"nestprobe-no-label", nil, true},
 	}
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		for _, test := range tests {
 			b.makeNetwork(t, test.name, test.labels)
 			// On its network, so that the one cannot go without the other.
@@ -124,7 +124,6 @@ func TestSweepNetworkInUse(t *testing.T) {
 	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
 	labels := map[string]string{experiment.LabelRun: "past", experiment.LabelDeadline: past}
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
-		t.Helper()
 		b.makeNetwork(t, "nestprobe-used", labels)
 		b.makeContainer(t, "users", "nestprobe-used", nil, true)
 		b.makeContainer(t, "nestprobe-past", "", labels, true)

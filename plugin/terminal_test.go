@@ -60,7 +60,7 @@ func TestColor(t *testing.T) {
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Podman)
-	late := []string{"run", b.image, "--listen-after", "2s"}
+	late := []string{"run", b.image, "--listen-after", "5s"} // of which the start takes a part
 	t.Run("terminal", func(t *testing.T) {
 		t.Parallel()
 		cmd := b.nestprobe(t, late...)

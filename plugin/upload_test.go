@@ -16,7 +16,6 @@ import (
 func TestImageLoadedOnce(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
-		t.Helper()
 		var uploads atomic.Int32
 		tap := startTap(t, b.Engine, func(m moment) {
 			if m.is("POST /images/load", false) {

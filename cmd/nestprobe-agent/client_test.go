@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -103,12 +104,50 @@ func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T,
 			assert.NilError(t, r.stdout.Decode(&message))
 			assert.Assert(t, message.Outcome != nil && !message.Outcome.Connected, "%+v", message)
 			check(t, message.Outcome)
+			_ = r.stdin.Close() // if meanwhile has not
 			assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
 		})
 	}
 }
 
-// A client, or a relay, whose API is not there says so, with the cause, and ends
+// Whoever has told all stays until it is heard.
+func TestStaysUntilHeard(t *testing.T) {
+	t.Parallel()
+	for role, work := range map[string]any{"client": experiment.Work{}, "relay": experiment.Work{}, "sockets": nil} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			r := startRole(t, role)
+			if work != nil {
+				r.send(t, work)
+			}
+			var outcome map[string]any
+			assert.NilError(t, r.stdout.Decode(&outcome))
+			select {
+			case <-r.ended:
+				t.Fatal("it ended before it was heard")
+			case <-time.After(100 * time.Millisecond): // nothing tells that nothing will happen
+			}
+			assert.NilError(t, r.stdin.Close())
+			assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
+		})
+	}
+}
+
+// It does not wait for ever, nor longer than it must.
+func TestAwaitHeard(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: heardLimit} {
+		synctest.Test(t, func(t *testing.T) {
+			began, over := time.Now(), make(chan struct{})
+			heard := time.AfterFunc(after, func() { close(over) })
+			defer heard.Stop()
+			awaitHeard(over)
+			assert.Check(t, is.Equal(time.Since(began), want))
+		})
+	}
+}
+
+// A client, or a relay, whose API is not there says so, with the cause, and
 // without waiting for a release.
 func TestNoAPI(t *testing.T) {
 	t.Parallel()

@@ -30,8 +30,8 @@ type job struct {
 
 // perform does the work that it reads as a JSON document from stdin, secrets
 // included, with the Docker API that the work names. It tells the progress and at
-// last the outcome on stdout. ctx ends when stdin does, unless the job is kept, or
-// has another document that is no release.
+// last the outcome on stdout, and ends with stdin. The measuring ends when stdin
+// does, unless the job is kept, or has another document that is no release.
 func perform(ctx context.Context, std stdio, measure func(context.Context, experiment.Engine, *job) (*report.Report, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -42,8 +42,10 @@ func perform(ctx context.Context, std stdio, measure func(context.Context, exper
 	}
 	released := make(chan experiment.Release, 1)
 	j.released = released
+	over := make(chan struct{})
 	// Like the lease of serve, this read ends with stdin or with the process.
 	go func() {
+		defer close(over)
 		var release experiment.Release
 		if in.Decode(&release) == nil && release.Release {
 			released <- release
@@ -53,9 +55,14 @@ func perform(ctx context.Context, std stdio, measure func(context.Context, exper
 			_ = in.Decode(&release)
 		}
 		cancel()
+		_, _ = io.Copy(io.Discard, std.in)
 	}()
 	outcome := j.connected(ctx, measure)
-	return j.out.send(experiment.Message{Outcome: &outcome})
+	if err := j.out.send(experiment.Message{Outcome: &outcome}); err != nil {
+		return err
+	}
+	awaitHeard(over)
+	return nil
 }
 
 func (j *job) options() experiment.Options {
@@ -81,7 +88,7 @@ func (j *job) connected(ctx context.Context, measure func(context.Context, exper
 	if err := knows(ctx, api, j.Container); err != nil {
 		return outcome(false, nil, api.Explain(ctx, err))
 	}
-	e := engine(settings, api)
+	e := j.engine(settings, api)
 	if e.Host == "" {
 		e.Host = j.Host
 	}
@@ -128,21 +135,26 @@ func knows(ctx context.Context, api *connection.Connection, container string) er
 	return err
 }
 
-func engine(settings connection.Settings, api *connection.Connection) experiment.Engine {
+// engine is the API's. What the work tells of it is not asked again.
+func (j *job) engine(settings connection.Settings, api *connection.Connection) experiment.Engine {
 	return experiment.Engine{
 		API:  api.API,
-		Host: settings.RemoteHost(),
+		Host: settings.EngineHost(),
 		Describe: func(ctx context.Context) (experiment.Description, error) {
+			if j.Description != nil {
+				return *j.Description, nil
+			}
 			described, err := api.Describe(ctx)
 			return experiment.Description(described), err
 		},
 		AgentImage: func(ctx context.Context) (string, error) {
-			os, arch, err := api.Platform(ctx)
-			if err != nil {
-				return "", err
+			return agentimage.EnsureNear(ctx, api.API, self{}, api.Platform)
+		},
+		RegistryAuth: func(string) (string, error) {
+			if j.NoRegistryAuth != "" {
+				return "", errors.New(j.NoRegistryAuth)
 			}
-			ref, _, err := agentimage.Ensure(ctx, api.API, self{}, os, arch)
-			return ref, err
+			return j.RegistryAuth, nil
 		},
 	}
 }

@@ -1,8 +1,8 @@
 // Command nestprobe-agent is the one program that nestprobe runs in
 // containers. It is static and alone in its image: no shell, no files beside
 // it. Its first argument is a role; the plugin starts it with that role and
-// options, and nobody else calls it. It knows nothing of engines or of the
-// docker CLI, and so stays small and fast to start.
+// options, and nobody else calls it. It knows nothing of the docker CLI, and
+// so stays small and fast to start.
 //
 // A role is a file of its own and a line in roles.
 //

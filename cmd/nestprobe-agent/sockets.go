@@ -8,8 +8,8 @@ import (
 )
 
 // sockets prints the TCP sockets that listen in the network namespace of its
-// container, one JSON document, and ends. It ends without it when stdin ends
-// before.
+// container, one JSON document, and ends with stdin. It ends without it when stdin
+// ends before.
 func sockets(ctx context.Context, _ []string, std stdio) error {
 	ctx, end := lifetime(ctx, serveOptions{lease: true}, std.in)
 	defer end()
@@ -19,6 +19,9 @@ func sockets(ctx context.Context, _ []string, std stdio) error {
 	go func() { printed <- newLines(std.out).send(listeners()) }()
 	select {
 	case err := <-printed:
+		if err == nil {
+			awaitHeard(ctx.Done())
+		}
 		return err
 	case <-ctx.Done():
 		return nil

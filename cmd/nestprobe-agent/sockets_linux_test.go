@@ -72,9 +72,7 @@ func tells(t *testing.T, role, document string, answer any) {
 	}
 	decoder := json.NewDecoder(stdout)
 	assert.NilError(t, decoder.Decode(answer), "%s", &stderr)
-	if document != "" {
-		assert.NilError(t, stdin.Close())
-	}
+	assert.NilError(t, stdin.Close())
 	var more any
 	assert.Check(t, is.ErrorIs(decoder.Decode(&more), io.EOF), "it said more: %v", more)
 	assert.NilError(t, cmd.Wait(), "%s", &stderr)

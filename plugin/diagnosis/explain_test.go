@@ -3,6 +3,7 @@ package diagnosis_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -40,6 +41,7 @@ var (
 	rootful  = diagnosis.Engine{Major: 20}
 	remote   = diagnosis.Engine{Host: "192.0.2.7", Major: 26}
 	rootless = diagnosis.Engine{Rootless: true, Major: 20}
+	tunnel   = diagnosis.Engine{Loopback: true, Major: 26} // perhaps
 )
 
 // viaTunnel is a route that takes what is for bridge.
@@ -89,6 +91,7 @@ func TestExplain(t *testing.T) {
 		closed  = netprobe.ClosedWithoutResponse
 	)
 	internal := func(n *diagnosis.Network) { n.Internal = true }
+	macvlan := ignored(on(with(own, func(n *diagnosis.Network) { n.Driver, n.IPv6 = "macvlan", own6.IPv6 })))
 	beside := diagnosis.Vantage{Name: "host", Addresses: []netip.Addr{bridge.GatewayIPv4}}
 	besideVM := diagnosis.Vantage{Name: "host", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.9")}}
 	onTwo := func(bindings ...diagnosis.Binding) diagnosis.Server {
@@ -242,9 +245,39 @@ func TestExplain(t *testing.T) {
 			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote}, []string{"error network-internal"},
 		},
 		"macvlan from its host": {
-			rootful, ignored(on(with(own, func(n *diagnosis.Network) { n.Driver = "macvlan" }))), host,
+			rootful, macvlan, host,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
 			[]diagnosis.Cause{diagnosis.MacvlanHostIsolation}, []string{"error macvlan-host-isolation"},
+		},
+		"macvlan from a bridge": {
+			rootful, macvlan, inBridge,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
+			[]diagnosis.Cause{diagnosis.MacvlanHostIsolation}, []string{"error macvlan-host-isolation"},
+		},
+		"macvlan, and its address refuses": {
+			rootful, macvlan, host,
+			[]report.Probe{row(report.KindContainerIP, ownIP, refused)},
+			[]diagnosis.Cause{""}, []string{"error "},
+		},
+		"macvlan, and one of its addresses refuses": {
+			rootful, macvlan, host,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped), row(report.KindContainerIP, own6IP, refused)},
+			[]diagnosis.Cause{"", ""}, []string{"error "},
+		},
+		"macvlan of a remote engine's": {
+			remote, macvlan, host,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
+			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote}, []string{"error container-network-remote"},
+		},
+		"macvlan of a remote engine's, on this machine's network": {
+			remote, macvlan, host,
+			[]report.Probe{row(report.KindContainerIP, ownIP, ""), row(report.KindContainerIP, own6IP, dropped)},
+			[]diagnosis.Cause{"", ""}, nil,
+		},
+		"macvlan, perhaps of a remote engine's": {
+			tunnel, macvlan, host,
+			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
+			[]diagnosis.Cause{""}, []string{"error "},
 		},
 		"a remote engine": {
 			remote, on(bridge, published), host,
@@ -280,6 +313,16 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},
 			[]diagnosis.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
 		},
+		"one family alone is published, and the endpoint is on loopback": {
+			tunnel, on(bridge, onLocal), beside,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},
+			[]diagnosis.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
+		},
+		"the endpoint is on loopback, and leads to another machine": {
+			tunnel, on(bridge, published), besideVM,
+			[]report.Probe{row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{"", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote}, []string{"error "},
+		},
 		"a stranger answers": {
 			rootful, on(bridge, onLocal), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", netprobe.WrongServer)},
@@ -307,6 +350,11 @@ func TestExplain(t *testing.T) {
 		},
 		"a route of the host's covers the subnet": {
 			rootful, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}},
+			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
+			[]diagnosis.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
+		},
+		"a route of the host's covers the subnet, and the endpoint is on loopback": {
+			tunnel, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}, Addresses: []netip.Addr{bridge.GatewayIPv4}},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]diagnosis.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
 		},
@@ -411,4 +459,16 @@ func TestMerge(t *testing.T) {
 		{Cause: "a", Severity: report.SeverityError, Evidence: []string{"1", "2", "4"}, Hint: "error"},
 		{Cause: "b", Severity: report.SeverityError, Evidence: []string{"3", "5"}, Hint: "error"},
 	})
+}
+
+// Nobody is told that a server is unreachable who may have looked on the wrong
+// machine.
+func TestUndecidedAtATunnel(t *testing.T) {
+	t.Parallel()
+	for engine, want := range map[diagnosis.Engine]bool{tunnel: true, rootful: false} {
+		findings := diagnosis.Explain(diagnosis.Facts{Engine: engine, Server: on(bridge, published), Vantages: []diagnosis.Vantage{host}},
+			[]report.Probe{{Vantage: "host", Kind: report.KindPublishedLocalhost, Address: loopback, Failure: string(netprobe.Refused)}})
+		assert.Equal(t, len(findings), 1)
+		assert.Equal(t, strings.Contains(findings[0].Hint, "one end of a tunnel"), want, findings[0].Hint)
+	}
 }

@@ -20,7 +20,8 @@ type Facts struct {
 
 // Engine is what matters of the engine that runs the server.
 type Engine struct {
-	Host     string // host of a tcp or ssh endpoint; empty for a local one
+	Host     string // host of a tcp or ssh endpoint; empty for a local one, and for a loopback address
+	Loopback bool   // the endpoint is a port of this machine's loopback, which may be one end of a tunnel
 	Podman   bool   // Podman behind docker's API
 	Major    int    // version of Docker Engine; 0 if it is another product's
 	Rootless bool
@@ -109,6 +110,12 @@ type Network struct {
 // layer2 says whether a network's containers sit on the parent interface's own
 // network, beside the host's stack rather than behind it.
 func (n Network) layer2() bool { return n.Driver == "macvlan" || n.Driver == "ipvlan" }
+
+// beneathAlone says whether each network of the server's is that of a parent
+// interface.
+func (s Server) beneathAlone() bool {
+	return len(s.Networks) > 0 && !slices.ContainsFunc(s.Networks, func(n Network) bool { return !n.layer2() })
+}
 
 // has says whether an address is the container's on this network.
 func (n Network) has(ip netip.Addr) bool {

@@ -104,6 +104,9 @@ func (c *contextOf) unpublished() *Fault {
 	if fault := c.ignored(); fault != nil || c.vantage.Container {
 		return fault // to another container, a network in common is worth more than a port
 	}
+	if s.beneathAlone() {
+		return nil // no port is published there: its own address is what it takes
+	}
 	fault := &Fault{
 		Cause:    PortNotPublished,
 		Evidence: []string{fmt.Sprintf("port %d of container %s has no binding on the engine's host", s.Port, s.Name)},
@@ -128,11 +131,8 @@ func (c *contextOf) ignored() *Fault {
 		return c.hostMode()
 	}
 	for _, n := range s.Networks {
-		switch {
-		case n.Internal:
+		if n.Internal {
 			return c.internal(n)
-		case n.layer2():
-			return c.macvlan(n)
 		}
 	}
 	return nil
@@ -147,6 +147,9 @@ func (c *contextOf) undecided() *Fault {
 	s := c.Server
 	for _, row := range c.rows {
 		fault.Evidence = append(fault.Evidence, seen(row))
+		if c.Engine.Loopback && !c.Engine.Desktop && !c.vantage.Container && refused(row) && row.Kind == report.KindPublishedLocalhost {
+			fault.Hint = "the endpoint is a port of this machine's loopback: if it is one end of a tunnel, the engine publishes on the machine at the other end, so use that one's address"
+		}
 		if closed(row) && s.serves() {
 			fault.Hint = "the server listens, so it seems to be the server itself that closes connections: see in its log why"
 		}

@@ -186,19 +186,46 @@ func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
 	if c.vantage.Container {
 		return c.betweenContainers(n, row)
 	}
-	place := c.elsewhere(n)
-	switch {
-	case n.layer2():
-		return c.macvlan(n)
-	case place != "":
+	if n.layer2() {
+		return c.beneath(n, row)
+	}
+	if place := c.elsewhere(n); place != "" {
 		return &Fault{
 			Cause:    ContainerNetworkRemote,
 			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, place)},
 			Hint:     "use the published port: this machine has no route to the addresses of containers there",
 		}
-	default:
-		return c.vantage.overlap(n, to.ip)
 	}
+	return c.vantage.overlap(n, to.ip)
+}
+
+// beneath: the way from a machine to a container on the network of a parent
+// interface. Only the parent's own machine is cut off from it, and of an engine
+// behind a port of loopback nobody knows which that is.
+func (c *contextOf) beneath(n Network, row *report.Probe) *Fault {
+	place := c.elsewhere(n)
+	switch {
+	case !dropped(row) || c.answers(n):
+		return nil
+	case place != "":
+		return &Fault{
+			Cause:    ContainerNetworkRemote,
+			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, place)},
+			Hint:     "give the server a bridge network too, and publish its port: a network of the driver " + n.Driver + " publishes none",
+		}
+	case c.Engine.Loopback:
+		return nil
+	default:
+		return c.macvlan(n)
+	}
+}
+
+// answers says whether anything came back from one of the server's addresses on a
+// network.
+func (c *contextOf) answers(n Network) bool {
+	return slices.ContainsFunc(c.rows, func(p *report.Probe) bool {
+		return p.Kind == report.KindContainerIP && n.has(parse(p.Address).ip) && !dropped(p) && p.Failure != string(netprobe.NotProbed)
+	})
 }
 
 // betweenContainers: the way from one container to another's address.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
@@ -63,7 +64,7 @@ func newAgentContainer(name, image, role string, l labels) agentContainer {
 // startAgent creates and starts an agent's container. It is watched for as long
 // as ctx lasts. The caller removes it by its name, whatever became of it.
 func startAgent(ctx context.Context, api API, c agentContainer) (*agent, error) {
-	creating, cancel := outlast(ctx, creatingLimit) // see server.create
+	creating, cancel := outlast(ctx) // see server.create
 	defer cancel()
 	created, err := api.ContainerCreate(creating, c.config, c.hostConfig, c.networking, (*ocispec.Platform)(nil), c.name)
 	if err != nil {
@@ -131,6 +132,9 @@ func (a *agent) receive(ctx context.Context, document any) error {
 	select {
 	case e := <-a.exited:
 		e.lines = a.lease.output.lines()
+		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+			e.lines = append(e.lines, "what it said could not be read: "+err.Error())
+		}
 		return &agentExit{container: a.name, exit: e}
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -1,9 +1,11 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -16,12 +18,16 @@ import (
 // Bounds on the removal of what a run made, an engine that restarts meanwhile
 // included. What is still there then goes by its lease or deadline. A user who
 // interrupts, or whose engine is gone, waits for ten seconds at most (DESIGN,
-// section 9), which creatingLimit is a part of; a run that ended well gives a
-// busy engine more time.
+// section 9), which creatingLimit is a part of and which all clean-ups share, see
+// budget; a run that ended well gives a busy engine more time.
 const (
-	interruptedLimit = 10*time.Second - creatingLimit
+	interruptedLimit = 10*time.Second - creatingLimit - lastChance
 	finishedLimit    = time.Minute
 )
+
+// lastChance is what a clean-up has that comes when the others have taken all the
+// time: five times what the removal of a server takes.
+const lastChance = time.Second
 
 // creatingLimit is how long a request that makes something may outlast the end
 // of the run's context. Such requests took 12 to 60 ms; the rest is for an
@@ -29,12 +35,12 @@ const (
 // is removed after its deadline.
 const creatingLimit = 2 * time.Second
 
-// outlast returns a context that goes on for a while after ctx has ended.
-func outlast(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+// outlast returns a context that goes on for creatingLimit after ctx has ended.
+func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { // ends with lasting at the latest
 		select {
-		case <-time.After(while):
+		case <-time.After(creatingLimit):
 			cancel()
 		case <-lasting.Done():
 		}
@@ -53,31 +59,69 @@ func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	return clearUp(ctx, failed, r.remove)
 }
 
-// clearUp removes what was made, whether ctx has ended or not, within the bounds
-// above. After a run that went well it also returns the end of ctx: a user who
-// interrupted the clean-up has interrupted the run.
+// clearUp removes what was made, as putAway does. After a run that went well it also
+// returns the end of ctx: a user who interrupted the clean-up has interrupted the run.
 func clearUp(ctx context.Context, failed bool, remove func(context.Context) error) error {
+	err := putAway(ctx, failed, remove)
+	if err != nil || failed {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// putAway removes what was made, whether ctx has ended or not, within the bounds above.
+func putAway(ctx context.Context, failed bool, remove func(context.Context) error) error {
 	ending, cancel := ending(ctx, failed)
 	defer cancel()
 	if err := remove(ending); err != nil {
 		return &CleanUpError{err}
 	}
-	if failed {
-		return nil
-	}
-	return context.Cause(ctx)
+	return nil
 }
 
 // ending returns a context for a clean-up, which goes on when ctx ends, or has
-// ended, but not for ever.
+// ended, but not for ever. It has less time if the command has failed.
 func ending(ctx context.Context, failed bool) (context.Context, context.CancelFunc) {
+	shared, ok := ctx.Value(budgetKey{}).(*budget)
+	if !ok {
+		shared = &budget{}
+	}
 	limit := finishedLimit
 	if failed {
-		limit = interruptedLimit
+		limit = shared.left()
 	}
-	lasting, release := outlast(ctx, interruptedLimit)
-	bounded, cancel := context.WithTimeout(lasting, limit)
-	return bounded, func() { cancel(); release() }
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(shared.left(), cancel) })
+	return bounded, func() { stop(); cancel() }
+}
+
+// budget is the time that the clean-ups of a command have once it has failed or was
+// interrupted, all of them together: those of a helper and of the run that it helps
+// follow one another.
+type budget struct {
+	mu  sync.Mutex
+	end time.Time // zero until the first of them
+}
+
+type budgetKey struct{}
+
+// budgeted is ctx with a budget for the clean-ups of a command that ends with the first
+// failure. One that is there already is kept.
+func budgeted(ctx context.Context) context.Context {
+	if ctx.Value(budgetKey{}) != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, budgetKey{}, &budget{})
+}
+
+// left is the time that is left from now, and lastChance at least.
+func (b *budget) left() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.end.IsZero() {
+		b.end = time.Now().Add(interruptedLimit)
+	}
+	return max(time.Until(b.end), lastChance)
 }
 
 // CleanUpError says that something was left behind, to be removed after its
@@ -138,7 +182,10 @@ func removeContainer(ctx context.Context, api API, name string) error {
 func awaitRemoval(ctx context.Context, api API, name string) error {
 	responses, errs := api.ContainerWait(ctx, name, container.WaitConditionRemoved)
 	select {
-	case <-responses:
+	case response := <-responses:
+		if response.Error != nil {
+			return errors.New(response.Error.Message)
+		}
 		return nil
 	case err := <-errs:
 		return err
@@ -159,35 +206,29 @@ func removeService(ctx context.Context, api API, name string) error {
 	return nil
 }
 
-// listContainers lists containers, running or not. Podman fails to while one of
-// them is ending ("read /proc/PID/cgroup: no such process", seen with 4.3), so it
-// is asked again.
+// listContainers lists containers, running or not.
 func listContainers(ctx context.Context, api API, by filters.Args) ([]container.Summary, error) {
-	var containers []container.Summary
-	err := persist(ctx, func() error {
-		var err error
-		containers, err = api.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
-		return err
-	})
-	return containers, err
+	return api.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
 }
 
-// persist repeats an action until the engine has taken it: an engine that
-// restarts is back within seconds.
+// persist repeats an action until the engine has taken it, or ctx ends: an engine
+// that restarts is back within seconds. It is for clean-ups, whose time is bounded.
 func persist(ctx context.Context, action func() error) error {
-	var last error
+	var word error // the engine's last
 	err := backoff.Retry(func() error {
-		last = action()
-		if errdefs.IsNotFound(last) {
-			last = nil
+		err := action()
+		switch {
+		case errdefs.IsNotFound(err):
+			return nil
+		case permanent(err):
+			return backoff.Permanent(err)
+		case ctx.Err() == nil:
+			word = err
 		}
-		if permanent(last) {
-			return backoff.Permanent(last)
-		}
-		return last
-	}, backoff.WithContext(backoff.NewExponentialBackOff(backoff.WithInitialInterval(longestPause)), ctx))
-	if err != nil && last != nil && !errors.Is(last, context.DeadlineExceeded) {
-		return last // the engine's word says more than the end of the wait
+		return err
+	}, backoff.WithContext(backoff.NewConstantBackOff(longestPause), ctx))
+	if err != nil && ctx.Err() != nil {
+		return cmp.Or(word, err) // which says more than the end of the wait
 	}
 	return err
 }

@@ -38,14 +38,12 @@ type ClientSpec struct {
 	Relay     bool // the client is a runner that starts servers on demand
 	KeepRelay bool // and goes on when this process ends
 
-	DindImage        string // of the nested engine
-	DindRegistryAuth string // see Spec.RegistryAuth
+	DindImage string // of the nested engine
 
-	Image        string // the user's image; empty for the built-in one
-	RegistryAuth string // see Spec.RegistryAuth
-	Env          []string
-	User         string // empty for root
-	Network      Network
+	Image   string // the user's image; empty for the built-in one
+	Env     []string
+	User    string // empty for root
+	Network Network
 }
 
 // ClientName is the name of the client container of a run that has the access at
@@ -71,6 +69,9 @@ func (r *inContainer) runClient(ctx context.Context, method Access, name string)
 	}
 	defer client.end()
 	work := r.work(method, client.id)
+	if method != AccessNone && r.pulls(ctx) {
+		work.authorize(r.engine)
+	}
 	if err := client.send(work); err != nil {
 		return attempt{}, err
 	}
@@ -154,12 +155,13 @@ func (r *inContainer) follow(c *worker) (*Message, error) {
 
 func (r *inContainer) work(method Access, id string) Work {
 	work := Work{
-		Run:       r.labels.run,
-		Spec:      r.spec,
-		Endpoint:  r.client.SocketEndpoint,
-		Host:      r.engine.Host,
-		Vantage:   r.vantage(method),
-		Container: id,
+		Run:         r.labels.run,
+		Spec:        r.spec,
+		Endpoint:    r.client.SocketEndpoint,
+		Host:        r.engine.Host,
+		Vantage:     r.vantage(method),
+		Container:   id,
+		Description: &r.description,
 	}
 	if method == AccessEndpoint {
 		work.Endpoint = r.client.UserEndpoint
@@ -169,6 +171,16 @@ func (r *inContainer) work(method Access, id string) Work {
 		work.Spec.Keep, work.Spec.Lasting = false, r.client.KeepRelay
 	}
 	return work
+}
+
+// pulls says whether the client will have its engine, which is this one, pull the user's
+// image. An error is the client's to tell.
+func (r *inContainer) pulls(ctx context.Context) bool {
+	if r.spec.pulling() == 0 {
+		return false
+	}
+	_, there, _ := userImage{r.spec.Image, r.spec.Platform, r.spec.Pull}.find(ctx, r.engine.API)
+	return !there
 }
 
 func (r *inContainer) container(method Access, name string) agentContainer {

@@ -40,16 +40,16 @@ func (v Vantage) lasting() []report.Kind {
 // conclude fills in the best address of each server from each vantage, and whether
 // all is well: whether each server is reached from where it is to be.
 func (r *run) conclude() {
-	for _, v := range r.views() {
-		probes := from(v.vantage.Name, r.report.Probes)
+	for _, v := range r.vantages() {
+		probes := from(v.Name, r.report.Probes)
 		reached := 0
 		for i := range r.servers {
-			if best, ok := best(i, probes, v.vantage.lasting(), r.spec.Path); ok {
+			if best, ok := best(i, probes, v.lasting(), r.spec.Path); ok {
 				r.report.Best = append(r.report.Best, best)
 				reached++
 			}
 		}
-		if v.vantage.Name == r.view.vantage.Name {
+		if v.Name == r.view.vantage.Name {
 			r.report.OK = reached == len(r.servers)
 		}
 	}

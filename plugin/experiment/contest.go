@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -111,12 +112,23 @@ func (c *contest) untilAnswer(open context.Context, settle func(), e *entry) boo
 }
 
 // keepTimeout records an attempt that the end of the wait cut off, if there was
-// none before: the address did not answer in all that time. An attempt that was
-// cancelled says nothing.
+// none before, or none that came as far: the address did not answer in all that
+// time. An attempt that was cancelled says nothing.
 func keepTimeout(open context.Context, e *entry, result netprobe.Result) {
-	if e.attempts == 0 && !errors.Is(open.Err(), context.Canceled) {
+	further := e.attempts == 0 || slices.Index(phases, result.Phase) > slices.Index(phases, e.result.Phase)
+	if further && !errors.Is(open.Err(), context.Canceled) {
 		e.record(result)
 	}
+}
+
+// phases are those of a probe, in the order in which they are reached.
+var phases = []netprobe.Phase{
+	netprobe.PhaseResolve,
+	netprobe.PhaseConnect,
+	netprobe.PhaseTLS,
+	netprobe.PhaseRequest,
+	netprobe.PhaseAnswer,
+	netprobe.PhaseWebSocket,
 }
 
 // over says whether ctx has ended, or is about to: an attempt that its deadline

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gotest.tools/v3/assert"
@@ -65,6 +67,29 @@ func compete(t *testing.T, timeout time.Duration, entries []*entry) {
 	defer cancel()
 	c := contest{probe: netprobe.Probe, options: netprobe.Options{Timeout: timeout}}
 	c.run(ctx, entries)
+}
+
+// An address that refuses is tried again after pauses from 5 ms to 250 ms, each half
+// as long to one and a half times as long as the one that is due.
+func TestPausesGrow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		var at []time.Time
+		c := contest{probe: func(context.Context, netprobe.Target, netprobe.Options) netprobe.Result {
+			at = append(at, time.Now())
+			return netprobe.Result{Failure: netprobe.Refused}
+		}}
+		c.run(ctx, enter("127.0.0.1:1"))
+		due := 5 * time.Millisecond
+		for i := 1; i < len(at)-1; i++ { // the last is at the end of the wait
+			pause := at[i].Sub(at[i-1])
+			assert.Check(t, due/2 <= pause && pause <= due*3/2, "%d: a pause of %s where %s is due", i, pause, due)
+			due = min(due*3/2, 250*time.Millisecond)
+		}
+		assert.Check(t, due == 250*time.Millisecond && len(at) < 100, "%d attempts", len(at))
+	})
 }
 
 func TestContestEndsWithTheFirstAnswer(t *testing.T) {
@@ -150,15 +175,38 @@ func TestContestIgnoresStrangers(t *testing.T) {
 
 func TestContestEndsWithTheWait(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	entries := enter(refusing(t), silent(t))
-	c := contest{probe: netprobe.Probe, options: netprobe.Options{Timeout: time.Hour}}
-	c.run(ctx, entries)
-	assert.Check(t, is.Equal(entries[0].result.Failure, netprobe.Refused))
-	assert.Check(t, entries[0].attempts > 1)
-	assert.Check(t, is.Equal(entries[1].result.Failure, netprobe.NoResponse))
-	assert.Check(t, is.Equal(entries[1].attempts, 1))
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		refused := netprobe.Result{Failure: netprobe.Refused, Phase: netprobe.PhaseConnect}
+		dropped := netprobe.Result{Failure: netprobe.ConnectTimeout, Phase: netprobe.PhaseConnect}
+		stalled := netprobe.Result{Failure: netprobe.StalledBody, Phase: netprobe.PhaseAnswer}
+		tries := map[string]int{}
+		var mu sync.Mutex
+		c := contest{probe: func(ctx context.Context, target netprobe.Target, _ netprobe.Options) netprobe.Result {
+			mu.Lock()
+			tries[target.Address]++
+			first := tries[target.Address] == 1
+			mu.Unlock()
+			if target.Address == "refuses" || first && target.Address != "silent" {
+				return refused
+			}
+			<-ctx.Done()
+			if target.Address == "no longer reached" {
+				return dropped
+			}
+			return stalled
+		}}
+		entries := enter("refuses", "silent", "slow at last", "no longer reached")
+		c.run(ctx, entries)
+		assert.Check(t, is.Equal(entries[0].result.Failure, netprobe.Refused))
+		assert.Check(t, entries[0].attempts > 100)
+		assert.Check(t, is.Equal(entries[1].result.Failure, netprobe.StalledBody))
+		assert.Check(t, is.Equal(entries[1].attempts, 1))
+		assert.Check(t, is.Equal(entries[2].result.Failure, netprobe.StalledBody), "what came further is kept")
+		assert.Check(t, is.Equal(entries[2].attempts, 2))
+		assert.Check(t, is.Equal(entries[3].result.Failure, netprobe.Refused), "it says more than the end of the wait")
+	})
 }
 
 // What is cancelled has not been measured.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/client"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -23,13 +23,19 @@ const AccessDind Access = "dind"
 // container.
 const VantageDind = "dind"
 
-// NestedEndpoint is where a nested engine listens in its own container.
-// docker:dind does so when DOCKER_TLS_CERTDIR is empty.
+// NestedEndpoint is where a nested engine listens in its own container, and nowhere
+// else: its API gives whoever reaches it the rights of its privileged container.
 const NestedEndpoint = "tcp://127.0.0.1:2375"
 
+// nestedCommand has the entry point of docker:dind start an engine with no other
+// listeners than are named here (its own default is 0.0.0.0). --tls=false is what
+// dockerd wants said of plain TCP, or it waits 15 s for somebody to read its warning.
+func nestedCommand() []string {
+	return []string{"dockerd", "--host=" + NestedEndpoint, "--tls=false"}
+}
+
 // nestedPatience is how long a nested engine may take to start: 2 s were
-// measured on an idle machine, and the entry point of docker:dind waits 15 s for
-// nothing when it warns about plain TCP.
+// measured on an idle machine.
 const nestedPatience = 45 * time.Second
 
 // dind is an attempt with a nested engine: its container, a client beside it
@@ -58,7 +64,9 @@ func (d *dind) attempt(ctx context.Context) (attempt, error) {
 		return failed(AccessDind, fault), fault // as any image that is not to be had
 	case errors.As(err, &fault):
 		return failed(AccessDind, fault), nil
-	case ctx.Err() != nil, client.IsErrConnectionFailed(err):
+	case ctx.Err() != nil: // perhaps when it had just been started
+		return attempt{}, context.Cause(ctx)
+	case err != nil && !engineSaid(err):
 		return attempt{}, err
 	case err != nil:
 		return attempt{access: report.Access{Method: string(AccessDind), Detail: netprobe.Visible(err.Error(), maxDetail)}}, nil
@@ -74,10 +82,19 @@ func (d *dind) attempt(ctx context.Context) (attempt, error) {
 		cancel(fmt.Errorf("the nested engine exited with code %d: see what its image wants with docker run --privileged %s", e.code, d.run.client.DindImage))
 	}()
 	result, err := d.ask(ctx)
+	if err != nil && ctx.Err() == nil && !d.engineRuns(ctx) {
+		<-ctx.Done() // that it has exited says more than what that led to
+	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
 	return result, err
+}
+
+// engineRuns says whether the nested engine runs, as far as is known.
+func (d *dind) engineRuns(ctx context.Context) bool {
+	found, err := d.run.engine.API.ContainerInspect(ctx, d.engineName)
+	return err != nil && !errdefs.IsNotFound(err) || err == nil && found.State != nil && found.State.Running
 }
 
 // startEngine starts the nested engine, which must be privileged. Its data goes
@@ -85,20 +102,21 @@ func (d *dind) attempt(ctx context.Context) (attempt, error) {
 func (d *dind) startEngine(ctx context.Context) (<-chan exit, error) {
 	r := d.run
 	defer r.progress.Step("Starting a nested engine")()
-	wanted := userImage{ref: r.client.DindImage, pull: r.spec.Pull, auth: r.client.DindRegistryAuth}
-	if _, err := wanted.ensure(ctx, r.engine.API, r.progress); err != nil {
+	wanted := userImage{ref: r.client.DindImage, pull: r.spec.Pull}
+	if _, err := wanted.ensure(ctx, r.engine, r.progress); err != nil {
 		return nil, err
 	}
-	r.labels = newLabels(r.labels.run, time.Now(), r.spec, nestedPatience)
+	r.labels = newLabels(r.labels.run, time.Now(), r.spec, nestedPatience, r.spec.pulling())
 	config := &container.Config{
 		Image:   r.client.DindImage,
+		Cmd:     nestedCommand(),
 		Env:     append([]string{"DOCKER_TLS_CERTDIR="}, r.client.Env...),
 		Labels:  r.labels.values(),
 		Volumes: map[string]struct{}{"/var/lib/docker": {}},
 	}
 	hostConfig := &container.HostConfig{Privileged: true, AutoRemove: true}
 	networking := r.clientNetwork(hostConfig)
-	creating, cancel := outlast(ctx, creatingLimit)
+	creating, cancel := outlast(ctx)
 	defer cancel()
 	created, err := r.engine.API.ContainerCreate(creating, config, hostConfig, networking, nil, d.engineName)
 	if err != nil {
@@ -158,7 +176,7 @@ func (d *dind) besideEngine() agentContainer {
 }
 
 func (d *dind) work() Work {
-	return Work{
+	work := Work{
 		Run:        d.run.labels.run,
 		Spec:       d.run.spec,
 		Endpoint:   d.run.client.NestedEndpoint,
@@ -167,6 +185,10 @@ func (d *dind) work() Work {
 		Identities: d.identities,
 		Hold:       true,
 	}
+	if d.run.spec.pulling() > 0 {
+		work.authorize(d.run.engine)
+	}
+	return work
 }
 
 // askFromElsewhere asks at the addresses of the nested engine's container, from
@@ -213,7 +235,7 @@ func (d *dind) askFromElsewhere(ctx context.Context, measured *report.Report) ([
 // from elsewhere is no finding: it is meant for who uses the nested engine.
 func (d *dind) explain(nested inspection, probes []report.Probe) {
 	diagnosis.Explain(diagnosis.Facts{
-		Engine: engineFacts(d.run.engine.Host, d.run.description.Endpoint.Engine),
+		Engine: engineFacts(d.run.engine, d.run.description.Endpoint.Engine),
 		Server: serverFacts(d.engineName, 0, nested),
 		Vantages: []diagnosis.Vantage{
 			{Name: VantageClient, Container: true, Networks: nested.facts.Networks},

@@ -91,8 +91,15 @@ func (e *examination) learn(ctx context.Context) error {
 // finish removes the helpers and concludes.
 func (e *examination) finish(ctx context.Context, err error) (*report.Report, error) {
 	cleaning := time.Now()
-	ending, cancel := ending(ctx, err != nil)
-	defer cancel()
+	err = errors.Join(err, clearUp(ctx, err != nil, e.remove))
+	e.report.OK = !slices.ContainsFunc(e.report.Findings, func(f report.Finding) bool { return f.Severity == report.SeverityError })
+	e.report.Timings.CleanupMS = milliseconds(time.Since(cleaning))
+	e.report.Timings.TotalMS = milliseconds(time.Since(e.began))
+	return e.report, err
+}
+
+// remove removes the helpers.
+func (e *examination) remove(ctx context.Context) error {
 	var group errgroup.Group
 	for _, p := range e.places {
 		if p.helper != "" {
@@ -100,17 +107,11 @@ func (e *examination) finish(ctx context.Context, err error) (*report.Report, er
 				if p.agent != nil {
 					defer p.agent.lease.release()
 				}
-				return removeContainer(ending, e.engine.API, p.helper)
+				return removeContainer(ctx, e.engine.API, p.helper)
 			})
 		}
 	}
-	if removeErr := group.Wait(); removeErr != nil {
-		err = errors.Join(err, &CleanUpError{removeErr})
-	}
-	e.report.OK = !slices.ContainsFunc(e.report.Findings, func(f report.Finding) bool { return f.Severity == report.SeverityError })
-	e.report.Timings.CleanupMS = milliseconds(time.Since(cleaning))
-	e.report.Timings.TotalMS = milliseconds(time.Since(e.began))
-	return e.report, err
+	return group.Wait()
 }
 
 // place is somewhere to ask from.
@@ -181,7 +182,7 @@ func (e *examination) place(ctx context.Context, where string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	if response, _, err = e.withNetwork(ctx, response); err != nil {
+	if response, _, err = withNetwork(ctx, e.engine.API, response); err != nil {
 		return nil, err
 	}
 	return &place{vantage: vantage, found: read(response, 0), helper: e.helperName()}, nil
@@ -361,7 +362,7 @@ func (p *place) facts(server inspection) diagnosis.Vantage {
 // conclude finds out why probes failed, and the address to use from each place.
 func (e *examination) conclude() {
 	facts := diagnosis.Facts{
-		Engine: engineFacts(e.engine.Host, e.description.Endpoint.Engine),
+		Engine: engineFacts(e.engine, e.description.Endpoint.Engine),
 		Server: e.server,
 	}
 	for _, p := range e.places {

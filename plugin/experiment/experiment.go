@@ -22,8 +22,11 @@ type Engine struct {
 	// Swarm is its Docker API for a Swarm; nil where no experiment on nodes is run.
 	Swarm SwarmAPI
 	// Host is the name or address of the machine that a tcp or ssh endpoint
-	// leads to; empty for a local one.
+	// leads to; empty for a local one, and for a loopback address.
 	Host string
+	// Loopback says that the endpoint is a port of this machine's loopback. The
+	// engine may be on this machine, or at the other end of a tunnel.
+	Loopback bool
 	// Describe asks the engine what it is. It is called while the first containers
 	// are being started, and again where a temporary network's subnet is in doubt.
 	Describe func(context.Context) (Description, error)
@@ -33,12 +36,16 @@ type Engine struct {
 	// AgentBinary returns the agent itself, to be put into a container of a
 	// user's image. The agent has no need of it.
 	AgentBinary func(context.Context) ([]byte, error)
+	// RegistryAuth returns what the user is logged in with at an image's registry,
+	// encoded as the API's X-Registry-Auth header. It is called for an image that is
+	// to be pulled, and no sooner: it may start a program of the user's.
+	RegistryAuth func(image string) (string, error)
 }
 
 // Description is what an engine says of itself.
 type Description struct {
-	Endpoint    report.Endpoint
-	NodeAddress string // its own address among its Swarm's nodes, if it is in one
+	Endpoint    report.Endpoint `json:"endpoint"`
+	NodeAddress string          `json:"nodeAddress"` // its own address among its Swarm's nodes, if it is in one
 }
 
 // Options are what an experiment needs to know beyond the servers.
@@ -70,6 +77,7 @@ func Run(ctx context.Context, engine Engine, spec Spec, options Options) (*repor
 		return runModes(ctx, engine, spec, options)
 	}
 	started := time.Now()
+	ctx = budgeted(ctx)
 	r := newRun(engine, spec, options)
 	err := r.measure(ctx)
 	if ctx.Err() != nil && options.Tell != nil {
@@ -150,7 +158,7 @@ func (r *run) measure(ctx context.Context) error {
 	group.Go(facts.Wait)
 	group.Go(func() error {
 		if r.mode == nil { // else it is done for all modes together
-			sweep(ctx, r.engine.API, time.Now(), r.progress)
+			sweep(ctx, r.engine.API, r.id, time.Now(), r.progress)
 		}
 		return nil
 	})

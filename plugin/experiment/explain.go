@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 			return nil, nil, err
 		}
 		findings := diagnosis.Explain(diagnosis.Facts{
-			Engine:   engineFacts(r.engine.Host, r.description.Endpoint.Engine),
+			Engine:   engineFacts(r.engine, r.description.Endpoint.Engine),
 			Server:   server,
 			Vantages: []diagnosis.Vantage{vantage},
 		}, probes)
@@ -47,6 +48,8 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 
 // vantageFacts are what the diagnosis has to know of a vantage.
 func (r *run) vantageFacts(ctx context.Context, s *server, v view, probes []report.Probe) (diagnosis.Vantage, error) {
+	// A copy, since other servers of a fleet are being started from the same vantage.
+	v.found.networks, v.found.facts.Networks = slices.Clone(v.found.networks), slices.Clone(v.found.facts.Networks)
 	if err := r.networks.complete(ctx, &v.found); err != nil {
 		return diagnosis.Vantage{}, err
 	}
@@ -90,9 +93,10 @@ func serverFacts(name string, port uint16, found inspection) diagnosis.Server {
 }
 
 // engineFacts reads what an engine says of itself.
-func engineFacts(host string, engine report.Engine) diagnosis.Engine {
+func engineFacts(e Engine, engine report.Engine) diagnosis.Engine {
 	facts := diagnosis.Engine{
-		Host:     host,
+		Host:     e.Host,
+		Loopback: e.Loopback,
 		Podman:   strings.HasPrefix(engine.Product, "Podman"),
 		Rootless: engine.Rootless,
 		Desktop:  engine.Desktop,

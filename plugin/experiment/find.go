@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +33,7 @@ const maxCandidates = 200
 // find inspects the container that a user means: by its own name or id, as a
 // service of Compose's, or as other containers call it.
 func (e *examination) find(ctx context.Context, name string) (container.InspectResponse, error) {
-	response, err := e.inspect(ctx, name)
+	response, err := inspectContainer(ctx, e.engine.API, name)
 	if !errdefs.IsNotFound(err) {
 		return response, err
 	}
@@ -56,7 +55,7 @@ func (e *examination) find(ctx context.Context, name string) (container.InspectR
 		slices.Sort(names)
 		return response, fmt.Errorf("several containers are called %s: choose one of %s", shown, strings.Join(names, ", "))
 	default:
-		return e.inspect(ctx, found[0].ID)
+		return inspectContainer(ctx, e.engine.API, found[0].ID)
 	}
 }
 
@@ -83,7 +82,7 @@ func (e *examination) calledSo(ctx context.Context, name string) ([]container.Su
 	all = slices.DeleteFunc(all, notRunning)
 	var found []container.Summary
 	for _, c := range all[:min(len(all), maxCandidates)] {
-		response, err := e.inspect(ctx, c.ID)
+		response, err := inspectContainer(ctx, e.engine.API, c.ID)
 		switch {
 		case ctx.Err() != nil || client.IsErrConnectionFailed(err):
 			return nil, err
@@ -126,15 +125,6 @@ func service(response container.InspectResponse) string {
 		return ""
 	}
 	return response.Config.Labels[LabelService]
-}
-
-// inspect makes sure that there is something in the engine's answer.
-func (e *examination) inspect(ctx context.Context, name string) (container.InspectResponse, error) {
-	response, err := e.engine.API.ContainerInspect(ctx, name)
-	if err == nil && (response.ContainerJSONBase == nil || response.ID == "") {
-		err = errors.New("the engine's answer names no container")
-	}
-	return response, wrap(err, "inspecting container "+name)
 }
 
 func wrap(err error, doing string) error {

@@ -24,6 +24,7 @@ type Fleet struct {
 
 	mu       sync.Mutex
 	started  int
+	measured bool                     // a server has been started and asked for
 	failure  error                    // the last of a start
 	findings map[int][]report.Finding // of the servers' latest, by their index
 }
@@ -57,23 +58,26 @@ func NewFleet(ctx context.Context, engine Engine, spec Spec, options Options) (*
 	if err := group.Wait(); err != nil {
 		return nil, errors.Join(err, r.cleanUp(ctx, true))
 	}
+	unstarted := newServer(r, 0, f.image)
+	unstarted.name = ""
+	r.report.Servers = slices.Repeat([]report.Server{unstarted.describe()}, r.spec.Servers)
 	return f, nil
 }
 
-// Start starts a server and waits until an address reaches it. It is the one
-// with this index in the Report, in the place of an earlier one. The identity is
-// what the built-in server answers with. A server that no address reaches is an
-// error, and is gone when Start returns.
+// Start starts a server and waits until an address reaches it. It is the one with
+// this index in the Report, of which there are spec.Servers, in the place of an
+// earlier one. The identity is what the built-in server answers with. A server that
+// no address reaches is an error, and is gone when Start returns.
 func (f *Fleet) Start(ctx context.Context, index int, identity string) (*Running, error) {
 	s := f.add(index, identity)
 	probes, err := f.launch(ctx, s)
 	if err != nil {
-		f.fail(err)
+		f.fail(ctx, s, err)
 		return nil, errors.Join(err, f.giveUp(ctx, s))
 	}
 	findings, _, err := f.run.explain(ctx, s, probes)
 	if err != nil {
-		f.fail(err)
+		f.fail(ctx, s, err)
 		return nil, errors.Join(err, f.giveUp(ctx, s))
 	}
 	f.record(s, probes, findings)
@@ -110,28 +114,43 @@ func (f *Fleet) add(index int, identity string) *server {
 func (f *Fleet) record(s *server, probes []report.Probe, findings []report.Finding) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.measured = true
+	f.put(s, probes, findings)
+}
+
+// put puts a server in the place of an earlier one.
+func (f *Fleet) put(s *server, probes []report.Probe, findings []report.Finding) {
 	r := f.run.report
-	for len(r.Servers) <= s.index {
-		r.Servers = append(r.Servers, report.Server{})
-	}
 	r.Servers[s.index] = s.describe()
 	r.Probes = slices.DeleteFunc(r.Probes, func(p report.Probe) bool { return p.Server == s.index })
 	r.Probes = append(r.Probes, probes...)
 	f.findings[s.index] = findings
 }
 
-// fail keeps why a server could not be started.
-func (f *Fleet) fail(err error) {
+// fail keeps why a server could not be started. One whose start was given up leaves
+// what is known of an earlier one.
+func (f *Fleet) fail(ctx context.Context, s *server, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failure = err
+	if ctx.Err() == nil {
+		f.put(s, nil, []report.Finding{notStarted(s.index, err).Finding()})
+	}
+}
+
+// notStarted is what is known of a server that could not be started.
+func notStarted(index int, err error) *diagnosis.Fault {
+	if fault := new(diagnosis.Fault); errors.As(err, &fault) {
+		return fault
+	}
+	return &diagnosis.Fault{Evidence: []string{fmt.Sprintf("server %d: %v", index+1, err)}}
 }
 
 // Err returns why no server could be started, if none could.
 func (f *Fleet) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.run.report.Servers) > 0 {
+	if f.measured {
 		return nil
 	}
 	return f.failure
@@ -178,7 +197,9 @@ func (f *Fleet) Report() *report.Report {
 	measured.Servers = slices.Clone(measured.Servers)
 	measured.Probes = slices.Clone(measured.Probes)
 	for i := range measured.Servers {
-		measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
+		if f.measured { // else Err tells
+			measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
+		}
 		if best, ok := best(i, measured.Probes, f.run.view.vantage.lasting(), f.run.spec.Path); ok {
 			measured.Best = append(measured.Best, best)
 		}

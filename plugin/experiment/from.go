@@ -17,6 +17,7 @@ import (
 // running container, by a helper that shares it. The container itself is not
 // touched. What holds for Run holds here.
 func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progress Progress) (*report.Report, error) {
+	ctx = budgeted(ctx)
 	vantage, err := fromContainer(ctx, engine.API, target)
 	if err != nil {
 		return report.New("in-container"), err
@@ -30,7 +31,7 @@ func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progr
 		defer close(pending.ready)
 		image, err := engine.AgentImage(starting)
 		if err == nil {
-			pending.prober, err = startProber(starting, engine.API, name, image, container.NetworkMode("container:"+vantage.Container), newLabels(id, time.Now(), spec))
+			pending.prober, err = startProber(starting, engine.API, name, image, container.NetworkMode("container:"+vantage.Container), newLabels(id, time.Now(), spec, spec.pulling()))
 		}
 		started()
 		pending.err = err
@@ -39,7 +40,11 @@ func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progr
 	measured, err := Run(ctx, engine, spec, Options{Progress: progress, Vantage: vantage, ID: id})
 	measured.Command = "in-container"
 	<-pending.ready
-	return measured, errors.Join(err, pending.end(ctx, engine.API, name))
+	err = errors.Join(err, pending.end(ctx, err != nil, engine.API, name))
+	if err == nil && !spec.Keep { // else it is to be told how to remove what was kept
+		err = context.Cause(ctx) // see clearUp
+	}
+	return measured, err
 }
 
 // fromContainer is the vantage of a container that must be running.
@@ -80,14 +85,10 @@ func (p *pendingProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResul
 	return p.prober.Probe(ctx, work)
 }
 
-func (p *pendingProber) end(ctx context.Context, api API, name string) error {
+// end removes the helper. A run that has failed may have done so for want of the engine.
+func (p *pendingProber) end(ctx context.Context, failed bool, api API, name string) error {
 	if p.prober != nil {
 		p.prober.agent.lease.release()
 	}
-	ending, cancel := ending(ctx, p.err != nil)
-	defer cancel()
-	if err := removeContainer(ending, api, name); err != nil {
-		return &CleanUpError{err}
-	}
-	return nil
+	return putAway(ctx, failed || p.err != nil, func(ctx context.Context) error { return removeContainer(ctx, api, name) })
 }

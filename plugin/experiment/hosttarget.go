@@ -77,10 +77,10 @@ func (e *examination) hostCandidates(p *place) []Candidate {
 	return l.candidates
 }
 
-// hostAddresses are the host's own addresses, where it is this machine: those of
-// the interfaces that lead out of it.
+// hostAddresses are the host's own addresses, where it is known to be this machine:
+// those of the interfaces that lead out of it.
 func (e *examination) hostAddresses() []netip.Addr {
-	if e.engine.Host != "" {
+	if e.engine.Host != "" || e.engine.Loopback {
 		return nil
 	}
 	var found []netip.Addr

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/pkg/jsonmessage"
 	"github.com/docker/go-connections/nat"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -32,8 +33,8 @@ func (r *run) image(ctx context.Context) (string, error) {
 		defer r.progress.Step("Putting the agent image on the engine")()
 		return r.engine.AgentImage(ctx)
 	}
-	wanted := userImage{r.spec.Image, r.spec.Platform, r.spec.Pull, r.spec.RegistryAuth}
-	found, err := wanted.ensure(ctx, r.engine.API, r.progress)
+	wanted := userImage{r.spec.Image, r.spec.Platform, r.spec.Pull}
+	found, err := wanted.ensure(ctx, r.engine, r.progress)
 	if err != nil {
 		return "", err
 	}
@@ -48,25 +49,31 @@ type userImage struct {
 	ref      string
 	platform *ocispec.Platform // nil: the engine's own
 	pull     PullPolicy
-	auth     string // see Spec.RegistryAuth
 }
 
 // ensure makes the image available on the engine.
-func (i userImage) ensure(ctx context.Context, api API, progress Progress) (image.InspectResponse, error) {
-	if i.pull != PullAlways {
-		found, err := api.ImageInspect(ctx, i.ref)
-		if err == nil && isFor(found, i.platform) {
-			return found, nil
-		}
-		if err != nil && !errdefs.IsNotFound(err) {
-			return found, fmt.Errorf("inspecting image %s: %w", i.ref, err)
-		}
+func (i userImage) ensure(ctx context.Context, engine Engine, progress Progress) (image.InspectResponse, error) {
+	api := engine.API
+	if _, err := reference.ParseAnyReference(i.ref); err != nil {
+		return image.InspectResponse{}, i.unavailable(err, "give it as NAME[:TAG], or its id")
+	}
+	if found, ok, err := i.find(ctx, api); ok || err != nil {
+		return found, err
 	}
 	if i.pull == PullNever {
-		return image.InspectResponse{}, i.unavailable(errors.New("it is not on the engine, and --pull never forbids to pull it"))
+		return image.InspectResponse{}, i.unavailable(errors.New("it is not on the engine, and --pull never forbids to pull it"), pullHint)
 	}
-	if err := i.fetch(ctx, api, progress); err != nil {
-		return image.InspectResponse{}, i.unavailable(err)
+	auth, err := engine.RegistryAuth(i.ref)
+	if err != nil {
+		return image.InspectResponse{}, i.unavailable(fmt.Errorf("reading the credentials to pull it with: %w", err),
+			"check its name, and credsStore and credHelpers in docker's config.json, or load the image first")
+	}
+	err = i.fetch(ctx, api, auth, progress)
+	if err != nil && !engineSaid(err) {
+		return image.InspectResponse{}, fmt.Errorf("pulling image %s: %w", i.ref, err)
+	}
+	if err != nil {
+		return image.InspectResponse{}, i.unavailable(err, pullHint)
 	}
 	found, err := api.ImageInspect(ctx, i.ref)
 	if err != nil {
@@ -75,8 +82,24 @@ func (i userImage) ensure(ctx context.Context, api API, progress Progress) (imag
 	return found, nil
 }
 
-func (i userImage) fetch(ctx context.Context, api API, progress Progress) error {
-	options := image.PullOptions{RegistryAuth: i.auth}
+// find looks for the image on the engine, unless it is to be pulled whether it is there
+// or not.
+func (i userImage) find(ctx context.Context, api API) (found image.InspectResponse, ok bool, err error) {
+	if i.pull == PullAlways {
+		return found, false, nil
+	}
+	found, err = api.ImageInspect(ctx, i.ref)
+	if errdefs.IsNotFound(err) {
+		return found, false, nil
+	}
+	if err != nil {
+		return found, false, fmt.Errorf("inspecting image %s: %w", i.ref, err)
+	}
+	return found, isFor(found, i.platform), nil
+}
+
+func (i userImage) fetch(ctx context.Context, api API, auth string, progress Progress) error {
+	options := image.PullOptions{RegistryAuth: auth}
 	if i.platform != nil {
 		options.Platform = platforms.Format(*i.platform)
 	}
@@ -88,19 +111,29 @@ func (i userImage) fetch(ctx context.Context, api API, progress Progress) error 
 	return progress.Pull(stream)
 }
 
-// unavailable keeps the end of ctx, and a lost engine, what they are: an image
-// is unavailable when the engine says so.
-func (i userImage) unavailable(err error) error {
-	wrapped := fmt.Errorf("image %s: %w", i.ref, err)
-	if errors.Is(err, context.Canceled) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return wrapped
-	}
+const pullHint = "check the name and tag, log in with docker login if the registry wants it, or load the image first"
+
+// unavailable is an image that is not to be had, and why.
+func (i userImage) unavailable(err error, hint string) error {
 	return &diagnosis.Fault{
 		Cause:    diagnosis.ImageUnavailable,
 		Evidence: []string{err.Error()},
-		Hint:     "check the name and tag, log in with docker login if the registry wants it, or load the image first",
-		Err:      wrapped,
+		Hint:     hint,
+		Err:      fmt.Errorf("image %s: %w", i.ref, err),
 	}
+}
+
+// engineSaid says whether an error is what the engine has answered, by its status or
+// in the stream of a pull, rather than the loss of the engine or the end of ctx.
+func engineSaid(err error) bool {
+	if errors.As(err, new(*jsonmessage.JSONError)) {
+		return true
+	}
+	statuses := []func(error) bool{
+		errdefs.IsInvalidArgument, errdefs.IsUnauthorized, errdefs.IsPermissionDenied, errdefs.IsNotFound, errdefs.IsConflict,
+		errdefs.IsResourceExhausted, errdefs.IsInternal, errdefs.IsNotImplemented, errdefs.IsUnavailable,
+	}
+	return slices.ContainsFunc(statuses, func(is func(error) bool) bool { return is(err) })
 }
 
 // isFor says whether an image on the engine is made for the wanted platform.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 // access that does not work is a result, not an error.
 func RunInContainer(ctx context.Context, engine Engine, spec Spec, client ClientSpec, progress Progress) (*report.Report, error) {
 	started := time.Now()
+	ctx = budgeted(ctx)
 	r := &inContainer{
 		engine:   engine,
 		spec:     spec,
@@ -24,7 +26,7 @@ func RunInContainer(ctx context.Context, engine Engine, spec Spec, client Client
 		progress: progress,
 		report:   report.New("in-container"),
 		soFar:    report.New("in-container"),
-		labels:   newLabels(client.ID, started, spec),
+		labels:   labels{run: client.ID}, // the rest with each client
 	}
 	err := r.measure(ctx)
 	r.report.Timings.TotalMS = milliseconds(time.Since(started))
@@ -50,7 +52,7 @@ type inContainer struct {
 func (r *inContainer) measure(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		sweep(ctx, r.engine.API, time.Now(), r.progress)
+		sweep(ctx, r.engine.API, r.client.ID, time.Now(), r.progress)
 		return nil
 	})
 	group.Go(func() error {
@@ -83,8 +85,8 @@ func (r *inContainer) clientImage(ctx context.Context) error {
 		return err
 	}
 	r.image = r.client.Image
-	wanted := userImage{ref: r.image, pull: r.spec.Pull, auth: r.client.RegistryAuth}
-	if _, err = wanted.ensure(ctx, r.engine.API, r.progress); err != nil {
+	wanted := userImage{ref: r.image, pull: r.spec.Pull}
+	if _, err = wanted.ensure(ctx, r.engine, r.progress); err != nil {
 		return err
 	}
 	r.binary, err = r.engine.AgentBinary(ctx)
@@ -105,23 +107,24 @@ func (r *inContainer) allReached() bool {
 
 // remove removes a client, and whatever it has started and not removed itself.
 func (r *inContainer) remove(ctx context.Context, failed bool, names ...string) error {
-	ending, cancel := ending(ctx, failed)
-	defer cancel()
-	for _, name := range names {
-		if err := removeContainer(ending, r.engine.API, name); err != nil {
-			return &CleanUpError{err}
+	return clearUp(ctx, failed, func(ctx context.Context) error {
+		for _, name := range names {
+			if err := removeContainer(ctx, r.engine.API, name); err != nil {
+				return err
+			}
 		}
-	}
-	if err := removeRun(ending, r.engine.API, r.labels.run); err != nil {
-		return &CleanUpError{err}
-	}
-	return nil
+		return removeRun(ctx, r.engine.API, r.client.ID)
+	})
 }
 
 // removeRun removes whatever carries the id of a run.
 func removeRun(ctx context.Context, api API, id string) error {
 	label := filters.NewArgs(filters.Arg("label", LabelRun+"="+id))
-	containers, err := listContainers(ctx, api, label)
+	var containers []container.Summary
+	err := persist(ctx, func() (err error) {
+		containers, err = listContainers(ctx, api, label)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("listing what the run has started: %w", err)
 	}
@@ -132,7 +135,11 @@ func removeRun(ctx context.Context, api API, id string) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	networks, err := api.NetworkList(ctx, network.ListOptions{Filters: label})
+	var networks []network.Summary
+	err = persist(ctx, func() (err error) {
+		networks, err = api.NetworkList(ctx, network.ListOptions{Filters: label})
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("listing what the run has started: %w", err)
 	}

@@ -1,11 +1,14 @@
 package experiment
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
@@ -51,6 +54,36 @@ func read(response container.InspectResponse, port uint16) inspection {
 		i.addBinding(binding)
 	}
 	return i
+}
+
+// inspectContainer asks for a container, and takes no answer that is about none.
+func inspectContainer(ctx context.Context, api API, name string) (container.InspectResponse, error) {
+	response, err := api.ContainerInspect(ctx, name)
+	if err == nil && (response.ContainerJSONBase == nil || response.ID == "") {
+		err = errors.New("the engine's answer names no container")
+	}
+	return response, wrap(err, "inspecting container "+name)
+}
+
+// withNetwork is a container with the addresses, names and published ports of the
+// one whose network it shares (docker run --network container:NAME): it has none of
+// its own.
+func withNetwork(ctx context.Context, api API, response container.InspectResponse) (with container.InspectResponse, networkOf string, err error) {
+	if response.HostConfig == nil || !response.HostConfig.NetworkMode.IsContainer() {
+		return response, "", nil
+	}
+	owner, err := inspectContainer(ctx, api, response.HostConfig.NetworkMode.ConnectedContainer())
+	if errdefs.IsNotFound(err) {
+		return response, "", nil // and so have its addresses
+	}
+	if err != nil || owner.HostConfig == nil {
+		return response, "", err
+	}
+	base, host := *response.ContainerJSONBase, *response.HostConfig
+	host.NetworkMode, host.PortBindings, host.PublishAllPorts = owner.HostConfig.NetworkMode, owner.HostConfig.PortBindings, owner.HostConfig.PublishAllPorts
+	base.HostConfig = &host
+	response.ContainerJSONBase, response.NetworkSettings = &base, owner.NetworkSettings
+	return response, nameOf(owner), nil
 }
 
 func (i *inspection) addNetwork(name string, endpoint *network.EndpointSettings) {

@@ -24,6 +24,19 @@ const deadlineMargin = 30 * time.Second
 // 20.10 with two cores, and slow disks deserve a multiple.
 const perServer = time.Second
 
+// pullAllowance is added for a helper that waits for a pull: an image of a gigabyte at
+// 2 MB/s takes as long. All helpers but a nested engine have a lease, and go with that
+// whatever their deadline is.
+const pullAllowance = 10 * time.Minute
+
+// pulling is how long a helper may have to wait for the user's image.
+func (s Spec) pulling() time.Duration {
+	if s.Builtin() || s.Pull == PullNever {
+		return 0
+	}
+	return pullAllowance
+}
+
 // labels name one run and the time from which its leftovers may be removed.
 type labels struct {
 	run      string

@@ -24,7 +24,7 @@ type lease struct {
 
 // takeLease attaches to an agent's container. Its stdout goes to stdout until
 // the lease ends, which then closes it; nil keeps the end of it with stderr's.
-func takeLease(ctx context.Context, api API, id string, stdout io.WriteCloser) (*lease, error) {
+func takeLease(ctx context.Context, api API, id string, stdout *io.PipeWriter) (*lease, error) {
 	connection, err := attach(ctx, api, id)
 	if err != nil {
 		return nil, fmt.Errorf("attaching to the container: %w", err)
@@ -37,8 +37,8 @@ func takeLease(ctx context.Context, api API, id string, stdout io.WriteCloser) (
 			_, _ = stdcopy.StdCopy(said, &l.output, connection.Reader)
 			return
 		}
-		_, _ = stdcopy.StdCopy(stdout, &l.output, connection.Reader)
-		_ = stdout.Close()
+		_, err := stdcopy.StdCopy(stdout, &l.output, connection.Reader)
+		_ = stdout.CloseWithError(err) // it has none of its own
 	}()
 	return l, nil
 }

@@ -31,6 +31,7 @@ const modesAtOnce = 4
 // in some mode, and if it is known why not from where it is not.
 func runModes(ctx context.Context, engine Engine, spec Spec, options Options) (*report.Report, error) {
 	started := time.Now()
+	ctx = budgeted(ctx)
 	if options.ID == "" {
 		options.ID = NewID()
 	}
@@ -43,17 +44,26 @@ func runModes(ctx context.Context, engine Engine, spec Spec, options Options) (*
 
 // measure makes the image available, which all modes need, and measures them.
 func (m *modeRuns) measure(ctx context.Context, modes []ModeSpec) error {
-	first := newRun(m.engine, m.spec, m.options)
-	if _, err := first.image(ctx); err != nil {
-		return err
-	}
-	m.spec.Port, m.spec.Pull = first.spec.Port, PullMissing
-	defer m.options.Progress.Step("Trying " + count(len(modes), "network mode"))()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		sweep(ctx, m.engine.API, time.Now(), m.options.Progress)
+		sweep(ctx, m.engine.API, m.options.ID, time.Now(), m.options.Progress)
 		return nil
 	})
+	group.Go(func() error {
+		first := newRun(m.engine, m.spec, m.options)
+		if _, err := first.image(ctx); err != nil {
+			return err
+		}
+		m.spec.Port, m.spec.Pull = first.spec.Port, PullMissing
+		return m.measureAll(ctx, modes)
+	})
+	return group.Wait()
+}
+
+// measureAll measures the modes. The image is there.
+func (m *modeRuns) measureAll(ctx context.Context, modes []ModeSpec) error {
+	defer m.options.Progress.Step("Trying " + count(len(modes), "network mode"))()
+	group, ctx := errgroup.WithContext(ctx)
 	for _, alike := range queues(modes) {
 		group.Go(func() error {
 			for _, i := range alike {

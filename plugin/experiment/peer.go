@@ -36,6 +36,15 @@ func (r *run) views() []view {
 	return []view{r.view, r.peer.view}
 }
 
+// vantages are those of the views. What is known of their containers may still be
+// being asked for where a server could not be started.
+func (r *run) vantages() []Vantage {
+	if r.peer == nil {
+		return []Vantage{r.view.vantage}
+	}
+	return []Vantage{r.view.vantage, r.peer.vantage}
+}
+
 // startPeer begins to start the peer, if one is wanted, and returns how to wait
 // for it.
 func (r *run) startPeer(ctx context.Context) (wait func() error) {

@@ -75,9 +75,10 @@ func (s *server) sinceUp(cancel func()) (up func()) {
 }
 
 // awaitListening calls up when the built-in server says that it listens. Of another
-// server, the first answer tells.
+// server, the first answer tells; and so it is where the user has said how long to
+// wait.
 func (s *server) awaitListening(waiting context.Context, up func()) {
-	if s.lease == nil {
+	if s.lease == nil || s.run.spec.WaitOut {
 		return
 	}
 	select {

@@ -31,6 +31,7 @@ func newServer(r *run, index int, image string) *server {
 		run:   r,
 		index: index,
 		image: image,
+		found: read(container.InspectResponse{}, r.spec.Port), // until it has started
 		name:  fmt.Sprintf("nestprobe-%s-%d", r.name, index+1),
 	}
 	switch {
@@ -65,7 +66,7 @@ func (s *server) start(ctx, watching context.Context) error {
 }
 
 func (s *server) createOnce(ctx context.Context) error {
-	creating, cancel := outlast(ctx, creatingLimit)
+	creating, cancel := outlast(ctx)
 	defer cancel()
 	config, hostConfig := s.config()
 	created, err := s.run.engine.API.ContainerCreate(creating, config, hostConfig,

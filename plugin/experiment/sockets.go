@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 )
@@ -63,12 +64,9 @@ func socketsIn(ctx context.Context, api API, image string, mode container.Networ
 	c := newAgentContainer(name, image, "sockets", l)
 	c.hostConfig.NetworkMode = mode
 	found, err := askForSockets(ctx, api, c)
-	ending, cancel := ending(ctx, err != nil)
-	defer cancel()
-	if removeErr := removeContainer(ending, api, name); removeErr != nil {
-		return found, errors.Join(err, &CleanUpError{removeErr})
-	}
-	return found, err
+	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err) // else the command goes on
+	removeErr := putAway(ctx, lost, func(ctx context.Context) error { return removeContainer(ctx, api, name) })
+	return found, errors.Join(err, removeErr)
 }
 
 func askForSockets(ctx context.Context, api API, c agentContainer) (listening.Listeners, error) {

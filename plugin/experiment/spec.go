@@ -19,9 +19,6 @@ type Spec struct {
 	AddHosts []string
 	Platform *ocispec.Platform // nil: the engine's own
 	Pull     PullPolicy
-	// RegistryAuth is what the image's registry wants, encoded as the API's
-	// X-Registry-Auth header; empty for none.
-	RegistryAuth string
 
 	Port      uint16 // in the container; 0: the one that is published or that the image exposes
 	Scheme    netprobe.Scheme
@@ -45,6 +42,7 @@ type Spec struct {
 
 	Servers int
 	Wait    time.Duration // how long a server may take to answer
+	WaitOut bool          // wait so long for a built-in server that is known to listen, too
 	Timeout time.Duration // one attempt at one candidate
 	Keep    bool          // leave the servers running
 	Lasting bool          // no deadline: the servers live as long as whoever has their lease

@@ -67,6 +67,7 @@ type nodesRun struct {
 	network  string            // empty until it is made
 	made     []string          // names of all services that were made, or may have been
 	services map[string]string // the names of those that were, by id
+	sent     NodeWork          // what the helpers were told to do
 }
 
 func (r *nodesRun) measure(ctx context.Context) error {
@@ -81,7 +82,7 @@ func (r *nodesRun) measure(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error {
-		sweep(ctx, r.engine.API, time.Now(), r.options.Progress)
+		sweep(ctx, r.engine.API, r.id, time.Now(), r.options.Progress)
 		return nil
 	})
 	group.Go(func() error { return r.startAndProbe(ctx) })
@@ -123,7 +124,7 @@ func (r *nodesRun) prepare(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	creating, cancel := outlast(ctx, creatingLimit) // see server.create
+	creating, cancel := outlast(ctx) // see server.create
 	defer cancel()
 	r.network = NetworkName(r.id)
 	_, err := r.engine.API.NetworkCreate(creating, r.network, network.CreateOptions{

@@ -1,8 +1,11 @@
 package experiment
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +19,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/pkg/stdcopy"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
@@ -151,7 +155,7 @@ func TestNodeCandidates(t *testing.T) {
 	r := nodesOf()
 	var got []string
 	for _, n := range r.nodes {
-		for _, c := range r.candidates(n) {
+		for _, c := range r.candidatesOf(n) {
 			got = append(got, n.name+" "+string(c.Kind)+" "+c.Address)
 		}
 	}
@@ -161,13 +165,14 @@ func TestNodeCandidates(t *testing.T) {
 		"one published-engine-host 192.0.2.1:20001",
 		"two published-engine-host 192.0.2.2:20001",
 	}))
-	assert.Check(t, is.Equal(r.work().targets(), len(got)+len(r.nodes)))
+	assert.Check(t, is.Equal(r.newWork().targets(), len(got)+len(r.nodes)))
 }
 
 // Rows are made of what the helper has told, and there is none for what it has not.
 func TestNodeRows(t *testing.T) {
 	t.Parallel()
 	r := nodesOf()
+	r.newWork()
 	lines := strings.NewReader(`noise
 {"contest":0,"target":1,"result":{"attempts":2,"ok":true,"status":200}}
 {"contest":1,"target":0,"result":{"attempts":9,"failure":"connect-timeout"}}
@@ -181,6 +186,41 @@ func TestNodeRows(t *testing.T) {
 	assert.Check(t, is.DeepEqual([]any{rows[1].Server, rows[1].Failure}, []any{1, "connect-timeout"}))
 	assert.Check(t, is.Equal(r.facts().Nodes[1].Gossip["node:one"].Failure, "connect-timeout"))
 	assert.Check(t, is.Len(r.rows(r.nodes[1]), 0))
+}
+
+// helperLog is a Swarm of which a test reads the log of a helper. That a node changes
+// its state just while the helpers work cannot be had at will.
+type helperLog struct {
+	SwarmAPI
+	said string
+}
+
+func (h helperLog) TaskLogs(context.Context, string, container.LogsOptions) (io.ReadCloser, error) {
+	var log bytes.Buffer
+	_, err := stdcopy.NewStdWriter(&log, stdcopy.Stdout).Write([]byte(h.said))
+	return io.NopCloser(&log), err
+}
+
+// What the helpers have told is of use whatever has become of the other nodes since.
+func TestNodeChangesWhileAsked(t *testing.T) {
+	t.Parallel()
+	r := nodesOf()
+	r.sent = r.newWork()
+	log := helperLog{}
+	for contest, work := range r.sent.Contests {
+		for target := range work.Targets {
+			log.said += fmt.Sprintf(`{"contest":%d,"target":%d,"result":{"attempts":1}}`+"\n", contest, target)
+		}
+	}
+	r.engine.Swarm = log
+	r.nodes[2].Status.State = swarm.NodeStateDown // now it would have an address to try
+	results, silent := r.read(t.Context(), &swarm.Task{Status: swarm.TaskStatus{State: swarm.TaskStateComplete}})
+	assert.Equal(t, silent, "")
+	r.nodes[0].results = results
+	r.nodes[1].Status.State = swarm.NodeStateReady // and this one would have none
+	rows := r.rows(r.nodes[0])
+	assert.Assert(t, is.Len(rows, 4))
+	assert.Check(t, is.DeepEqual([]any{rows[3].Server, rows[3].Address}, []any{1, "192.0.2.2:20001"}))
 }
 
 func TestNodeWorkEncoded(t *testing.T) {

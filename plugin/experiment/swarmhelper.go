@@ -34,7 +34,8 @@ const gossipPort = 7946
 // probe has a helper on every node try the servers of all.
 func (r *nodesRun) probe(ctx context.Context) error {
 	defer r.options.Progress.Step("Asking from every node")()
-	word, err := r.work().Encode()
+	r.sent = r.newWork()
+	word, err := r.sent.Encode()
 	if err != nil {
 		return err
 	}
@@ -74,13 +75,16 @@ func (r *nodesRun) probe(ctx context.Context) error {
 
 func (r *nodesRun) settle() time.Duration { return min(settleLimit, r.spec.Wait) }
 
-// work is what every helper is to do: a contest for each node's server, and then
-// one for each node's engine, where its gossip is.
-func (r *nodesRun) work() NodeWork {
+// newWork is what every helper is to do: a contest for each node's server, and then
+// one for each node's engine, where its gossip is. What it is depends on the state of
+// the nodes, which may be another when the helpers have done it; so what they were told
+// is kept.
+func (r *nodesRun) newWork() NodeWork {
 	work := NodeWork{Settle: r.settle()}
 	for _, n := range r.nodes {
 		contest := ProbeWork{Trust: TrustIdentity, Timeout: r.spec.Timeout, Wait: work.Settle}
-		for _, c := range r.candidates(n) {
+		n.candidates = r.candidatesOf(n)
+		for _, c := range n.candidates {
 			contest.Targets = append(contest.Targets, ProbeTarget{Target: r.spec.target(c.Address, r.identity(n))})
 		}
 		work.Contests = append(work.Contests, contest)
@@ -97,9 +101,9 @@ func (r *nodesRun) work() NodeWork {
 	return work
 }
 
-// candidates are the addresses of a node's server, which other nodes are to try. A
+// candidatesOf are the addresses of a node's server, which other nodes are to try. A
 // node that is down has that of its machine left.
-func (r *nodesRun) candidates(n *node) []Candidate {
+func (r *nodesRun) candidatesOf(n *node) []Candidate {
 	var l list
 	if n.server != nil {
 		l.addName(report.KindContainerName, r.taskName(n.server), r.spec.Port, "the container's name on the overlay network")
@@ -167,7 +171,7 @@ func (r *nodesRun) read(ctx context.Context, t *swarm.Task) (results []NodeResul
 	results = parse(reader)
 	_ = reader.Close() // so that nothing more is copied
 	_ = copying.Wait() // CloseWithError returns nil
-	switch want := r.work().targets(); {
+	switch want := r.sent.targets(); {
 	case len(results) == want:
 		return results, ""
 	case t.Status.State != swarm.TaskStateComplete:
@@ -202,7 +206,7 @@ func (r *nodesRun) rows(from *node) []report.Probe {
 	all := make([]report.Probe, 0, len(from.results))
 	for to, n := range r.nodes {
 		var entries []*entry
-		for i, c := range r.candidates(n) {
+		for i, c := range n.candidates {
 			e := &entry{candidate: c, target: r.spec.target(c.Address, r.identity(n))}
 			if at := from.find(to, i); at != nil {
 				e.take(*at)

@@ -23,11 +23,12 @@ type node struct {
 	ready   bool // it takes containers
 	reached ReachedNode
 
-	server  *swarm.Task  // that runs; nil if there is none
-	absent  string       // why there is no server
-	lacking bool         // the image is not there
-	silent  string       // why the helper has told nothing
-	results []NodeResult // what it has told
+	server     *swarm.Task  // that runs; nil if there is none
+	absent     string       // why there is no server
+	lacking    bool         // the image is not there
+	candidates []Candidate  // the addresses of its server that the helpers try
+	silent     string       // why the helper has told nothing
+	results    []NodeResult // what it has told
 }
 
 // wanted says whether the user wants containers on the node.

@@ -126,7 +126,7 @@ func (r *nodesRun) createServices(ctx context.Context, role string, spec swarm.S
 }
 
 func (r *nodesRun) createService(ctx context.Context, spec swarm.ServiceSpec) error {
-	creating, cancel := outlast(ctx, creatingLimit) // see server.create
+	creating, cancel := outlast(ctx) // see server.create
 	defer cancel()
 	created, err := r.engine.Swarm.ServiceCreate(creating, spec, swarm.ServiceCreateOptions{QueryRegistry: false})
 	r.services[created.ID] = spec.Name

@@ -24,11 +24,12 @@ const sweepLimit = 10 * time.Second
 // sweep removes what earlier runs left behind and whose deadline lies before
 // now, and dead containers: an engine that was killed could not remove those, and
 // nobody can start them any more. What it cannot remove it tells of; that does not
-// spoil this run.
-func sweep(ctx context.Context, api API, now time.Time, progress Progress) {
+// spoil this run, whose own are left alone: an agent sweeps by the clock of another
+// machine than the one that has set the deadlines, and at a time of its own.
+func sweep(ctx context.Context, api API, run string, now time.Time, progress Progress) {
 	sweeping, cancel := context.WithTimeout(ctx, sweepLimit)
 	defer cancel()
-	swept, err := removeLeftovers(sweeping, api, now)
+	swept, err := removeLeftovers(sweeping, api, run, now)
 	if err != nil && ctx.Err() == nil {
 		progress.Note("could not remove leftovers of earlier runs: " + err.Error())
 	}
@@ -37,11 +38,12 @@ func sweep(ctx context.Context, api API, now time.Time, progress Progress) {
 	}
 }
 
-func removeLeftovers(ctx context.Context, api API, now time.Time) (int, error) {
+func removeLeftovers(ctx context.Context, api API, run string, now time.Time) (int, error) {
 	left, err := ListLeftovers(ctx, api, now)
 	if err != nil {
 		return 0, fmt.Errorf("listing them: %w", err)
 	}
+	left.spare(run)
 	var s swept
 	for _, service := range left.Services { // they keep their networks in use
 		_ = s.note(removeService(ctx, api, service.ID))
@@ -95,7 +97,19 @@ func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, erro
 			return !passed(n.Labels[LabelDeadline], now)
 		}),
 	}
+	left.Containers = slices.DeleteFunc(left.Containers, func(c container.Summary) bool { return isGhost(ctx, api, c) })
 	return left, left.listServices(ctx, api, now, tasks)
+}
+
+// isGhost says whether the engine lists a dead container and knows of none. One that
+// was killed, 20.10, does so until its next start, if it removes a container while it
+// registers the container's links.
+func isGhost(ctx context.Context, api API, c container.Summary) bool {
+	if c.State != container.StateDead {
+		return false
+	}
+	_, err := api.ContainerInspect(ctx, c.ID)
+	return errdefs.IsNotFound(err)
 }
 
 // listServices lists those of a Swarm. Every run that makes one makes a network of
@@ -120,6 +134,14 @@ func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time, ta
 		return !slices.ContainsFunc(l.Services, func(s swarm.Service) bool { return s.ID == c.Labels[serviceLabel] })
 	})
 	return nil
+}
+
+// spare takes away what is of a run.
+func (l *Leftovers) spare(run string) {
+	l.Containers = slices.DeleteFunc(l.Containers, func(c container.Summary) bool { return c.Labels[LabelRun] == run })
+	l.Networks = slices.DeleteFunc(l.Networks, func(n network.Summary) bool { return n.Labels[LabelRun] == run })
+	l.Services = slices.DeleteFunc(l.Services, func(s swarm.Service) bool { return s.Spec.Labels[LabelRun] == run })
+	l.tasks = slices.DeleteFunc(l.tasks, func(c container.Summary) bool { return c.Labels[LabelRun] == run })
 }
 
 // serviceLabel is on the containers of services, which Swarm removes with these. When

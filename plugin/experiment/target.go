@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -46,6 +45,7 @@ type Examined struct {
 // answers or does not. Helpers that ask from other network namespaces are gone
 // when it returns; the container is not touched. The Report is never nil.
 func ExplainTarget(ctx context.Context, engine Engine, target Target, progress Progress) (*report.Report, Examined, error) {
+	ctx = budgeted(ctx)
 	e := newExamination(engine, target, progress)
 	examine := e.ofContainer
 	if target.Container == "" {
@@ -74,7 +74,7 @@ func (e *examination) ofContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if response, e.networkOf, err = e.withNetwork(ctx, response); err != nil {
+	if response, e.networkOf, err = withNetwork(ctx, e.engine.API, response); err != nil {
 		return err
 	}
 	port, err := targetPort(response, e.target)
@@ -95,27 +95,6 @@ func (e *examination) ofContainer(ctx context.Context) error {
 	}
 	e.conclude()
 	return nil
-}
-
-// withNetwork is a container with the addresses, names and published ports of the
-// one whose network it shares (docker run --network container:NAME): it has none of
-// its own.
-func (e *examination) withNetwork(ctx context.Context, response container.InspectResponse) (with container.InspectResponse, networkOf string, err error) {
-	if response.HostConfig == nil || !response.HostConfig.NetworkMode.IsContainer() {
-		return response, "", nil
-	}
-	owner, err := e.inspect(ctx, response.HostConfig.NetworkMode.ConnectedContainer())
-	if errdefs.IsNotFound(err) {
-		return response, "", nil // and so have its addresses
-	}
-	if err != nil || owner.HostConfig == nil {
-		return response, "", err
-	}
-	base, host := *response.ContainerJSONBase, *response.HostConfig
-	host.NetworkMode, host.PortBindings, host.PublishAllPorts = owner.HostConfig.NetworkMode, owner.HostConfig.PortBindings, owner.HostConfig.PublishAllPorts
-	base.HostConfig = &host
-	response.ContainerJSONBase, response.NetworkSettings = &base, owner.NetworkSettings
-	return response, nameOf(owner), nil
 }
 
 func nameOf(response container.InspectResponse) string { return strings.TrimPrefix(response.Name, "/") }

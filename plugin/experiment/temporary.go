@@ -69,7 +69,7 @@ var poolExhausted = regexp.MustCompile(`non-overlapping IPv4 address pool|predef
 func (r *run) freeHere(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
 	described, err := r.engine.Describe(ctx)
 	engine := described.Endpoint.Engine
-	if err != nil || r.view.vantage.Container != "" || r.engine.Host != "" || engine.Desktop || engine.Rootless {
+	if err != nil || r.view.vantage.Container != "" || r.engine.Host != "" || r.engine.Loopback || engine.Desktop || engine.Rootless {
 		return netip.Prefix{}, false
 	}
 	taken, err := r.takenSubnets(ctx)
@@ -87,7 +87,7 @@ func (r *run) makeNetwork(ctx context.Context, name string, t TemporaryNetwork, 
 	options := t.options(subnets)
 	options.Labels = r.labels.values()
 	// Not cancelled at once, for the reason given at server.create.
-	creating, cancel := outlast(ctx, creatingLimit)
+	creating, cancel := outlast(ctx)
 	defer cancel()
 	_, err := r.engine.API.NetworkCreate(creating, name, options)
 	if err == nil || !errdefs.IsConflict(err) { // else it is somebody else's, and stays

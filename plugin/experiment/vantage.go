@@ -3,7 +3,6 @@ package experiment
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -55,9 +54,12 @@ func (v Vantage) inspect(ctx context.Context, api API) (inspection, error) {
 	if v.Container == "" {
 		return inspection{}, nil
 	}
-	response, err := api.ContainerInspect(ctx, v.Container)
+	response, err := inspectContainer(ctx, api, v.Container)
 	if err != nil {
-		return inspection{}, fmt.Errorf("inspecting the container to ask from: %w", err)
+		return inspection{}, err
+	}
+	if response, _, err = withNetwork(ctx, api, response); err != nil {
+		return inspection{}, err
 	}
 	return read(response, 0), nil
 }

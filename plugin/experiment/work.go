@@ -15,11 +15,28 @@ type Work struct {
 	Host      string          `json:"host"`      // of the user's tcp or ssh endpoint, which a socket does not tell
 	Vantage   string          `json:"vantage"`   // its own name in the Report
 	Container string          `json:"container"` // its own id, if that engine runs it
-	Patience  time.Duration   `json:"patience"`  // how long that engine may take to come up
+	// Description is that of the engine, if it is the one that runs the client and
+	// was asked already.
+	Description *Description  `json:"description,omitempty"`
+	Patience    time.Duration `json:"patience"` // how long that engine may take to come up
 	// Identities are those of the built-in servers, one each; none for new ones. A
 	// relay starts as many servers as it has identities.
 	Identities []string `json:"identities"`
 	Hold       bool     `json:"hold"` // keep the servers until a Release
+
+	// RegistryAuth is what Engine.RegistryAuth says of the image of Spec, for the
+	// case that it is to be pulled; NoRegistryAuth is why that is not to be had.
+	RegistryAuth   string `json:"registryAuth"`
+	NoRegistryAuth string `json:"noRegistryAuth"`
+}
+
+// authorize adds what the registry of the user's image wants, where it is to be pulled.
+func (w *Work) authorize(engine Engine) {
+	auth, err := engine.RegistryAuth(w.Spec.Image)
+	if err != nil {
+		w.NoRegistryAuth = err.Error()
+	}
+	w.RegistryAuth = auth
 }
 
 // RelayPort is the port that a relay listens on in its container.

@@ -87,8 +87,8 @@ func (s *state) elsewhere() string {
 		return "in the VM of Docker Desktop"
 	case e.Rootless:
 		return "in the network namespace of a rootless engine"
-	case s.settings.RemoteHost() != "" && !s.settings.IsLoopback():
-		return "on the engine's host " + s.settings.RemoteHost()
+	case s.settings.EngineHost() != "":
+		return "on the engine's host " + s.settings.EngineHost()
 	default:
 		return ""
 	}

@@ -300,7 +300,7 @@ func (s *state) lookAtHostAddresses(context.Context) (outcome, error) {
 	case s.target.EngineHost != "":
 		return pass("%s, the endpoint's host", s.target.EngineHost)
 	case len(addresses) == 0:
-		return pass("none of this machine's leads elsewhere")
+		return pass("none is known")
 	default:
 		return pass("%s, of this machine", strings.Join(addresses, ", "))
 	}
