@@ -14,9 +14,9 @@ AGENTS  := plugin/agentimage/agents
 KEEPER  := go run ./plugin/enginetest/keeper
 CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(arch)))
 
-# How many tests run at once. More than processors are faster, but engines that have
-# more to do than they can answer late.
+# How many tests run at once: with more than there are processors, engines answer late.
 TESTS_AT_ONCE ?= 2
+GO_TEST := go test -count=1 -timeout 45m
 
 export CGO_ENABLED ?= 0
 STATIC  := go build -trimpath -ldflags '-s -w'
@@ -33,6 +33,12 @@ needs-go:
 needs-docker:
 	@command -v docker >/dev/null || { echo 'nestprobe is a plugin of the docker command: install Docker, see https://docs.docker.com/get-docker/' >&2; exit 1; }
 
+.PHONY: needs-cc
+needs-cc:
+	@command -v $(CC) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    { echo 'installing gcc, which the race detector needs'; apt-get install -y -q gcc libc6-dev; }; } || \
+	    { echo 'the race detector needs a C compiler: install gcc' >&2; exit 1; }
+
 .PHONY: agents
 agents: needs-go
 	@CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(STATIC) -o $(AGENTS)/nestprobe-agent-linux-amd64 ./cmd/nestprobe-agent
@@ -44,7 +50,7 @@ build: agents ## build bin/docker-nestprobe, the agents inside
 	@echo 'built bin/docker-nestprobe'
 
 .PHONY: install
-install: build needs-docker ## install the plugin for this user
+install: needs-go needs-docker build ## install the plugin for this user
 	@mkdir -p '$(DOCKER_CONFIG_DIR)/cli-plugins'
 	@install -m 0755 bin/docker-nestprobe '$(DOCKER_CONFIG_DIR)/cli-plugins/docker-nestprobe'
 	@echo 'installed $(DOCKER_CONFIG_DIR)/cli-plugins/docker-nestprobe'
@@ -54,25 +60,41 @@ run: install ## build, install, and run `docker nestprobe run`
 	@docker nestprobe run
 
 .PHONY: test
-test: build needs-docker ## run all tests, on real engines too (root on Debian: installs what they need)
+test: needs-go needs-docker build ## run all tests, on real engines too (root on Debian: installs what they need)
 	$(KEEPER) install
-	$(KEEPER) -- go test -count=1 -parallel $(TESTS_AT_ONCE) -timeout 45m ./...
+	$(KEEPER) -- $(MAKE) --jobs=2 waiting-tests working-tests
+
+# These wait for most of their time, for deadlines and for what a Swarm notices of its
+# nodes, so they take no turn from the others.
+WAITING := ^TestSwarm|StaysUntilDeadline$$
+
+.PHONY: waiting-tests
+waiting-tests:
+	@$(GO_TEST) -parallel 3 -run '$(WAITING)' ./plugin ./plugin/enginetest
+
+.PHONY: working-tests
+working-tests:
+	@$(GO_TEST) -parallel $(TESTS_AT_ONCE) -skip '$(WAITING)' ./...
 
 .PHONY: race
-race: build needs-docker ## run all tests with the race detector
+race: needs-go needs-docker needs-cc build ## run all tests with the race detector (TESTS=-short: those without engines)
 	$(KEEPER) install
-	CGO_ENABLED=1 $(KEEPER) -- go test -race -count=1 -timeout 80m ./...
+	CGO_ENABLED=1 $(KEEPER) -- $(MAKE) --jobs=2 GO_TEST='$(GO_TEST) -race $(TESTS)' waiting-tests working-tests
 
 .PHONY: support-table
-support-table: build needs-docker ## measure every network mode on every kind of engine, for the table in README
+support-table: needs-go needs-docker build ## measure every network mode on every kind of engine, for the table in README
 	$(KEEPER) install
 	$(KEEPER) -- go test -count=1 -timeout 30m -parallel 2 ./plugin -run '^TestSupportTable$$' -measure-support -update
 
 .PHONY: cover
-cover: needs-go ## print the coverage of netprobe and of the candidates
-	@go test -cover ./netprobe
-	@go test -short -coverprofile=bin/candidates.out -run Candidates ./plugin/experiment >/dev/null
-	@go tool cover -func=bin/candidates.out | grep candidates.go
+cover: needs-go ## print the coverage of netprobe and of the candidates; below 90 % it fails
+	@mkdir -p bin
+	@go test -coverprofile=bin/netprobe.out ./netprobe
+	@go test -short -coverprofile=bin/experiment.out -run Candidates ./plugin/experiment
+	@grep -e '^mode:' -e '/candidates\.go:' bin/experiment.out > bin/candidates.out
+	@for part in netprobe candidates; do \
+	    go tool cover -func=bin/$$part.out | awk -v part=$$part '/^total:/ { print part ": " $$NF; exit $$NF + 0 < 90 }' || exit 1; \
+	done
 
 .PHONY: lint
 lint: needs-go $(TOOLS)/golangci-lint-$(GOLANGCI) ## run the linters
@@ -87,7 +109,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI):
 	@mv $(TOOLS)/golangci-lint $@
 
 .PHONY: bench
-bench: build needs-docker ## compare run, in-container and diagnose with the bare API calls, side by side
+bench: needs-go needs-docker build ## compare run, in-container and diagnose with the bare API calls, side by side
 	@go run ./plugin/enginetest/bench
 
 .PHONY: cross
