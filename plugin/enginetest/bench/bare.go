@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -20,31 +21,48 @@ const port = "4647/tcp"
 
 // bareCalls creates, starts and inspects servers, asks each until it says 200,
 // and removes it: all of them at once, in containers set up as nestprobe's.
-func bareCalls(ctx context.Context, servers int) error {
-	api, image, err := engine(ctx)
+func bareCalls(ctx context.Context, known target, servers int) error {
+	api, err := known.open()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = api.Close() }()
 	group, ctx := errgroup.WithContext(ctx)
 	for range servers {
-		group.Go(func() error { return bareServer(ctx, api, image) })
+		group.Go(func() error { return bareServer(ctx, api, known.image) })
 	}
 	return group.Wait()
 }
 
-// engine is the API of the endpoint in the environment, and the agent's image.
-func engine(ctx context.Context) (*client.Client, string, error) {
+// target is what a program knows beforehand that makes nothing but the bare calls.
+type target struct {
+	image   string // the agent's
+	version string // of the API
+}
+
+// learn asks the endpoint in the environment.
+func learn(ctx context.Context) (target, error) {
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
-		return nil, "", err
+		return target{}, err
 	}
+	defer func() { _ = api.Close() }()
 	version, err := api.ServerVersion(ctx)
 	if err != nil {
-		return nil, "", errors.Join(err, api.Close())
+		return target{}, err
 	}
 	image, err := agentimage.Reference(agents.Files, version.Os, version.Arch)
-	return api, image, err
+	return target{image: image, version: api.ClientVersion()}, err
+}
+
+// command is this program with what it is to know; what it is to do follows.
+func (t target) command(self string) []string {
+	return slices.Clip([]string{self, "-image", t.image, "-api", t.version})
+}
+
+// open is the API of the endpoint in the environment.
+func (t target) open() (*client.Client, error) {
+	return client.NewClientWithOpts(client.FromEnv, client.WithVersion(t.version))
 }
 
 func bareServer(ctx context.Context, api *client.Client, image string) error {
@@ -53,13 +71,13 @@ func bareServer(ctx context.Context, api *client.Client, image string) error {
 
 // bareNested starts a container in the place of the client, and then, as that
 // would, a server.
-func bareNested(ctx context.Context) error {
-	api, image, err := engine(ctx)
+func bareNested(ctx context.Context, known target) error {
+	api, err := known.open()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = api.Close() }()
-	return withContainer(ctx, api, image, container.HostConfig{}, func(string) error { return bareServer(ctx, api, image) })
+	return withContainer(ctx, api, known.image, container.HostConfig{}, func(string) error { return bareServer(ctx, api, known.image) })
 }
 
 // withContainer creates and starts a container of the agent, and removes it when

@@ -13,25 +13,25 @@ import (
 // compareDiagnose measures the diagnosis of a server that is well and of one whose
 // published port nothing listens on, against the helpers that it takes: one on the
 // default bridge, and where something is wrong one in the server's own namespace.
-func compareDiagnose(ctx context.Context, self string, pairs int) (err error) {
-	api, image, err := engine(ctx)
+func compareDiagnose(ctx context.Context, floor []string, known target, pairs int) (err error) {
+	api, err := known.open()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = api.Close() }()
-	healthy, err := startContainer(ctx, api, image, container.HostConfig{PortBindings: nat.PortMap{port: {{}}}})
+	healthy, err := startContainer(ctx, api, known.image, container.HostConfig{PortBindings: nat.PortMap{port: {{}}}})
 	defer func() { err = errors.Join(err, remove(ctx, api, healthy)) }()
 	if err != nil {
 		return err
 	}
-	faulty, err := startContainer(ctx, api, image, container.HostConfig{PortBindings: nat.PortMap{"8080/tcp": {{}}}})
+	faulty, err := startContainer(ctx, api, known.image, container.HostConfig{PortBindings: nat.PortMap{"8080/tcp": {{}}}})
 	defer func() { err = errors.Join(err, remove(ctx, api, faulty)) }()
 	if err != nil {
 		return err
 	}
 	return printAll(ctx, []comparison{
-		{"diagnose, healthy / bare helper", []string{"docker", "nestprobe", "diagnose", healthy}, []string{self, "-helpers", "bridge"}, pairs, false},
-		{"diagnose, a fault / bare helpers", []string{"docker", "nestprobe", "diagnose", faulty}, []string{self, "-helpers", "bridge,container:" + faulty}, pairs, true},
+		{"diagnose, healthy / bare helper", []string{"docker", "nestprobe", "diagnose", healthy}, append(floor, "-helpers", "bridge"), pairs, false},
+		{"diagnose, a fault / bare helpers", []string{"docker", "nestprobe", "diagnose", faulty}, append(floor, "-helpers", "bridge,container:"+faulty), pairs, true},
 	})
 }
 
@@ -44,8 +44,8 @@ func remove(ctx context.Context, api *client.Client, id string) error {
 
 // bareHelpers creates, starts and removes containers in the place of helpers, all
 // of them at once.
-func bareHelpers(ctx context.Context, modes []string) error {
-	api, image, err := engine(ctx)
+func bareHelpers(ctx context.Context, known target, modes []string) error {
+	api, err := known.open()
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func bareHelpers(ctx context.Context, modes []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, mode := range modes {
 		group.Go(func() error {
-			return withContainer(ctx, api, image, container.HostConfig{NetworkMode: container.NetworkMode(mode)}, func(string) error { return nil })
+			return withContainer(ctx, api, known.image, container.HostConfig{NetworkMode: container.NetworkMode(mode)}, func(string) error { return nil })
 		})
 	}
 	return group.Wait()

@@ -25,6 +25,9 @@ func main() {
 	bare := flag.Int("bare", 0, "make the bare API calls for this many servers, and exit")
 	nested := flag.Bool("nested", false, "make the bare API calls for a client and its server, and exit")
 	helpers := flag.String("helpers", "", "make the bare API calls for helpers with these network modes, parted by commas, and exit")
+	var known target
+	flag.StringVar(&known.image, "image", "", "the image of the bare servers")
+	flag.StringVar(&known.version, "api", "", "the API version that the bare calls are made in")
 	plugin := flag.String("plugin", "bin/docker-nestprobe", "the plugin to measure")
 	flag.Parse()
 
@@ -33,11 +36,11 @@ func main() {
 	var err error
 	switch {
 	case *bare > 0:
-		err = bareCalls(ctx, *bare)
+		err = bareCalls(ctx, known, *bare)
 	case *nested:
-		err = bareNested(ctx)
+		err = bareNested(ctx, known)
 	case *helpers != "":
-		err = bareHelpers(ctx, strings.Split(*helpers, ","))
+		err = bareHelpers(ctx, known, strings.Split(*helpers, ","))
 	default:
 		err = compareAll(ctx, *plugin, *pairs)
 	}
@@ -68,20 +71,25 @@ func compareAll(ctx context.Context, plugin string, pairs int) error {
 	if err := os.Setenv("DOCKER_CONFIG", config); err != nil {
 		return err
 	}
+	known, err := learn(ctx)
+	if err != nil {
+		return err
+	}
+	floor := known.command(self)
 	comparisons := []comparison{
-		{"run, 1 server / bare API calls", []string{"docker", "nestprobe", "run"}, []string{self, "-bare", "1"}, pairs, false},
-		{"run, 20 servers / bare API calls", []string{"docker", "nestprobe", "run", "--servers", "20"}, []string{self, "-bare", "20"}, max(1, pairs/3), false},
-		{"in-container / bare API calls", []string{"docker", "nestprobe", "in-container"}, []string{self, "-nested"}, pairs, false},
+		{"run, 1 server / bare API calls", []string{"docker", "nestprobe", "run"}, append(floor, "-bare", "1"), pairs, false},
+		{"run, 20 servers / bare API calls", []string{"docker", "nestprobe", "run", "--servers", "20"}, append(floor, "-bare", "20"), max(1, pairs/3), false},
+		{"in-container / bare API calls", []string{"docker", "nestprobe", "in-container"}, append(floor, "-nested"), pairs, false},
 		{"plugin metadata / docker --version", []string{plugin, "docker-cli-plugin-metadata"}, []string{"docker", "--version"}, 2 * pairs, false},
 	}
 	fmt.Printf("%-36s %12s %12s %12s %8s\n", "", "nestprobe", "floor", "added", "ratio")
 	if err := printAll(ctx, comparisons); err != nil {
 		return err
 	}
-	if err := compareDiagnose(ctx, self, pairs); err != nil {
+	if err := compareDiagnose(ctx, floor, known, pairs); err != nil {
 		return err
 	}
-	return compareRelay(ctx)
+	return compareRelay(ctx, known)
 }
 
 func printAll(ctx context.Context, comparisons []comparison) error {

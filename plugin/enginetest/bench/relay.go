@@ -23,7 +23,7 @@ const exchanges = 2000
 
 // compareRelay measures what the relay adds to a request and to a message, on
 // connections that are kept, against the server's own address.
-func compareRelay(ctx context.Context) (err error) {
+func compareRelay(ctx context.Context, known target) (err error) {
 	var relay report.Report
 	cmd := exec.CommandContext(ctx, "docker", "nestprobe", "in-container", "--relay", "--keep", "--format", "json")
 	out, err := cmd.Output()
@@ -33,7 +33,7 @@ func compareRelay(ctx context.Context) (err error) {
 	if err := json.Unmarshal(out, &relay); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, removeRelay(context.WithoutCancel(ctx), relay.Servers[0].ID)) }()
+	defer func() { err = errors.Join(err, removeRelay(context.WithoutCancel(ctx), known, relay.Servers[0].ID)) }()
 	through, direct, err := ways(&relay)
 	if err != nil {
 		return err
@@ -70,8 +70,8 @@ func ways(relay *report.Report) (through, direct string, err error) {
 }
 
 // removeRelay removes all that carries the label of a server's run.
-func removeRelay(ctx context.Context, server string) error {
-	api, _, err := engine(ctx)
+func removeRelay(ctx context.Context, known target, server string) error {
+	api, err := known.open()
 	if err != nil {
 		return err
 	}
