@@ -46,12 +46,23 @@ func startPodman(ctx context.Context, r *running) error {
 		return err
 	}
 	place := podmanPlace{dir: r.Dir, run: r.Dir}
+	if err := r.hidePackages(ctx); err != nil {
+		return err
+	}
 	env, err := r.configurePodman(place)
 	if err != nil {
 		return err
 	}
 	r.podmanService(place, env)
 	return r.startDaemon(ctx)
+}
+
+// hidePackages hides the machine's packages from the engine. With every /version
+// and /info Podman asks for those that it and its runtime are from, for which dpkg
+// reads the list of files of every package: 0.3 s of a processor, which was a tenth
+// of what all tests take.
+func (r *running) hidePackages(ctx context.Context) error {
+	return r.script(ctx, "mount -t tmpfs tmpfs /var/lib/dpkg/info")
 }
 
 // podmanPlace is where a Podman has what stays and what may go with its machine.

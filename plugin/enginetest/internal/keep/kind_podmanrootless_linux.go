@@ -47,6 +47,9 @@ func startPodmanRootless(ctx context.Context, r *running) error {
 	if err = r.script(ctx, fmt.Sprintf(userRun, place.run, rootlessUID)); err != nil {
 		return err
 	}
+	if err := r.hidePackages(ctx); err != nil {
+		return err
+	}
 	env, err := r.configurePodman(place)
 	if err != nil {
 		return err
