@@ -5,7 +5,6 @@ package plugin_test
 import (
 	"context"
 	"net"
-	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -13,51 +12,42 @@ import (
 )
 
 // Faults that scripts make in the network namespace of an engine and its clients.
-// Each is undone when its script ends, however that goes: the engine is shared, so
-// a fault must be one for the script's own containers and ports alone.
+// They go with it: a fault would be seen by whatever else asks there, so it needs a
+// private engine.
 
 // addRule puts a rule of iptables before all others: `rule INPUT -p tcp …`.
-func addRule(ts *testscript.TestScript, engine *enginetest.Engine, rule []string) {
-	inNamespace(ts, engine, append([]string{"iptables", "--wait", "--insert"}, rule...)...)
-	ts.Defer(func() { inNamespace(ts, engine, append([]string{"iptables", "--wait", "--delete"}, rule...)...) })
+func addRule(ts *testscript.TestScript, rule []string) {
+	change(ts, append([]string{"iptables", "--wait", "--insert"}, rule...)...)
 }
 
-// addRoute adds a route: `route 192.0.2.1/32 dev vpn0`. It goes with its interface,
-// if that is the first to go.
-func addRoute(ts *testscript.TestScript, engine *enginetest.Engine, route []string) {
-	inNamespace(ts, engine, append([]string{"ip", "route", "add"}, route...)...)
-	ts.Defer(func() {
-		_ = engine.Command(context.Background(), "ip", append([]string{"route", "delete"}, route...)...).Run()
-	})
+// addRoute adds a route: `route 192.0.2.1/32 dev vpn0`.
+func addRoute(ts *testscript.TestScript, route []string) {
+	change(ts, append([]string{"ip", "route", "add"}, route...)...)
 }
 
 // addLink makes an interface that is up and leads nowhere. It is a pair, since not
 // every kernel has dummy interfaces.
-func addLink(ts *testscript.TestScript, engine *enginetest.Engine, name string) {
+func addLink(ts *testscript.TestScript, name string) {
 	peer := name + "p"
-	inNamespace(ts, engine, "ip", "link", "add", name, "up", "type", "veth", "peer", "name", peer)
-	ts.Defer(func() { inNamespace(ts, engine, "ip", "link", "delete", name) })
-	inNamespace(ts, engine, "ip", "link", "set", peer, "up")
+	change(ts, "ip", "link", "add", name, "up", "type", "veth", "peer", "name", peer)
+	change(ts, "ip", "link", "set", peer, "up")
 }
 
-// inNamespace runs a command that changes the namespace of an engine's clients,
-// which must not be the machine's own.
-func inNamespace(ts *testscript.TestScript, engine *enginetest.Engine, command ...string) {
-	if engine.Netns == "" {
-		ts.Fatalf("the clients of the %s engine have no network namespace of their own to change", engine.Kind)
+// change runs a command that changes the namespace of a private engine's clients.
+func change(ts *testscript.TestScript, command ...string) {
+	s := scriptOf(ts)
+	if !s.private || s.engine.Netns == "" {
+		ts.Fatalf("%v changes the network of others too: say `private` before, on a kind with a namespace of its own", command)
 	}
-	// Not the script's context, which has ended when this is undone.
-	if out, err := engine.Command(context.Background(), command[0], command[1:]...).CombinedOutput(); err != nil {
-		ts.Fatalf("%v: %v\n%s", command, err, out)
-	}
+	ts.Check(execute(ts, command))
 }
 
 // startServer starts a server of the test's where the engine's clients are, and
 // returns when it answers.
-func startServer(ts *testscript.TestScript, engine *enginetest.Engine, address string) {
-	t := ts.Value(testKey{}).(testing.TB)
-	program := enginetest.TestProgram(t)
-	server := engine.Command(context.Background(), program, "--listen", address)
+func startServer(ts *testscript.TestScript, address string) {
+	s := scriptOf(ts)
+	program := enginetest.TestProgram(s)
+	server := s.engine.Command(context.Background(), program, "--listen", address)
 	ts.Check(server.Start())
 	ts.Defer(func() {
 		_ = server.Process.Kill()
@@ -65,6 +55,6 @@ func startServer(ts *testscript.TestScript, engine *enginetest.Engine, address s
 	})
 	_, port, err := net.SplitHostPort(address)
 	ts.Check(err)
-	ask := engine.Command(t.Context(), program, "--get", "http://"+net.JoinHostPort("127.0.0.1", port), "--get-until", "200 ok", "--get-timeout", "20s")
+	ask := s.engine.Command(s.Context(), program, "--get", "http://"+net.JoinHostPort("127.0.0.1", port), "--get-until", "200 ok", "--get-timeout", "20s")
 	ts.Check(ask.Run())
 }

@@ -74,14 +74,12 @@ func TestScripts(t *testing.T) {
 			image := enginetest.TestImage(t, engine)
 			before := labelled(t, engine)
 			t.Run("scripts", func(t *testing.T) {
-				testscript.Run(t, testscript.Params{
-					Files:               byKind[kind],
-					Setup:               setup(t, engine, image),
-					Cmds:                commands(engine),
-					Condition:           condition(engine),
-					RequireExplicitExec: true,
-					RequireUniqueNames:  true,
-				})
+				for _, file := range byKind[kind] {
+					t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+						t.Parallel()
+						runScript(t, file, engine, image)
+					})
+				}
 			})
 			checkNothingNew(t, engine, before)
 		})
@@ -111,25 +109,57 @@ func kindsOf(t *testing.T, file string) []enginetest.Kind {
 	return kinds
 }
 
-// setup gives a script the plugin, the engine and the test image.
-func setup(t *testing.T, engine *enginetest.Engine, image string) func(*testscript.Env) error {
+// runScript runs one script. What it makes with its test goes when it ends.
+func runScript(t *testing.T, file string, engine *enginetest.Engine, image string) {
 	t.Helper()
+	testscript.Run(t, testscript.Params{
+		Files:               []string{file},
+		Setup:               setup(&script{T: t, engine: engine}, image),
+		Cmds:                commands(),
+		Condition:           condition(engine),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// script is what the commands of a running script share.
+type script struct {
+	*testing.T
+	engine  *enginetest.Engine // the selected one
+	private bool               // no other test uses it
+}
+
+// scriptKey is where a script's environment has it.
+type scriptKey struct{}
+
+func scriptOf(ts *testscript.TestScript) *script { return ts.Value(scriptKey{}).(*script) }
+
+// selectEngine tells a script how to reach an engine and what is there.
+func selectEngine(env interface{ Setenv(name, value string) }, engine *enginetest.Engine, image string) {
+	for _, variable := range engine.Env() {
+		name, value, _ := strings.Cut(variable, "=")
+		env.Setenv(name, value)
+	}
+	env.Setenv("CERTS", engine.CertDir)
+	env.Setenv("NETNS", engine.Netns)
+	env.Setenv("IMAGE", image)
+}
+
+// setup gives a script the plugin, the engine and the test image.
+func setup(s *script, image string) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
-		env.Values[testKey{}] = t
+		env.Values[scriptKey{}] = s
 		config := filepath.Join(env.WorkDir, ".docker")
 		agents, err := filepath.Abs("agentimage/agents")
 		if err != nil {
 			return err
 		}
 		env.Vars = slices.DeleteFunc(env.Vars, func(v string) bool { return strings.HasPrefix(v, "DOCKER_") })
-		env.Vars = append(env.Vars, engine.Env()...)
+		selectEngine(env, s.engine, image)
 		env.Setenv("HOME", env.WorkDir)
 		env.Setenv("DOCKER_CONFIG", config)
 		env.Setenv("PLUGIN", filepath.Join(config, "cli-plugins", "docker-nestprobe"))
-		env.Setenv("KIND", string(engine.Kind))
-		env.Setenv("IMAGE", image)
-		env.Setenv("CERTS", engine.CertDir)
-		env.Setenv("NETNS", engine.Netns)
+		env.Setenv("KIND", string(s.engine.Kind))
 		env.Setenv("AGENTS", agents)
 		return installPlugin(config)
 	}
@@ -148,7 +178,7 @@ func condition(engine *enginetest.Engine) func(string) (bool, error) {
 }
 
 // commands are what scripts can say besides testscript's own words.
-func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		// client COMMAND runs a command where the engine's clients are.
 		"client": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -172,52 +202,49 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 		// registry VARIABLE SOURCE REPOSITORY pushes an image to a registry
 		// and puts its reference there into VARIABLE.
 		"registry": func(ts *testscript.TestScript, _ bool, args []string) {
-			t := ts.Value(testKey{}).(testing.TB)
-			ts.Setenv(args[0], engine.Registry(t).Push(t, args[1], args[2]))
+			s := scriptOf(ts)
+			ts.Setenv(args[0], s.engine.Registry(s).Push(s, args[1], args[2]))
 		},
 		// dind VARIABLE puts the reference of an image of a nested engine into
 		// VARIABLE.
 		"dind": func(ts *testscript.TestScript, _ bool, args []string) {
-			ts.Setenv(args[0], enginetest.DindImage(ts.Value(testKey{}).(testing.TB), engine))
+			s := scriptOf(ts)
+			ts.Setenv(args[0], enginetest.DindImage(s, s.engine))
 		},
 		// context NAME makes a docker context that leads to the engine.
 		"context": func(ts *testscript.TestScript, _ bool, args []string) {
-			engine.CreateContext(ts.Value(testKey{}).(testing.TB), ts.Getenv("DOCKER_CONFIG"), args[0])
+			s := scriptOf(ts)
+			s.engine.CreateContext(s, ts.Getenv("DOCKER_CONFIG"), args[0])
 		},
 		// private selects an engine of the same kind that no other test uses, and
 		// puts the test image there. It is for what must not be seen on the others,
 		// and for what must never be reached: while an engine sets up a network, it
 		// was seen to let packets through between others (Docker 20.10, Podman 4.3).
 		"private": func(ts *testscript.TestScript, _ bool, _ []string) {
-			t := ts.Value(testKey{}).(testing.TB)
-			own := enginetest.StartPrivate(t, engine.Kind)
-			for _, variable := range own.Env() {
-				name, value, _ := strings.Cut(variable, "=")
-				ts.Setenv(name, value)
-			}
-			ts.Setenv("CERTS", own.CertDir)
-			ts.Setenv("NETNS", own.Netns)
-			ts.Setenv("IMAGE", enginetest.TestImage(t, own))
+			s := scriptOf(ts)
+			s.engine, s.private = enginetest.StartPrivate(s, s.engine.Kind), true
+			selectEngine(ts, s.engine, enginetest.TestImage(s, s.engine))
 		},
 		// recorded FOLDER selects an engine that answers with the files in FOLDER;
 		// for what no engine here is.
 		"recorded": func(ts *testscript.TestScript, _ bool, args []string) {
-			ts.Setenv("DOCKER_HOST", startRecorded(ts.Value(testKey{}).(testing.TB), ts.MkAbs(args[0])))
+			ts.Setenv("DOCKER_HOST", startRecorded(scriptOf(ts), ts.MkAbs(args[0])))
 		},
 		// tlsfront FAULT gives the engine a TLS endpoint with a fault, and selects it;
 		// see [enginetest.Engine.TLSFront].
 		"tlsfront": func(ts *testscript.TestScript, _ bool, args []string) {
-			host, certs := engine.TLSFront(ts.Value(testKey{}).(testing.TB), args[0])
+			s := scriptOf(ts)
+			host, certs := s.engine.TLSFront(s, args[0])
 			ts.Setenv("DOCKER_HOST", host)
 			ts.Setenv("DOCKER_TLS_VERIFY", "1")
 			ts.Setenv("DOCKER_CERT_PATH", certs)
 		},
-		// rule, route and link change the network of the engine's clients, and server
-		// starts a server there, until the script ends; see faults_test.go.
-		"rule":   func(ts *testscript.TestScript, _ bool, args []string) { addRule(ts, engine, args) },
-		"route":  func(ts *testscript.TestScript, _ bool, args []string) { addRoute(ts, engine, args) },
-		"link":   func(ts *testscript.TestScript, _ bool, args []string) { addLink(ts, engine, args[0]) },
-		"server": func(ts *testscript.TestScript, _ bool, args []string) { startServer(ts, engine, args[0]) },
+		// rule, route and link change the network of a private engine's clients, and
+		// server starts a server where clients are; see faults_test.go.
+		"rule":   func(ts *testscript.TestScript, _ bool, args []string) { addRule(ts, args) },
+		"route":  func(ts *testscript.TestScript, _ bool, args []string) { addRoute(ts, args) },
+		"link":   func(ts *testscript.TestScript, _ bool, args []string) { addLink(ts, args[0]) },
+		"server": func(ts *testscript.TestScript, _ bool, args []string) { startServer(ts, args[0]) },
 		// remove FILE removes the containers that FILE names.
 		"remove": func(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(execute(ts, append([]string{"docker", "rm", "-f"}, strings.Fields(ts.ReadFile(args[0]))...)))
@@ -282,12 +309,14 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 		// loopback VARIABLE puts an endpoint on this machine's loopback that leads to
 		// the engine into VARIABLE.
 		"loopback": func(ts *testscript.TestScript, _ bool, args []string) {
-			ts.Setenv(args[0], onLoopback(ts.Value(testKey{}).(*testing.T), engine))
+			s := scriptOf(ts)
+			ts.Setenv(args[0], onLoopback(s.T, s.engine))
 		},
 		// squatter VARIABLE puts an endpoint into VARIABLE on which somebody is always
 		// faster: the name of a container is taken when it is to be created.
 		"squatter": func(ts *testscript.TestScript, _ bool, args []string) {
-			ts.Setenv(args[0], squatted(ts.Value(testKey{}).(*testing.T), engine))
+			s := scriptOf(ts)
+			ts.Setenv(args[0], squatted(s.T, s.engine))
 		},
 		// last LINE... checks the last lines of stdout.
 		"last": func(ts *testscript.TestScript, _ bool, args []string) {
@@ -298,9 +327,6 @@ func commands(engine *enginetest.Engine) map[string]func(ts *testscript.TestScri
 		},
 	}
 }
-
-// testKey is where a script's environment has its test.
-type testKey struct{}
 
 // execute runs a command where the engine's clients are, so that `stdout` and `stderr`
 // can look at its output.
