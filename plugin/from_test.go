@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
@@ -70,9 +71,12 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 					_, err := time.Parse(time.RFC3339, c.Labels[experiment.LabelDeadline])
 					assert.Check(t, err)
 				}
-				assert.NilError(t, b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true}))
+				err := b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true})
+				// The start that the plugin was killed in may have failed: the engine removes the server.
+				assert.Check(t, err == nil || errdefs.IsConflict(err) || errdefs.IsNotFound(err), "%v", err)
 			}
 			assert.Check(t, is.Equal(found, 1))
+			b.gone(t)
 			checkNothingLeft(t, b.Engine)
 		})
 	}
