@@ -211,9 +211,11 @@ func listContainers(ctx context.Context, api API, by filters.Args) ([]container.
 	return api.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
 }
 
-// persist repeats an action until the engine has taken it, or ctx ends: an engine
-// that restarts is back within seconds. It is for clean-ups, whose time is bounded.
+// persist repeats an action until the engine has taken it, ctx ends, or finishedLimit
+// is over: an engine that restarts is back within seconds.
 func persist(ctx context.Context, action func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, finishedLimit)
+	defer cancel()
 	var word error // the engine's last
 	err := backoff.Retry(func() error {
 		err := action()

@@ -120,6 +120,16 @@ func TestPersistKeepsTheEnginesWord(t *testing.T) {
 	}
 }
 
+// An engine that never has it is not asked for ever.
+func TestPersistEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		began, word := time.Now(), errors.New("device or resource busy")
+		assert.Check(t, is.ErrorIs(persist(t.Context(), func() error { return word }), word))
+		assert.Check(t, is.Equal(time.Since(began), finishedLimit))
+	})
+}
+
 // fakeNested is an engine on which an interrupt comes when it has just started a
 // container, which cannot be timed with a real one.
 type fakeNested struct {
