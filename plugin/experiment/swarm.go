@@ -42,6 +42,7 @@ type ReachedNode struct {
 // engine is to be a manager. The Report and the error are as those of [Run]; a node
 // that takes no part is a result, not an error.
 func RunNodes(ctx context.Context, engine Engine, spec Spec, options NodesOptions) (*report.Report, error) {
+	ctx = budgeted(ctx)
 	started := time.Now()
 	r := &nodesRun{engine: engine, spec: spec, options: options, report: report.New("run"), id: NewID(), token: token(identityBytes), services: map[string]string{}}
 	err := r.measure(ctx)
@@ -174,9 +175,8 @@ var lastingOnNodes = []report.Kind{
 }
 
 // drainLimit bounds the wait for the nodes to remove their containers, which took
-// 5 to 7 s. It leaves the rest of a clean-up's time for the network; a node that
-// takes longer goes on by itself.
-const drainLimit = interruptedLimit - time.Second
+// 5 to 7 s. A node that takes longer goes on by itself.
+const drainLimit = interruptedLimit
 
 // cleanUp removes what the run made; see clearUp.
 func (r *nodesRun) cleanUp(ctx context.Context, failed bool) error {
@@ -186,12 +186,14 @@ func (r *nodesRun) cleanUp(ctx context.Context, failed bool) error {
 	began := time.Now()
 	defer func() { r.report.Timings.CleanupMS = milliseconds(time.Since(began)) }()
 	defer r.options.Progress.Step("Removing what was started on the nodes")()
-	return clearUp(ctx, failed, r.remove)
+	if err := putAway(ctx, failed, r.removeServices); err != nil {
+		return err
+	}
+	return clearUp(ctx, failed, func(ctx context.Context) error { return removeNetwork(ctx, r.engine.API, r.network) })
 }
 
-// remove removes the services, waits for their containers to go, and removes their
-// network.
-func (r *nodesRun) remove(ctx context.Context) error {
+// removeServices removes the services, and waits for their containers to go.
+func (r *nodesRun) removeServices(ctx context.Context) error {
 	var group errgroup.Group
 	for _, name := range r.made {
 		group.Go(func() error { return removeService(ctx, r.engine.API, name) })
@@ -200,5 +202,5 @@ func (r *nodesRun) remove(ctx context.Context) error {
 		return err
 	}
 	r.drain(ctx)
-	return removeNetwork(ctx, r.engine.API, r.network)
+	return nil
 }
