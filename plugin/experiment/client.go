@@ -70,7 +70,7 @@ func (r *inContainer) runClient(ctx context.Context, method Access, name string)
 	defer client.end()
 	work := r.work(method, client.id)
 	if method != AccessNone && r.pulls(ctx) {
-		work.authorize(r.engine)
+		work.authorize(ctx, r.engine)
 	}
 	if err := client.send(work); err != nil {
 		return attempt{}, err

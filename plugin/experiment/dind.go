@@ -44,6 +44,7 @@ type dind struct {
 	run                         *inContainer
 	engineName, client, sibling string // names of containers
 	identities                  []string
+	work                        Work // of the client
 }
 
 // tryDind starts a nested engine and asks for a server of its from beside it,
@@ -106,6 +107,10 @@ func (d *dind) startEngine(ctx context.Context) (<-chan exit, error) {
 	if _, err := wanted.ensure(ctx, r.engine, r.progress); err != nil {
 		return nil, err
 	}
+	d.prepareWork(ctx) // before anything runs: whoever is asked for credentials may take their time
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	r.labels = newLabels(r.labels.run, time.Now(), r.spec, nestedPatience, r.spec.pulling())
 	config := &container.Config{
 		Image:   r.client.DindImage,
@@ -138,7 +143,7 @@ func (d *dind) ask(ctx context.Context) (attempt, error) {
 		return attempt{}, fmt.Errorf("the client container: %w", err)
 	}
 	defer client.end()
-	if err := client.send(d.work()); err != nil {
+	if err := client.send(d.work); err != nil {
 		return attempt{}, err
 	}
 	message, err := r.follow(client)
@@ -175,8 +180,8 @@ func (d *dind) besideEngine() agentContainer {
 	return c
 }
 
-func (d *dind) work() Work {
-	work := Work{
+func (d *dind) prepareWork(ctx context.Context) {
+	d.work = Work{
 		Run:        d.run.labels.run,
 		Spec:       d.run.spec,
 		Endpoint:   d.run.client.NestedEndpoint,
@@ -186,9 +191,8 @@ func (d *dind) work() Work {
 		Hold:       true,
 	}
 	if d.run.spec.pulling() > 0 {
-		work.authorize(d.run.engine)
+		d.work.authorize(ctx, d.run.engine)
 	}
-	return work
 }
 
 // askFromElsewhere asks at the addresses of the nested engine's container, from

@@ -42,6 +42,26 @@ type Engine struct {
 	RegistryAuth func(image string) (string, error)
 }
 
+// registryAuth is RegistryAuth for as long as ctx lasts: a program that it starts may
+// wait for its user, and that one may give up.
+func (e Engine) registryAuth(ctx context.Context, image string) (string, error) {
+	type answer struct {
+		auth string
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // may outlive ctx
+		auth, err := e.RegistryAuth(image)
+		answers <- answer{auth, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.auth, a.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
 // Description is what an engine says of itself.
 type Description struct {
 	Endpoint    report.Endpoint `json:"endpoint"`

@@ -63,7 +63,10 @@ func (i userImage) ensure(ctx context.Context, engine Engine, progress Progress)
 	if i.pull == PullNever {
 		return image.InspectResponse{}, i.unavailable(errors.New("it is not on the engine, and --pull never forbids to pull it"), pullHint)
 	}
-	auth, err := engine.RegistryAuth(i.ref)
+	auth, err := engine.registryAuth(ctx, i.ref)
+	if ctx.Err() != nil { // which may have ended the program that was asked
+		return image.InspectResponse{}, context.Cause(ctx)
+	}
 	if err != nil {
 		return image.InspectResponse{}, i.unavailable(fmt.Errorf("reading the credentials to pull it with: %w", err),
 			"check its name, and credsStore and credHelpers in docker's config.json, or load the image first")

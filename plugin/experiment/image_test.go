@@ -79,6 +79,26 @@ func TestPullFails(t *testing.T) {
 	}
 }
 
+// Who is asked for credentials when the user gives up is not waited for, and the image
+// not blamed.
+func TestInterruptedWhenAskedForCredentials(t *testing.T) {
+	t.Parallel()
+	interrupted := errors.New("interrupted")
+	for name, helper := range map[string]func(context.Context) (string, error){
+		"hangs":    func(context.Context) (string, error) { <-t.Context().Done(); return "", nil },
+		"is ended": func(ctx context.Context) (string, error) { <-ctx.Done(); return "", errors.New("signal: interrupt") },
+	} {
+		ctx, interrupt := context.WithCancelCause(t.Context())
+		engine := Engine{API: fakeRegistry{}, RegistryAuth: func(string) (string, error) {
+			interrupt(interrupted)
+			return helper(ctx)
+		}}
+		_, err := userImage{ref: "a"}.ensure(ctx, engine, pulling{})
+		assert.Check(t, is.ErrorIs(err, interrupted), name)
+		assert.Check(t, !errors.As(err, new(*diagnosis.Fault)), name)
+	}
+}
+
 // Nobody is asked for credentials before a pull.
 func TestCredentialsAskedForToPull(t *testing.T) {
 	t.Parallel()

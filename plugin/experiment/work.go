@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -31,8 +32,8 @@ type Work struct {
 }
 
 // authorize adds what the registry of the user's image wants, where it is to be pulled.
-func (w *Work) authorize(engine Engine) {
-	auth, err := engine.RegistryAuth(w.Spec.Image)
+func (w *Work) authorize(ctx context.Context, engine Engine) {
+	auth, err := engine.registryAuth(ctx, w.Spec.Image)
 	if err != nil {
 		w.NoRegistryAuth = err.Error()
 	}
