@@ -74,6 +74,16 @@ func parts(err error) []error {
 	return all
 }
 
+// onlyLeft says whether nothing has failed but the removal of helpers.
+func onlyLeft(err error) bool {
+	for _, part := range parts(err) {
+		if part != nil && !errors.As(part, new(*experiment.CleanUpError)) {
+			return false
+		}
+	}
+	return true
+}
+
 // maxMessage bounds an error message, which may quote an engine or a registry.
 const maxMessage = 4 << 10
 

@@ -3,8 +3,10 @@
 package plugin_test
 
 import (
+	"context"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -53,6 +55,29 @@ func TestKeepInterrupted(t *testing.T) {
 	b.running(t)
 	p.signal(t, syscall.SIGINT)
 	assert.Check(t, is.Equal(p.status(t), statusInterrupted))
+	checkNothingLeft(t, b.Engine)
+}
+
+// Where a helper is left behind, what was kept is told of all the same.
+func TestKeptIsTold(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Engine28_5)
+	b.makeContainer(t, "users", "", nil, true)
+	over, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	t.Cleanup(end)
+	var once sync.Once
+	tap := startTap(t, b.Engine, func(m moment) {
+		if strings.HasPrefix(m.Request, "DELETE /containers/") && strings.HasSuffix(m.Request, "-from") {
+			once.Do(func() { _ = syscall.Kill(m.Client, syscall.SIGINT) })
+			<-over.Done() // it is not passed on
+		}
+	})
+	p := start(t, through(b.nestprobe(t, inside("--from", "users", "--keep")...), tap))
+	assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
+	told, left, _ := strings.Cut(p.stderr.String(), "\n")
+	b.removeAsTold(t, told)
+	assert.Check(t, is.Contains(left, "interrupted; removing container "))
+	b.gone(t) // the helper has a lease
 	checkNothingLeft(t, b.Engine)
 }
 

@@ -71,9 +71,6 @@ func perform(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec, r
 			rep.Findings = append(rep.Findings, fault.Finding())
 		}
 	}
-	if spec.Keep && err == nil {
-		tellKept(dockerCLI, m.remove(m.docker, rep, spec)) // first, because the report may find a full disk
-	}
 	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
 		err = errors.Join(err, &unwrittenError{writeErr})
 	}
@@ -86,7 +83,7 @@ func perform(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec, r
 	return nil
 }
 
-// connected measures on the user's engine. The Report is never nil.
+// connected measures on the user's engine, and tells how to remove what is kept. The Report is never nil.
 func (m measurement) connected(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec) (*report.Report, error) {
 	rep := report.New(m.command)
 	resolved, err := endpoint.Resolve(dockerCLI)
@@ -104,6 +101,9 @@ func (m measurement) connected(ctx context.Context, dockerCLI command.Cli, spec 
 		spec.Env = s.withProxies(spec.Env)
 	}
 	measured, err := m.measure(ctx, s, spec)
+	if spec.Keep && onlyLeft(err) {
+		tellKept(dockerCLI, m.remove(m.docker, measured, spec)) // first, because the report may find a full disk
+	}
 	if measured.Endpoint.Host == "" {
 		measured.Endpoint = rep.Endpoint // the engine was lost before it said what it is
 	}
