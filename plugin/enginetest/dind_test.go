@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/go-connections/tlsconfig"
 	"gotest.tools/v3/assert"
 	"gotest.tools/v3/poll"
 
@@ -99,18 +100,22 @@ func (n nestedEngine) await(id string) {
 }
 
 // tlsFlags has the client's certificates copied out of the container, where
-// they appear at its start.
+// they appear at its start, one after the other.
 func (n nestedEngine) tlsFlags(id string) []string {
 	n.t.Helper()
 	dir := n.t.TempDir()
+	files := tlsconfig.Options{CAFile: dir + "/ca.pem", CertFile: dir + "/cert.pem", KeyFile: dir + "/key.pem", ExclusiveRootPools: true}
 	poll.WaitOn(n.t, func(poll.LogT) poll.Result {
 		out, err := n.outer.Command(n.t.Context(), "docker", "cp", id+":/certs/client/.", dir).CombinedOutput()
 		if err != nil {
 			return poll.Continue("%s", out)
 		}
+		if _, err := tlsconfig.Client(files); err != nil {
+			return poll.Continue("%v", err)
+		}
 		return poll.Success()
 	}, poll.WithTimeout(time.Minute))
-	return []string{"--tlsverify", "--tlscacert", dir + "/ca.pem", "--tlscert", dir + "/cert.pem", "--tlskey", dir + "/key.pem"}
+	return []string{"--tlsverify", "--tlscacert", files.CAFile, "--tlscert", files.CertFile, "--tlskey", files.KeyFile}
 }
 
 // runServer carries an image over and reaches its published port at the nested

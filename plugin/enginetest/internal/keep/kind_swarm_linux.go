@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/client"
@@ -173,11 +174,11 @@ func joinAll(ctx context.Context, engines []*Engine, shared plan) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, joining := errgroup.WithContext(ctx)
 	for _, worker := range engines[1:] {
 		group.Go(func() error {
 			return asking(worker, func(api *client.Client) error {
-				return api.SwarmJoin(ctx, swarm.JoinRequest{
+				return api.SwarmJoin(joining, swarm.JoinRequest{
 					ListenAddr:    worker.Address,
 					AdvertiseAddr: worker.Address,
 					RemoteAddrs:   []string{fmt.Sprintf("%s:%d", manager.Address, swarmPort)},
@@ -186,7 +187,37 @@ func joinAll(ctx context.Context, engines []*Engine, shared plan) error {
 			})
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return awaitNodes(ctx, manager, len(engines))
+}
+
+// awaitNodes waits until all nodes are ready. One that has just joined has no name
+// and no address yet, and its state is unknown.
+func awaitNodes(ctx context.Context, manager *Engine, count int) error {
+	return asking(manager, func(api *client.Client) error {
+		for {
+			nodes, err := api.NodeList(ctx, swarm.NodeListOptions{})
+			if err != nil {
+				return err
+			}
+			ready := 0
+			for _, n := range nodes {
+				if n.Status.State == swarm.NodeStateReady && n.Description.Hostname != "" && n.Status.Addr != "" {
+					ready++
+				}
+			}
+			if ready == count {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%d of %d nodes are ready: %w", ready, count, ctx.Err())
+			case <-time.After(readyPoll):
+			}
+		}
+	})
 }
 
 // initSwarm makes a Swarm of one and returns what a worker joins it with.
