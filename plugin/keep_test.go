@@ -38,10 +38,17 @@ func TestKept(t *testing.T) {
 	})
 }
 
+// toldCommand is the command in what --keep has said on stderr.
+func toldCommand(said string) (command string, ok bool) {
+	_, told, ok := strings.Cut(said, "Kept; to remove: ")
+	command, _, _ = strings.Cut(told, "\n")
+	return command, ok
+}
+
 // removeAsTold runs the command that run --keep has printed.
 func (b *bench) removeAsTold(t *testing.T, said string) {
 	t.Helper()
-	_, command, ok := strings.Cut(strings.TrimSpace(said), "Kept; to remove: ")
+	command, ok := toldCommand(said)
 	assert.Assert(t, ok, "%s", said)
 	out, err := b.Command(t.Context(), "sh", "-c", command).CombinedOutput()
 	assert.NilError(t, err, "%s: %s", command, out)
@@ -74,9 +81,8 @@ func TestKeptIsTold(t *testing.T) {
 	})
 	p := start(t, through(b.nestprobe(t, inside("--from", "users", "--keep")...), tap))
 	assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
-	told, left, _ := strings.Cut(p.stderr.String(), "\n")
-	b.removeAsTold(t, told)
-	assert.Check(t, is.Contains(left, "interrupted; removing container "))
+	assert.Check(t, is.Contains(p.stderr.String(), "interrupted; removing container "))
+	b.removeAsTold(t, p.stderr.String())
 	b.gone(t) // the helper has a lease
 	checkNothingLeft(t, b.Engine)
 }
@@ -117,8 +123,7 @@ func TestOutputFails(t *testing.T) { //nolint:tparallel // one engine, on which 
 		t.Run(test.name+" and kept", func(t *testing.T) {
 			p := startWriting(t, b.nestprobe(t, "run", "--keep"), test.open(t))
 			assert.Check(t, is.Equal(p.status(t), 125))
-			told, _, _ := strings.Cut(p.stderr.String(), "\n")
-			b.removeAsTold(t, told)
+			b.removeAsTold(t, p.stderr.String())
 			checkNothingLeft(t, b.Engine)
 		})
 	}

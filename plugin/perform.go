@@ -83,7 +83,8 @@ func perform(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec, r
 	return nil
 }
 
-// connected measures on the user's engine, and tells how to remove what is kept. The Report is never nil.
+// connected measures on the user's engine, and tells how to remove what is kept. The
+// Report is never nil.
 func (m measurement) connected(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec) (*report.Report, error) {
 	rep := report.New(m.command)
 	resolved, err := endpoint.Resolve(dockerCLI)

@@ -251,7 +251,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		},
 		// told runs the command that --keep has printed on stderr.
 		"told": func(ts *testscript.TestScript, _ bool, _ []string) {
-			_, command, ok := strings.Cut(strings.TrimSpace(ts.ReadFile("stderr")), "Kept; to remove: ")
+			command, ok := toldCommand(ts.ReadFile("stderr"))
 			if !ok {
 				ts.Fatalf("stderr does not say how to remove what was kept")
 			}

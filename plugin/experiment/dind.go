@@ -107,7 +107,7 @@ func (d *dind) startEngine(ctx context.Context) (<-chan exit, error) {
 	if _, err := wanted.ensure(ctx, r.engine, r.progress); err != nil {
 		return nil, err
 	}
-	d.prepareWork(ctx) // before anything runs: whoever is asked for credentials may take their time
+	d.prepareWork(ctx) // before anything runs, since that may take its time
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -180,6 +180,7 @@ func (d *dind) besideEngine() agentContainer {
 	return c
 }
 
+// prepareWork decides what the client is to do, which may ask the user for credentials.
 func (d *dind) prepareWork(ctx context.Context) {
 	d.work = Work{
 		Run:        d.run.labels.run,
