@@ -250,7 +250,7 @@ func causes(t *testing.T, p *process) []string {
 	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep), "%s", &p.stdout)
 	all := make([]string, len(rep.Findings))
 	for i, finding := range rep.Findings {
-		all[i] = finding.Cause
+		all[i] = string(finding.Cause)
 	}
 	return all
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/docker/cli/cli/command/formatter"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
 
@@ -39,18 +40,18 @@ func listCauses(w io.Writer, format string, quiet bool) error {
 // causeRow is what a template sees of a cause.
 type causeRow struct {
 	formatter.HeaderContext
-	cause diagnosis.Cause
+	cause report.Cause
 }
 
-func newCauseRow(cause diagnosis.Cause) *causeRow {
+func newCauseRow(cause report.Cause) *causeRow {
 	row := &causeRow{cause: cause}
 	row.Header = formatter.SubHeaderContext{"ID": "CAUSE", "Title": "TITLE", "Explanation": "EXPLANATION"}
 	return row
 }
 
 func (r *causeRow) ID() string          { return string(r.cause) }
-func (r *causeRow) Title() string       { return r.cause.Title() }
-func (r *causeRow) Explanation() string { return r.cause.Explanation() }
+func (r *causeRow) Title() string       { return diagnosis.Title(r.cause) }
+func (r *causeRow) Explanation() string { return diagnosis.Explanation(r.cause) }
 
 // MarshalJSON leaves out the explanation, which is a page.
 func (r *causeRow) MarshalJSON() ([]byte, error) {
@@ -60,9 +61,9 @@ func (r *causeRow) MarshalJSON() ([]byte, error) {
 // explainCause writes all there is to say about one cause. Its error names the
 // causes that may have been meant.
 func explainCause(w io.Writer, id string) error {
-	cause := diagnosis.Cause(id)
-	if text := cause.Explanation(); text != "" {
-		_, err := fmt.Fprintf(w, "%s: %s\n\n%s", cause, cause.Title(), text)
+	cause := report.Cause(id)
+	if text := diagnosis.Explanation(cause); text != "" {
+		_, err := fmt.Fprintf(w, "%s: %s\n\n%s", cause, diagnosis.Title(cause), text)
 		return err
 	}
 	near := diagnosis.Nearest(id)

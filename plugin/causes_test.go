@@ -16,6 +16,7 @@ import (
 	"gotest.tools/v3/golden"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // proof is a line of a script that proves a cause.
@@ -28,15 +29,15 @@ func TestEveryCauseIsProven(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob("../testdata/script/*.txtar")
 	assert.NilError(t, err)
-	rows := map[diagnosis.Cause][]string{}
+	rows := map[report.Cause][]string{}
 	for _, script := range scripts {
 		content, err := os.ReadFile(script)
 		assert.NilError(t, err)
 		kinds, _, _ := strings.Cut(strings.TrimPrefix(string(content), "# engines: "), "\n")
-		proven := map[diagnosis.Cause][]string{}
+		proven := map[report.Cause][]string{}
 		for _, line := range proof.FindAllStringSubmatch(string(content), -1) {
-			cause := diagnosis.Cause(line[1])
-			assert.Check(t, cause.Title() != "", "%s proves %s, which is no cause", script, cause)
+			cause := report.Cause(line[1])
+			assert.Check(t, diagnosis.Title(cause) != "", "%s proves %s, which is no cause", script, cause)
 			if !slices.Contains(proven[cause], line[2]) {
 				proven[cause] = append(proven[cause], line[2])
 			}

@@ -208,9 +208,9 @@ func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.C
 // cause is a finding, such as an engine that cannot be reached; one without is
 // something that could not be measured.
 func conclude(ctx context.Context, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error) error {
-	failure, fault := err, new(diagnosis.Fault)
+	failure, fault := err, new(report.Fault)
 	if errors.As(err, &fault) && ctx.Err() == nil {
-		rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{fault.Finding()})
+		rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{diagnosis.Finding(fault)})
 		rep.Error = visible(err)
 		err = nil
 	}
@@ -239,7 +239,7 @@ func conclude(ctx context.Context, dockerCLI command.Cli, renderer *render.Rende
 func causesOf(findings []report.Finding, severity report.Severity) []string {
 	var causes []string
 	for _, f := range findings {
-		cause := f.Cause
+		cause := string(f.Cause)
 		if cause == "" {
 			cause = "undecided"
 		}

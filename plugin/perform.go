@@ -67,8 +67,8 @@ func perform(ctx context.Context, dockerCLI command.Cli, spec experiment.Spec, r
 	if err != nil {
 		rep.OK = false
 		rep.Error = visible(err)
-		if fault := new(diagnosis.Fault); errors.As(err, &fault) {
-			rep.Findings = append(rep.Findings, fault.Finding())
+		if fault := new(report.Fault); errors.As(err, &fault) {
+			rep.Findings = append(rep.Findings, diagnosis.Finding(fault))
 		}
 	}
 	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {

@@ -276,7 +276,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 			found := false
 			for _, f := range rep.Findings {
 				switch {
-				case f.Cause == args[0] && string(f.Severity) == args[1]:
+				case string(f.Cause) == args[0] && string(f.Severity) == args[1]:
 					found = true
 				case f.Severity == report.SeverityError:
 					ts.Fatalf("another error: %s: %q", f.Cause, f.Evidence)

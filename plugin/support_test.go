@@ -191,11 +191,11 @@ func merged(onHost, inClient report.Mode) []supportedReach {
 // engine cannot do it.
 func reaches(m report.Mode, vantage string) []supportedReach {
 	if len(m.From) == 0 {
-		return []supportedReach{{Vantage: vantage, Cause: m.Cause, Engine: ownWords(m)}}
+		return []supportedReach{{Vantage: vantage, Cause: string(m.Cause), Engine: ownWords(m)}}
 	}
 	var from []supportedReach
 	for _, reach := range m.From {
-		from = append(from, supportedReach{Vantage: reach.Vantage, OK: reach.OK, Cause: reach.Cause})
+		from = append(from, supportedReach{Vantage: reach.Vantage, OK: reach.OK, Cause: string(reach.Cause)})
 	}
 	return from
 }

@@ -87,7 +87,7 @@ func everyWay(but ...string) map[string]int {
 }
 
 // finding is the one of a cause; nothing else may be an error.
-func findingOf(t *testing.T, rep *report.Report, cause string) report.Finding {
+func findingOf(t *testing.T, rep *report.Report, cause report.Cause) report.Finding {
 	t.Helper()
 	var found report.Finding
 	for _, f := range rep.Findings {

@@ -15,7 +15,6 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
@@ -154,7 +153,7 @@ func TestNoAPI(t *testing.T) {
 	withoutAPI(t, 0, func(*testing.T, *roleUnderWay) {}, func(t *testing.T, outcome *experiment.Outcome) {
 		t.Helper()
 		assert.Assert(t, outcome.Fault != nil, "%s", outcome.Error)
-		assert.Check(t, is.Equal(outcome.Fault.Cause, string(diagnosis.DockerSocketMissing)))
+		assert.Check(t, is.Equal(outcome.Fault.Cause, connection.DockerSocketMissing))
 	})
 }
 

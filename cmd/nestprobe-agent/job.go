@@ -125,8 +125,8 @@ func knows(ctx context.Context, api *connection.Connection, container string) er
 	}
 	_, err := api.API.ContainerInspect(ctx, container)
 	if errdefs.IsNotFound(err) {
-		return &diagnosis.Fault{
-			Cause:    diagnosis.SocketPathNotOnEngine,
+		return &report.Fault{
+			Cause:    connection.SocketPathNotOnEngine,
 			Evidence: []string{"the engine that answers does not know the client container, so it is not the one that runs it"},
 			Hint:     "say with --socket-path where the socket of the engine is that runs your containers, or use --access endpoint",
 			Err:      errors.New("the API that the container was given is another engine's"),
@@ -181,8 +181,8 @@ func outcome(connected bool, measured *report.Report, err error) experiment.Outc
 		return o
 	}
 	o.Error = err.Error()
-	if fault := new(diagnosis.Fault); errors.As(err, &fault) {
-		finding := fault.Finding()
+	if fault := new(report.Fault); errors.As(err, &fault) {
+		finding := diagnosis.Finding(fault)
 		o.Fault = &finding
 	}
 	return o

@@ -22,8 +22,12 @@ import (
 	"github.com/docker/docker/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
+
+// EngineOSUnsupported is the cause of an engine for which there is no agent. Package
+// diagnosis has more to say about it.
+const EngineOSUnsupported report.Cause = "engine-os-unsupported"
 
 const (
 	// Repository is the name of the agent's images; the tag is their digest.
@@ -53,7 +57,7 @@ type API interface {
 // or its info ("x86_64") names it. It takes the time of hashing one binary,
 // 4 ms for 6.4 MB, and asks no engine.
 //
-// Errors: a [*diagnosis.Fault] engine-os-unsupported, and [ErrNoAgent].
+// Errors: a [*report.Fault] engine-os-unsupported, and [ErrNoAgent].
 func Reference(binaries fs.FS, os, arch string) (string, error) {
 	return newStore(binaries).reference(os, arch)
 }
@@ -91,7 +95,7 @@ func EnsureNear(ctx context.Context, api API, binaries fs.FS, platform func(cont
 	if found {
 		return ref, nil
 	}
-	if err != nil && !errors.As(err, new(*diagnosis.Fault)) {
+	if err != nil && !errors.As(err, new(*report.Fault)) {
 		return "", err
 	}
 	os, arch, err := platform(ctx)
@@ -184,8 +188,8 @@ func supported(os, arch string) (ocispec.Platform, error) {
 		}
 	}
 	known := strings.Join(agentPlatforms(), " and ")
-	fault := &diagnosis.Fault{
-		Cause:    diagnosis.EngineOSUnsupported,
+	fault := &report.Fault{
+		Cause:    EngineOSUnsupported,
 		Evidence: []string{"the engine runs containers of " + name, "there are agents for " + known},
 		Err:      fmt.Errorf("the engine runs containers of %s, and nestprobe has agents for %s alone", name, known),
 		Hint:     "select another engine with --context, or name an IMAGE of that platform to start instead",

@@ -10,7 +10,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/agentimage/agents"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // storeOf is a store with these contents as agents.
@@ -137,9 +137,9 @@ func TestUnsupportedPlatforms(t *testing.T) {
 	} {
 		_, err := storeOf("one", "two").reference(test.os, test.arch)
 		assert.Error(t, err, test.want)
-		var fault *diagnosis.Fault
+		var fault *report.Fault
 		assert.Assert(t, errors.As(err, &fault), test.os)
-		assert.Equal(t, fault.Cause, diagnosis.EngineOSUnsupported)
+		assert.Equal(t, fault.Cause, EngineOSUnsupported)
 		assert.DeepEqual(t, fault.Evidence, []string{test.evidence, "there are agents for linux/amd64 and linux/arm64"})
 		assert.Equal(t, len(fault.Commands) > 0, test.os == "windows", test.os)
 	}

@@ -9,97 +9,80 @@ import (
 	"embed"
 	"maps"
 	"slices"
-)
 
-// Cause is the stable id of something that can be wrong. Ids are never reused.
-type Cause string
-
-// The Docker endpoint and the engine behind it.
-const (
-	APIVersionUnsupported Cause = "api-version-unsupported"
-	DockerSocketMissing   Cause = "docker-socket-missing"
-	DockerSocketPerm      Cause = "docker-socket-permission"
-	EndpointIsLoopback    Cause = "in-container-endpoint-is-loopback"
-	EngineOSUnsupported   Cause = "engine-os-unsupported"
-	EngineUnreachable     Cause = "engine-unreachable"
-	SocketPathNotOnEngine Cause = "socket-path-not-on-engine"
-	TLSCertPathMissing    Cause = "tls-cert-path-missing"
-	TLSClientCertRejected Cause = "tls-client-cert-rejected"
-	TLSExpired            Cause = "tls-expired"
-	TLSHostnameMismatch   Cause = "tls-hostname-mismatch"
-	TLSNotExpected        Cause = "tls-not-expected"
-	TLSRequired           Cause = "tls-required"
-	TLSUntrusted          Cause = "tls-untrusted"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // What is to be started, and what was left behind.
 const (
-	ImageUnavailable   Cause = "image-unavailable"
-	ImageWrongPlatform Cause = "image-wrong-platform"
-	Leftovers          Cause = "leftovers"
-	NameInUse          Cause = "name-in-use"
-	PortInUse          Cause = "port-in-use"
+	EngineOSUnsupported report.Cause = "engine-os-unsupported"
+	ImageUnavailable    report.Cause = "image-unavailable"
+	ImageWrongPlatform  report.Cause = "image-wrong-platform"
+	Leftovers           report.Cause = "leftovers"
+	NameInUse           report.Cause = "name-in-use"
+	PortInUse           report.Cause = "port-in-use"
 )
 
 // The server in its container, and what it says.
 const (
-	NotHTTP                 Cause = "not-http"
-	ServerExited            Cause = "server-exited"
-	ServerListensElsewhere  Cause = "server-listens-elsewhere"
-	ServerListensOnLoopback Cause = "server-listens-on-loopback"
-	ServerNotReady          Cause = "server-not-ready"
-	TLSOnPlainPort          Cause = "tls-on-plain-port"
-	UnexpectedBody          Cause = "unexpected-body"
-	UnexpectedStatus        Cause = "unexpected-status"
-	WebSocketRefused        Cause = "websocket-refused"
-	WrongServer             Cause = "wrong-server"
+	NotHTTP                 report.Cause = "not-http"
+	ServerExited            report.Cause = "server-exited"
+	ServerListensElsewhere  report.Cause = "server-listens-elsewhere"
+	ServerListensOnLoopback report.Cause = "server-listens-on-loopback"
+	ServerNotReady          report.Cause = "server-not-ready"
+	TLSOnPlainPort          report.Cause = "tls-on-plain-port"
+	UnexpectedBody          report.Cause = "unexpected-body"
+	UnexpectedStatus        report.Cause = "unexpected-status"
+	WebSocketRefused        report.Cause = "websocket-refused"
+	WrongServer             report.Cause = "wrong-server"
 )
 
 // Published ports and the engine's host.
 const (
-	ForwarderAcceptsAlone    Cause = "forwarder-accepts-alone"
-	HostAliasMissing         Cause = "host-alias-missing"
-	HostAliasUnreachable     Cause = "host-alias-unreachable"
-	HostListensOnLoopback    Cause = "host-listens-on-loopback"
-	LocalhostIsThisContainer Cause = "localhost-is-this-container"
-	PortNotPublished         Cause = "port-not-published"
-	PublishedFamilyMismatch  Cause = "published-family-mismatch"
-	PublishedOnLoopback      Cause = "published-on-loopback"
-	PublishedOnRemoteHost    Cause = "published-on-remote-host"
+	ForwarderAcceptsAlone    report.Cause = "forwarder-accepts-alone"
+	HostAliasMissing         report.Cause = "host-alias-missing"
+	HostAliasUnreachable     report.Cause = "host-alias-unreachable"
+	HostListensOnLoopback    report.Cause = "host-listens-on-loopback"
+	LocalhostIsThisContainer report.Cause = "localhost-is-this-container"
+	PortNotPublished         report.Cause = "port-not-published"
+	PublishedFamilyMismatch  report.Cause = "published-family-mismatch"
+	PublishedOnLoopback      report.Cause = "published-on-loopback"
+	PublishedOnRemoteHost    report.Cause = "published-on-remote-host"
 )
 
 // Networks and the ways between them.
 const (
-	ContainerNetworkRemote Cause = "container-network-remote"
-	DefaultBridgeHasNoDNS  Cause = "default-bridge-has-no-dns"
-	DirectRoutingBlocked   Cause = "direct-routing-blocked"
-	FirewallDrops          Cause = "firewall-drops"
-	HTTPProxyInterferes    Cause = "http-proxy-interferes"
-	ICCDisabled            Cause = "icc-disabled"
-	MacvlanHostIsolation   Cause = "macvlan-host-isolation"
-	MTUBlackhole           Cause = "mtu-blackhole"
-	NetworkHostMode        Cause = "network-host-mode"
-	NetworkInternal        Cause = "network-internal"
-	NetworkNone            Cause = "network-none"
-	NetworksIsolated       Cause = "networks-isolated"
-	SubnetOverlapsRoute    Cause = "subnet-overlaps-route"
+	ContainerNetworkRemote report.Cause = "container-network-remote"
+	DefaultBridgeHasNoDNS  report.Cause = "default-bridge-has-no-dns"
+	DirectRoutingBlocked   report.Cause = "direct-routing-blocked"
+	FirewallDrops          report.Cause = "firewall-drops"
+	HTTPProxyInterferes    report.Cause = "http-proxy-interferes"
+	ICCDisabled            report.Cause = "icc-disabled"
+	MacvlanHostIsolation   report.Cause = "macvlan-host-isolation"
+	MTUBlackhole           report.Cause = "mtu-blackhole"
+	NetworkHostMode        report.Cause = "network-host-mode"
+	NetworkInternal        report.Cause = "network-internal"
+	NetworkNone            report.Cause = "network-none"
+	NetworksIsolated       report.Cause = "networks-isolated"
+	SubnetOverlapsRoute    report.Cause = "subnet-overlaps-route"
 )
 
-var titles = map[Cause]string{
-	APIVersionUnsupported: "The engine and this client have no API version in common",
-	DockerSocketMissing:   "There is no Docker socket where the endpoint says",
-	DockerSocketPerm:      "This user may not open the Docker socket",
-	EndpointIsLoopback:    "The endpoint is a loopback address, which leads a container to itself",
-	EngineOSUnsupported:   "The engine runs containers of an OS or CPU that has no agent",
-	EngineUnreachable:     "No engine can be reached at the Docker endpoint",
-	SocketPathNotOnEngine: "The path of the Docker socket holds no socket",
-	TLSCertPathMissing:    "The TLS files of the endpoint are missing or cannot be read",
-	TLSClientCertRejected: "The engine rejects the client certificate",
-	TLSExpired:            "A certificate is not valid at this time",
-	TLSHostnameMismatch:   "The certificate is for another host name",
-	TLSNotExpected:        "The endpoint is set to TLS, but the engine speaks plain HTTP",
-	TLSRequired:           "The engine wants TLS, but the endpoint is set to plain HTTP",
-	TLSUntrusted:          "The certificate is not signed by a trusted authority",
+var titles = map[report.Cause]string{
+	connection.APIVersionUnsupported: "The engine and this client have no API version in common",
+	connection.DockerSocketMissing:   "There is no Docker socket where the endpoint says",
+	connection.DockerSocketPerm:      "This user may not open the Docker socket",
+	connection.EndpointIsLoopback:    "The endpoint is a loopback address, which leads a container to itself",
+	EngineOSUnsupported:              "The engine runs containers of an OS or CPU that has no agent",
+	connection.EngineUnreachable:     "No engine can be reached at the Docker endpoint",
+	connection.SocketPathNotOnEngine: "The path of the Docker socket holds no socket",
+	connection.TLSCertPathMissing:    "The TLS files of the endpoint are missing or cannot be read",
+	connection.TLSClientCertRejected: "The engine rejects the client certificate",
+	connection.TLSExpired:            "A certificate is not valid at this time",
+	connection.TLSHostnameMismatch:   "The certificate is for another host name",
+	connection.TLSNotExpected:        "The endpoint is set to TLS, but the engine speaks plain HTTP",
+	connection.TLSRequired:           "The engine wants TLS, but the endpoint is set to plain HTTP",
+	connection.TLSUntrusted:          "The certificate is not signed by a trusted authority",
 
 	ImageUnavailable:   "The image cannot be had",
 	ImageWrongPlatform: "The image is made for another platform",
@@ -144,14 +127,14 @@ var titles = map[Cause]string{
 }
 
 // Causes returns every cause, sorted by id.
-func Causes() []Cause { return slices.Sorted(maps.Keys(titles)) }
+func Causes() []report.Cause { return slices.Sorted(maps.Keys(titles)) }
 
 // undecided is the title of a finding that has no cause.
 const undecided = "No address works, and what was measured does not decide why"
 
-// Title is the cause in one line, or "" for what is not a cause. The empty cause
+// Title is a cause in one line, or "" for what is not a cause. The empty cause
 // is that of a finding where the evidence does not decide.
-func (c Cause) Title() string {
+func Title(c report.Cause) string {
 	if c == "" {
 		return undecided
 	}
@@ -161,13 +144,20 @@ func (c Cause) Title() string {
 //go:embed explanations/*.md
 var explanations embed.FS
 
-// Explanation is all there is to say about the cause: what it means, how it is
+// Explanation is all there is to say about a cause: what it means, how it is
 // told apart from others, how to mend it. It is light Markdown that a terminal
 // of 80 columns shows as it is, or "" for what is not a cause.
-func (c Cause) Explanation() string {
+func Explanation(c report.Cause) string {
 	text, err := explanations.ReadFile("explanations/" + string(c) + ".md")
 	if err != nil {
 		return "" // there is one for every cause, which a test sees to
 	}
 	return string(text)
+}
+
+// Finding is a fault as a part of a Report.
+func Finding(f *report.Fault) report.Finding {
+	finding := f.Finding()
+	finding.Title = Title(f.Cause)
+	return finding
 }

@@ -9,11 +9,13 @@ import (
 	"unicode"
 
 	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // The ids are a promise to users: one is added now and then, none is ever
 // renamed or taken away.
-var promised = []Cause{
+var promised = []report.Cause{
 	"docker-socket-missing", "docker-socket-permission", "socket-path-not-on-engine",
 	"engine-unreachable",
 	"tls-cert-path-missing", "tls-required", "tls-not-expected", "tls-untrusted",
@@ -46,37 +48,37 @@ func TestCauses(t *testing.T) {
 var isID = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 
 func TestTitles(t *testing.T) {
-	seen := map[string]Cause{}
+	seen := map[string]report.Cause{}
 	for _, c := range Causes() {
-		title := c.Title()
+		title := Title(c)
 		assert.Check(t, title != "", c)
 		assert.Check(t, len(title) <= 72, "%s: the title leaves no room on a line", c)
 		assert.Check(t, !strings.HasSuffix(title, "."), c)
 		assert.Check(t, seen[title] == "", "%s has the title of %s", c, seen[title])
 		seen[title] = c
 	}
-	assert.Equal(t, Cause("unheard-of").Title(), "")
+	assert.Equal(t, Title("unheard-of"), "")
 }
 
 func TestEveryCauseHasOneExplanation(t *testing.T) {
 	for _, c := range Causes() {
-		assert.Check(t, c.Explanation() != "", c)
+		assert.Check(t, Explanation(c) != "", c)
 	}
 	files, err := fs.ReadDir(explanations, "explanations")
 	assert.NilError(t, err)
 	for _, file := range files {
 		id, isText := strings.CutSuffix(file.Name(), ".md")
-		assert.Check(t, isText && slices.Contains(Causes(), Cause(id)), file.Name())
+		assert.Check(t, isText && slices.Contains(Causes(), report.Cause(id)), file.Name())
 	}
-	for _, c := range []Cause{"", "unheard-of", "../cause.go", "leftovers.md"} {
-		assert.Check(t, c.Explanation() == "", c)
+	for _, c := range []report.Cause{"", "unheard-of", "../cause.go", "leftovers.md"} {
+		assert.Check(t, Explanation(c) == "", c)
 	}
 }
 
 // A terminal of 80 columns shows an explanation as it is.
 func TestExplanationsFitATerminal(t *testing.T) {
 	for _, c := range Causes() {
-		text, ended := strings.CutSuffix(c.Explanation(), "\n")
+		text, ended := strings.CutSuffix(Explanation(c), "\n")
 		assert.Check(t, ended && !strings.HasSuffix(text, "\n"), "%s: does not end with one newline", c)
 		for _, line := range strings.Split(text, "\n") {
 			assert.Check(t, len(line) <= 79, "%s: %s", c, line)
@@ -90,8 +92,8 @@ func isNotASCII(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r
 
 func TestExplanationsHaveTheirParts(t *testing.T) {
 	for _, c := range Causes() {
-		parts := regexp.MustCompile(`(?m)^#.*\n`).Split(c.Explanation(), -1)
-		titles := regexp.MustCompile(`(?m)^#.*`).FindAllString(c.Explanation(), -1)
+		parts := regexp.MustCompile(`(?m)^#.*\n`).Split(Explanation(c), -1)
+		titles := regexp.MustCompile(`(?m)^#.*`).FindAllString(Explanation(c), -1)
 		assert.DeepEqual(t, titles, []string{"## What it means", "## How it is told apart", "## How to mend it"})
 		assert.Equal(t, parts[0], "", c)
 		for _, part := range parts[1:] {
@@ -107,11 +109,11 @@ var quoted = regexp.MustCompile("`([^`]*)`")
 
 func TestExplanationsNameCausesThatExist(t *testing.T) {
 	for _, c := range Causes() {
-		for _, match := range quoted.FindAllStringSubmatch(c.Explanation(), -1) {
-			other := Cause(match[1])
+		for _, match := range quoted.FindAllStringSubmatch(Explanation(c), -1) {
+			other := report.Cause(match[1])
 			assert.Check(t, slices.Contains(Causes(), other), "%s names %s", c, other)
 			assert.Check(t, other != c, "%s is told apart from itself", c)
 		}
-		assert.Check(t, strings.Count(c.Explanation(), "`")%2 == 0, c)
+		assert.Check(t, strings.Count(Explanation(c), "`")%2 == 0, c)
 	}
 }

@@ -45,7 +45,7 @@ func Merge(lists ...[]report.Finding) []report.Finding {
 
 // severityWhenReached is that of a cause that leaves another address working. An
 // address that leads to a stranger is a trap; the others merely fail.
-func severityWhenReached(cause Cause) report.Severity {
+func severityWhenReached(cause report.Cause) report.Severity {
 	if cause == WrongServer {
 		return report.SeverityWarning
 	}
@@ -64,11 +64,11 @@ type findings struct {
 	list []report.Finding
 }
 
-func (l *findings) add(fault *Fault, severity report.Severity) {
+func (l *findings) add(fault *report.Fault, severity report.Severity) {
 	if fault == nil {
 		return
 	}
-	finding := fault.Finding()
+	finding := Finding(fault)
 	finding.Severity = severity
 	l.merge(finding)
 }
@@ -118,8 +118,8 @@ func (c *contextOf) reached() bool {
 
 // explainRows finds the cause of each failing row, and returns what it found in
 // the order of the rows.
-func (c *contextOf) explainRows() []*Fault {
-	var faults []*Fault
+func (c *contextOf) explainRows() []*report.Fault {
+	var faults []*report.Fault
 	for _, row := range c.rows {
 		if row.OK {
 			continue
@@ -128,7 +128,7 @@ func (c *contextOf) explainRows() []*Fault {
 		if fault == nil {
 			continue
 		}
-		row.Cause, row.Hint = string(fault.Cause), netprobe.Visible(fault.Hint, maxLine)
+		row.Cause, row.Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
 		fault.Evidence = append(slices.Clone(fault.Evidence), seen(row)) // what proves it, then what it shows in
 		faults = append(faults, fault)
 	}
@@ -142,7 +142,7 @@ func seen(p *report.Probe) string {
 
 // rule finds the cause of a failing row, or nil if it is not what the rule is
 // about.
-type rule func(*contextOf, address, *report.Probe) *Fault
+type rule func(*contextOf, address, *report.Probe) *report.Fault
 
 // rules are asked in order, and the first that knows is believed: what the server
 // itself did and said before what the way to it may have done.
@@ -159,7 +159,7 @@ var rules = []rule{
 	(*contextOf).toHost,
 }
 
-func (c *contextOf) explain(row *report.Probe) *Fault {
+func (c *contextOf) explain(row *report.Probe) *report.Fault {
 	where := parse(row.Address)
 	for _, rule := range rules {
 		if fault := rule(c, where, row); fault != nil {
@@ -184,22 +184,22 @@ func parse(hostport string) address {
 }
 
 // How far a failing probe came.
-func refused(p *report.Probe) bool { return p.Failure == string(netprobe.Refused) }
+func refused(p *report.Probe) bool { return p.Failure == netprobe.Refused }
 
 // dropped says whether nothing came back at all.
 func dropped(p *report.Probe) bool {
-	return p.Failure == string(netprobe.ConnectTimeout) || p.Failure == string(netprobe.Unreachable)
+	return p.Failure == netprobe.ConnectTimeout || p.Failure == netprobe.Unreachable
 }
 
 // unnamed says whether the name was not found.
 func unnamed(p *report.Probe) bool {
-	return p.Failure == string(netprobe.NameNotFound) || p.Failure == string(netprobe.NameTimeout)
+	return p.Failure == netprobe.NameNotFound || p.Failure == netprobe.NameTimeout
 }
 
 // closed says whether the connection was accepted, or begun, and closed with no
 // answer.
 func closed(p *report.Probe) bool {
-	switch netprobe.Failure(p.Failure) {
+	switch p.Failure {
 	case netprobe.ClosedWithoutResponse, netprobe.Reset, netprobe.TLSClosed:
 		return true
 	default:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -71,7 +72,7 @@ func ignored(s diagnosis.Server) diagnosis.Server {
 
 // row is a probe that failed, or that did not if the failure is "".
 func row(kind report.Kind, address string, failure netprobe.Failure) report.Probe {
-	return report.Probe{Kind: kind, Address: address, OK: failure == "", Failure: string(failure), Detail: string(failure)}
+	return report.Probe{Kind: kind, Address: address, OK: failure == "", Failure: failure, Detail: string(failure)}
 }
 
 const (
@@ -104,87 +105,87 @@ func TestExplain(t *testing.T) {
 		server  diagnosis.Server
 		vantage diagnosis.Vantage
 		rows    []report.Probe
-		causes  []diagnosis.Cause // of the rows
-		found   []string          // severity and cause of the findings
+		causes  []report.Cause // of the rows
+		found   []string       // severity and cause of the findings
 	}{
 		"IPv6 alone, asked from a container without": {
 			rootful, on(own6, published6), inBridge,
 			[]report.Probe{row(report.KindPublishedGateway, gateway6, netprobe.Unreachable), row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
-			[]diagnosis.Cause{diagnosis.PublishedFamilyMismatch, diagnosis.NetworksIsolated},
+			[]report.Cause{diagnosis.PublishedFamilyMismatch, diagnosis.NetworksIsolated},
 			[]string{"error networks-isolated"},
 		},
 		"the same on an engine that drops direct routing": {
 			diagnosis.Engine{Major: 28}, on(own6, published6), inBridge,
 			[]report.Probe{row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
-			[]diagnosis.Cause{diagnosis.NetworksIsolated},
+			[]report.Cause{diagnosis.NetworksIsolated},
 			[]string{"error networks-isolated"},
 		},
 		"IPv6 alone, in a VM": {
 			rootful, on(own6, published6), besideVM,
 			[]report.Probe{row(report.KindPublishedGateway, gateway6, netprobe.Unreachable), row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
-			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote},
+			[]report.Cause{diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote},
 			[]string{"error container-network-remote"},
 		},
 		"healthy": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindContainerIP, ip, "")},
-			[]diagnosis.Cause{"", ""}, nil,
+			[]report.Cause{"", ""}, nil,
 		},
 		"bound to loopback in the container": {
 			rootful, listens(on(bridge, published), "127.0.0.1:8080"), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindPublishedGateway, gateway, refused), row(report.KindContainerIP, ip, refused)},
-			[]diagnosis.Cause{diagnosis.ServerListensOnLoopback, diagnosis.ServerListensOnLoopback, diagnosis.ServerListensOnLoopback},
+			[]report.Cause{diagnosis.ServerListensOnLoopback, diagnosis.ServerListensOnLoopback, diagnosis.ServerListensOnLoopback},
 			[]string{"error server-listens-on-loopback"},
 		},
 		"on another port": {
 			rootful, listens(on(bridge, published), "[::]:3000"), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed)},
-			[]diagnosis.Cause{diagnosis.ServerListensElsewhere}, []string{"error server-listens-elsewhere"},
+			[]report.Cause{diagnosis.ServerListensElsewhere}, []string{"error server-listens-elsewhere"},
 		},
 		"not ready": {
 			rootful, listens(on(bridge, published)), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, refused)},
-			[]diagnosis.Cause{diagnosis.ServerNotReady, diagnosis.ServerNotReady}, []string{"error server-not-ready"},
+			[]report.Cause{diagnosis.ServerNotReady, diagnosis.ServerNotReady}, []string{"error server-not-ready"},
 		},
 		"a forwarder, and nobody has looked what listens": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, refused)},
-			[]diagnosis.Cause{diagnosis.ForwarderAcceptsAlone, ""}, []string{"error forwarder-accepts-alone"},
+			[]report.Cause{diagnosis.ForwarderAcceptsAlone, ""}, []string{"error forwarder-accepts-alone"},
 		},
 		"a forwarder to an address that is not listened at": {
 			diagnosis.Engine{Desktop: true}, listens(on(bridge, published), "172.18.0.2:8080"), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.ContainerNetworkRemote}, []string{"error forwarder-accepts-alone"},
+			[]report.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.ContainerNetworkRemote}, []string{"error forwarder-accepts-alone"},
 		},
 		"on one of two networks, and the forwarder leads to the other": {
 			rootful, listens(onTwo(published), "172.17.0.2:8080"), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ownIP, refused), row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, closed)},
-			[]diagnosis.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.NetworksIsolated, diagnosis.ForwarderAcceptsAlone},
+			[]report.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.NetworksIsolated, diagnosis.ForwarderAcceptsAlone},
 			[]string{"error forwarder-accepts-alone"},
 		},
 		"on one of two networks, and no forwarder": {
 			diagnosis.Engine{Podman: true}, listens(onTwo(published), "172.17.0.2:8080"), host,
 			[]report.Probe{row(report.KindContainerIP, ip, ""), row(report.KindContainerIP, ownIP, refused), row(report.KindPublishedLocalhost, loopback, refused)},
-			[]diagnosis.Cause{"", diagnosis.ServerListensElsewhere, diagnosis.ServerListensElsewhere},
+			[]report.Cause{"", diagnosis.ServerListensElsewhere, diagnosis.ServerListensElsewhere},
 			[]string{"info server-listens-elsewhere"},
 		},
 		"the server itself closes": {
 			rootful, listens(on(bridge, published), "[::]:8080"), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, closed)},
-			[]diagnosis.Cause{"", ""}, []string{"error "},
+			[]report.Cause{"", ""}, []string{"error "},
 		},
 		"the server itself closes, in a VM": {
 			rootful, listens(on(bridge, published), "[::]:8080"), besideVM,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{"", diagnosis.ContainerNetworkRemote}, []string{"error "},
+			[]report.Cause{"", diagnosis.ContainerNetworkRemote}, []string{"error "},
 		},
 		"the server itself closes, in the host's network": {
 			rootful, diagnosis.Server{Name: "web", Port: 8080, HostNetwork: true}, host,
 			[]report.Probe{row(report.KindPublishedLocalhost, "127.0.0.1:8080", closed)},
-			[]diagnosis.Cause{""}, []string{"error "},
+			[]report.Cause{""}, []string{"error "},
 		},
 		"exited": {
-			rootful, diagnosis.Server{Name: "web", Down: &diagnosis.Fault{Cause: diagnosis.ServerExited, Evidence: []string{"code 1"}, Hint: "see its log"}}, host, nil, nil,
+			rootful, diagnosis.Server{Name: "web", Down: &report.Fault{Cause: diagnosis.ServerExited, Evidence: []string{"code 1"}, Hint: "see its log"}}, host, nil, nil,
 			[]string{"error server-exited"},
 		},
 		"no network": {
@@ -200,84 +201,84 @@ func TestExplain(t *testing.T) {
 				row(report.KindPublishedLocalhost, loopback, refused),
 				row(report.KindPublishedAny, "0.0.0.0:32768", refused),
 			},
-			[]diagnosis.Cause{diagnosis.DefaultBridgeHasNoDNS, "", diagnosis.HostAliasMissing, diagnosis.LocalhostIsThisContainer, diagnosis.LocalhostIsThisContainer},
+			[]report.Cause{diagnosis.DefaultBridgeHasNoDNS, "", diagnosis.HostAliasMissing, diagnosis.LocalhostIsThisContainer, diagnosis.LocalhostIsThisContainer},
 			[]string{"info default-bridge-has-no-dns", "info host-alias-missing", "info localhost-is-this-container"},
 		},
 		"published on loopback alone, asked from another network": {
 			rootful, on(bridge, onLocal), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, refused), row(report.KindPublishedLocalhost, loopback, refused)},
-			[]diagnosis.Cause{diagnosis.NetworksIsolated, diagnosis.PublishedOnLoopback, diagnosis.LocalhostIsThisContainer},
+			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.PublishedOnLoopback, diagnosis.LocalhostIsThisContainer},
 			[]string{"error published-on-loopback"},
 		},
 		"bridges are kept apart": {
 			rootful, on(bridge), inOwn,
 			[]report.Probe{row(report.KindContainerName, "web:8080", netprobe.NameNotFound), row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
+			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
 		},
 		"direct routing": {
 			diagnosis.Engine{Major: 28}, on(bridge), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{diagnosis.DirectRoutingBlocked}, []string{"error direct-routing-blocked"},
+			[]report.Cause{diagnosis.DirectRoutingBlocked}, []string{"error direct-routing-blocked"},
 		},
 		"direct routing is open by the gateway mode": {
 			diagnosis.Engine{Major: 28}, on(with(bridge, func(n *diagnosis.Network) { n.GatewayMode = "routed" })), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
+			[]report.Cause{diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
 		},
 		"inter-container communication is off": {
 			rootful, on(with(own, func(n *diagnosis.Network) { n.ICCDisabled = true })), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
-			[]diagnosis.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
+			[]report.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
 		},
 		"inter-container communication is off, asked by name": {
 			rootful, on(with(own, func(n *diagnosis.Network) { n.ICCDisabled = true })), inOwn,
 			[]report.Probe{row(report.KindContainerName, "web:8080", dropped)},
-			[]diagnosis.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
+			[]report.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
 		},
 		"an internal network, asked from another": {
 			rootful, ignored(on(with(own, internal))), inBridge,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
-			[]diagnosis.Cause{diagnosis.NetworkInternal}, []string{"error network-internal"},
+			[]report.Cause{diagnosis.NetworkInternal}, []string{"error network-internal"},
 		},
 		"an internal network of a remote engine's": {
 			remote, ignored(on(with(own, internal))), host,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
-			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote}, []string{"error network-internal"},
+			[]report.Cause{diagnosis.ContainerNetworkRemote}, []string{"error network-internal"},
 		},
 		"macvlan from its host": {
 			rootful, macvlan, host,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
-			[]diagnosis.Cause{diagnosis.MacvlanHostIsolation}, []string{"error macvlan-host-isolation"},
+			[]report.Cause{diagnosis.MacvlanHostIsolation}, []string{"error macvlan-host-isolation"},
 		},
 		"macvlan from a bridge": {
 			rootful, macvlan, inBridge,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
-			[]diagnosis.Cause{diagnosis.MacvlanHostIsolation}, []string{"error macvlan-host-isolation"},
+			[]report.Cause{diagnosis.MacvlanHostIsolation}, []string{"error macvlan-host-isolation"},
 		},
 		"macvlan, and its address refuses": {
 			rootful, macvlan, host,
 			[]report.Probe{row(report.KindContainerIP, ownIP, refused)},
-			[]diagnosis.Cause{""}, []string{"error "},
+			[]report.Cause{""}, []string{"error "},
 		},
 		"macvlan, and one of its addresses refuses": {
 			rootful, macvlan, host,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped), row(report.KindContainerIP, own6IP, refused)},
-			[]diagnosis.Cause{"", ""}, []string{"error "},
+			[]report.Cause{"", ""}, []string{"error "},
 		},
 		"macvlan of a remote engine's": {
 			remote, macvlan, host,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
-			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote}, []string{"error container-network-remote"},
+			[]report.Cause{diagnosis.ContainerNetworkRemote}, []string{"error container-network-remote"},
 		},
 		"macvlan of a remote engine's, on this machine's network": {
 			remote, macvlan, host,
 			[]report.Probe{row(report.KindContainerIP, ownIP, ""), row(report.KindContainerIP, own6IP, dropped)},
-			[]diagnosis.Cause{"", ""}, nil,
+			[]report.Cause{"", ""}, nil,
 		},
 		"macvlan, perhaps of a remote engine's": {
 			tunnel, macvlan, host,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
-			[]diagnosis.Cause{""}, []string{"error "},
+			[]report.Cause{""}, []string{"error "},
 		},
 		"a remote engine": {
 			remote, on(bridge, published), host,
@@ -285,138 +286,138 @@ func TestExplain(t *testing.T) {
 				row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedEngineHost, "192.0.2.7:32768", ""),
 				row(report.KindPublishedGateway, gateway, refused), row(report.KindContainerIP, ip, dropped),
 			},
-			[]diagnosis.Cause{diagnosis.PublishedOnRemoteHost, "", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote},
+			[]report.Cause{diagnosis.PublishedOnRemoteHost, "", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote},
 			[]string{"info published-on-remote-host", "info container-network-remote"},
 		},
 		"an engine in a VM that does not say so": {
 			rootful, on(bridge, published), besideVM,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{"", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote}, []string{"info container-network-remote"},
+			[]report.Cause{"", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote}, []string{"info container-network-remote"},
 		},
 		"a firewall on a machine that has the bridge": {
 			rootful, on(bridge, published), beside,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped)},
-			[]diagnosis.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
+			[]report.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
 		},
 		"a remote engine that publishes for itself alone": {
 			remote, on(bridge, onLocal), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedEngineHost, "192.0.2.7:32768", refused)},
-			[]diagnosis.Cause{diagnosis.PublishedOnLoopback, diagnosis.PublishedOnLoopback}, []string{"error published-on-loopback"},
+			[]report.Cause{diagnosis.PublishedOnLoopback, diagnosis.PublishedOnLoopback}, []string{"error published-on-loopback"},
 		},
 		"a remote engine that publishes nothing": {
 			remote, on(bridge), host,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{diagnosis.ContainerNetworkRemote}, []string{"error port-not-published"},
+			[]report.Cause{diagnosis.ContainerNetworkRemote}, []string{"error port-not-published"},
 		},
 		"one family alone is published": {
 			rootful, on(bridge, onLocal), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},
-			[]diagnosis.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
+			[]report.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
 		},
 		"one family alone is published, and the endpoint is on loopback": {
 			tunnel, on(bridge, onLocal), beside,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},
-			[]diagnosis.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
+			[]report.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
 		},
 		"the endpoint is on loopback, and leads to another machine": {
 			tunnel, on(bridge, published), besideVM,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{"", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote}, []string{"error "},
+			[]report.Cause{"", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote}, []string{"error "},
 		},
 		"a stranger answers": {
 			rootful, on(bridge, onLocal), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", netprobe.WrongServer)},
-			[]diagnosis.Cause{"", diagnosis.WrongServer}, []string{"warning wrong-server"},
+			[]report.Cause{"", diagnosis.WrongServer}, []string{"warning wrong-server"},
 		},
 		"a firewall": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped)},
-			[]diagnosis.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
+			[]report.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
 		},
 		"a certificate of nobody's, for one of the names": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, netprobe.TLSUntrusted), row(report.KindContainerIP, ip, netprobe.TLSHostnameMismatch)},
-			[]diagnosis.Cause{diagnosis.TLSUntrusted, diagnosis.TLSHostnameMismatch}, []string{"error tls-untrusted"},
+			[]report.Cause{connection.TLSUntrusted, connection.TLSHostnameMismatch}, []string{"error tls-untrusted"},
 		},
 		"the server says something else": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, netprobe.UnexpectedStatus), row(report.KindContainerIP, ip, netprobe.UnexpectedStatus)},
-			[]diagnosis.Cause{diagnosis.UnexpectedStatus, diagnosis.UnexpectedStatus}, []string{"error unexpected-status"},
+			[]report.Cause{diagnosis.UnexpectedStatus, diagnosis.UnexpectedStatus}, []string{"error unexpected-status"},
 		},
 		"host mode of a rootless engine": {
 			rootless, diagnosis.Server{Name: "web", Port: 8080, HostNetwork: true, Wanted: true}, host,
 			[]report.Probe{row(report.KindPublishedLocalhost, "127.0.0.1:8080", refused)},
-			[]diagnosis.Cause{diagnosis.NetworkHostMode}, []string{"error network-host-mode"},
+			[]report.Cause{diagnosis.NetworkHostMode}, []string{"error network-host-mode"},
 		},
 		"a route of the host's covers the subnet": {
 			rootful, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
+			[]report.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
 		},
 		"a route of the host's covers the subnet, and the endpoint is on loopback": {
 			tunnel, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}, Addresses: []netip.Addr{bridge.GatewayIPv4}},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
+			[]report.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
 		},
 		"a route of the host's covers the subnet, also for what is published": {
 			rootful, on(bridge, published), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}, Addresses: []netip.Addr{bridge.GatewayIPv4}},
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{"", diagnosis.SubnetOverlapsRoute, diagnosis.SubnetOverlapsRoute}, []string{"info subnet-overlaps-route"},
+			[]report.Cause{"", diagnosis.SubnetOverlapsRoute, diagnosis.SubnetOverlapsRoute}, []string{"info subnet-overlaps-route"},
 		},
 		"a firewall, and nobody else was asked": {
 			rootful, listens(on(bridge, published), "[::]:8080"), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, dropped)},
-			[]diagnosis.Cause{diagnosis.NetworksIsolated, diagnosis.FirewallDrops}, []string{"error firewall-drops"},
+			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.FirewallDrops}, []string{"error firewall-drops"},
 		},
 		"networks of Podman's are apart for published ports too": {
 			diagnosis.Engine{Podman: true}, listens(on(own, published), "[::]:8080"), inBridge,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped), row(report.KindPublishedGateway, gateway, dropped)},
-			[]diagnosis.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
+			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
 		},
 		"large packets are lost": {
 			rootful, on(bridge), diagnosis.Vantage{Name: "host", Small: []diagnosis.SmallAnswer{{Address: ip, Segment: 536, PathMTU: 1500}}},
 			[]report.Probe{row(report.KindContainerIP, ip, netprobe.StalledBody)},
-			[]diagnosis.Cause{diagnosis.MTUBlackhole}, []string{"error mtu-blackhole"},
+			[]report.Cause{diagnosis.MTUBlackhole}, []string{"error mtu-blackhole"},
 		},
 		"a server that is slow": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, netprobe.StalledBody), row(report.KindContainerIP, ip, netprobe.StalledBody)},
-			[]diagnosis.Cause{"", ""}, []string{"error "},
+			[]report.Cause{"", ""}, []string{"error "},
 		},
 		"nothing decides": {
 			rootful, listens(on(bridge, published), "0.0.0.0:8080"), host,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedLocalhost, loopback, netprobe.NoResponse)},
-			[]diagnosis.Cause{"", ""}, []string{"error "},
+			[]report.Cause{"", ""}, []string{"error "},
 		},
 		"nobody asked for this place": {
 			rootful, on(bridge), diagnosis.Vantage{Name: "client", Container: true, Networks: inOwn.Networks, Optional: true},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
-			[]diagnosis.Cause{diagnosis.NetworksIsolated}, []string{"warning networks-isolated"},
+			[]report.Cause{diagnosis.NetworksIsolated}, []string{"warning networks-isolated"},
 		},
 		"a server on the host, for the host alone": {
 			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "127.0.0.1:8080"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAlias, "host.docker.internal:8080", netprobe.NameNotFound)},
-			[]diagnosis.Cause{diagnosis.HostListensOnLoopback, diagnosis.HostAliasMissing}, []string{"error host-listens-on-loopback"},
+			[]report.Cause{diagnosis.HostListensOnLoopback, diagnosis.HostAliasMissing}, []string{"error host-listens-on-loopback"},
 		},
 		"a server on the host of a rootless engine": {
 			rootless, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:8080"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAddress, "192.0.2.9:8080", "")},
-			[]diagnosis.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
+			[]report.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
 		},
 		"a server on the host behind a firewall": {
 			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "[::]:8080"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", dropped)},
-			[]diagnosis.Cause{diagnosis.FirewallDrops}, []string{"error firewall-drops"},
+			[]report.Cause{diagnosis.FirewallDrops}, []string{"error firewall-drops"},
 		},
 		"a server on the user's machine, and the engine in a virtual one": {
 			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAlias, "host.docker.internal:8080", "")},
-			[]diagnosis.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
+			[]report.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
 		},
 		"nothing on the host": {
 			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused)},
-			[]diagnosis.Cause{diagnosis.ServerNotReady}, []string{"error server-not-ready"},
+			[]report.Cause{diagnosis.ServerNotReady}, []string{"error server-not-ready"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -429,7 +430,7 @@ func TestExplain(t *testing.T) {
 			}, test.rows)
 			for i, want := range test.causes {
 				got := test.rows[i]
-				assert.Check(t, is.Equal(diagnosis.Cause(got.Cause), want), "%s", got.Address)
+				assert.Check(t, is.Equal(report.Cause(got.Cause), want), "%s", got.Address)
 				assert.Check(t, is.Equal(got.Hint != "", want != ""), "%s", got.Address)
 			}
 			assert.Check(t, findings != nil) // which would be null in JSON
@@ -448,7 +449,7 @@ func TestExplain(t *testing.T) {
 // Of two findings of one cause the worse gives severity and hint.
 func TestMerge(t *testing.T) {
 	t.Parallel()
-	finding := func(cause string, severity report.Severity, evidence ...string) report.Finding {
+	finding := func(cause report.Cause, severity report.Severity, evidence ...string) report.Finding {
 		return report.Finding{Cause: cause, Severity: severity, Evidence: evidence, Hint: string(severity)}
 	}
 	merged := diagnosis.Merge(
@@ -467,7 +468,7 @@ func TestUndecidedAtATunnel(t *testing.T) {
 	t.Parallel()
 	for engine, want := range map[diagnosis.Engine]bool{tunnel: true, rootful: false} {
 		findings := diagnosis.Explain(diagnosis.Facts{Engine: engine, Server: on(bridge, published), Vantages: []diagnosis.Vantage{host}},
-			[]report.Probe{{Vantage: "host", Kind: report.KindPublishedLocalhost, Address: loopback, Failure: string(netprobe.Refused)}})
+			[]report.Probe{{Vantage: "host", Kind: report.KindPublishedLocalhost, Address: loopback, Failure: netprobe.Refused}})
 		assert.Equal(t, len(findings), 1)
 		assert.Equal(t, strings.Contains(findings[0].Hint, "one end of a tunnel"), want, findings[0].Hint)
 	}

@@ -49,9 +49,9 @@ type Server struct {
 	Name        string
 	Host        bool // it is no container's: it runs on the engine's host, and HostNetwork is set too
 	Port        uint16
-	Down        *Fault // why it cannot answer at all: it has exited, it is paused
-	HostNetwork bool   // it shares the network of the engine's host
-	NoNetwork   bool   // it has loopback alone
+	Down        *report.Fault // why it cannot answer at all: it has exited, it is paused
+	HostNetwork bool          // it shares the network of the engine's host
+	NoNetwork   bool          // it has loopback alone
 	Networks    []Network
 	Bindings    []Binding            // where Port is published
 	Wanted      bool                 // it was asked to publish Port

@@ -9,8 +9,8 @@ import (
 
 // onHostLoopback is the fault of a server on the host that listens for the host
 // alone.
-func (s Server) onHostLoopback() *Fault {
-	return &Fault{
+func (s Server) onHostLoopback() *report.Fault {
+	return &report.Fault{
 		Cause:    HostListensOnLoopback,
 		Evidence: []string{fmt.Sprintf("on the host, port %d is listened to at %s alone", s.Port, join(s.Listeners.On(s.Port)))},
 		Hint:     "have it listen on 0.0.0.0 or on the gateway of the containers' network; of the engines, Docker Desktop alone leads containers to the host's loopback",
@@ -18,8 +18,8 @@ func (s Server) onHostLoopback() *Fault {
 }
 
 // notOnHost is the fault of a port of the host that nothing listens on.
-func (s Server) notOnHost() *Fault {
-	return &Fault{
+func (s Server) notOnHost() *report.Fault {
+	return &report.Fault{
 		Cause:    ServerNotReady,
 		Evidence: []string{fmt.Sprintf("nothing listens on port %d of the host", s.Port)},
 		Hint:     "start the server, and see that it uses this port",
@@ -28,7 +28,7 @@ func (s Server) notOnHost() *Fault {
 }
 
 // toHost: the way from a container to the engine's host.
-func (c *contextOf) toHost(to address, row *report.Probe) *Fault {
+func (c *contextOf) toHost(to address, row *report.Probe) *report.Fault {
 	switch row.Kind {
 	case report.KindHostGateway, report.KindHostAlias, report.KindHostAddress:
 	default:
@@ -48,8 +48,8 @@ func (c *contextOf) toHost(to address, row *report.Probe) *Fault {
 
 // hostElsewhere: an address that should be the host's refuses what the host
 // itself listens to.
-func (c *contextOf) hostElsewhere(to address) *Fault {
-	fault := &Fault{
+func (c *contextOf) hostElsewhere(to address) *report.Fault {
+	fault := &report.Fault{
 		Cause: HostAliasUnreachable,
 		Hint:  "use an address of the host's own instead",
 	}
@@ -63,8 +63,8 @@ func (c *contextOf) hostElsewhere(to address) *Fault {
 }
 
 // droppedOnHost: nothing came back, although something listens there.
-func (c *contextOf) droppedOnHost(row *report.Probe) *Fault {
-	fault := &Fault{
+func (c *contextOf) droppedOnHost(row *report.Probe) *report.Fault {
+	fault := &report.Fault{
 		Cause:    FirewallDrops,
 		Hint:     fmt.Sprintf("let the host's firewall accept what comes from the containers' networks to port %d", c.Server.Port),
 		Commands: []string{"iptables -S INPUT", "nft list ruleset"},
@@ -94,8 +94,8 @@ func (c *contextOf) answeredElsewhere(row *report.Probe) *report.Probe {
 
 // notThisHost is the fault of an address that leads to the engine's own host, where
 // nothing listens, while the host that is meant is another one.
-func (Server) notThisHost(to address, other *report.Probe) *Fault {
-	return &Fault{
+func (Server) notThisHost(to address, other *report.Probe) *report.Fault {
+	return &report.Fault{
 		Cause:    HostAliasUnreachable,
 		Evidence: []string{fmt.Sprintf("nothing listens on port %d of the host of the engine, and the server answers at %s", to.port, other.Address)},
 		Hint:     "use " + other.Address + ": the engine's host is another machine than the one that the server runs on",

@@ -5,10 +5,13 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 func TestNearest(t *testing.T) {
-	for typed, want := range map[string][]Cause{
+	for typed, want := range map[string][]report.Cause{
 		"server-exited":          {ServerExited},
 		"server-exitd":           {ServerExited},
 		"Server_Exited":          {ServerExited},
@@ -17,14 +20,14 @@ func TestNearest(t *testing.T) {
 		"macvlan":                {MacvlanHostIsolation},
 		"not-ready":              {ServerNotReady},
 		"dns":                    {DefaultBridgeHasNoDNS},
-		"docker-socket-mising":   {DockerSocketMissing},
-		"dokcer-socket-missing":  {DockerSocketMissing},
+		"docker-socket-mising":   {connection.DockerSocketMissing},
+		"dokcer-socket-missing":  {connection.DockerSocketMissing},
 		"publised-on-lopback":    {PublishedOnLoopback},
 		"unexpected-stauts":      {UnexpectedStatus},
 		"in-use":                 {NameInUse, PortInUse},
 		"host-alias":             {HostAliasMissing, HostAliasUnreachable},
-		"socket-permissions":     {DockerSocketPerm, DockerSocketMissing, SocketPathNotOnEngine},
-		"tls-expire":             {TLSExpired},
+		"socket-permissions":     {connection.DockerSocketPerm, connection.DockerSocketMissing, connection.SocketPathNotOnEngine},
+		"tls-expire":             {connection.TLSExpired},
 		"on":                     nil,
 		"":                       nil,
 		"-":                      nil,

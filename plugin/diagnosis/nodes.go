@@ -41,7 +41,7 @@ const down = "down"
 // Gossip is whether a node's engine takes connections of other engines.
 type Gossip struct {
 	OK      bool
-	Failure string
+	Failure netprobe.Failure
 	Detail  string
 }
 
@@ -60,11 +60,11 @@ func ExplainNodes(n Nodes, probes []report.Probe) []report.Finding {
 }
 
 // lacks is the fault of a node that has not the image.
-func (n Node) lacks() *Fault {
+func (n Node) lacks() *report.Fault {
 	if !n.Lacking {
 		return nil
 	}
-	fault := &Fault{
+	fault := &report.Fault{
 		Cause:    ImageUnavailable,
 		Evidence: []string{fmt.Sprintf("node %s: %s", n.Name, n.Absent)},
 		Hint:     "load the image on the nodes that lack it, or make a docker context that leads to each, through which nestprobe does that",
@@ -134,8 +134,8 @@ func newCuts(n Nodes, rows []report.Probe) *cuts {
 }
 
 // lost says whether nothing came back.
-func lost(failure string) bool {
-	return failure == string(netprobe.ConnectTimeout) || failure == string(netprobe.NoResponse) || failure == string(netprobe.Unreachable)
+func lost(failure netprobe.Failure) bool {
+	return failure == netprobe.ConnectTimeout || failure == netprobe.NoResponse || failure == netprobe.Unreachable
 }
 
 // drops says whether a row fails since packets are dropped: there was no answer at
@@ -161,19 +161,19 @@ func (c *cuts) running(to int, kind report.Kind) bool {
 }
 
 // dropped is what firewalls between the nodes drop.
-func (c *cuts) dropped() (*Fault, report.Severity) {
+func (c *cuts) dropped() (*report.Fault, report.Severity) {
 	ways := slices.DeleteFunc(slices.Concat(c.ways...), func(w *way) bool { return len(w.dropped) == 0 })
 	if len(ways) == 0 {
 		return nil, ""
 	}
-	fault := &Fault{Cause: FirewallDrops, Hint: c.toOpen(ways)}
+	fault := &report.Fault{Cause: FirewallDrops, Hint: c.toOpen(ways)}
 	severity := report.SeverityWarning
 	for _, w := range ways {
 		if !w.reached() {
 			severity = report.SeverityError
 		}
 		for _, row := range w.dropped {
-			row.Cause, row.Hint = string(FirewallDrops), netprobe.Visible(fault.Hint, maxLine)
+			row.Cause, row.Hint = FirewallDrops, netprobe.Visible(fault.Hint, report.MaxLine)
 		}
 	}
 	fault.Evidence = bounded(slices.Concat(c.between(ways), c.reachable(ways), timeouts(ways)))
@@ -348,8 +348,8 @@ func (c *cuts) open() []report.Finding {
 }
 
 // absent is what is known of the nodes that take no part, although they should.
-func (c *cuts) absent() *Fault {
-	fault := &Fault{Hint: "see `docker node ls`, and on the node that its engine runs and what its log says"}
+func (c *cuts) absent() *report.Fault {
+	fault := &report.Fault{Hint: "see `docker node ls`, and on the node that its engine runs and what its log says"}
 	for i, n := range c.nodes {
 		if !n.Wanted || n.Silent == "" || n.Lacking || c.explained(i) {
 			continue
@@ -361,8 +361,8 @@ func (c *cuts) absent() *Fault {
 }
 
 // failing are the rows between nodes that take part, and have no cause.
-func (c *cuts) failing() (*Fault, report.Severity) {
-	fault := &Fault{Hint: "the rows above are all that was observed; ask from a container on one of these nodes with docker nestprobe diagnose --from to narrow it down"}
+func (c *cuts) failing() (*report.Fault, report.Severity) {
+	fault := &report.Fault{Hint: "the rows above are all that was observed; ask from a container on one of these nodes with docker nestprobe diagnose --from to narrow it down"}
 	severity := report.SeverityWarning
 	for _, w := range slices.Concat(c.ways...) {
 		for _, row := range w.rows {
@@ -378,9 +378,9 @@ func (c *cuts) failing() (*Fault, report.Severity) {
 	return fault, severity
 }
 
-func titled(fault *Fault, title string, severity report.Severity) report.Finding {
+func titled(fault *report.Fault, title string, severity report.Severity) report.Finding {
 	fault.Evidence = bounded(fault.Evidence)
-	finding := fault.Finding()
+	finding := Finding(fault)
 	finding.Title, finding.Severity = title, severity
 	return finding
 }

@@ -51,7 +51,7 @@ func (c swarmCase) measured() (diagnosis.Nodes, []report.Probe) {
 			if from.Silent != "" {
 				continue
 			}
-			n.Gossip[from.Vantage] = diagnosis.Gossip{OK: fails["gossip"] == "", Failure: string(fails["gossip"]), Detail: string(fails["gossip"])}
+			n.Gossip[from.Vantage] = diagnosis.Gossip{OK: fails["gossip"] == "", Failure: fails["gossip"], Detail: string(fails["gossip"])}
 			for _, kind := range []string{"name", "ip", "port"} {
 				if n.Absent != "" && (kind != "port" || n.State != "down") {
 					continue
@@ -188,7 +188,7 @@ func TestExplainNodes(t *testing.T) {
 			found := map[string]report.Severity{}
 			var text strings.Builder
 			for _, f := range diagnosis.ExplainNodes(nodes, rows) {
-				found[f.Cause] = f.Severity
+				found[string(f.Cause)] = f.Severity
 				fmt.Fprintln(&text, f.Title, strings.Join(f.Evidence, "\n"), f.Hint, strings.Join(f.Commands, "\n"))
 			}
 			if c.causes == nil {

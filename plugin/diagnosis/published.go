@@ -9,7 +9,7 @@ import (
 )
 
 // published: the way to a port of the engine's host.
-func (c *contextOf) published(to address, row *report.Probe) *Fault {
+func (c *contextOf) published(to address, row *report.Probe) *report.Fault {
 	switch row.Kind {
 	case report.KindPublishedLocalhost, report.KindPublishedAny:
 		return c.onThisMachine(to, row)
@@ -21,7 +21,7 @@ func (c *contextOf) published(to address, row *report.Probe) *Fault {
 }
 
 // onThisMachine: loopback of the machine that asks.
-func (c *contextOf) onThisMachine(to address, row *report.Probe) *Fault {
+func (c *contextOf) onThisMachine(to address, row *report.Probe) *report.Fault {
 	switch {
 	case closed(row):
 		return c.forwarder()
@@ -30,7 +30,7 @@ func (c *contextOf) onThisMachine(to address, row *report.Probe) *Fault {
 	case c.Engine.Host != "":
 		return c.onRemoteHost(to)
 	case !c.Server.covers(to):
-		return &Fault{
+		return &report.Fault{
 			Cause:    PublishedFamilyMismatch,
 			Evidence: []string{"the port is published at " + c.Server.published()},
 			Hint:     fmt.Sprintf("use an address that it is published at: port %d is not published for %s", to.port, to.ip),
@@ -53,19 +53,19 @@ func (s Server) publishes(port uint16) bool {
 	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == port })
 }
 
-func (c *contextOf) onRemoteHost(to address) *Fault {
+func (c *contextOf) onRemoteHost(to address) *report.Fault {
 	if c.Server.onLoopbackAlone(to.port) {
 		return c.onLoopback(to)
 	}
-	return &Fault{
+	return &report.Fault{
 		Cause:    PublishedOnRemoteHost,
 		Evidence: []string{"the engine is on " + c.Engine.Host + ", and publishes ports there"},
 		Hint:     fmt.Sprintf("use %s instead of localhost", c.Engine.Host),
 	}
 }
 
-func (c *contextOf) onLoopback(to address) *Fault {
-	return &Fault{
+func (c *contextOf) onLoopback(to address) *report.Fault {
+	return &report.Fault{
 		Cause:    PublishedOnLoopback,
 		Evidence: []string{"the port is published at " + c.Server.published() + " of the engine's host alone"},
 		Hint:     "publish it on every address, or on one that can be reached from " + c.vantage.place(),
@@ -74,8 +74,8 @@ func (c *contextOf) onLoopback(to address) *Fault {
 }
 
 // hostMode: the network of the engine's host is not this machine's.
-func (c *contextOf) hostMode() *Fault {
-	fault := &Fault{
+func (c *contextOf) hostMode() *report.Fault {
+	fault := &report.Fault{
 		Cause:    NetworkHostMode,
 		Evidence: []string{fmt.Sprintf("container %s has --network host, so --publish is ignored and port %d is one of the engine's host", c.Server.Name, c.Server.Port)},
 		Hint:     "leave out --network host and publish the port",
@@ -89,7 +89,7 @@ func (c *contextOf) hostMode() *Fault {
 
 // onEngineHost: an address of the engine's host other than this machine's
 // loopback.
-func (c *contextOf) onEngineHost(to address, row *report.Probe) *Fault {
+func (c *contextOf) onEngineHost(to address, row *report.Probe) *report.Fault {
 	switch {
 	case closed(row):
 		return c.forwarder()
@@ -113,13 +113,13 @@ func (c *contextOf) onEngineHost(to address, row *report.Probe) *Fault {
 }
 
 // gatewayElsewhere: the gateway of a network that is not on this machine.
-func (c *contextOf) gatewayElsewhere(to address) *Fault {
+func (c *contextOf) gatewayElsewhere(to address) *report.Fault {
 	for _, n := range c.Server.Networks {
 		place := c.elsewhere(n)
 		if place == "" || to.ip != n.GatewayIPv4 && to.ip != n.GatewayIPv6 {
 			continue
 		}
-		return &Fault{
+		return &report.Fault{
 			Cause:    ContainerNetworkRemote,
 			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, place)},
 			Hint:     "use the published port on localhost or on the engine's host",
@@ -129,8 +129,8 @@ func (c *contextOf) gatewayElsewhere(to address) *Fault {
 }
 
 // withoutIPv6: the vantage has no address to ask an IPv6 one from.
-func (c *contextOf) withoutIPv6(to address) *Fault {
-	return &Fault{
+func (c *contextOf) withoutIPv6(to address) *report.Fault {
+	return &report.Fault{
 		Cause: PublishedFamilyMismatch,
 		Evidence: []string{
 			"the port is published at " + c.Server.published(),
@@ -140,8 +140,8 @@ func (c *contextOf) withoutIPv6(to address) *Fault {
 	}
 }
 
-func (c *contextOf) aliasLeadsElsewhere(to address) *Fault {
-	fault := &Fault{
+func (c *contextOf) aliasLeadsElsewhere(to address) *report.Fault {
+	fault := &report.Fault{
 		Cause:    HostAliasUnreachable,
 		Evidence: []string{"the port is published at " + c.Server.published() + " of the engine's host, and nothing listens where " + to.host + " leads"},
 		Hint:     "use an address of the host's own instead",
@@ -155,14 +155,14 @@ func (c *contextOf) aliasLeadsElsewhere(to address) *Fault {
 // swallowed says why nothing came back from a published port: the engine's host sends
 // what is for the server elsewhere, or it keeps the networks apart, or else it is
 // a firewall. The same port answers elsewhere, or the server is known to listen.
-func (c *contextOf) swallowed(to address) *Fault {
+func (c *contextOf) swallowed(to address) *report.Fault {
 	if fault := c.overlapped(); fault != nil {
 		return fault
 	}
 	if c.Engine.Podman && c.vantage.Container && len(c.vantage.shared(c.Server)) == 0 && c.droppedAtServer() {
 		return c.isolatedByPodman()
 	}
-	fault := &Fault{
+	fault := &report.Fault{
 		Cause:    FirewallDrops,
 		Hint:     "let the firewall of the engine's host accept what comes from its containers' networks to this port",
 		Commands: []string{"iptables -S INPUT", "nft list ruleset"},
@@ -185,7 +185,7 @@ func (c *contextOf) swallowed(to address) *Fault {
 
 // overlapped: where the engine's networks are this machine's, its routes are those
 // of published ports too.
-func (c *contextOf) overlapped() *Fault {
+func (c *contextOf) overlapped() *report.Fault {
 	for _, n := range c.Server.Networks {
 		if !slices.Contains(c.vantage.Addresses, n.GatewayIPv4) {
 			continue // it is on another machine
@@ -206,8 +206,8 @@ func (c *contextOf) droppedAtServer() bool {
 // option isolate, whose rules are asked after a published port's address has been
 // replaced by the container's (netavark 1.4, NETAVARK_ISOLATION; measured on
 // Podman 4.3).
-func (c *contextOf) isolatedByPodman() *Fault {
-	fault := &Fault{
+func (c *contextOf) isolatedByPodman() *report.Fault {
+	fault := &report.Fault{
 		Cause:    NetworksIsolated,
 		Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and Podman keeps such networks apart for published ports too", c.vantage.place())},
 		Hint:     "connect both to one network",
@@ -230,11 +230,11 @@ func published(kind report.Kind) bool {
 
 // forwarder: something accepted and closed, which a port forwarder does when what
 // it forwards to refuses.
-func (c *contextOf) forwarder() *Fault {
+func (c *contextOf) forwarder() *report.Fault {
 	if c.Server.HostNetwork || c.Server.serves() {
 		return nil // the server itself closes
 	}
-	fault := &Fault{
+	fault := &report.Fault{
 		Cause:    ForwarderAcceptsAlone,
 		Evidence: []string{"the published port accepts and closes, as a port forwarder does with nothing behind it"},
 		Hint:     fmt.Sprintf("see that the server listens on port %d at the address that the engine forwards to", c.Server.Port),

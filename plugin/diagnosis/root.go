@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -12,7 +13,7 @@ import (
 // vantage have, the first is what is wrong, and the others follow from it or would
 // not help if they were mended alone: what the server does comes before what the
 // network's settings say, which come before what an address is.
-var depth = []Cause{
+var depth = []report.Cause{
 	ServerExited,
 	ImageWrongPlatform,
 	NetworkNone,
@@ -23,9 +24,9 @@ var depth = []Cause{
 
 	MTUBlackhole,
 	TLSOnPlainPort,
-	TLSExpired,
-	TLSUntrusted, // before the names: Go looks at those first, so a good name has shown it
-	TLSHostnameMismatch,
+	connection.TLSExpired,
+	connection.TLSUntrusted, // before the names: Go looks at those first, so a good name has shown it
+	connection.TLSHostnameMismatch,
 	NotHTTP,
 	UnexpectedStatus,
 	UnexpectedBody,
@@ -54,7 +55,7 @@ var depth = []Cause{
 
 // ofAddress are causes that say of an address that it is not the one to use. They
 // leave open why the others fail.
-var ofAddress = []Cause{
+var ofAddress = []report.Cause{
 	PublishedFamilyMismatch,
 	PublishedOnRemoteHost,
 	ContainerNetworkRemote,
@@ -66,7 +67,7 @@ var ofAddress = []Cause{
 }
 
 // root is what is wrong with a vantage that reaches the server at no address.
-func (c *contextOf) root(faults []*Fault) *Fault {
+func (c *contextOf) root(faults []*report.Fault) *report.Fault {
 	for _, always := range []rule{(*contextOf).down, (*contextOf).noNetwork} { // there may be no row
 		if fault := always(c, address{}, nil); fault != nil {
 			return fault
@@ -78,7 +79,7 @@ func (c *contextOf) root(faults []*Fault) *Fault {
 	if len(faults) == 0 {
 		return c.undecided()
 	}
-	root := *slices.MinFunc(faults, func(a, b *Fault) int { return slices.Index(depth, a.Cause) - slices.Index(depth, b.Cause) })
+	root := *slices.MinFunc(faults, func(a, b *report.Fault) int { return slices.Index(depth, a.Cause) - slices.Index(depth, b.Cause) })
 	if slices.Contains(ofAddress, root.Cause) && slices.ContainsFunc(c.rows, func(p *report.Probe) bool { return p.Cause == "" }) {
 		return c.undecided() // a better address fails too, and who knows why
 	}
@@ -93,7 +94,7 @@ func (c *contextOf) root(faults []*Fault) *Fault {
 
 // unpublished says that the port is not published, where an address of the
 // engine's host is what it would take.
-func (c *contextOf) unpublished() *Fault {
+func (c *contextOf) unpublished() *report.Fault {
 	s := c.Server
 	if len(s.Bindings) > 0 || s.HostNetwork {
 		return nil
@@ -107,7 +108,7 @@ func (c *contextOf) unpublished() *Fault {
 	if s.beneathAlone() {
 		return nil // no port is published there: its own address is what it takes
 	}
-	fault := &Fault{
+	fault := &report.Fault{
 		Cause:    PortNotPublished,
 		Evidence: []string{fmt.Sprintf("port %d of container %s has no binding on the engine's host", s.Port, s.Name)},
 		Hint:     fmt.Sprintf("create the container with --publish %d", s.Port),
@@ -122,7 +123,7 @@ func (c *contextOf) unpublished() *Fault {
 }
 
 // ignored says why the engine has published nothing although it was asked to.
-func (c *contextOf) ignored() *Fault {
+func (c *contextOf) ignored() *report.Fault {
 	s := c.Server
 	if !s.Wanted || len(s.Bindings) > 0 || s.NoNetwork {
 		return nil
@@ -139,8 +140,8 @@ func (c *contextOf) ignored() *Fault {
 }
 
 // undecided says what was ruled out where the evidence does not tell the cause.
-func (c *contextOf) undecided() *Fault {
-	fault := &Fault{
+func (c *contextOf) undecided() *report.Fault {
+	fault := &report.Fault{
 		Evidence: []string{},
 		Hint:     "the rows above are all that was observed; ask from another place with docker nestprobe diagnose --from to narrow it down",
 	}

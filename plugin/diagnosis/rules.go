@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // down: a server that is gone explains every row.
-func (c *contextOf) down(address, *report.Probe) *Fault {
+func (c *contextOf) down(address, *report.Probe) *report.Fault {
 	if c.Server.Down == nil {
 		return nil
 	}
@@ -21,13 +22,13 @@ func (c *contextOf) down(address, *report.Probe) *Fault {
 
 // answers are the causes that a server's own answer proves, and what to do.
 var answers = map[netprobe.Failure]struct {
-	cause Cause
+	cause report.Cause
 	hint  string
 }{
 	netprobe.TLSOnPlainPort:      {TLSOnPlainPort, "the server speaks no TLS on this port: ask it with --scheme http, or turn its TLS on"},
-	netprobe.TLSUntrusted:        {TLSUntrusted, "add the certificate of the server's authority to those that this machine trusts; on Linux, SSL_CERT_FILE names a file of them"},
-	netprobe.TLSHostnameMismatch: {TLSHostnameMismatch, "use a name that the certificate has, or issue one for this address"},
-	netprobe.TLSExpired:          {TLSExpired, "renew the server's certificate, or set the clock"},
+	netprobe.TLSUntrusted:        {connection.TLSUntrusted, "add the certificate of the server's authority to those that this machine trusts; on Linux, SSL_CERT_FILE names a file of them"},
+	netprobe.TLSHostnameMismatch: {connection.TLSHostnameMismatch, "use a name that the certificate has, or issue one for this address"},
+	netprobe.TLSExpired:          {connection.TLSExpired, "renew the server's certificate, or set the clock"},
 	netprobe.NotHTTP:             {NotHTTP, "the server speaks another protocol on this port: choose its HTTP port with --port, or ask with --scheme tcp"},
 	netprobe.UnexpectedStatus:    {UnexpectedStatus, "the server is reached: choose a path that it serves with --path, or say with --expect-status which answer is good"},
 	netprobe.UnexpectedBody:      {UnexpectedBody, "the server is reached, and says something else: choose another --path, or another text for --expect-body"},
@@ -36,16 +37,16 @@ var answers = map[netprobe.Failure]struct {
 }
 
 // said: the server was reached and answered with something else.
-func (c *contextOf) said(_ address, row *report.Probe) *Fault {
-	answer, ok := answers[netprobe.Failure(row.Failure)]
+func (c *contextOf) said(_ address, row *report.Probe) *report.Fault {
+	answer, ok := answers[row.Failure]
 	if !ok {
 		return nil
 	}
-	return &Fault{Cause: answer.cause, Hint: answer.hint}
+	return &report.Fault{Cause: answer.cause, Hint: answer.hint}
 }
 
 // noNetwork: one of the two has loopback alone.
-func (c *contextOf) noNetwork(address, *report.Probe) *Fault {
+func (c *contextOf) noNetwork(address, *report.Probe) *report.Fault {
 	switch {
 	case c.Server.NoNetwork:
 		return NoNetwork(c.Server.Name)
@@ -57,8 +58,8 @@ func (c *contextOf) noNetwork(address, *report.Probe) *Fault {
 }
 
 // NoNetwork is the fault of a container on the network none.
-func NoNetwork(name string) *Fault {
-	return &Fault{
+func NoNetwork(name string) *report.Fault {
+	return &report.Fault{
 		Cause:    NetworkNone,
 		Evidence: []string{fmt.Sprintf("container %s is on the network none, which has loopback alone", name)},
 		Hint:     "leave out --network, or name one that has addresses",
@@ -66,7 +67,7 @@ func NoNetwork(name string) *Fault {
 }
 
 // localhostOfContainer: in a container, localhost leads to the container.
-func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *Fault {
+func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *report.Fault {
 	if !c.vantage.Container || row.Kind != report.KindPublishedLocalhost && row.Kind != report.KindPublishedAny {
 		return nil
 	}
@@ -74,7 +75,7 @@ func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *Fault {
 	if c.Server.HostNetwork {
 		evidence = "the server shares the network of the engine's host"
 	}
-	return &Fault{
+	return &report.Fault{
 		Cause:    LocalhostIsThisContainer,
 		Evidence: []string{evidence},
 		Hint:     "use an address of the server or of the engine's host: localhost is the container that asks",
@@ -83,7 +84,7 @@ func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *Fault {
 
 // listening: what the sockets of the server's network namespace say, where a
 // connection came as far as to be refused or closed.
-func (c *contextOf) listening(to address, row *report.Probe) *Fault {
+func (c *contextOf) listening(to address, row *report.Probe) *report.Fault {
 	s := c.Server
 	if s.Listeners == nil || !refused(row) && !closed(row) {
 		return nil
@@ -97,7 +98,7 @@ func (c *contextOf) listening(to address, row *report.Probe) *Fault {
 	case s.Listeners.OnlyLoopback(s.Port) && s.Host:
 		return s.onHostLoopback()
 	case s.Listeners.OnlyLoopback(s.Port) && !s.HostNetwork: // there, loopback is the host's
-		return &Fault{
+		return &report.Fault{
 			Cause:    ServerListensOnLoopback,
 			Evidence: []string{fmt.Sprintf("in the container, port %d is listened to at %s alone", s.Port, join(s.Listeners.On(s.Port)))},
 			Hint:     "have the server listen on 0.0.0.0 (or ::) inside its container: nobody outside of it reaches its loopback",
@@ -108,7 +109,7 @@ func (c *contextOf) listening(to address, row *report.Probe) *Fault {
 }
 
 // notOnAddress: the server listens on its port, but not at each of its addresses.
-func (c *contextOf) notOnAddress(to address, row *report.Probe) *Fault {
+func (c *contextOf) notOnAddress(to address, row *report.Probe) *report.Fault {
 	unserved := c.Server.unserved()
 	switch {
 	case len(unserved) == 0:
@@ -123,7 +124,7 @@ func (c *contextOf) notOnAddress(to address, row *report.Probe) *Fault {
 	if slices.ContainsFunc(c.all, func(p report.Probe) bool { return published(p.Kind) && closed(&p) }) {
 		return c.forwarder()
 	}
-	return &Fault{
+	return &report.Fault{
 		Cause:    ServerListensElsewhere,
 		Evidence: []string{c.Server.partly(unserved)},
 		Hint:     listenEverywhere,
@@ -143,12 +144,12 @@ func (s Server) partly(unserved []Network) string {
 }
 
 // notOnPort is the fault of a server with no socket on its port.
-func (s Server) notOnPort() *Fault {
+func (s Server) notOnPort() *report.Fault {
 	if s.Host {
 		return s.notOnHost()
 	}
 	if elsewhere := s.Listeners.Elsewhere(s.Port); len(elsewhere) > 0 {
-		fault := &Fault{
+		fault := &report.Fault{
 			Cause:    ServerListensElsewhere,
 			Evidence: []string{fmt.Sprintf("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, join(elsewhere))},
 			Hint:     fmt.Sprintf("use the port that the server listens on (%d), or have it listen on %d", elsewhere[0].Port(), s.Port),
@@ -158,7 +159,7 @@ func (s Server) notOnPort() *Fault {
 		}
 		return fault
 	}
-	fault := &Fault{
+	fault := &report.Fault{
 		Cause:    ServerNotReady,
 		Evidence: []string{fmt.Sprintf("the container runs, and nothing listens on port %d in it", s.Port)},
 		Hint:     "give it more time, or see in its log what it is doing",
@@ -173,7 +174,7 @@ func (s Server) notOnPort() *Fault {
 }
 
 // toContainer: the way to the server's own address.
-func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
+func (c *contextOf) toContainer(to address, row *report.Probe) *report.Fault {
 	if row.Kind == report.KindContainerName && c.vantage.Container {
 		if shared := c.vantage.shared(c.Server); len(shared) > 0 { // where the name was found
 			return c.betweenContainers(shared[0], row)
@@ -190,7 +191,7 @@ func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
 		return c.beneath(n, row)
 	}
 	if place := c.elsewhere(n); place != "" {
-		return &Fault{
+		return &report.Fault{
 			Cause:    ContainerNetworkRemote,
 			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, place)},
 			Hint:     "use the published port: this machine has no route to the addresses of containers there",
@@ -202,13 +203,13 @@ func (c *contextOf) toContainer(to address, row *report.Probe) *Fault {
 // beneath: the way from a machine to a container on the network of a parent
 // interface. Only the parent's own machine is cut off from it, and of an engine
 // behind a port of loopback nobody knows which that is.
-func (c *contextOf) beneath(n Network, row *report.Probe) *Fault {
+func (c *contextOf) beneath(n Network, row *report.Probe) *report.Fault {
 	place := c.elsewhere(n)
 	switch {
 	case !dropped(row) || c.answers(n):
 		return nil
 	case place != "":
-		return &Fault{
+		return &report.Fault{
 			Cause:    ContainerNetworkRemote,
 			Evidence: []string{fmt.Sprintf("network %s is %s", n.Name, place)},
 			Hint:     "give the server a bridge network too, and publish its port: a network of the driver " + n.Driver + " publishes none",
@@ -224,19 +225,19 @@ func (c *contextOf) beneath(n Network, row *report.Probe) *Fault {
 // network.
 func (c *contextOf) answers(n Network) bool {
 	return slices.ContainsFunc(c.rows, func(p *report.Probe) bool {
-		return p.Kind == report.KindContainerIP && n.has(parse(p.Address).ip) && !dropped(p) && p.Failure != string(netprobe.NotProbed)
+		return p.Kind == report.KindContainerIP && n.has(parse(p.Address).ip) && !dropped(p) && p.Failure != netprobe.NotProbed
 	})
 }
 
 // betweenContainers: the way from one container to another's address.
-func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
+func (c *contextOf) betweenContainers(n Network, row *report.Probe) *report.Fault {
 	if !dropped(row) {
 		return nil
 	}
 	shared := slices.ContainsFunc(c.vantage.Networks, func(own Network) bool { return own.Name == n.Name })
 	switch {
 	case shared && n.ICCDisabled:
-		return &Fault{
+		return &report.Fault{
 			Cause:    ICCDisabled,
 			Evidence: []string{fmt.Sprintf("network %s has com.docker.network.bridge.enable_icc=false", n.Name)},
 			Hint:     "connect both to a network that lets its containers talk to one another, or use the published port",
@@ -251,7 +252,7 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
 	case c.vantage.internalAlone():
 		return c.internal(c.vantage.Networks[0])
 	case c.Engine.Major >= directRoutingSince && n.natted() && !c.vantage.lacksFamily(parse(row.Address).ip):
-		return &Fault{
+		return &report.Fault{
 			Cause: DirectRoutingBlocked,
 			Evidence: []string{
 				c.apartFrom(n),
@@ -261,7 +262,7 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *Fault {
 			Commands: c.connect(n),
 		}
 	default:
-		return &Fault{
+		return &report.Fault{
 			Cause:    NetworksIsolated,
 			Evidence: []string{c.apartFrom(n), "the engine keeps its bridges apart"},
 			Hint:     "connect both to one network" + c.orPublished(),
@@ -317,8 +318,8 @@ func (c *contextOf) connect(n Network) []string {
 	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, asking)}
 }
 
-func (c *contextOf) macvlan(n Network) *Fault {
-	return &Fault{
+func (c *contextOf) macvlan(n Network) *report.Fault {
+	return &report.Fault{
 		Cause:    MacvlanHostIsolation,
 		Evidence: []string{fmt.Sprintf("network %s has the driver %s: the kernel passes nothing between its parent interface and the containers on it", n.Name, n.Driver)},
 		Hint:     "ask from another machine or container on that network, or give the server a bridge network too",
@@ -326,8 +327,8 @@ func (c *contextOf) macvlan(n Network) *Fault {
 	}
 }
 
-func (c *contextOf) internal(n Network) *Fault {
-	return &Fault{
+func (c *contextOf) internal(n Network) *report.Fault {
+	return &report.Fault{
 		Cause:    NetworkInternal,
 		Evidence: []string{fmt.Sprintf("network %s is internal: it is routed nowhere, and its containers publish no ports", n.Name)},
 		Hint:     "ask from a container on that network, or connect the server to another one too",
@@ -336,13 +337,13 @@ func (c *contextOf) internal(n Network) *Fault {
 }
 
 // overlap: the host sends what is for the container elsewhere.
-func (v Vantage) overlap(n Network, ip netip.Addr) *Fault {
+func (v Vantage) overlap(n Network, ip netip.Addr) *report.Fault {
 	i := slices.IndexFunc(v.Routes, func(r Route) bool { return r.To == ip && !r.Engine && r.Prefix.Bits() > 0 })
 	if i < 0 {
 		return nil
 	}
 	r := v.Routes[i]
-	return &Fault{
+	return &report.Fault{
 		Cause: SubnetOverlapsRoute,
 		Evidence: []string{
 			fmt.Sprintf("this machine sends packets for %s to interface %s, not to the bridge of network %s", ip, r.Interface, n.Name),
@@ -354,13 +355,13 @@ func (v Vantage) overlap(n Network, ip netip.Addr) *Fault {
 }
 
 // byName: a lookup that found nothing.
-func (c *contextOf) byName(to address, row *report.Probe) *Fault {
+func (c *contextOf) byName(to address, row *report.Probe) *report.Fault {
 	if !unnamed(row) {
 		return nil
 	}
 	switch {
 	case row.Kind == report.KindPublishedHostAlias, row.Kind == report.KindHostAlias:
-		return &Fault{
+		return &report.Fault{
 			Cause:    HostAliasMissing,
 			Hint:     "create the asking container with --add-host, or use the gateway of its network",
 			Commands: []string{fmt.Sprintf("docker run --add-host %s:host-gateway ...", to.host)},
@@ -368,14 +369,14 @@ func (c *contextOf) byName(to address, row *report.Probe) *Fault {
 	case row.Kind != report.KindContainerName && row.Kind != report.KindDindHost || !c.vantage.Container:
 		return nil
 	case c.vantage.onDefaultAlone():
-		return &Fault{
+		return &report.Fault{
 			Cause:    DefaultBridgeHasNoDNS,
 			Evidence: []string{fmt.Sprintf("%s is on the default bridge alone, where names of containers are not looked up", c.vantage.place())},
 			Hint:     "connect both to a network of your own, or use the address",
 			Commands: []string{"docker network create NETWORK"},
 		}
 	case len(c.vantage.shared(c.Server)) == 0 && len(c.Server.Networks) > 0:
-		return &Fault{
+		return &report.Fault{
 			Cause:    NetworksIsolated,
 			Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and names are known on a network alone", c.vantage.place())},
 			Hint:     "connect both to one network",

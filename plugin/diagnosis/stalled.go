@@ -9,13 +9,13 @@ import (
 
 // stalled: the connection stood and no answer came, or not all of it, while short
 // segments brought the whole.
-func (c *contextOf) stalled(_ address, row *report.Probe) *Fault {
+func (c *contextOf) stalled(_ address, row *report.Probe) *report.Fault {
 	i := slices.IndexFunc(c.vantage.Small, func(a SmallAnswer) bool { return a.Address == row.Address })
 	if row.OK || i < 0 {
 		return nil
 	}
 	small := c.vantage.Small[i]
-	fault := &Fault{
+	fault := &report.Fault{
 		Cause:    MTUBlackhole,
 		Evidence: []string{fmt.Sprintf("the whole answer came when the server was told to send segments of at most %d bytes", small.Segment)},
 		Hint:     "give the containers' network the MTU of the narrowest link on the way, or let ICMP type 3 pass",

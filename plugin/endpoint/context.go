@@ -11,13 +11,13 @@ import (
 	"github.com/docker/cli/cli/context/store"
 	"github.com/docker/docker/client"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // contextFault explains why a context does not resolve to an endpoint.
-func contextFault(cli command.Cli, name string, err error) *diagnosis.Fault {
+func contextFault(cli command.Cli, name string, err error) *report.Fault {
 	fault := brokenContext(name, err)
 	switch {
 	case name == command.DefaultContextName:
@@ -54,9 +54,9 @@ func contextSource(cli command.Cli, name string) string {
 	}
 }
 
-func contextNotFound(cli command.Cli, name string, err error) *diagnosis.Fault {
-	fault := &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+func contextNotFound(cli command.Cli, name string, err error) *report.Fault {
+	fault := &report.Fault{
+		Cause:    connection.EngineUnreachable,
 		Hint:     "choose one that exists",
 		Commands: []string{"docker context ls", "docker context use default"},
 		Err:      sentence.Of(err, "there is no context %q", name),
@@ -68,9 +68,9 @@ func contextNotFound(cli command.Cli, name string, err error) *diagnosis.Fault {
 	return fault
 }
 
-func brokenContext(name string, err error) *diagnosis.Fault {
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+func brokenContext(name string, err error) *report.Fault {
+	return &report.Fault{
+		Cause:    connection.EngineUnreachable,
 		Evidence: []string{"reading it: " + sentence.Visible(err.Error())},
 		Hint:     "create it anew",
 		Commands: []string{"docker context rm " + strconv.Quote(name), "docker context ls"},
@@ -79,21 +79,21 @@ func brokenContext(name string, err error) *diagnosis.Fault {
 }
 
 // defaultFault explains why flags and environment give no endpoint.
-func defaultFault(err error) *diagnosis.Fault {
+func defaultFault(err error) *report.Fault {
 	if fault := connection.FilesFault(err); fault != nil {
 		return fault
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause:    connection.EngineUnreachable,
 		Evidence: []string{"docker says: " + sentence.Visible(err.Error())},
 		Hint:     "give it as unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST",
 		Err:      sentence.Of(err, "the Docker host in -H or %s cannot be used", client.EnvOverrideHost),
 	}
 }
 
-func headersFault(err error) *diagnosis.Fault {
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+func headersFault(err error) *report.Fault {
+	return &report.Fault{
+		Cause:    connection.EngineUnreachable,
 		Evidence: []string{"phase reached: " + string(connection.PhaseSettings)},
 		Hint:     "write it as key=value,key=value or unset it",
 		Err:      sentence.Of(err, "%s cannot be used, %s", headersVariable, err),

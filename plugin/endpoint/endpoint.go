@@ -28,7 +28,7 @@ type Endpoint struct {
 // Resolve returns the endpoint that the docker CLI would use with the same
 // flags, environment and configuration, by the CLI's own code. The cli must be
 // initialised. Resolve reads settings only: it does not dial, so an engine that
-// is down is not its error. Its errors are of type [*diagnosis.Fault].
+// is down is not its error. Its errors are of type [*report.Fault].
 func Resolve(cli command.Cli) (*Endpoint, error) {
 	return ResolveContext(cli, cli.CurrentContext())
 }

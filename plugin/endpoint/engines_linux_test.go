@@ -7,7 +7,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -74,17 +74,17 @@ func TestToolbox(t *testing.T) {
 	for name, test := range map[string]struct {
 		env      environment
 		args     []string
-		cause    diagnosis.Cause
+		cause    report.Cause
 		sentence string
 	}{
 		"environment":        {env(engine.CertDir), nil, "", ""},
 		"context":            {environment{"DOCKER_CONFIG": config, "DOCKER_CONTEXT": "toolbox"}, nil, "", ""},
 		"flags":              {nil, flags(engine.CertDir), "", ""},
-		"no TLS":             {environment{"DOCKER_HOST": engine.Host}, nil, diagnosis.TLSRequired, "plain HTTP was spoken"},
-		"another CA":         {env(ca.Folder(t, ca.Client(t))), nil, diagnosis.TLSUntrusted, "not signed by the endpoint's CA"},
-		"no client cert":     {env(withoutCert), nil, diagnosis.TLSCertPathMissing, "there is none at " + withoutCert + "/cert.pem"},
-		"unverified, no key": {environment{"DOCKER_HOST": engine.Host}, []string{"--tls", "--tlscacert", withoutCert + "/ca.pem"}, diagnosis.TLSClientCertRejected, "the engine wants a client certificate"},
-		"no folder":          {env("/nonexistent"), nil, diagnosis.TLSCertPathMissing, "does not exist"},
+		"no TLS":             {environment{"DOCKER_HOST": engine.Host}, nil, connection.TLSRequired, "plain HTTP was spoken"},
+		"another CA":         {env(ca.Folder(t, ca.Client(t))), nil, connection.TLSUntrusted, "not signed by the endpoint's CA"},
+		"no client cert":     {env(withoutCert), nil, connection.TLSCertPathMissing, "there is none at " + withoutCert + "/cert.pem"},
+		"unverified, no key": {environment{"DOCKER_HOST": engine.Host}, []string{"--tls", "--tlscacert", withoutCert + "/ca.pem"}, connection.TLSClientCertRejected, "the engine wants a client certificate"},
+		"no folder":          {env("/nonexistent"), nil, connection.TLSCertPathMissing, "does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,9 +13,9 @@ import (
 	"github.com/docker/docker/client"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // TestResolve compares with the real docker command, under one and the same
@@ -128,7 +128,7 @@ func TestBareHosts(t *testing.T) {
 			t.Setenv(bareMark, "1")
 			got, err := settingsOf(nil)
 			if wantErr != nil {
-				endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, "the Docker host in DOCKER_HOST cannot be used", "endpoint: from DOCKER_HOST")
+				endpointtest.WantFault(t, err, connection.EngineUnreachable, "the Docker host in DOCKER_HOST cannot be used", "endpoint: from DOCKER_HOST")
 				return
 			}
 			assert.NilError(t, err)
@@ -168,29 +168,29 @@ func TestSettingsFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		env      environment
 		args     []string
-		cause    diagnosis.Cause
+		cause    report.Cause
 		sentence string
 		evidence []string
 	}{
-		"no such context by flag": {nil, []string{"--context", "absent"}, diagnosis.EngineUnreachable,
+		"no such context by flag": {nil, []string{"--context", "absent"}, connection.EngineUnreachable,
 			`there is no context "absent"`, []string{"from --context", "contexts that exist: present, default"}},
-		"no such context by variable": {environment{"DOCKER_CONTEXT": "absent"}, nil, diagnosis.EngineUnreachable,
+		"no such context by variable": {environment{"DOCKER_CONTEXT": "absent"}, nil, connection.EngineUnreachable,
 			`there is no context "absent"`, []string{"from DOCKER_CONTEXT"}},
-		"broken context": {environment{"DOCKER_CONFIG": spoilt}, []string{"--context", "broken"}, diagnosis.EngineUnreachable,
+		"broken context": {environment{"DOCKER_CONFIG": spoilt}, []string{"--context", "broken"}, connection.EngineUnreachable,
 			`the context "broken" cannot be used`, []string{"reading it: "}},
-		"bad host": {environment{"DOCKER_HOST": "gopher://x"}, nil, diagnosis.EngineUnreachable,
+		"bad host": {environment{"DOCKER_HOST": "gopher://x"}, nil, connection.EngineUnreachable,
 			"cannot be used", []string{"gopher://x"}},
-		"no folder": {remote("/nonexistent/certs"), nil, diagnosis.TLSCertPathMissing,
+		"no folder": {remote("/nonexistent/certs"), nil, connection.TLSCertPathMissing,
 			"/nonexistent/certs, does not exist", []string{"DOCKER_CERT_PATH=/nonexistent/certs", "no folder: "}},
-		"no ca.pem": {remote(empty), nil, diagnosis.TLSCertPathMissing,
+		"no ca.pem": {remote(empty), nil, connection.TLSCertPathMissing,
 			"ca.pem does not exist", []string{empty}},
 		"no file of a flag": {environment{"DOCKER_HOST": "tcp://127.0.0.1:1"}, []string{"--tlsverify", "--tlscacert", caOnly + "/ca.pem", "--tlskey", "/nonexistent.pem"},
-			diagnosis.TLSCertPathMissing, "/nonexistent.pem does not exist", nil},
-		"bad CA":                     {remote(badCA), nil, diagnosis.EngineUnreachable, "ca.pem seems invalid", nil},
-		"key of another certificate": {remote(mixed), nil, diagnosis.EngineUnreachable, "private key does not match", nil},
-		"bad ssh address":            {nil, []string{"-H", "ssh://me:secret@127.0.0.1"}, diagnosis.EngineUnreachable, "plain-text password is not supported", nil},
-		"npipe here":                 {nil, []string{"-H", "npipe:////./pipe/docker_engine"}, diagnosis.EngineUnreachable, "protocol not available", nil},
-		"bad headers":                {environment{"DOCKER_CUSTOM_HEADERS": "token"}, nil, diagnosis.EngineUnreachable, "DOCKER_CUSTOM_HEADERS cannot be used, field 1", nil},
+			connection.TLSCertPathMissing, "/nonexistent.pem does not exist", nil},
+		"bad CA":                     {remote(badCA), nil, connection.EngineUnreachable, "ca.pem seems invalid", nil},
+		"key of another certificate": {remote(mixed), nil, connection.EngineUnreachable, "private key does not match", nil},
+		"bad ssh address":            {nil, []string{"-H", "ssh://me:secret@127.0.0.1"}, connection.EngineUnreachable, "plain-text password is not supported", nil},
+		"npipe here":                 {nil, []string{"-H", "npipe:////./pipe/docker_engine"}, connection.EngineUnreachable, "protocol not available", nil},
+		"bad headers":                {environment{"DOCKER_CUSTOM_HEADERS": "token"}, nil, connection.EngineUnreachable, "DOCKER_CUSTOM_HEADERS cannot be used, field 1", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

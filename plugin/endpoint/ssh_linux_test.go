@@ -14,7 +14,7 @@ import (
 	"github.com/docker/cli/cli/context/docker"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
 
@@ -138,7 +138,7 @@ func TestSSH(t *testing.T) {
 			env := environment{"DOCKER_HOST": test.host, "PATH": test.path}
 			got := endpointtest.InChild(t, env, nil)
 			if test.sentence != "" {
-				endpointtest.WantFault(t, got.Fault(), diagnosis.EngineUnreachable, test.sentence, test.evidence...)
+				endpointtest.WantFault(t, got.Fault(), connection.EngineUnreachable, test.sentence, test.evidence...)
 				return
 			}
 			assert.Equal(t, got.Error, "")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -87,8 +88,8 @@ type attempt struct {
 const maxDetail = 1 << 10
 
 // failed is an attempt at an access that does not work.
-func failed(method Access, fault *diagnosis.Fault) attempt {
-	finding := fault.Finding()
+func failed(method Access, fault *report.Fault) attempt {
+	finding := diagnosis.Finding(fault)
 	return attempt{
 		access: report.Access{Method: string(method), Cause: finding.Cause, Detail: netprobe.Visible(fault.Error(), maxDetail)},
 		fault:  &finding,
@@ -99,7 +100,7 @@ func failed(method Access, fault *diagnosis.Fault) attempt {
 // that does not work is a result.
 func (r *inContainer) try(ctx context.Context, method Access, index int) (attempt, error) {
 	if method == AccessEndpoint && r.client.NoUserEndpoint != nil {
-		var fault *diagnosis.Fault
+		var fault *report.Fault
 		if errors.As(r.client.NoUserEndpoint, &fault) {
 			return failed(method, fault), nil
 		}
@@ -144,7 +145,7 @@ func (*inContainer) judge(ctx context.Context, method Access, outcome *Outcome) 
 		return result, nil
 	}
 	if outcome.Fault != nil {
-		return result, diagnosis.FromFinding(*outcome.Fault, outcome.Error)
+		return result, report.FromFinding(*outcome.Fault, outcome.Error)
 	}
 	return result, errors.New(outcome.Error)
 }
@@ -182,9 +183,9 @@ func (r *inContainer) makesSources() bool {
 	return strings.HasPrefix(r.description.Endpoint.Engine.Product, "Podman")
 }
 
-func (r *inContainer) socketMissing(err error) *diagnosis.Fault {
-	return &diagnosis.Fault{
-		Cause:    diagnosis.SocketPathNotOnEngine,
+func (r *inContainer) socketMissing(err error) *report.Fault {
+	return &report.Fault{
+		Cause:    connection.SocketPathNotOnEngine,
 		Evidence: []string{err.Error()},
 		Hint:     "say with --socket-path where the engine's socket is on its own host",
 		Err:      fmt.Errorf("there is no %s on the engine's host", r.socketPath()),

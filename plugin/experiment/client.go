@@ -11,7 +11,6 @@ import (
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -57,7 +56,7 @@ func (r *inContainer) runClient(ctx context.Context, method Access, name string)
 	done := r.progress.Step("Starting a client container (access " + string(method) + ")")
 	client, err := startWorker(ctx, r.engine.API, r.container(method, name))
 	done()
-	var fault *diagnosis.Fault
+	var fault *report.Fault
 	if method == AccessSocket && noSuchSource(err) {
 		return failed(method, r.socketMissing(err)), nil
 	}

@@ -58,7 +58,7 @@ func (r *inContainer) tryDind(ctx context.Context) (attempt, error) {
 }
 
 func (d *dind) attempt(ctx context.Context) (attempt, error) {
-	var fault *diagnosis.Fault
+	var fault *report.Fault
 	exited, err := d.startEngine(ctx)
 	switch {
 	case errors.As(err, &fault) && d.run.client.Access != AccessAll:

@@ -284,7 +284,7 @@ func needListeners(probes []report.Probe) bool {
 	reached := false
 	for _, p := range probes {
 		reached = reached || p.OK
-		switch netprobe.Failure(p.Failure) {
+		switch p.Failure {
 		case netprobe.Refused:
 			if p.Kind == report.KindContainerIP || p.Kind == report.KindContainerName {
 				return true

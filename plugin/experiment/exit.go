@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // exit is how a server's container ended.
@@ -95,7 +97,7 @@ func logEvidence(lines []string) []string {
 }
 
 // fault is the exit of a container as a finding.
-func (e *exit) fault(name string) *diagnosis.Fault {
+func (e *exit) fault(name string) *report.Fault {
 	evidence := []string{fmt.Sprintf("container %s exited with code %d", name, e.code)}
 	if e.oomKilled {
 		evidence = append(evidence, "the kernel killed it for using too much memory")
@@ -107,7 +109,7 @@ func (e *exit) fault(name string) *diagnosis.Fault {
 		}
 	}
 	evidence = append(evidence, logEvidence(e.lines)...)
-	return &diagnosis.Fault{Cause: cause, Evidence: evidence, Hint: hint}
+	return &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Err: errors.New(diagnosis.Title(cause))}
 }
 
 // exitHint follows from the exit code alone; 125 to 127 are docker's own, and

@@ -116,7 +116,7 @@ func cameFar(probes []report.Probe) bool {
 		if p.OK {
 			return false
 		}
-		switch netprobe.Failure(p.Failure) {
+		switch p.Failure {
 		case netprobe.Refused, netprobe.Reset, netprobe.ClosedWithoutResponse, netprobe.TLSClosed:
 			far = true
 		default:

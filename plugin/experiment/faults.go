@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // An engine tells why it cannot start a container in a sentence alone (status
@@ -42,7 +43,7 @@ func nameIsTaken(err error) bool {
 func createFault(what string, err error) error {
 	wrapped := fmt.Errorf("creating %s: %w", what, err)
 	if nameIsTaken(err) {
-		return &diagnosis.Fault{
+		return &report.Fault{
 			Cause:    diagnosis.NameInUse,
 			Evidence: []string{err.Error()},
 			Hint:     "run the command again; it makes up another name",
@@ -50,7 +51,7 @@ func createFault(what string, err error) error {
 		}
 	}
 	if otherPlatform.MatchString(err.Error()) {
-		return &diagnosis.Fault{
+		return &report.Fault{
 			Cause:    diagnosis.ImageWrongPlatform,
 			Evidence: []string{err.Error()},
 			Hint:     "leave out --platform, or choose an image that is made for that platform",
@@ -71,7 +72,7 @@ func attachFault(ctx context.Context, api API, what, id string, err error) error
 	if startErr == nil {
 		return err
 	}
-	if fault := startFault(what, startErr); errors.As(fault, new(*diagnosis.Fault)) {
+	if fault := startFault(what, startErr); errors.As(fault, new(*report.Fault)) {
 		return fault
 	}
 	return err
@@ -81,14 +82,14 @@ func startFault(what string, err error) error {
 	wrapped := fmt.Errorf("starting %s: %w", what, err)
 	switch message := strings.TrimSpace(err.Error()); {
 	case portTaken.MatchString(message):
-		return &diagnosis.Fault{
+		return &report.Fault{
 			Cause:    diagnosis.PortInUse,
 			Evidence: []string{message},
 			Hint:     "choose another host port with --publish, or leave it out for a free one",
 			Err:      wrapped,
 		}
 	case wrongFormat.MatchString(message):
-		return &diagnosis.Fault{
+		return &report.Fault{
 			Cause:    diagnosis.ImageWrongPlatform,
 			Evidence: []string{message},
 			Hint:     wrongPlatformHint,

@@ -134,16 +134,16 @@ func (f *Fleet) fail(ctx context.Context, s *server, err error) {
 	defer f.mu.Unlock()
 	f.failure = err
 	if ctx.Err() == nil {
-		f.put(s, nil, []report.Finding{notStarted(s.index, err).Finding()})
+		f.put(s, nil, []report.Finding{diagnosis.Finding(notStarted(s.index, err))})
 	}
 }
 
 // notStarted is what is known of a server that could not be started.
-func notStarted(index int, err error) *diagnosis.Fault {
-	if fault := new(diagnosis.Fault); errors.As(err, &fault) {
+func notStarted(index int, err error) *report.Fault {
+	if fault := new(report.Fault); errors.As(err, &fault) {
 		return fault
 	}
-	return &diagnosis.Fault{Evidence: []string{fmt.Sprintf("server %d: %v", index+1, err)}}
+	return &report.Fault{Evidence: []string{fmt.Sprintf("server %d: %v", index+1, err)}}
 }
 
 // Err returns why no server could be started, if none could.

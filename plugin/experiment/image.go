@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // PullPolicy says when the user's image is pulled, in docker run's words.
@@ -118,7 +119,7 @@ const pullHint = "check the name and tag, log in with docker login if the regist
 
 // unavailable is an image that is not to be had, and why.
 func (i userImage) unavailable(err error, hint string) error {
-	return &diagnosis.Fault{
+	return &report.Fault{
 		Cause:    diagnosis.ImageUnavailable,
 		Evidence: []string{err.Error()},
 		Hint:     hint,

@@ -17,7 +17,7 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // fakeRegistry is an engine that has no image, and whose pulls end as the test says: a
@@ -71,7 +71,7 @@ func TestPullFails(t *testing.T) {
 			t.Parallel()
 			engine := Engine{API: test.engine, RegistryAuth: func(string) (string, error) { return "", nil }}
 			_, err := userImage{ref: "a"}.ensure(t.Context(), engine, pulling{})
-			fault := new(diagnosis.Fault)
+			fault := new(report.Fault)
 			assert.Check(t, is.Equal(errors.As(err, &fault), test.unavailable), "%v", err)
 			assert.Check(t, is.ErrorContains(err, "image a"))
 			assert.Check(t, test.is == nil || errors.Is(err, test.is), "%v", err)
@@ -95,7 +95,7 @@ func TestInterruptedWhenAskedForCredentials(t *testing.T) {
 		}}
 		_, err := userImage{ref: "a"}.ensure(ctx, engine, pulling{})
 		assert.Check(t, is.ErrorIs(err, interrupted), name)
-		assert.Check(t, !errors.As(err, new(*diagnosis.Fault)), name)
+		assert.Check(t, !errors.As(err, new(*report.Fault)), name)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestCredentialsAskedForToPull(t *testing.T) {
 		asked = 0
 		_, err := userImage{ref: ref, pull: test.pull}.ensure(t.Context(), engine, pulling{})
 		assert.Check(t, is.ErrorContains(err, test.says))
-		assert.Check(t, errors.As(err, new(*diagnosis.Fault)), ref)
+		assert.Check(t, errors.As(err, new(*report.Fault)), ref)
 		assert.Check(t, is.Equal(asked, test.asked), ref)
 	}
 }

@@ -28,9 +28,9 @@ func (r *run) modeReport(err error) report.Mode {
 	m := report.Mode{Name: r.mode.name, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
 	if err != nil {
 		m.Result, m.Detail = report.ModeCannot, netprobe.Visible(err.Error(), maxDetail)
-		if fault := new(diagnosis.Fault); errors.As(err, &fault) {
-			m.Cause = string(fault.Cause)
-			m.Findings = diagnosis.Merge(m.Findings, []report.Finding{fault.Finding()})
+		if fault := new(report.Fault); errors.As(err, &fault) {
+			m.Cause = fault.Cause
+			m.Findings = diagnosis.Merge(m.Findings, []report.Finding{diagnosis.Finding(fault)})
 		}
 		return m
 	}
@@ -63,7 +63,7 @@ func modeResult(from []report.Reach) report.ModeResult {
 	}
 }
 
-func title(findings []report.Finding, cause string) string {
+func title(findings []report.Finding, cause report.Cause) string {
 	i := slices.IndexFunc(findings, func(f report.Finding) bool { return f.Cause == cause })
 	if i < 0 {
 		return ""

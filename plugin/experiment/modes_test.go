@@ -6,7 +6,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -25,7 +25,7 @@ func TestModeReport(t *testing.T) {
 		from   []report.Reach
 		err    error
 		result report.ModeResult
-		cause  string
+		cause  report.Cause
 		detail string
 	}{
 		{name: "reached", from: []report.Reach{reached}, result: report.ModeWorks},
@@ -35,7 +35,7 @@ func TestModeReport(t *testing.T) {
 		{name: "the engine refuses", err: errors.New("not \x1b[31mhere"), result: report.ModeCannot, detail: `not \x1b[31mhere`},
 		{
 			name: "the engine refuses for a reason", result: report.ModeCannot, cause: "api-version-unsupported", detail: "too old: do",
-			err: &diagnosis.Fault{Cause: diagnosis.APIVersionUnsupported, Hint: "do", Err: errors.New("too old")},
+			err: &report.Fault{Cause: connection.APIVersionUnsupported, Hint: "do", Err: errors.New("too old")},
 		},
 	}
 	for _, test := range tests {
@@ -56,7 +56,7 @@ func TestModeReport(t *testing.T) {
 // TestMerged wants servers, probes and modes of several runs to stay together, and
 // all to be well only if what is not reached is explained.
 func TestMerged(t *testing.T) {
-	result := func(name string, ok bool, cause string) modeRun {
+	result := func(name string, ok bool, cause report.Cause) modeRun {
 		r := newRun(Engine{}, Spec{}, Options{mode: &modeTurn{name: name}})
 		r.report.Servers = []report.Server{{Name: name}}
 		r.report.Probes = []report.Probe{{Address: name}}

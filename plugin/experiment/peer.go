@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // view is a vantage and what is known of the container whose networks its probes
@@ -70,7 +71,7 @@ func (r *run) openPeer(ctx context.Context) error {
 			prober, err = startProber(ctx, api, r.peerName(), image, where, r.labels)
 		}
 	}
-	if fault := new(diagnosis.Fault); errors.As(err, &fault) && fault.Cause == diagnosis.NameInUse {
+	if fault := new(report.Fault); errors.As(err, &fault) && fault.Cause == diagnosis.NameInUse {
 		r.peerTaken = true
 	}
 	if err != nil {

@@ -103,7 +103,7 @@ func (r *inContainer) askRelay(ctx context.Context, relay *worker, identities []
 	}
 	facts := read(response, RelayPort).facts
 	if len(facts.Bindings) == 0 {
-		return nil, &diagnosis.Fault{
+		return nil, &report.Fault{
 			Cause:    diagnosis.PortNotPublished,
 			Evidence: []string{fmt.Sprintf("container %s has no published port, on network %s", relay.name, response.HostConfig.NetworkMode)},
 			Hint:     "put the relay on a network that publishes ports: not an internal one, none or the host's",

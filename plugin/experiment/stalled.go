@@ -24,7 +24,7 @@ func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe
 	var stalled []*entry
 	for _, e := range s.entries(v) {
 		if slices.ContainsFunc(probes, func(p report.Probe) bool {
-			return p.Address == e.candidate.Address && stalls(netprobe.Failure(p.Failure))
+			return p.Address == e.candidate.Address && stalls(p.Failure)
 		}) {
 			stalled = append(stalled, e)
 		}

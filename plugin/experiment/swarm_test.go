@@ -183,8 +183,8 @@ func TestNodeRows(t *testing.T) {
 	assert.Assert(t, is.Len(rows, 2))
 	assert.Check(t, is.DeepEqual([]any{rows[0].Vantage, rows[0].Server, rows[0].Kind, rows[0].OK, rows[0].Attempts},
 		[]any{"node:one", 0, report.KindContainerIP, true, 2}))
-	assert.Check(t, is.DeepEqual([]any{rows[1].Server, rows[1].Failure}, []any{1, "connect-timeout"}))
-	assert.Check(t, is.Equal(r.facts().Nodes[1].Gossip["node:one"].Failure, "connect-timeout"))
+	assert.Check(t, is.DeepEqual([]any{rows[1].Server, rows[1].Failure}, []any{1, netprobe.ConnectTimeout}))
+	assert.Check(t, is.Equal(r.facts().Nodes[1].Gossip["node:one"].Failure, netprobe.ConnectTimeout))
 	assert.Check(t, is.Len(r.rows(r.nodes[1]), 0))
 }
 

@@ -271,7 +271,7 @@ func (r *nodesRun) facts() diagnosis.Nodes {
 		}
 		for _, from := range r.nodes {
 			if seen := from.find(len(r.nodes)+i, 0); seen != nil {
-				known.Gossip[from.vantage()] = diagnosis.Gossip{OK: seen.OK, Detail: seen.Detail, Failure: string(seen.Failure)}
+				known.Gossip[from.vantage()] = diagnosis.Gossip{OK: seen.OK, Detail: seen.Detail, Failure: seen.Failure}
 			}
 		}
 		facts.Nodes = append(facts.Nodes, known)

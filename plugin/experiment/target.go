@@ -161,20 +161,20 @@ func (e *examination) setServer(response container.InspectResponse, port uint16)
 }
 
 // down says why a container that does not run, or is paused, answers nobody.
-func (e *examination) down(ctx context.Context, response container.InspectResponse) *diagnosis.Fault {
+func (e *examination) down(ctx context.Context, response container.InspectResponse) *report.Fault {
 	state := response.State
 	switch {
 	case state == nil || state.Running && !state.Paused:
 		return nil
 	case state.Paused:
-		return &diagnosis.Fault{
+		return &report.Fault{
 			Cause:    diagnosis.ServerNotReady,
 			Evidence: []string{fmt.Sprintf("container %s is paused, so nothing in it runs", e.name)},
 			Hint:     "let it go on",
 			Commands: []string{"docker unpause " + e.name},
 		}
 	case state.Status == container.StateCreated:
-		return &diagnosis.Fault{
+		return &report.Fault{
 			Cause:    diagnosis.ServerNotReady,
 			Evidence: []string{fmt.Sprintf("container %s has been created and never started", e.name)},
 			Hint:     "start it",

@@ -12,7 +12,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // NetworkName is the name of a run's temporary network. Where it has several, the
@@ -138,8 +139,8 @@ const noIPv4Since = "1.48"
 func withoutIPv4(made []netip.Prefix) error {
 	for _, subnet := range made {
 		if subnet.Addr().Is4() {
-			return &diagnosis.Fault{
-				Cause:    diagnosis.APIVersionUnsupported,
+			return &report.Fault{
+				Cause:    connection.APIVersionUnsupported,
 				Evidence: []string{fmt.Sprintf("a network that was to have no IPv4 has the subnet %s", subnet)},
 				Hint:     "use an engine whose API version is " + noIPv4Since + " or newer, as Docker Engine 28 has it",
 				Err:      errors.New("the engine gives every network IPv4: networks without it need API version " + noIPv4Since),

@@ -4,6 +4,8 @@
 // must not know of docker/cli.
 package report
 
+import "github.com/nestprobe/docker-nestprobe/netprobe"
+
 // SchemaVersion is the version of the JSON document; it grows when a key
 // changes its meaning or disappears, not when one is added.
 const SchemaVersion = 1
@@ -53,7 +55,7 @@ type Check struct {
 	Name     string      `json:"name"`
 	Result   CheckResult `json:"result"`
 	Detail   string      `json:"detail"` // what was seen, or why it was skipped or decides nothing
-	Cause    string      `json:"cause"`  // of a warning or failure
+	Cause    Cause       `json:"cause"`  // of a warning or failure
 }
 
 // CheckResult is what became of a check.
@@ -79,7 +81,7 @@ const (
 type Access struct {
 	Method string `json:"method"`
 	OK     bool   `json:"ok"`
-	Cause  string `json:"cause"`
+	Cause  Cause  `json:"cause"`
 	Detail string `json:"detail"`
 }
 
@@ -96,7 +98,7 @@ type Node struct {
 type Mode struct {
 	Name   string     `json:"name"`
 	Result ModeResult `json:"result"`
-	Cause  string     `json:"cause"`  // of what is not reached; empty if all is, or if it is not known
+	Cause  Cause      `json:"cause"`  // of what is not reached; empty if all is, or if it is not known
 	Detail string     `json:"detail"` // in words; where the engine cannot do it, the engine's own
 	Server int        `json:"server"` // index into Report.Servers; -1 if none was started
 	From   []Reach    `json:"from"`
@@ -124,7 +126,7 @@ type Reach struct {
 	Vantage string `json:"vantage"`
 	OK      bool   `json:"ok"`
 	URL     string `json:"url"`   // the best address there; empty if none works
-	Cause   string `json:"cause"` // why none works, if it is known
+	Cause   Cause  `json:"cause"` // why none works, if it is known
 }
 
 // Server is one server container.
@@ -178,23 +180,23 @@ const (
 
 // Probe is what one candidate address did when it was tried from one vantage.
 type Probe struct {
-	Vantage   string       `json:"vantage"`
-	Server    int          `json:"server"` // index into Report.Servers
-	Kind      Kind         `json:"kind"`
-	Address   string       `json:"address"`
-	URL       string       `json:"url"`
-	OK        bool         `json:"ok"`
-	Phase     string       `json:"phase"`
-	Failure   string       `json:"failure"`
-	Detail    string       `json:"detail"` // the failure in words
-	Status    int          `json:"status"`
-	Body      string       `json:"body"`
-	Identity  string       `json:"identity"`
-	WebSocket string       `json:"websocket"`
-	Cause     string       `json:"cause"`
-	Hint      string       `json:"hint"`
-	Attempts  int          `json:"attempts"`
-	Timings   ProbeTimings `json:"timings"`
+	Vantage   string             `json:"vantage"`
+	Server    int                `json:"server"` // index into Report.Servers
+	Kind      Kind               `json:"kind"`
+	Address   string             `json:"address"`
+	URL       string             `json:"url"`
+	OK        bool               `json:"ok"`
+	Phase     netprobe.Phase     `json:"phase"`
+	Failure   netprobe.Failure   `json:"failure"`
+	Detail    string             `json:"detail"` // the failure in words
+	Status    int                `json:"status"`
+	Body      string             `json:"body"`
+	Identity  netprobe.Identity  `json:"identity"`
+	WebSocket netprobe.WebSocket `json:"websocket"`
+	Cause     Cause              `json:"cause"`
+	Hint      string             `json:"hint"`
+	Attempts  int                `json:"attempts"`
+	Timings   ProbeTimings       `json:"timings"`
 }
 
 // ProbeTimings are the times of the last attempt, in milliseconds.
@@ -225,7 +227,7 @@ const (
 
 // Finding is what is wrong and how to mend it.
 type Finding struct {
-	Cause    string   `json:"cause"`
+	Cause    Cause    `json:"cause"`
 	Severity Severity `json:"severity"`
 	Title    string   `json:"title"`
 	Evidence []string `json:"evidence"`

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -46,7 +45,7 @@ func (s *state) lookAtCarrying(context.Context) (outcome, error) {
 	if err == nil {
 		return pass("%s, with what it needs over the client's stdin: --access endpoint", s.settings.Host)
 	}
-	fault := new(diagnosis.Fault)
+	fault := new(report.Fault)
 	if !errors.As(err, &fault) {
 		return skip("%v", err)
 	}

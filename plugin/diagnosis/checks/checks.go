@@ -43,8 +43,8 @@ const defaultBound = 3 * time.Second
 type outcome struct {
 	result report.CheckResult
 	detail string
-	fault  *diagnosis.Fault // of a failure or warning; of a pass, for information
-	title  string           // of the finding, if not that of the cause
+	fault  *report.Fault // of a failure or warning; of a pass, for information
+	title  string        // of the finding, if not that of the cause
 
 	root string // the check for which this one was skipped
 }
@@ -62,7 +62,7 @@ func undecided(format string, values ...any) (outcome, error) {
 }
 
 // warn is for what may do harm, and may be as the user wants it.
-func warn(fault *diagnosis.Fault, format string, values ...any) (outcome, error) {
+func warn(fault *report.Fault, format string, values ...any) (outcome, error) {
 	return outcome{result: report.CheckWarning, detail: fmt.Sprintf(format, values...), fault: fault}, nil
 }
 
@@ -198,7 +198,7 @@ func (n *node) looked(ctx context.Context, s *state) (result outcome) {
 	if err == nil {
 		return result
 	}
-	fault := new(diagnosis.Fault)
+	fault := new(report.Fault)
 	switch {
 	case errors.As(err, &fault):
 		return outcome{result: report.CheckFailure, detail: what(fault), fault: fault}
@@ -210,11 +210,11 @@ func (n *node) looked(ctx context.Context, s *state) (result outcome) {
 }
 
 // what is what happened, without what to do.
-func what(fault *diagnosis.Fault) string {
+func what(fault *report.Fault) string {
 	if fault.Err != nil {
 		return fault.Err.Error()
 	}
-	return fault.Cause.Title()
+	return diagnosis.Title(fault.Cause)
 }
 
 // maxDetail bounds what is told of a check, which may quote an engine.
@@ -229,7 +229,7 @@ func (n *node) report(contextName string) report.Check {
 		Detail:   netprobe.Visible(n.outcome.detail, maxDetail),
 	}
 	if n.outcome.fault != nil && c.Result != report.CheckPass {
-		c.Cause = string(n.outcome.fault.Cause)
+		c.Cause = n.outcome.fault.Cause
 	}
 	return c
 }
@@ -243,7 +243,7 @@ func (n *node) finding() (report.Finding, bool) {
 	if fault.Hint == "" {
 		fault.Hint = n.hint
 	}
-	finding := fault.Finding()
+	finding := diagnosis.Finding(&fault)
 	switch n.outcome.result {
 	case report.CheckPass:
 		finding.Severity = report.SeverityInfo

@@ -9,6 +9,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -20,7 +21,7 @@ func made(category, name string, ends bool, look func() (outcome, error), needs 
 func passes() (outcome, error) { return pass("fine") }
 
 func fails() (outcome, error) {
-	return outcome{}, &diagnosis.Fault{Cause: diagnosis.TLSExpired, Err: errors.New("it is over")}
+	return outcome{}, &report.Fault{Cause: connection.TLSExpired, Err: errors.New("it is over")}
 }
 
 func panics() (outcome, error) {
@@ -97,7 +98,7 @@ func TestPlan(t *testing.T) {
 
 func TestFindings(t *testing.T) {
 	t.Parallel()
-	fault := &diagnosis.Fault{Cause: diagnosis.Leftovers, Evidence: []string{"\x1b[2J"}}
+	fault := &report.Fault{Cause: diagnosis.Leftovers, Evidence: []string{"\x1b[2J"}}
 	for result, severity := range map[report.CheckResult]report.Severity{
 		report.CheckPass:    report.SeverityInfo,
 		report.CheckWarning: report.SeverityWarning,

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 const categoryEndpoint = "endpoint"
@@ -88,7 +88,7 @@ func (s *state) lookForAnswer(ctx context.Context) (outcome, error) {
 	began := time.Now()
 	opened, err := connection.Open(ctx, s.settings)
 	took := time.Since(began).Round(time.Millisecond)
-	if fault := new(diagnosis.Fault); errors.As(err, &fault) && fault.Cause == diagnosis.APIVersionUnsupported {
+	if fault := new(report.Fault); errors.As(err, &fault) && fault.Cause == connection.APIVersionUnsupported {
 		s.refusal = fault
 		return pass("the engine answers in %s", took)
 	}
@@ -105,7 +105,7 @@ func (s *state) lookForAnswer(ctx context.Context) (outcome, error) {
 // hurried adds how long the engine was waited for to the fault of one that gave
 // no sign at all.
 func (s *state) hurried(err error) error {
-	fault := new(diagnosis.Fault)
+	fault := new(report.Fault)
 	var timeout net.Error
 	if !errors.As(err, &fault) || !errors.As(fault.Err, &timeout) || !timeout.Timeout() {
 		return err
@@ -130,7 +130,7 @@ const soon = 30 * 24 * time.Hour
 // warning too: whether it does harm is for the handshake to tell, which fails.
 func dates(certificates []connection.Certificate, now time.Time) (outcome, error) {
 	var seen, wrong []string
-	fault := &diagnosis.Fault{Cause: diagnosis.TLSExpired}
+	fault := &report.Fault{Cause: connection.TLSExpired}
 	for _, c := range certificates {
 		seen = append(seen, fmt.Sprintf("%s: %s, until %s", c.Whose, c.Subject, c.NotAfter.UTC().Format(time.DateOnly)))
 		problem := problemOf(c, now)

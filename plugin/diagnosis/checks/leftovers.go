@@ -10,6 +10,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 const categoryLeftovers = "leftovers"
@@ -50,7 +51,7 @@ func judgeLeftovers(left experiment.Leftovers, docker string) (outcome, error) {
 	if len(lines) == 0 {
 		return pass("none")
 	}
-	fault := &diagnosis.Fault{
+	fault := &report.Fault{
 		Cause:    diagnosis.Leftovers,
 		Evidence: some(lines),
 		Commands: slices.Concat(command(docker+" service rm", services), command(docker+" rm -fv", containers), command(docker+" network rm", networks)),

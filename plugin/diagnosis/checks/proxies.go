@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // ConfiguredProxies are proxies of docker's configuration.
@@ -145,7 +146,7 @@ func (p proxies) judge(addresses []address, commands func(entries []string) []st
 	if len(entries) == 0 {
 		return pass("set, and %s covers what programs may want to reach", p.no.name)
 	}
-	fault := &diagnosis.Fault{
+	fault := &report.Fault{
 		Cause:    diagnosis.HTTPProxyInterferes,
 		Evidence: some(evidence),
 		Hint:     fmt.Sprintf("add %s to %s %s, and the names of servers", strings.Join(some(entries), ","), p.no.name, p.place),

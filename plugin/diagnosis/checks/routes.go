@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // hostNetwork is this machine's own network.
@@ -78,8 +79,8 @@ func judgeRoutes(networks []network, host hostNetwork, docker string) (outcome, 
 }
 
 // overlap is the fault of networks that other routes overlap with.
-func overlap(evidence, names []string, docker string) *diagnosis.Fault {
-	fault := &diagnosis.Fault{Cause: diagnosis.SubnetOverlapsRoute, Evidence: some(evidence)}
+func overlap(evidence, names []string, docker string) *report.Fault {
+	fault := &report.Fault{Cause: diagnosis.SubnetOverlapsRoute, Evidence: some(evidence)}
 	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == defaultBridge })
 	if len(names) == 0 {
 		fault.Hint = `give the default bridge a range that nobody uses, by "bip" in the engine's daemon.json`

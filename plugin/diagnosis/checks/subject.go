@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -40,7 +39,7 @@ type state struct {
 	sources  connection.Sources
 
 	connection *connection.Connection // by answer
-	refusal    *diagnosis.Fault       // by answer: no API version in common
+	refusal    *report.Fault          // by answer: no API version in common
 
 	engine   report.Endpoint // by engine
 	networks []network       // by networks
@@ -75,7 +74,7 @@ func (s *state) asked(ctx context.Context, err error) (outcome, error) {
 		return outcome{}, err
 	}
 	err = s.connection.Explain(ctx, err)
-	if fault := new(diagnosis.Fault); errors.As(err, &fault) {
+	if fault := new(report.Fault); errors.As(err, &fault) {
 		return outcome{}, fault
 	}
 	return undecided("the engine's answer: %v", err)

@@ -83,15 +83,15 @@ func (t Target) networkChecks() []check {
 }
 
 // judged is a pass, unless one of the findings has one of these causes.
-func (t Target) judged(causes []diagnosis.Cause, detail string) (outcome, error) {
+func (t Target) judged(causes []report.Cause, detail string) (outcome, error) {
 	results := map[report.Severity]report.CheckResult{
 		report.SeverityError:   report.CheckFailure,
 		report.SeverityWarning: report.CheckWarning,
 	}
 	for _, f := range t.Findings {
-		cause := diagnosis.Cause(f.Cause)
+		cause := report.Cause(f.Cause)
 		if result, bad := results[f.Severity]; bad && slices.Contains(causes, cause) {
-			return outcome{result: result, detail: detail, fault: &diagnosis.Fault{Cause: cause}}, nil
+			return outcome{result: result, detail: detail, fault: &report.Fault{Cause: cause}}, nil
 		}
 	}
 	return pass("%s", detail)
@@ -163,7 +163,7 @@ func (s *state) published(ipv6 bool) (outcome, error) {
 			}
 		}
 	}
-	causes := []diagnosis.Cause{diagnosis.PortNotPublished, diagnosis.PublishedOnLoopback, diagnosis.PublishedFamilyMismatch}
+	causes := []report.Cause{diagnosis.PortNotPublished, diagnosis.PublishedOnLoopback, diagnosis.PublishedFamilyMismatch}
 	if len(words) == 0 {
 		return t.judged(causes, "none")
 	}
@@ -187,7 +187,7 @@ func (s *state) lookAtNoNetworks(context.Context) (outcome, error) {
 	t := s.target
 	switch {
 	case t.Server.NoNetwork:
-		return t.judged([]diagnosis.Cause{diagnosis.NetworkNone}, "none: loopback alone")
+		return t.judged([]report.Cause{diagnosis.NetworkNone}, "none: loopback alone")
 	case t.Server.HostNetwork:
 		return pass("that of the engine's host")
 	default:
@@ -276,7 +276,7 @@ func (s *state) lookAtListeners(context.Context) (outcome, error) {
 	if t.Server.Listeners.Truncated {
 		words = append(words, "and more")
 	}
-	return t.judged([]diagnosis.Cause{
+	return t.judged([]report.Cause{
 		diagnosis.ServerNotReady, diagnosis.ServerListensElsewhere, diagnosis.ServerListensOnLoopback,
 		diagnosis.ForwarderAcceptsAlone, diagnosis.HostListensOnLoopback,
 	}, strings.Join(some(words), ", "))

@@ -72,12 +72,12 @@ skipped listeners: not looked at, since the server answers`},
 		"on loopback": {func(target *Target) {
 			target.Probes = nil
 			target.Server.Listeners = sockets("127.0.0.1:8080", "[::]:9090")
-			target.Findings = []report.Finding{{Cause: string(diagnosis.ServerListensOnLoopback), Severity: report.SeverityError}}
+			target.Findings = []report.Finding{{Cause: diagnosis.ServerListensOnLoopback, Severity: report.SeverityError}}
 		}, `
 failure listeners: 127.0.0.1:8080, [::]:9090 (server-listens-on-loopback)`},
 		"in vain": {func(target *Target) {
 			target.Probes = []report.Probe{{}}
-			target.Findings = []report.Finding{{Cause: string(diagnosis.PortNotPublished), Severity: report.SeverityError}}
+			target.Findings = []report.Finding{{Cause: diagnosis.PortNotPublished, Severity: report.SeverityError}}
 			target.Container.NetworkSettings.Ports = nil
 			target.NetworkOf = "pod"
 		}, `
@@ -86,7 +86,7 @@ failure published on IPv4: none (port-not-published)
 failure published on IPv6: none (port-not-published)
 skipped listeners: not looked at, since no packet came as far`},
 		"for information": {func(target *Target) {
-			target.Findings = []report.Finding{{Cause: string(diagnosis.PublishedFamilyMismatch), Severity: report.SeverityInfo}}
+			target.Findings = []report.Finding{{Cause: diagnosis.PublishedFamilyMismatch, Severity: report.SeverityInfo}}
 		}, `
 pass published on IPv6: [::]:32769 for 8080/tcp`},
 		"one of two": {func(target *Target) { target.Others = []string{"shop-web-2"} }, `
@@ -95,7 +95,7 @@ pass aliases: abc, web on shop; not asked by its service's name, which is that o
 inconclusive listeners: no such image`},
 		"exited": {func(target *Target) {
 			target.Container.State.Status, target.Container.State.Health = "exited", nil
-			target.Server.Down = &diagnosis.Fault{Cause: diagnosis.ServerExited}
+			target.Server.Down = &report.Fault{Cause: diagnosis.ServerExited}
 		}, `
 failure state: exited, restarted 2 times: shop-web-1, service web of project shop (server-exited)
 pass exposed: 53/tcp, 53/udp, 8080/tcp, 9090/tcp
@@ -111,7 +111,7 @@ pass network: that of the engine's host
 pass listeners: 0.0.0.0:8080`},
 		"without a network": {func(target *Target) {
 			target.Server.NoNetwork = true
-			target.Findings = []report.Finding{{Cause: string(diagnosis.NetworkNone), Severity: report.SeverityError}}
+			target.Findings = []report.Finding{{Cause: diagnosis.NetworkNone, Severity: report.SeverityError}}
 		}, `
 failure network: none: loopback alone (network-none)`},
 		"an engine that says little": {func(target *Target) { target.Container = &container.InspectResponse{} }, `
@@ -140,7 +140,7 @@ pass network: \x1b[2J: bridge, internal, 172.20.0.2, fd00::2, gateway 172.20.0.1
 				{Kind: report.KindHostAlias, Vantage: "network:bridge", Address: "host.docker.internal:3000", Phase: "connect"},
 				{Kind: report.KindHostAlias, Vantage: "network:bridge", Address: "host.lima.internal:3000", Phase: "resolve"},
 			}
-			target.Findings = []report.Finding{{Cause: string(diagnosis.HostListensOnLoopback), Severity: report.SeverityError}}
+			target.Findings = []report.Finding{{Cause: diagnosis.HostListensOnLoopback, Severity: report.SeverityError}}
 		}, `
 pass addresses: 192.0.2.7, of this machine
 pass gateways: 172.17.0.1 of network bridge
@@ -163,7 +163,7 @@ skipped listeners: not looked at, since no address was tried`},
 				assert.Check(t, c.Category == categoryTarget && len(c.Detail) < 4<<10)
 				line := fmt.Sprintf("%s %s: %s", c.Result, c.Name, c.Detail)
 				if c.Cause != "" {
-					line += " (" + c.Cause + ")"
+					line += " (" + string(c.Cause) + ")"
 				}
 				assert.Check(t, !strings.Contains(line, "\x1b"), "%q", line)
 				lines = append(lines, line)

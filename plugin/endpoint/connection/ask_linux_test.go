@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
@@ -102,7 +101,7 @@ func TestPlatformLost(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.41", "1.12", hangUp)), nil))
 	_, _, err := connection.Platform(t.Context())
-	endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, "closed the connection")
+	endpointtest.WantFault(t, err, EngineUnreachable, "closed the connection")
 }
 
 // TestNodeAddress asks an engine for its address in a Swarm of its own.

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // carriedVersion is of the format in which settings travel. Both ends are of
@@ -62,14 +62,14 @@ func (s Settings) Carry() ([]byte, error) {
 // CarryIntoContainer is [Settings.Carry] for a client in a container, where
 // many an endpoint leads nowhere or elsewhere: a socket is the business of a
 // mount, a loopback address is the container's own. The error says so; for a
-// loopback address it is a [*diagnosis.Fault].
+// loopback address it is a [*report.Fault].
 func (s Settings) CarryIntoContainer() ([]byte, error) {
 	switch {
 	case s.Transport == Unix:
 		return nil, fmt.Errorf("the endpoint %s is a socket of this machine: give the container the socket with --access socket", sentence.Visible(s.Host))
 	case s.IsLoopback() && s.Transport == TCP:
-		fault := &diagnosis.Fault{
-			Cause: diagnosis.EndpointIsLoopback,
+		fault := &report.Fault{
+			Cause: EndpointIsLoopback,
 			Hint:  "give it the socket with --access socket, or choose an endpoint by an address of the engine's host that containers reach",
 			Err:   fmt.Errorf("the endpoint %s would lead a container to itself", sentence.Visible(s.Host)),
 		}

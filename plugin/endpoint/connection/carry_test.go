@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
 
@@ -94,7 +93,7 @@ func TestCarryIntoContainer(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"tcp://localhost:2375", "tcp://127.0.0.1:2376", "tcp://[::1]:2375"} {
 		_, err := NewSettings("test", host).CarryIntoContainer()
-		endpointtest.WantFault(t, err, diagnosis.EndpointIsLoopback, "would lead a container to itself", "phase reached: settings", host)
+		endpointtest.WantFault(t, err, EndpointIsLoopback, "would lead a container to itself", "phase reached: settings", host)
 	}
 	for _, host := range []string{"unix:///var/run/docker.sock", "ssh://far.example", "npipe:////./pipe/docker_engine"} {
 		_, err := NewSettings("test", host).CarryIntoContainer()

@@ -1,7 +1,7 @@
 // Package connection opens a Docker API and explains what keeps it from being
 // opened. [Open] makes docker's client from [Settings] and asks the engine for
 // its API version; whatever goes wrong, then or later, becomes a
-// [diagnosis.Fault] with its cause and evidence.
+// [report.Fault] with its cause and evidence.
 //
 // The plugin calls it through the package endpoint, which knows docker's
 // contexts and flags; the agent calls it from inside a container, with settings
@@ -71,7 +71,7 @@ type wire struct {
 // Open pings the engine and settles on an API version, in one round trip (two
 // when DOCKER_API_VERSION fixes the version). A black hole is given up after
 // 10 s, silence after 30 s (40 s over ssh); a cancelled ctx ends it at once with
-// the context's error. Any other error is a [*diagnosis.Fault]. The caller
+// the context's error. Any other error is a [*report.Fault]. The caller
 // closes the connection.
 func Open(ctx context.Context, settings Settings) (*Connection, error) {
 	c, err := settings.client()

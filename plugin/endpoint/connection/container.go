@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // socketMount is what gives a container the API of most engines: the path on
@@ -97,7 +97,7 @@ func mountEvidence(path string) []string {
 // no engine is: every address that was dialled is one of the container's own.
 // It is nil when that does not explain the failure, such as in a container that
 // shares the network of an engine's host, whose bridge shows it.
-func (c *Connection) loopbackFault(seen *sight, err error) *diagnosis.Fault {
+func (c *Connection) loopbackFault(seen *sight, err error) *report.Fault {
 	if !c.isOwnLoopback(seen) {
 		return nil
 	}
@@ -105,8 +105,8 @@ func (c *Connection) loopbackFault(seen *sight, err error) *diagnosis.Fault {
 	if bridged {
 		return nil
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EndpointIsLoopback,
+	return &report.Fault{
+		Cause:    EndpointIsLoopback,
 		Evidence: []string{"this process runs in a container", "its network interfaces: " + links, "no bridge is among them, so it is not an engine's host"},
 		Hint:     "mount the engine's socket and leave DOCKER_HOST unset, or give an address of the engine's host that containers reach",
 		Commands: []string{fmt.Sprintf(socketMount, defaultSocket)},

@@ -9,8 +9,8 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // asInContainer starts a child with a hostname file mounted, which is what
@@ -40,21 +40,21 @@ func TestInContainer(t *testing.T) {
 	for name, test := range map[string]struct {
 		env      environment
 		before   []string
-		cause    diagnosis.Cause
+		cause    report.Cause
 		sentence string
 		evidence string
 		command  string
 	}{
-		"no socket": {environment{"DOCKER_HOST": "unix:///nonexistent/docker.sock"}, nil, diagnosis.DockerSocketMissing,
+		"no socket": {environment{"DOCKER_HOST": "unix:///nonexistent/docker.sock"}, nil, DockerSocketMissing,
 			"start this container with the engine's socket mounted", "this process runs in a container",
 			"docker run -v /var/run/docker.sock:/nonexistent/docker.sock …"},
-		"no permission": {environment{"DOCKER_HOST": "unix://" + grouped}, []string{"setpriv", "--reuid=65534", "--clear-groups", self}, diagnosis.DockerSocketPerm,
+		"no permission": {environment{"DOCKER_HOST": "unix://" + grouped}, []string{"setpriv", "--reuid=65534", "--clear-groups", self}, DockerSocketPerm,
 			"with the socket's group added", "mode Srw-rw----, owner 0 (root), group 54321",
 			"docker run --group-add 54321 …"},
-		"no ids": {environment{"DOCKER_HOST": "unix://" + grouped}, []string{"setpriv", "--reuid=65534", "--clear-groups", "unshare", "--user", self}, diagnosis.DockerSocketPerm,
+		"no ids": {environment{"DOCKER_HOST": "unix://" + grouped}, []string{"setpriv", "--reuid=65534", "--clear-groups", "unshare", "--user", self}, DockerSocketPerm,
 			"in the engine's own user namespace", "/proc/self/gid_map does not hold all ids",
 			"docker run --userns=host …"},
-		"no TLS files": {environment{"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nonexistent/certs"}, nil, diagnosis.TLSCertPathMissing,
+		"no TLS files": {environment{"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nonexistent/certs"}, nil, TLSCertPathMissing,
 			"/nonexistent/certs, does not exist", "files of its own",
 			"docker run -v /nonexistent/certs:/nonexistent/certs:ro …"},
 	} {

@@ -18,8 +18,8 @@ import (
 
 	"github.com/docker/docker/client"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // diagnose turns a failed ping into a fault. What the ping itself went through
@@ -32,7 +32,7 @@ func (c *Connection) diagnose(ctx context.Context, seen sight, err error) error 
 	return c.settings.place(fault, seen.phase(), c.wayEvidence(&seen)...)
 }
 
-func (c *Connection) cause(ctx context.Context, seen *sight, err error) *diagnosis.Fault {
+func (c *Connection) cause(ctx context.Context, seen *sight, err error) *report.Fault {
 	switch {
 	case c.settings.Transport == SSH:
 		return c.sshCause(err, *seen)
@@ -46,7 +46,7 @@ func (c *Connection) cause(ctx context.Context, seen *sight, err error) *diagnos
 }
 
 // connectCause explains a ping that got no connection.
-func (c *Connection) connectCause(seen *sight, err error) *diagnosis.Fault {
+func (c *Connection) connectCause(seen *sight, err error) *report.Fault {
 	if fault := c.loopbackFault(seen, err); fault != nil {
 		return fault
 	}
@@ -55,8 +55,8 @@ func (c *Connection) connectCause(seen *sight, err error) *diagnosis.Fault {
 			return fault
 		}
 	}
-	fault := &diagnosis.Fault{
-		Cause: diagnosis.EngineUnreachable,
+	fault := &report.Fault{
+		Cause: EngineUnreachable,
 		Hint:  "check the address, the network and the firewalls between",
 		Err:   sentence.Of(err, "connecting to %s did not succeed", sentence.Visible(c.settings.Host)),
 	}
@@ -110,15 +110,15 @@ func (c *Connection) proxy() *url.URL {
 
 // handshakeCause explains a ping that connected, but got no further than the
 // TLS handshake.
-func (c *Connection) handshakeCause(ctx context.Context, seen *sight, err error) *diagnosis.Fault {
+func (c *Connection) handshakeCause(ctx context.Context, seen *sight, err error) *report.Fault {
 	fault := tlsFault(seen.tlsErr)
 	code, _ := alertOf(seen.tlsErr)
 	switch {
 	case fault == nil:
 		return c.handshakeClosed(ctx, seen, err)
-	case fault.Cause == diagnosis.TLSUntrusted:
+	case fault.Cause == TLSUntrusted:
 		return c.untrusted(fault)
-	case fault.Cause == diagnosis.TLSClientCertRejected:
+	case fault.Cause == TLSClientCertRejected:
 		return c.rejected(fault, c.shakeAsClient(ctx))
 	case code == handshakeFailure:
 		// A server asks for the certificate once versions and ciphers are agreed
@@ -131,11 +131,11 @@ func (c *Connection) handshakeCause(ctx context.Context, seen *sight, err error)
 }
 
 // handshakeClosed is for a handshake that ended without a word of TLS.
-func (c *Connection) handshakeClosed(ctx context.Context, seen *sight, err error) *diagnosis.Fault {
+func (c *Connection) handshakeClosed(ctx context.Context, seen *sight, err error) *report.Fault {
 	host := sentence.Visible(c.settings.Host)
 	if seen.tlsErr == nil || isTimeout(seen.tlsErr) {
-		return &diagnosis.Fault{
-			Cause: diagnosis.EngineUnreachable,
+		return &report.Fault{
+			Cause: EngineUnreachable,
 			Hint:  "check that it is the engine's port, and the firewalls between",
 			Err:   sentence.Of(err, "%s accepts the connection, but does not answer the TLS handshake", host),
 		}
@@ -143,8 +143,8 @@ func (c *Connection) handshakeClosed(ctx context.Context, seen *sight, err error
 	if plain := c.ask(ctx, "http"); plain.apiVersion != "" {
 		return notExpected(err, "asked without TLS, an engine answers: "+plain.String())
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause:    EngineUnreachable,
 		Evidence: []string{"TLS handshake: " + sentence.Visible(seen.tlsErr.Error())},
 		Hint:     "check that it is the engine's port, and that the engine is running",
 		Err:      sentence.Of(err, "%s accepts the connection, but closes it during the TLS handshake", host),
@@ -152,7 +152,7 @@ func (c *Connection) handshakeClosed(ctx context.Context, seen *sight, err error
 }
 
 // untrusted adds the endpoint's CA.
-func (c *Connection) untrusted(fault *diagnosis.Fault) *diagnosis.Fault {
+func (c *Connection) untrusted(fault *report.Fault) *report.Fault {
 	material := c.settings.use().tls
 	if material == nil || material.CA == nil {
 		fault.Evidence = append(fault.Evidence, "the endpoint has no CA, so this machine's own CAs were used")
@@ -165,7 +165,7 @@ func (c *Connection) untrusted(fault *diagnosis.Fault) *diagnosis.Fault {
 }
 
 // rejected adds what the engine asked for and what it was given.
-func (c *Connection) rejected(fault *diagnosis.Fault, again handshake) *diagnosis.Fault {
+func (c *Connection) rejected(fault *report.Fault, again handshake) *report.Fault {
 	missing := c.settings.missingClientFiles()
 	for _, path := range missing {
 		fault.Evidence = append(fault.Evidence, "no file: "+path)
@@ -175,7 +175,7 @@ func (c *Connection) rejected(fault *diagnosis.Fault, again handshake) *diagnosi
 		fault.Hint = "put the client's cert.pem and key.pem there, or name them with --tlscert and --tlskey"
 		fault.Err = sentence.Of(fault.Err, "the engine wants a client certificate, but there is none at %s", strings.Join(missing, " and "))
 		if os.Getenv(client.EnvOverrideCertPath) != "" {
-			fault.Cause = diagnosis.TLSCertPathMissing
+			fault.Cause = TLSCertPathMissing
 		}
 	}
 	if again.request == nil {
@@ -214,7 +214,7 @@ func (c *Connection) clientCertificate() *x509.Certificate {
 }
 
 // requestCause explains a ping that was sent and got no answer of an engine.
-func (c *Connection) requestCause(ctx context.Context, seen *sight, err error) *diagnosis.Fault {
+func (c *Connection) requestCause(ctx context.Context, seen *sight, err error) *report.Fault {
 	switch {
 	case c.settings.Transport != TCP:
 	case c.wire.tls == nil:
@@ -226,7 +226,7 @@ func (c *Connection) requestCause(ctx context.Context, seen *sight, err error) *
 		// handshake (TLS 1.3) and may be lost in the reset that follows it.
 		again := c.shakeAsClient(ctx)
 		for _, candidate := range []error{err, again.err} {
-			if fault := tlsFault(candidate); fault != nil && fault.Cause == diagnosis.TLSClientCertRejected {
+			if fault := tlsFault(candidate); fault != nil && fault.Cause == TLSClientCertRejected {
 				return c.rejected(fault, again)
 			}
 		}
@@ -234,9 +234,9 @@ func (c *Connection) requestCause(ctx context.Context, seen *sight, err error) *
 	return c.stranger(ctx, seen, err)
 }
 
-func required(err error, again handshake) *diagnosis.Fault {
-	fault := &diagnosis.Fault{
-		Cause:    diagnosis.TLSRequired,
+func required(err error, again handshake) *report.Fault {
+	fault := &report.Fault{
+		Cause:    TLSRequired,
 		Evidence: []string{"a TLS handshake at the same address is answered in TLS"},
 		Hint:     "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a context with TLS files",
 		Commands: []string{"export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=…"},
@@ -249,9 +249,9 @@ func required(err error, again handshake) *diagnosis.Fault {
 }
 
 // stranger is for whatever took the connection and is not an engine.
-func (c *Connection) stranger(ctx context.Context, seen *sight, err error) *diagnosis.Fault {
+func (c *Connection) stranger(ctx context.Context, seen *sight, err error) *report.Fault {
 	host := sentence.Visible(c.settings.Host)
-	fault := &diagnosis.Fault{Cause: diagnosis.EngineUnreachable, Hint: "check the endpoint's address and port"}
+	fault := &report.Fault{Cause: EngineUnreachable, Hint: "check the endpoint's address and port"}
 	if err != nil {
 		fault.Evidence = append(fault.Evidence, "the client said: "+sentence.Visible(err.Error()))
 	}
@@ -286,7 +286,7 @@ func (c *Connection) stranger(ctx context.Context, seen *sight, err error) *diag
 // greets says whether the other side speaks before it is spoken to, as servers
 // of mail, databases and ssh do, and adds its words to the fault. Whether
 // net/http sees them or reports a closed connection is a matter of luck.
-func (c *Connection) greets(ctx context.Context, fault *diagnosis.Fault) bool {
+func (c *Connection) greets(ctx context.Context, fault *report.Fault) bool {
 	if c.settings.Transport != TCP || c.proxy() != nil {
 		return false
 	}

@@ -15,8 +15,8 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // blackHole is an address on loopback that drops every SYN: its listener's
@@ -53,7 +53,7 @@ func TestDialFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			endpointtest.WantFault(t, connectFails(t, tcpSettings(test.address, nil)), diagnosis.EngineUnreachable, test.sentence, test.evidence...)
+			endpointtest.WantFault(t, connectFails(t, tcpSettings(test.address, nil)), EngineUnreachable, test.sentence, test.evidence...)
 		})
 	}
 }
@@ -84,7 +84,7 @@ func TestTLSDialFaults(t *testing.T) {
 			t.Parallel()
 			e := tcpSettings(test.address, material)
 			e.patience = time.Second
-			endpointtest.WantFault(t, connectFails(t, e), diagnosis.EngineUnreachable, test.sentence, test.evidence...)
+			endpointtest.WantFault(t, connectFails(t, e), EngineUnreachable, test.sentence, test.evidence...)
 		})
 	}
 }
@@ -96,7 +96,7 @@ func TestSilence(t *testing.T) {
 	e := tcpSettings(accept(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }), nil)
 	assert.Equal(t, e.patience, answerTimeout)
 	e.patience = time.Second
-	endpointtest.WantFault(t, connectFails(t, e), diagnosis.EngineUnreachable, "accepts the connection, but gives no answer", "phase reached: request")
+	endpointtest.WantFault(t, connectFails(t, e), EngineUnreachable, "accepts the connection, but gives no answer", "phase reached: request")
 }
 
 // TestBlackHole waits for the bound of docker's own client.
@@ -113,7 +113,7 @@ func TestBlackHole(t *testing.T) {
 			start := time.Now()
 			err := connectFails(t, e)
 			took := time.Since(start)
-			endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, "timed out", "phase reached: connect")
+			endpointtest.WantFault(t, err, EngineUnreachable, "timed out", "phase reached: connect")
 			// The dial's own bound, not the longer one of the whole ping.
 			assert.Assert(t, took < answerTimeout, "took %s", took)
 		})
@@ -128,7 +128,7 @@ func TestBlackHoleCancelled(t *testing.T) {
 	deadline, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := Open(deadline, e)
-	endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, "timed out", "phase reached: connect")
+	endpointtest.WantFault(t, err, EngineUnreachable, "timed out", "phase reached: connect")
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
 
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -136,7 +136,7 @@ func TestBlackHoleCancelled(t *testing.T) {
 	start := time.Now()
 	_, err = Open(ctx, e)
 	assert.ErrorIs(t, err, context.Canceled)
-	var fault *diagnosis.Fault
+	var fault *report.Fault
 	assert.Assert(t, !errors.As(err, &fault))
 	assert.Assert(t, time.Since(start) < 10*time.Second, "cancelling did not end the dial")
 }
@@ -158,7 +158,7 @@ func TestNoNetwork(t *testing.T) {
 			got := endpointtest.InChild(t, environment{"DOCKER_HOST": test.host, "GODEBUG": "netdns=go"}, func(cmd *exec.Cmd) {
 				cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 			})
-			endpointtest.WantFault(t, got.Fault(), diagnosis.EngineUnreachable, test.sentence, test.evidence)
+			endpointtest.WantFault(t, got.Fault(), EngineUnreachable, test.sentence, test.evidence)
 		})
 	}
 }
@@ -167,5 +167,5 @@ func TestNoNetwork(t *testing.T) {
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	got := endpointtest.InChild(t, environment{"DOCKER_HOST": "tcp://192.0.2.1:2375", "HTTP_PROXY": "http://me:secret@" + endpointtest.ClosedPort(t)}, nil)
-	endpointtest.WantFault(t, got.Fault(), diagnosis.EngineUnreachable, "refused", "through the proxy http://me:xxxxx@127.0.0.1:", "NO_PROXY=192.0.2.1")
+	endpointtest.WantFault(t, got.Fault(), EngineUnreachable, "refused", "through the proxy http://me:xxxxx@127.0.0.1:", "NO_PROXY=192.0.2.1")
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/docker/docker/client"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // The variables of the docker CLI for which package client has no name
@@ -31,7 +31,7 @@ const defaultContext = "default"
 // DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_TLS, DOCKER_CERT_PATH and
 // DOCKER_API_VERSION: those of the docker CLI for the same variables where
 // nothing else is configured, which is how it is in most containers. It reads
-// the TLS files and does not dial. Errors are of type [*diagnosis.Fault].
+// the TLS files and does not dial. Errors are of type [*report.Fault].
 func FromEnvironment() (Settings, error) {
 	verify := os.Getenv(client.EnvTLSVerify) != ""
 	useTLS := verify || os.Getenv(tlsVariable) != ""
@@ -145,9 +145,9 @@ func tcpHost(address string) (string, error) {
 }
 
 // hostFault is for a DOCKER_HOST that is not an address.
-func hostFault(err error) *diagnosis.Fault {
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+func hostFault(err error) *report.Fault {
+	return &report.Fault{
+		Cause:    EngineUnreachable,
 		Evidence: []string{"reading it: " + sentence.Visible(err.Error())},
 		Hint:     "give it as unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST",
 		Err:      sentence.Of(err, "the Docker host in %s cannot be used", client.EnvOverrideHost),
@@ -156,7 +156,7 @@ func hostFault(err error) *diagnosis.Fault {
 
 // unresolved puts what is known before anything is dialled before a fault's
 // evidence.
-func unresolved(fault *diagnosis.Fault, source string) *diagnosis.Fault {
+func unresolved(fault *report.Fault, source string) *report.Fault {
 	fault.Evidence = append([]string{"endpoint: " + source, "phase reached: " + string(PhaseSettings)}, fault.Evidence...)
 	return fault
 }

@@ -13,17 +13,17 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Explain turns an error of the Docker API into a [*diagnosis.Fault] when its
+// Explain turns an error of the Docker API into a [*report.Fault] when its
 // type or errno says what the cause is: the engine gone in the middle of a run,
 // a socket that may not be opened, a certificate that does not verify. Any other
 // error, the engine's own answers and a context's end among them, is returned
 // unchanged. [Connection.Explain] knows more, because it can ask the engine.
 func Explain(err error) error {
-	var known *diagnosis.Fault
+	var known *report.Fault
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
@@ -33,8 +33,8 @@ func Explain(err error) error {
 	if !isLost(err) {
 		return err
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause:    EngineUnreachable,
 		Evidence: []string{"the client said: " + sentence.Visible(err.Error())},
 		Hint:     "check that the engine is running and try again",
 		Err:      sentence.Of(err, "the connection to the engine is lost"),
@@ -62,7 +62,7 @@ func isLost(err error) bool {
 // It takes one round trip, or the time that an unreachable endpoint takes (see
 // [Open]), bounded by ctx.
 func (c *Connection) Explain(ctx context.Context, err error) error {
-	var known *diagnosis.Fault
+	var known *report.Fault
 	if err == nil || errors.As(err, &known) || ctx.Err() != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 		return c.explainRefusal(ctx, err)
 	}
 	_, now := c.ping(ctx)
-	var fault *diagnosis.Fault
+	var fault *report.Fault
 	if errors.As(now, &fault) {
 		fault.Evidence = append(fault.Evidence, "before that, the client said: "+sentence.Visible(err.Error()))
 		return fault
@@ -78,8 +78,8 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 	if now != nil {
 		return err // interrupted while asking
 	}
-	return &diagnosis.Fault{
-		Cause: diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause: EngineUnreachable,
 		Evidence: append(c.settings.evidence(netprobe.PhaseRequest),
 			"the client said: "+sentence.Visible(err.Error()), "the engine answers a ping now"),
 		Hint: "it answers again now, so run the command once more",
@@ -88,8 +88,8 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 }
 
 // classify names the cause of an error by its types and errno, or returns nil.
-func classify(err error) *diagnosis.Fault {
-	for _, known := range []func(error) *diagnosis.Fault{sshFault, socketFault, tlsFault, dialFault} {
+func classify(err error) *report.Fault {
+	for _, known := range []func(error) *report.Fault{sshFault, socketFault, tlsFault, dialFault} {
 		if fault := known(err); fault != nil {
 			return fault
 		}
@@ -98,7 +98,7 @@ func classify(err error) *diagnosis.Fault {
 }
 
 // dialFault explains a failed lookup or connect that is not of a unix socket.
-func dialFault(err error) *diagnosis.Fault {
+func dialFault(err error) *report.Fault {
 	var lookup *net.DNSError
 	if errors.As(err, &lookup) {
 		return lookupFault(err, lookup)
@@ -107,7 +107,7 @@ func dialFault(err error) *diagnosis.Fault {
 	if !errors.As(err, &op) || (op.Op != "dial" && op.Op != "proxyconnect") {
 		return nil
 	}
-	fault := &diagnosis.Fault{Cause: diagnosis.EngineUnreachable, Hint: "check the address, and that the engine is running and listens there"}
+	fault := &report.Fault{Cause: EngineUnreachable, Hint: "check the address, and that the engine is running and listens there"}
 	at := "the endpoint"
 	if op.Addr != nil {
 		at = op.Addr.String()
@@ -132,9 +132,9 @@ func dialFault(err error) *diagnosis.Fault {
 	return fault
 }
 
-func lookupFault(err error, lookup *net.DNSError) *diagnosis.Fault {
-	fault := &diagnosis.Fault{
-		Cause: diagnosis.EngineUnreachable,
+func lookupFault(err error, lookup *net.DNSError) *report.Fault {
+	fault := &report.Fault{
+		Cause: EngineUnreachable,
 		Evidence: []string{
 			fmt.Sprintf("looked up: %q, not found %t, timed out %t", lookup.Name, lookup.IsNotFound, lookup.IsTimeout),
 		},
@@ -157,7 +157,7 @@ func (s Settings) evidence(reached netprobe.Phase) []string {
 }
 
 // place puts what is known of the endpoint before the evidence of a fault.
-func (s Settings) place(fault *diagnosis.Fault, reached netprobe.Phase, more ...string) *diagnosis.Fault {
+func (s Settings) place(fault *report.Fault, reached netprobe.Phase, more ...string) *report.Fault {
 	fault.Evidence = append(append(s.evidence(reached), more...), fault.Evidence...)
 	return fault
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // PhaseSettings comes before any phase of a probe: nothing was dialled.
@@ -19,9 +19,9 @@ const PhaseSettings netprobe.Phase = "settings"
 
 // Unusable is the fault of settings from which no client can be made: a bad ssh
 // URL, a CA or key that does not parse, a socket path that is too long.
-func (s Settings) Unusable(err error) *diagnosis.Fault {
-	fault := &diagnosis.Fault{
-		Cause: diagnosis.EngineUnreachable,
+func (s Settings) Unusable(err error) *report.Fault {
+	fault := &report.Fault{
+		Cause: EngineUnreachable,
 		Hint:  "correct the endpoint's address or its TLS files",
 		Err:   sentence.Of(err, "the endpoint %s cannot be used (%s)", sentence.Visible(s.Host), sentence.Visible(err.Error())),
 	}
@@ -30,13 +30,13 @@ func (s Settings) Unusable(err error) *diagnosis.Fault {
 
 // FilesFault explains an error of reading the files of DOCKER_CERT_PATH or of
 // the flags that name one, or returns nil if err is not about a file.
-func FilesFault(err error) *diagnosis.Fault {
+func FilesFault(err error) *report.Fault {
 	var file *fs.PathError
 	if !errors.As(err, &file) {
 		return nil
 	}
-	fault := &diagnosis.Fault{
-		Cause:    diagnosis.TLSCertPathMissing,
+	fault := &report.Fault{
+		Cause:    TLSCertPathMissing,
 		Evidence: []string{certPathSource(), "read: " + sentence.Visible(file.Error())},
 		Hint:     "set DOCKER_CERT_PATH to a folder on this machine with ca.pem, cert.pem and key.pem, or unset DOCKER_TLS_VERIFY",
 	}
@@ -58,7 +58,7 @@ func FilesFault(err error) *diagnosis.Fault {
 }
 
 // describeUnreadable says what is wrong with a file.
-func describeUnreadable(fault *diagnosis.Fault, err error, file *fs.PathError, dir string) {
+func describeUnreadable(fault *report.Fault, err error, file *fs.PathError, dir string) {
 	_, missing := os.Stat(dir)
 	switch {
 	case errors.Is(missing, fs.ErrNotExist):

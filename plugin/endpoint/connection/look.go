@@ -82,7 +82,7 @@ func (c *Connection) Proxy() string {
 type APIVersions struct{ Oldest, Newest, Used string }
 
 // APIVersions asks the engine for its versions. A client that speaks none of them
-// is an error of type [*diagnosis.Fault].
+// is an error of type [*report.Fault].
 func (c *Connection) APIVersions(ctx context.Context) (APIVersions, error) {
 	oldest, newest, err := c.versionRange(ctx)
 	if err != nil {

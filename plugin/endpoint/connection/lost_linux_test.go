@@ -16,8 +16,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // pretender answers as an engine, where a real one cannot be brought to fail in
@@ -51,12 +51,12 @@ func TestExplainGone(t *testing.T) {
 	assert.ErrorIs(t, <-done, http.ErrServerClosed)
 
 	_, err = connection.Describe(t.Context())
-	endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, "refused, nothing listens there", "before that, the client said: ")
+	endpointtest.WantFault(t, err, EngineUnreachable, "refused, nothing listens there", "before that, the client said: ")
 
 	_, bare := connection.API.Info(t.Context())
 	assert.Assert(t, bare != nil)
 	fault := endpointtest.FaultOf(t, Explain(bare))
-	assert.Equal(t, fault.Cause, diagnosis.EngineUnreachable)
+	assert.Equal(t, fault.Cause, EngineUnreachable)
 	assert.ErrorIs(t, fault, bare)
 }
 
@@ -65,7 +65,7 @@ func TestExplainHungUp(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.41", "1.12", hangUp)), nil))
 	_, err := connection.API.Info(t.Context())
-	endpointtest.WantFault(t, connection.Explain(t.Context(), err), diagnosis.EngineUnreachable, "closed the connection", "answers a ping now")
+	endpointtest.WantFault(t, connection.Explain(t.Context(), err), EngineUnreachable, "closed the connection", "answers a ping now")
 }
 
 // TestExplainCut has an answer that ends too early.
@@ -77,7 +77,7 @@ func TestExplainCut(t *testing.T) {
 	})), nil))
 	_, err := connection.API.ContainerList(t.Context(), container.ListOptions{})
 	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
-	endpointtest.WantFault(t, connection.Explain(t.Context(), err), diagnosis.EngineUnreachable, "closed the connection")
+	endpointtest.WantFault(t, connection.Explain(t.Context(), err), EngineUnreachable, "closed the connection")
 }
 
 // TestExplainVersion is refused the API version that was negotiated.
@@ -85,7 +85,7 @@ func TestExplainVersion(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.99", "1.80", tooOld)), nil))
 	_, err := connection.Describe(t.Context())
-	endpointtest.WantFault(t, err, diagnosis.APIVersionUnsupported, "the engine offers 1.80 to 1.99", "API version of the client: 1.51, needed: at least 1.25")
+	endpointtest.WantFault(t, err, APIVersionUnsupported, "the engine offers 1.80 to 1.99", "API version of the client: 1.51, needed: at least 1.25")
 }
 
 // TestExplainUnchanged leaves alone what is no failure of the endpoint.
@@ -100,7 +100,7 @@ func TestExplainUnchanged(t *testing.T) {
 	cancel()
 	_, interrupted := connection.API.Info(cancelled)
 	assert.ErrorIs(t, interrupted, context.Canceled)
-	known := &diagnosis.Fault{Cause: diagnosis.PortInUse}
+	known := &report.Fault{Cause: DockerSocketMissing}
 	for _, err := range []error{nil, missing, invalid, interrupted, known, fmt.Errorf("run: %w", known), errors.New("other"), errors.Join(errors.New("other"), context.DeadlineExceeded)} {
 		assert.Equal(t, connection.Explain(t.Context(), err), err)
 		assert.Equal(t, Explain(err), err)
@@ -117,22 +117,22 @@ func TestExplainByType(t *testing.T) {
 	socket, host := &net.UnixAddr{Name: "/nonexistent/d.sock", Net: "unix"}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 2375}
 	for name, test := range map[string]struct {
 		err      error
-		cause    diagnosis.Cause
+		cause    report.Cause
 		sentence string
 	}{
-		"no socket":         {dial("unix", socket, syscall.ENOENT), diagnosis.DockerSocketMissing, "no Docker socket at /nonexistent/d.sock"},
-		"no permission":     {dial("unix", socket, syscall.EACCES), diagnosis.DockerSocketPerm, "may not open the Docker socket /nonexistent/d.sock"},
-		"refused":           {dial("tcp", host, syscall.ECONNREFUSED), diagnosis.EngineUnreachable, "connection to 192.0.2.1:2375 refused"},
-		"no route":          {dial("tcp", host, syscall.EHOSTUNREACH), diagnosis.EngineUnreachable, "no route to 192.0.2.1:2375"},
-		"blackhole route":   {dial("tcp", host, syscall.EINVAL), diagnosis.EngineUnreachable, "no route to 192.0.2.1:2375"},
-		"prohibited":        {dial("tcp", host, syscall.EACCES), diagnosis.EngineUnreachable, "forbids connecting to 192.0.2.1:2375"},
-		"reset":             {dial("tcp", host, syscall.ECONNRESET), diagnosis.EngineUnreachable, "reset the connection at once"},
-		"something else":    {dial("tcp", host, syscall.ENOBUFS), diagnosis.EngineUnreachable, "did not succeed"},
-		"plain HTTP":        {http.ErrSchemeMismatch, diagnosis.TLSNotExpected, "speaks plain HTTP"},
-		"no ssh":            {&exec.Error{Name: "ssh", Err: exec.ErrNotFound}, diagnosis.EngineUnreachable, "the program ssh"},
-		"reset in a stream": {&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, diagnosis.EngineUnreachable, "is lost"},
-		"end of a stream":   {io.ErrUnexpectedEOF, diagnosis.EngineUnreachable, "is lost"},
-		"with a clean-up":   {errors.Join(io.ErrUnexpectedEOF, fmt.Errorf("removing: %w", context.DeadlineExceeded)), diagnosis.EngineUnreachable, "is lost"},
+		"no socket":         {dial("unix", socket, syscall.ENOENT), DockerSocketMissing, "no Docker socket at /nonexistent/d.sock"},
+		"no permission":     {dial("unix", socket, syscall.EACCES), DockerSocketPerm, "may not open the Docker socket /nonexistent/d.sock"},
+		"refused":           {dial("tcp", host, syscall.ECONNREFUSED), EngineUnreachable, "connection to 192.0.2.1:2375 refused"},
+		"no route":          {dial("tcp", host, syscall.EHOSTUNREACH), EngineUnreachable, "no route to 192.0.2.1:2375"},
+		"blackhole route":   {dial("tcp", host, syscall.EINVAL), EngineUnreachable, "no route to 192.0.2.1:2375"},
+		"prohibited":        {dial("tcp", host, syscall.EACCES), EngineUnreachable, "forbids connecting to 192.0.2.1:2375"},
+		"reset":             {dial("tcp", host, syscall.ECONNRESET), EngineUnreachable, "reset the connection at once"},
+		"something else":    {dial("tcp", host, syscall.ENOBUFS), EngineUnreachable, "did not succeed"},
+		"plain HTTP":        {http.ErrSchemeMismatch, TLSNotExpected, "speaks plain HTTP"},
+		"no ssh":            {&exec.Error{Name: "ssh", Err: exec.ErrNotFound}, EngineUnreachable, "the program ssh"},
+		"reset in a stream": {&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, EngineUnreachable, "is lost"},
+		"end of a stream":   {io.ErrUnexpectedEOF, EngineUnreachable, "is lost"},
+		"with a clean-up":   {errors.Join(io.ErrUnexpectedEOF, fmt.Errorf("removing: %w", context.DeadlineExceeded)), EngineUnreachable, "is lost"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -164,7 +164,7 @@ func TestVersionFixed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e := NewSettings("test", test.host, WithAPIVersion(test.fixed))
 			if test.sentence != "" {
-				endpointtest.WantFault(t, connectFails(t, e), diagnosis.APIVersionUnsupported, test.sentence, "API versions of the engine: ")
+				endpointtest.WantFault(t, connectFails(t, e), APIVersionUnsupported, test.sentence, "API versions of the engine: ")
 				return
 			}
 			connection := connect(t, e)

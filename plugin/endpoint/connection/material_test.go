@@ -6,7 +6,6 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
 
@@ -31,7 +30,7 @@ func TestMaterialFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := connectFails(t, NewSettings("test", "tcp://127.0.0.1:1", WithTLS(test.material)))
-			endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, test.sentence, "phase reached: settings")
+			endpointtest.WantFault(t, err, EngineUnreachable, test.sentence, "phase reached: settings")
 			assert.Assert(t, !bytes.Contains([]byte(err.Error()), []byte("hush")))
 		})
 	}

@@ -18,9 +18,9 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 const clientPackage = "github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/containerclient"
@@ -105,7 +105,7 @@ func TestScratch(t *testing.T) {
 			engine := enginetest.Get(t, kind)
 			client := loadClient(t, engine, binary)
 			got := client.run(t)
-			endpointtest.WantFault(t, got.Fault(), diagnosis.DockerSocketMissing, "there is no Docker socket at /var/run/docker.sock: start this container with the engine's socket mounted",
+			endpointtest.WantFault(t, got.Fault(), DockerSocketMissing, "there is no Docker socket at /var/run/docker.sock: start this container with the engine's socket mounted",
 				"docker's default, since DOCKER_HOST is not set", "no file: /var/run/docker.sock", "this process runs in a container", "DOCKER_HOST is not set in its environment")
 			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock …")
 			if engine.Socket != "" {
@@ -133,7 +133,7 @@ func testSocket(t *testing.T, client containers) {
 	assert.Equal(t, got.Endpoint, endpointtest.Endpoint{Context: "default", Host: "unix:///var/run/docker.sock", Transport: "unix"})
 
 	got = client.run(t, user...)
-	endpointtest.WantFault(t, got.Fault(), diagnosis.DockerSocketPerm, "this user may not open the Docker socket /var/run/docker.sock",
+	endpointtest.WantFault(t, got.Fault(), DockerSocketPerm, "this user may not open the Docker socket /var/run/docker.sock",
 		"file: /var/run/docker.sock, mode "+info.Mode().String(), fmt.Sprintf("owner 0, group %d", group), "process: uid 1234, gids 4321")
 	assert.Equal(t, len(got.Finding.Commands), 1, "%q", got.Finding.Commands)
 	advice := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(got.Finding.Commands[0], "docker run "), " …"))
@@ -159,40 +159,40 @@ func TestScratchMounts(t *testing.T) {
 	tls := []string{"-e", "DOCKER_HOST=tcp://192.0.2.1:2376", "-e", "DOCKER_TLS_VERIFY=1", "-e", "DOCKER_CERT_PATH=/Users/me/.docker/machine"}
 	for name, test := range map[string]struct {
 		options  []string
-		cause    diagnosis.Cause
+		cause    report.Cause
 		sentence string
 		evidence []string
 		commands []string
 	}{
 		"a folder": {
-			[]string{"-v", absent + "/docker.sock:/var/run/docker.sock"}, diagnosis.SocketPathNotOnEngine,
+			[]string{"-v", absent + "/docker.sock:/var/run/docker.sock"}, SocketPathNotOnEngine,
 			"/var/run/docker.sock is a folder, not the Docker socket: mount the path that the socket has on the engine's host",
 			[]string{"mode drwxr-xr-x", "mounted there: ", "/not on this engine/docker.sock of ", "this process runs in a container"},
 			[]string{"docker run -v /var/run/docker.sock:/var/run/docker.sock …"},
 		},
 		"another path": {
-			[]string{"-e", "DOCKER_HOST=unix:///run/other.sock"}, diagnosis.DockerSocketMissing,
+			[]string{"-e", "DOCKER_HOST=unix:///run/other.sock"}, DockerSocketMissing,
 			"no Docker socket at /run/other.sock", []string{"unix:///run/other.sock, from DOCKER_HOST", "DOCKER_HOST=unix:///run/other.sock"},
 			[]string{"docker run -v /var/run/docker.sock:/run/other.sock …"},
 		},
 		"a socket of root's group": {
-			user("root's group"), diagnosis.DockerSocketPerm, "with the socket's group added",
+			user("root's group"), DockerSocketPerm, "with the socket's group added",
 			[]string{"mode Srw-rw----, owner 0, group 0", "process: uid 1234, gids 4321"}, []string{"docker run --group-add 0 …"},
 		},
 		"a socket of root's alone": {
-			user("root alone"), diagnosis.DockerSocketPerm, "with the socket's owner as its user",
+			user("root alone"), DockerSocketPerm, "with the socket's owner as its user",
 			[]string{"mode Srw-------"}, []string{"docker run --user 0 …"},
 		},
 		"a socket of nobody's": {
-			user("nobody"), diagnosis.DockerSocketPerm, "ask the owner for access", []string{"mode S---------"}, []string{},
+			user("nobody"), DockerSocketPerm, "ask the owner for access", []string{"mode S---------"}, []string{},
 		},
 		"no TLS files": {
-			tls, diagnosis.TLSCertPathMissing, "the folder of the TLS files, /Users/me/.docker/machine, does not exist: mount the folder",
+			tls, TLSCertPathMissing, "the folder of the TLS files, /Users/me/.docker/machine, does not exist: mount the folder",
 			[]string{"from DOCKER_HOST", "DOCKER_CERT_PATH=/Users/me/.docker/machine", "no folder: ", "phase reached: settings"},
 			[]string{"docker run -v /Users/me/.docker/machine:/Users/me/.docker/machine:ro …"},
 		},
 		"a folder without TLS files": {
-			append([]string{"-v", absent + ":/Users/me/.docker/machine"}, tls...), diagnosis.TLSCertPathMissing,
+			append([]string{"-v", absent + ":/Users/me/.docker/machine"}, tls...), TLSCertPathMissing,
 			"/Users/me/.docker/machine/ca.pem does not exist", []string{"mounted there: ", "not on this engine of "}, nil,
 		},
 	} {
@@ -217,7 +217,7 @@ func TestScratchLoopback(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
 			got := client.run(t, "-e", "DOCKER_HOST="+host)
-			endpointtest.WantFault(t, got.Fault(), diagnosis.EndpointIsLoopback, host+" leads this container to itself, and no engine listens there",
+			endpointtest.WantFault(t, got.Fault(), EndpointIsLoopback, host+" leads this container to itself, and no engine listens there",
 				"phase reached: connect", "connect to ", "this process runs in a container", "interfaces: lo eth0")
 			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock …")
 		})
@@ -225,7 +225,7 @@ func TestScratchLoopback(t *testing.T) {
 	t.Run("network of the host", func(t *testing.T) {
 		t.Parallel()
 		got := client.run(t, "--network", "host", "-e", "DOCKER_HOST=tcp://"+endpointtest.ClosedPort(t))
-		endpointtest.WantFault(t, got.Fault(), diagnosis.EngineUnreachable, "refused, nothing listens there")
+		endpointtest.WantFault(t, got.Fault(), EngineUnreachable, "refused, nothing listens there")
 	})
 	t.Run("an engine of the host's", func(t *testing.T) {
 		t.Parallel()
@@ -241,7 +241,7 @@ func TestScratchLoopback(t *testing.T) {
 		server := strings.TrimSpace(string(id))
 		t.Cleanup(func() { removeContainer(t, engine, server) })
 		got := client.run(t, "--network", "container:"+server, "-e", "DOCKER_HOST=tcp://localhost:8080")
-		endpointtest.WantFault(t, got.Fault(), diagnosis.EngineUnreachable, "is not a Docker engine", "this container has reached itself")
+		endpointtest.WantFault(t, got.Fault(), EngineUnreachable, "is not a Docker engine", "this container has reached itself")
 	})
 }
 
@@ -274,6 +274,6 @@ func TestScratchCarriedSocket(t *testing.T) {
 	t.Parallel()
 	client := loadClient(t, enginetest.Get(t, enginetest.Linux), buildClient(t))
 	got := client.runWith(t, carry(t, NewSettings("", "unix:///var/run/docker.sock")), []string{"--interactive"}, "receive")
-	endpointtest.WantFault(t, got.Fault(), diagnosis.DockerSocketMissing, "with the engine's socket mounted",
+	endpointtest.WantFault(t, got.Fault(), DockerSocketMissing, "with the engine's socket mounted",
 		"unix:///var/run/docker.sock, as it was given", "DOCKER_HOST is not set in its environment")
 }

@@ -13,12 +13,12 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // socketFault explains why a unix socket or a named pipe could not be opened.
-func socketFault(err error) *diagnosis.Fault {
+func socketFault(err error) *report.Fault {
 	path, pipe := socketOf(err)
 	switch {
 	case path == "":
@@ -38,16 +38,16 @@ func socketFault(err error) *diagnosis.Fault {
 		return notASocket(err, path, info)
 	}
 	if isRefused(err) {
-		return &diagnosis.Fault{
-			Cause:    diagnosis.EngineUnreachable,
+		return &report.Fault{
+			Cause:    EngineUnreachable,
 			Evidence: []string{describeFile(path), "refused, so no process listens at this socket"},
 			Hint:     "start the engine",
 			Commands: startCommands(path),
 			Err:      sentence.Of(err, "the engine is not running, nothing listens at its socket %s", path),
 		}
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause:    EngineUnreachable,
 		Evidence: []string{describeFile(path)},
 		Hint:     "wait for it or restart it",
 		Err:      sentence.Of(err, "the engine does not accept connections at %s%s", path, busyNote(err)),
@@ -74,17 +74,17 @@ func socketOf(err error) (path string, pipe bool) {
 	return "", false
 }
 
-func pipeFault(err error, path string) *diagnosis.Fault {
+func pipeFault(err error, path string) *report.Fault {
 	if isForbidden(err) {
-		return &diagnosis.Fault{
-			Cause:    diagnosis.DockerSocketPerm,
+		return &report.Fault{
+			Cause:    DockerSocketPerm,
 			Evidence: []string{"pipe: " + path, identity()},
 			Hint:     "add your user to the group docker-users and log in again",
 			Err:      sentence.Of(err, "this user may not open the Docker pipe %s", path),
 		}
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause:    EngineUnreachable,
 		Evidence: []string{"pipe: " + path, "open: " + sentence.Visible(err.Error())},
 		Hint:     "start Docker Desktop or the Docker service",
 		Commands: []string{"docker desktop start"},
@@ -92,9 +92,9 @@ func pipeFault(err error, path string) *diagnosis.Fault {
 	}
 }
 
-func socketMissing(err error, path string) *diagnosis.Fault {
-	fault := &diagnosis.Fault{
-		Cause:    diagnosis.DockerSocketMissing,
+func socketMissing(err error, path string) *report.Fault {
+	fault := &report.Fault{
+		Cause:    DockerSocketMissing,
 		Evidence: []string{"no file: " + path},
 		Err:      sentence.Of(err, "there is no Docker socket at %s", path),
 	}
@@ -139,13 +139,13 @@ func missingFolder(path string) []string {
 
 // notASocket is for the file or, more often, the empty folder that `docker run
 // -v` makes when the source of the mount is not on the engine's host.
-func notASocket(err error, path string, info fs.FileInfo) *diagnosis.Fault {
+func notASocket(err error, path string, info fs.FileInfo) *report.Fault {
 	what := "file"
 	if info.IsDir() {
 		what = "folder"
 	}
-	fault := &diagnosis.Fault{
-		Cause:    diagnosis.SocketPathNotOnEngine,
+	fault := &report.Fault{
+		Cause:    SocketPathNotOnEngine,
 		Evidence: append([]string{describeFile(path)}, mountEvidence(path)...),
 		Hint:     "remove it and start the engine",
 		Err:      sentence.Of(err, "%s is a %s, not the Docker socket", path, what),
@@ -158,9 +158,9 @@ func notASocket(err error, path string, info fs.FileInfo) *diagnosis.Fault {
 	return fault
 }
 
-func socketForbidden(err error, path string) *diagnosis.Fault {
-	fault := &diagnosis.Fault{
-		Cause:    diagnosis.DockerSocketPerm,
+func socketForbidden(err error, path string) *report.Fault {
+	fault := &report.Fault{
+		Cause:    DockerSocketPerm,
 		Evidence: []string{describeFile(path), identity()},
 		Hint:     "run this as a user who may, or ask the owner for access",
 		Err:      sentence.Of(err, "this user may not open the Docker socket %s", path),
@@ -179,7 +179,7 @@ func socketForbidden(err error, path string) *diagnosis.Fault {
 
 // Socket opens the socket of an endpoint of the kind [Unix] and closes it again.
 // It returns what is to be known of the file and of the rights of this process, a
-// line each. Errors are of type [*diagnosis.Fault].
+// line each. Errors are of type [*report.Fault].
 func (s Settings) Socket(ctx context.Context) ([]string, error) {
 	path := strings.TrimPrefix(s.use().host, string(Unix)+"://")
 	conn, err := (&net.Dialer{}).DialContext(ctx, string(Unix), path)

@@ -15,8 +15,8 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // listen makes a unix socket that nobody accepts on.
@@ -63,21 +63,21 @@ func TestSocketFaults(t *testing.T) {
 
 	for name, test := range map[string]struct {
 		path     string
-		cause    diagnosis.Cause
+		cause    report.Cause
 		sentence string
 		evidence []string
 	}{
-		"no file":      {filepath.Join(dir, "none.sock"), diagnosis.DockerSocketMissing, "there is no Docker socket at " + dir + "/none.sock", []string{"no file: "}},
-		"no folder":    {filepath.Join(dir, "a/b/c.sock"), diagnosis.DockerSocketMissing, "there is no Docker socket", []string{"no folder: " + dir + "/a\n"}},
-		"below a file": {filepath.Join(file, "c.sock"), diagnosis.DockerSocketMissing, "there is no Docker socket", nil},
-		"nobody listens": {stale, diagnosis.EngineUnreachable, "the engine is not running, nothing listens at its socket",
+		"no file":      {filepath.Join(dir, "none.sock"), DockerSocketMissing, "there is no Docker socket at " + dir + "/none.sock", []string{"no file: "}},
+		"no folder":    {filepath.Join(dir, "a/b/c.sock"), DockerSocketMissing, "there is no Docker socket", []string{"no folder: " + dir + "/a\n"}},
+		"below a file": {filepath.Join(file, "c.sock"), DockerSocketMissing, "there is no Docker socket", nil},
+		"nobody listens": {stale, EngineUnreachable, "the engine is not running, nothing listens at its socket",
 			[]string{"connection refused", "mode Srwxr-xr-x, owner 0 (root), group 0 (root)"}},
-		"a folder":            {folder, diagnosis.SocketPathNotOnEngine, "is a folder, not the Docker socket", []string{"mode drwxr-xr-x"}},
-		"a file":              {file, diagnosis.SocketPathNotOnEngine, "is a file, not the Docker socket", nil},
-		"too long":            {"/" + strings.Repeat("x", 120), diagnosis.EngineUnreachable, "is too long", nil},
-		"accepts, closes":     {closed, diagnosis.EngineUnreachable, "closes it without an answer", []string{"phase reached: request"}},
-		"queue is full":       {fullSocket(t, dir), diagnosis.EngineUnreachable, "its queue of connections is full", nil},
-		"control in its name": {filepath.Join(dir, "\x1b[31m"), diagnosis.EngineUnreachable, `\x1b[31m`, nil},
+		"a folder":            {folder, SocketPathNotOnEngine, "is a folder, not the Docker socket", []string{"mode drwxr-xr-x"}},
+		"a file":              {file, SocketPathNotOnEngine, "is a file, not the Docker socket", nil},
+		"too long":            {"/" + strings.Repeat("x", 120), EngineUnreachable, "is too long", nil},
+		"accepts, closes":     {closed, EngineUnreachable, "closes it without an answer", []string{"phase reached: request"}},
+		"queue is full":       {fullSocket(t, dir), EngineUnreachable, "its queue of connections is full", nil},
+		"control in its name": {filepath.Join(dir, "\x1b[31m"), EngineUnreachable, `\x1b[31m`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,7 +152,7 @@ func TestSocketPermission(t *testing.T) {
 				cmd.Dir = "/"
 				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody, Groups: []uint32{nobody, 100}}}
 			})
-			endpointtest.WantFault(t, got.Fault(), diagnosis.DockerSocketPerm, test.sentence, test.evidence...)
+			endpointtest.WantFault(t, got.Fault(), DockerSocketPerm, test.sentence, test.evidence...)
 			assert.Assert(t, strings.Contains(strings.Join(got.Finding.Commands, "\n"), test.commands), "%q", got.Finding.Commands)
 		})
 	}
@@ -207,7 +207,7 @@ func TestStartCommands(t *testing.T) {
 func TestOtherSockets(t *testing.T) {
 	t.Parallel()
 	err := connectFails(t, unixSettings("/nonexistent/docker.sock"))
-	endpointtest.WantFault(t, err, diagnosis.DockerSocketMissing, "choose another endpoint", "another socket is here: "+endpointtest.EngineSocket(t))
+	endpointtest.WantFault(t, err, DockerSocketMissing, "choose another endpoint", "another socket is here: "+endpointtest.EngineSocket(t))
 	assert.Assert(t, strings.Contains(strings.Join(endpointtest.FaultOf(t, err).Commands, "\n"), "docker -H unix://"+endpointtest.EngineSocket(t)+" version"))
 }
 
@@ -220,6 +220,6 @@ func TestSocketCancelled(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, cancel)
 	_, err := Open(ctx, unixSettings(path))
 	assert.ErrorIs(t, err, context.Canceled)
-	var fault *diagnosis.Fault
+	var fault *report.Fault
 	assert.Assert(t, !errors.As(err, &fault), "a cancelled context is no fault of the endpoint: %v", err)
 }

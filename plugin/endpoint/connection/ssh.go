@@ -12,18 +12,18 @@ import (
 	"syscall"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // sshFault is for an ssh command that could not be started.
-func sshFault(err error) *diagnosis.Fault {
+func sshFault(err error) *report.Fault {
 	var started *exec.Error
 	if !errors.As(err, &started) {
 		return nil
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause:    EngineUnreachable,
 		Evidence: []string{"start: " + sentence.Visible(started.Error())},
 		Hint:     "install an ssh client and see that it is in PATH",
 		Err:      sentence.Of(err, "the program %s, which the endpoint needs, could not be started", started.Name),
@@ -101,11 +101,11 @@ func (c *overheardConn) Write(b []byte) (int, error) {
 // sshCause explains a failure over ssh. The connection helper of docker/cli
 // v28.5.2 (commandconn, handleEOF) puts the exit status and the last 4 KiB of
 // stderr into the text of its error and nowhere else.
-func (c *Connection) sshCause(err error, seen sight) *diagnosis.Fault {
+func (c *Connection) sshCause(err error, seen sight) *report.Fault {
 	if fault := sshFault(err); fault != nil {
 		return fault
 	}
-	fault := &diagnosis.Fault{Cause: diagnosis.EngineUnreachable, Commands: c.settings.use().byHand}
+	fault := &report.Fault{Cause: EngineUnreachable, Commands: c.settings.use().byHand}
 	status, stderr := sshOutcome(c.ssh.last())
 	for _, line := range stderr {
 		fault.Evidence = append(fault.Evidence, "ssh: "+line)

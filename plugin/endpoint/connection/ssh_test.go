@@ -8,7 +8,6 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
 
@@ -25,7 +24,7 @@ func TestSSHSilent(t *testing.T) {
 	assert.Equal(t, s.patience, sshTimeout)
 	s.patience = 100 * time.Millisecond
 	err := connectFails(t, s)
-	endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, "no answer over ssh://127.0.0.1", `from context "test"`)
+	endpointtest.WantFault(t, err, EngineUnreachable, "no answer over ssh://127.0.0.1", `from context "test"`)
 	assert.DeepEqual(t, endpointtest.FaultOf(t, err).Commands, []string{"ssh -- 127.0.0.1 'docker version'"})
 }
 
@@ -33,5 +32,5 @@ func TestSSHSilent(t *testing.T) {
 func TestNoSSH(t *testing.T) {
 	t.Parallel()
 	err := connectFails(t, NewSettings("test", "ssh://me:secret@127.0.0.1"))
-	endpointtest.WantFault(t, err, diagnosis.EngineUnreachable, "there is no ssh here", "ssh://me:xxxxx@127.0.0.1")
+	endpointtest.WantFault(t, err, EngineUnreachable, "there is no ssh here", "ssh://me:xxxxx@127.0.0.1")
 }

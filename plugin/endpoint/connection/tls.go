@@ -12,12 +12,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // tlsFault explains a TLS failure by the type of its error, or returns nil.
-func tlsFault(err error) *diagnosis.Fault {
+func tlsFault(err error) *report.Fault {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) {
 		return recordFault(err, record)
@@ -35,17 +35,17 @@ func tlsFault(err error) *diagnosis.Fault {
 	if name, rejected := rejections[code]; rejected {
 		return clientRejected(err, code, name)
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause:    EngineUnreachable,
 		Evidence: []string{fmt.Sprintf("TLS alert of the other side: %d", code)},
 		Hint:     "check the TLS versions and ciphers of the engine, at least TLS 1.2 is needed",
 		Err:      sentence.Of(err, "the TLS handshake was refused (%s)", sentence.Visible(err.Error())),
 	}
 }
 
-func clientRejected(err error, code uint8, name string) *diagnosis.Fault {
-	return &diagnosis.Fault{
-		Cause:    diagnosis.TLSClientCertRejected,
+func clientRejected(err error, code uint8, name string) *report.Fault {
+	return &report.Fault{
+		Cause:    TLSClientCertRejected,
 		Evidence: []string{fmt.Sprintf("TLS alert of the engine: %d, %s", code, name)},
 		Hint:     "use a client certificate that is signed by the engine's client CA",
 		Err:      sentence.Of(err, "the engine does not accept the client certificate (%s)", name),
@@ -53,22 +53,22 @@ func clientRejected(err error, code uint8, name string) *diagnosis.Fault {
 }
 
 // recordFault is for an answer to the handshake that is not TLS.
-func recordFault(err error, record tls.RecordHeaderError) *diagnosis.Fault {
+func recordFault(err error, record tls.RecordHeaderError) *report.Fault {
 	first := sentence.Visible(string(record.RecordHeader[:]))
 	if string(record.RecordHeader[:]) == "HTTP/" {
 		return notExpected(err, "the answer to the TLS handshake began with "+first)
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.EngineUnreachable,
+	return &report.Fault{
+		Cause:    EngineUnreachable,
 		Evidence: []string{"the answer to the TLS handshake began with " + first},
 		Hint:     "check the port of the endpoint",
 		Err:      sentence.Of(err, "what listens at the endpoint speaks neither TLS nor HTTP"),
 	}
 }
 
-func notExpected(err error, evidence string) *diagnosis.Fault {
-	return &diagnosis.Fault{
-		Cause:    diagnosis.TLSNotExpected,
+func notExpected(err error, evidence string) *report.Fault {
+	return &report.Fault{
+		Cause:    TLSNotExpected,
 		Evidence: []string{evidence},
 		Hint:     "drop the TLS settings (DOCKER_TLS_VERIFY, --tls, --tlsverify, the context's files), or turn TLS on in the engine",
 		Commands: []string{"unset DOCKER_TLS_VERIFY DOCKER_TLS"},
@@ -77,24 +77,24 @@ func notExpected(err error, evidence string) *diagnosis.Fault {
 }
 
 // certificateFault explains a certificate of the engine that does not verify.
-func certificateFault(err error) *diagnosis.Fault {
+func certificateFault(err error) *report.Fault {
 	var (
 		verification *tls.CertificateVerificationError
 		hostname     x509.HostnameError
 		invalid      x509.CertificateInvalidError
 		unknown      x509.UnknownAuthorityError
-		fault        = &diagnosis.Fault{}
+		fault        = &report.Fault{}
 	)
 	switch {
 	case errors.As(err, &hostname):
-		fault.Cause = diagnosis.TLSHostnameMismatch
+		fault.Cause = TLSHostnameMismatch
 		fault.Evidence = []string{fmt.Sprintf("asked for: %q", hostname.Host)}
 		fault.Hint = "use one of its names as the endpoint's host, or give the engine a certificate for " + sentence.Visible(hostname.Host)
 		fault.Err = sentence.Of(err, "the engine's certificate is not for %q", hostname.Host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return expired(owner(err, invalid.Cert), invalid.Cert, err)
 	case errors.As(err, &invalid), errors.As(err, &unknown), errors.As(err, &verification):
-		fault.Cause = diagnosis.TLSUntrusted
+		fault.Cause = TLSUntrusted
 		fault.Hint = "use the ca.pem that signed the engine's certificate"
 		fault.Err = sentence.Of(err, "the engine's certificate is not signed by the endpoint's CA")
 	default:
@@ -119,14 +119,14 @@ func owner(err error, certificate *x509.Certificate) string {
 
 // expired is for a certificate outside of its dates. Go says "expired" of one
 // that is not valid yet as well.
-func expired(whose string, certificate *x509.Certificate, err error) *diagnosis.Fault {
+func expired(whose string, certificate *x509.Certificate, err error) *report.Fault {
 	now := time.Now()
 	what := "expired on " + stamp(certificate.NotAfter)
 	if now.Before(certificate.NotBefore) {
 		what = "is valid only from " + stamp(certificate.NotBefore)
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.TLSExpired,
+	return &report.Fault{
+		Cause:    TLSExpired,
 		Evidence: []string{describeCertificate(whose, certificate), "this machine's clock: " + stamp(now)},
 		Hint:     "renew it, or correct this machine's clock",
 		Err:      sentence.Of(err, "a certificate %s %s", whose, what),

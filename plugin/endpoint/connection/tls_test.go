@@ -14,8 +14,8 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // serveEngine puts the machine's engine behind a listener. A nil config is for
@@ -100,65 +100,65 @@ func TestTLSFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		server   *tls.Config
 		material *TLS
-		cause    diagnosis.Cause
+		cause    report.Cause
 		sentence string
 		evidence []string
 	}{
 		"another CA": {
 			&tls.Config{Certificates: other.Server(t).TLS(t)}, materialOf(ca, good),
-			diagnosis.TLSUntrusted, "not signed by the endpoint's CA",
+			TLSUntrusted, "not signed by the endpoint's CA",
 			[]string{"phase reached: tls", `issuer "CN=another ca"`, "names 127.0.0.1", `of the endpoint's CA: subject "CN=our ca"`},
 		},
 		"no CA": {
 			&tls.Config{Certificates: ca.Server(t).TLS(t)}, &TLS{Cert: good.Cert, Key: good.Key},
-			diagnosis.TLSUntrusted, "not signed", []string{"this machine's own CAs"},
+			TLSUntrusted, "not signed", []string{"this machine's own CAs"},
 		},
 		"expired CA": {
 			&tls.Config{Certificates: oldCA.Server(t).TLS(t)}, materialOf(oldCA, good),
-			diagnosis.TLSExpired, "a certificate of the endpoint's CA expired on", []string{"CN=old ca", "this machine's clock"},
+			TLSExpired, "a certificate of the endpoint's CA expired on", []string{"CN=old ca", "this machine's clock"},
 		},
 		"another name": {
 			&tls.Config{Certificates: ca.Server(t, named).TLS(t)}, materialOf(ca, good),
-			diagnosis.TLSHostnameMismatch, `not for "127.0.0.1"`, []string{"names elsewhere.example", `asked for: "127.0.0.1"`},
+			TLSHostnameMismatch, `not for "127.0.0.1"`, []string{"names elsewhere.example", `asked for: "127.0.0.1"`},
 		},
 		"expired": {
 			&tls.Config{Certificates: ca.Server(t, endpointtest.Expire).TLS(t)}, materialOf(ca, good),
-			diagnosis.TLSExpired, "of the engine expired on", []string{"valid from", "this machine's clock"},
+			TLSExpired, "of the engine expired on", []string{"valid from", "this machine's clock"},
 		},
 		"not valid yet": {
 			&tls.Config{Certificates: ca.Server(t, endpointtest.Postpone).TLS(t)}, materialOf(ca, good),
-			diagnosis.TLSExpired, "of the engine is valid only from", nil,
+			TLSExpired, "of the engine is valid only from", nil,
 		},
 		"client certificate missing, TLS 1.3": {
 			&tls.Config{Certificates: ca.Server(t).TLS(t), ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()},
 			&TLS{CA: ca.PEM},
-			diagnosis.TLSClientCertRejected, "certificate required",
+			TLSClientCertRejected, "certificate required",
 			[]string{"phase reached: request", "116", "issued by CN=our ca", "has no client certificate"},
 		},
 		"client certificate missing, TLS 1.2": {
 			&tls.Config{Certificates: ca.Server(t).TLS(t), ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(), MaxVersion: tls.VersionTLS12},
 			&TLS{CA: ca.PEM},
-			diagnosis.TLSClientCertRejected, "", []string{"phase reached: tls", "has no client certificate"},
+			TLSClientCertRejected, "", []string{"phase reached: tls", "has no client certificate"},
 		},
 		"client certificate of another CA": {
 			&tls.Config{Certificates: ca.Server(t).TLS(t), ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()},
 			materialOf(ca, other.Client(t)),
-			diagnosis.TLSClientCertRejected, "", []string{"it was not sent", `issuer "CN=another ca"`},
+			TLSClientCertRejected, "", []string{"it was not sent", `issuer "CN=another ca"`},
 		},
 		"client certificate of another CA, the CAs not told": {
 			&tls.Config{Certificates: ca.Server(t).TLS(t), ClientAuth: tls.RequireAnyClientCert, VerifyPeerCertificate: refuse},
 			materialOf(ca, other.Client(t)),
-			diagnosis.TLSClientCertRejected, "bad certificate", []string{`issuer "CN=another ca"`},
+			TLSClientCertRejected, "bad certificate", []string{`issuer "CN=another ca"`},
 		},
 		"client certificate expired": {
 			&tls.Config{Certificates: ca.Server(t).TLS(t), ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()},
 			materialOf(ca, ca.Client(t, endpointtest.Expire)),
-			diagnosis.TLSClientCertRejected, "renew the client certificate", []string{"of the client"},
+			TLSClientCertRejected, "renew the client certificate", []string{"of the client"},
 		},
 		"no TLS version in common": {
 			&tls.Config{Certificates: ca.Server(t).TLS(t), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11},
 			materialOf(ca, good),
-			diagnosis.EngineUnreachable, "handshake was refused", []string{"alert of the other side: 70"},
+			EngineUnreachable, "handshake was refused", []string{"alert of the other side: 70"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +189,7 @@ func TestTLSRequired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := connectFails(t, tcpSettings(address, nil))
-			endpointtest.WantFault(t, err, diagnosis.TLSRequired, "plain HTTP was spoken", "certificate of the engine")
+			endpointtest.WantFault(t, err, TLSRequired, "plain HTTP was spoken", "certificate of the engine")
 			assert.Assert(t, strings.Contains(strings.Join(endpointtest.FaultOf(t, err).Commands, " "), "DOCKER_TLS_VERIFY=1"))
 		})
 	}
@@ -205,7 +205,7 @@ func TestTLSNotExpected(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := connectFails(t, tcpSettings(address, materialOf(ca, ca.Client(t))))
-			endpointtest.WantFault(t, err, diagnosis.TLSNotExpected, "the engine speaks plain HTTP", "phase reached: tls")
+			endpointtest.WantFault(t, err, TLSNotExpected, "the engine speaks plain HTTP", "phase reached: tls")
 		})
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // minAPIVersion is the oldest API that nestprobe can work with: 1.25 (Engine
@@ -51,13 +51,13 @@ func (c *Connection) versionFixed(fixed, oldest, newest string) error {
 		"unset "+client.EnvOverrideAPIVersion, oldest, newest, "unset "+client.EnvOverrideAPIVersion)
 }
 
-func (c *Connection) tooOld(what, hint, oldest, newest string, commands ...string) *diagnosis.Fault {
+func (c *Connection) tooOld(what, hint, oldest, newest string, commands ...string) *report.Fault {
 	offer := "up to " + sentence.Visible(newest)
 	if oldest != "" {
 		offer = sentence.Visible(oldest) + " to " + sentence.Visible(newest)
 	}
-	fault := &diagnosis.Fault{
-		Cause: diagnosis.APIVersionUnsupported,
+	fault := &report.Fault{
+		Cause: APIVersionUnsupported,
 		Evidence: []string{
 			"API versions of the engine: " + offer,
 			fmt.Sprintf("API version of the client: %s, needed: at least %s", sentence.Visible(c.API.ClientVersion()), minAPIVersion),

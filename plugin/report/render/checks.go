@@ -98,7 +98,7 @@ func about(checks []report.Check, worst report.Check) string {
 	switch {
 	case badness(worst.Result) < 0:
 	case worst.Cause != "":
-		words = append([]string{worst.Cause}, words...)
+		words = append([]string{string(worst.Cause)}, words...)
 	default:
 		words = append([]string{worst.Detail}, words...)
 	}
@@ -121,7 +121,7 @@ func pad(text string, width int) string {
 
 // writeCauses writes the causes of errors and warnings alone.
 func writeCauses(w io.Writer, findings []report.Finding) error {
-	var written []string
+	var written []report.Cause
 	for _, f := range findings {
 		if f.Cause == "" || f.Severity == report.SeverityInfo || slices.Contains(written, f.Cause) {
 			continue
@@ -174,4 +174,4 @@ func (r *checkRow) Category() string { return r.check.Category }
 func (r *checkRow) Name() string     { return r.check.Name }
 func (r *checkRow) Result() string   { return string(r.check.Result) }
 func (r *checkRow) Detail() string   { return r.check.Detail }
-func (r *checkRow) Cause() string    { return r.check.Cause }
+func (r *checkRow) Cause() string    { return string(r.check.Cause) }

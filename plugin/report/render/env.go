@@ -80,7 +80,7 @@ func (s *settings) nothing(rep *report.Report) {
 	}
 	for _, f := range rep.Findings {
 		if f.Severity == report.SeverityError {
-			s.comment("%s: %s", f.Severity, strings.TrimPrefix(f.Cause+": "+f.Title, ": "))
+			s.comment("%s: %s", f.Severity, strings.TrimPrefix(string(f.Cause)+": "+f.Title, ": "))
 		}
 	}
 }
@@ -221,7 +221,7 @@ func (s *settings) extraHosts(rep *report.Report) {
 	for _, vantage := range vantagesOf(rep) {
 		probes := probesFrom(rep, vantage)
 		missing := slices.IndexFunc(probes, func(p *report.Probe) bool {
-			return hostOf(p) == hostAlias && p.Failure == string(netprobe.NameNotFound)
+			return hostOf(p) == hostAlias && p.Failure == netprobe.NameNotFound
 		})
 		gateway := slices.IndexFunc(probes, func(p *report.Probe) bool { return p.OK && isHostGateway(rep, p) })
 		if missing < 0 || gateway < 0 {

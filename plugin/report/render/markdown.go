@@ -253,7 +253,7 @@ func (m *markdown) modes() {
 		for _, v := range vantages {
 			cells = append(cells, reachCell(mode, v))
 		}
-		m.row(append(cells, prose(cmp.Or(mode.Cause, mode.Detail)))...)
+		m.row(append(cells, prose(cmp.Or(string(mode.Cause), mode.Detail)))...)
 	}
 }
 
@@ -267,7 +267,7 @@ func reachCell(mode report.Mode, vantage string) string {
 	case mode.From[i].OK:
 		return cmp.Or(code(mode.From[i].URL), "works")
 	case mode.From[i].Cause != "":
-		return prose(mode.From[i].Cause)
+		return prose(string(mode.From[i].Cause))
 	default:
 		return "not reached"
 	}
@@ -287,7 +287,7 @@ func (m *markdown) findings() {
 func (m *markdown) finding(f report.Finding) {
 	cause := ""
 	if f.Cause != "" {
-		cause = code(f.Cause) + ": "
+		cause = code(string(f.Cause)) + ": "
 	}
 	m.line("- **%s** %s%s", prose(string(f.Severity)), cause, prose(f.Title))
 	if f.Severity == report.SeverityInfo {

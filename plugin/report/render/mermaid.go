@@ -154,13 +154,13 @@ func (d *diagram) outcome(of pair) (ok bool, text string) {
 	for _, m := range d.rep.Modes {
 		for _, r := range m.From {
 			if m.Server == of.server && r.Vantage == of.vantage && r.Cause != "" {
-				return false, r.Cause
+				return false, string(r.Cause)
 			}
 		}
 	}
 	for _, p := range probes {
 		if p.Cause != "" {
-			return false, p.Cause
+			return false, string(p.Cause)
 		}
 	}
 	return false, words(*probes[0])
@@ -179,7 +179,7 @@ func bestKind(rep *report.Report, of pair, first report.Kind) report.Kind {
 func (d *diagram) modesWithoutServer() {
 	for i, m := range d.rep.Modes {
 		if m.Server < 0 && i < maxPairs {
-			d.line("  m%d[%s]:::bad", i+1, label(m.Name, cmp.Or(m.Cause, m.Detail)))
+			d.line("  m%d[%s]:::bad", i+1, label(m.Name, cmp.Or(string(m.Cause), m.Detail)))
 		}
 	}
 }

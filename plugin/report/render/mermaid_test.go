@@ -71,7 +71,7 @@ func TestMermaidIsBounded(t *testing.T) {
 	long := strings.Repeat("<>", 100)
 	for i := range 100 {
 		r.Servers = append(r.Servers, report.Server{Name: long, Node: long, Networks: []report.Network{{Name: strconv.Itoa(i) + long}}})
-		r.Probes = append(r.Probes, probe(i, "container-ip", long, report.Probe{Vantage: long + strconv.Itoa(i), Failure: "refused", Cause: long}))
+		r.Probes = append(r.Probes, probe(i, "container-ip", long, report.Probe{Vantage: long + strconv.Itoa(i), Failure: "refused", Cause: report.Cause(long)}))
 	}
 	var out bytes.Buffer
 	assert.NilError(t, writeMermaid(&out, r))

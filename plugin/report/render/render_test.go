@@ -156,7 +156,7 @@ func TestWords(t *testing.T) {
 		netprobe.TLSHandshake, netprobe.NotHTTP, netprobe.UnexpectedStatus, netprobe.UnexpectedBody,
 		netprobe.TruncatedBody, netprobe.StalledBody, netprobe.WrongServer, netprobe.WebSocketRefused, netprobe.NotProbed,
 	} {
-		text, ok := failures[string(failure)]
+		text, ok := failures[failure]
 		assert.Check(t, ok, "no words for %s", failure)
 		assert.Check(t, len(text) <= 30, "%q would not fit", text)
 	}

@@ -201,7 +201,7 @@ func writeFindings(out *bytes.Buffer, findings []report.Finding) {
 func writeFinding(out *bytes.Buffer, f report.Finding) {
 	about := f.Title
 	if f.Cause != "" {
-		about = f.Cause + ": " + f.Title
+		about = string(f.Cause) + ": " + f.Title
 	}
 	fmt.Fprintf(out, "%s: %s\n", f.Severity, about)
 	for _, line := range f.Evidence {
@@ -297,10 +297,10 @@ func (r *row) Vantage() string   { return r.probe.Vantage }
 func (r *row) Kind() string      { return string(r.probe.Kind) }
 func (r *row) Address() string   { return r.probe.Address }
 func (r *row) URL() string       { return r.probe.URL }
-func (r *row) Failure() string   { return r.probe.Failure }
-func (r *row) Cause() string     { return r.probe.Cause }
+func (r *row) Failure() string   { return string(r.probe.Failure) }
+func (r *row) Cause() string     { return string(r.probe.Cause) }
 func (r *row) Attempts() string  { return strconv.Itoa(r.probe.Attempts) }
-func (r *row) WebSocket() string { return r.probe.WebSocket }
+func (r *row) WebSocket() string { return string(r.probe.WebSocket) }
 
 // Result is the status if the server that was meant has sent one.
 func (r *row) Result() string {

@@ -3,11 +3,12 @@ package render
 import (
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // failures says in a few words what each failure of package netprobe is.
-var failures = map[string]string{
+var failures = map[netprobe.Failure]string{
 	"name-not-found":          "name not found",
 	"name-timeout":            "name lookup timed out",
 	"refused":                 "connection refused",
@@ -38,7 +39,7 @@ var failures = map[string]string{
 func words(p report.Probe) string {
 	text, ok := failures[p.Failure]
 	if !ok {
-		text = strings.ReplaceAll(p.Failure, "-", " ")
+		text = strings.ReplaceAll(string(p.Failure), "-", " ")
 	}
 	if p.Phase == "websocket" && p.Failure != "websocket-refused" {
 		return "WebSocket: " + text

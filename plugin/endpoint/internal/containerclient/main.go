@@ -15,7 +15,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -70,7 +69,7 @@ func failed(o outcome, err error) outcome {
 		return o
 	}
 	o.Error = err.Error()
-	var fault *diagnosis.Fault
+	var fault *report.Fault
 	if errors.As(err, &fault) {
 		finding := fault.Finding()
 		o.Finding = &finding

@@ -19,7 +19,6 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -54,7 +53,7 @@ func (o Outcome) Failed(err error) Outcome {
 		return o
 	}
 	o.Error = err.Error()
-	var fault *diagnosis.Fault
+	var fault *report.Fault
 	if errors.As(err, &fault) {
 		finding := fault.Finding()
 		o.Finding = &finding
@@ -67,8 +66,8 @@ func (o Outcome) Fault() error {
 	if o.Finding == nil {
 		return errors.New("no fault: " + o.Error)
 	}
-	return &diagnosis.Fault{
-		Cause:    diagnosis.Cause(o.Finding.Cause),
+	return &report.Fault{
+		Cause:    report.Cause(o.Finding.Cause),
 		Evidence: o.Finding.Evidence,
 		Hint:     o.Finding.Hint,
 		Commands: o.Finding.Commands,

@@ -10,7 +10,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // EngineSocket is the machine's own engine. It skips the test under -short, which
@@ -24,20 +24,20 @@ func EngineSocket(tb testing.TB) string {
 }
 
 // FaultOf is the fault that err must be.
-func FaultOf(t *testing.T, err error) *diagnosis.Fault {
+func FaultOf(t *testing.T, err error) *report.Fault {
 	t.Helper()
-	var fault *diagnosis.Fault
+	var fault *report.Fault
 	assert.Assert(t, errors.As(err, &fault), "not a fault: %v", err)
 	return fault
 }
 
 // WantFault checks what every fault must have.
-func WantFault(t *testing.T, err error, cause diagnosis.Cause, sentence string, evidence ...string) {
+func WantFault(t *testing.T, err error, cause report.Cause, sentence string, evidence ...string) {
 	t.Helper()
 	fault := FaultOf(t, err)
 	t.Logf("%s\n  %s\n  %s", fault, strings.Join(fault.Evidence, "\n  "), strings.Join(fault.Commands, "\n  $ "))
 	assert.Equal(t, fault.Cause, cause)
-	assert.Assert(t, fault.Cause.Title() != "", "the cause has no title")
+	assert.Assert(t, fault.Cause != "", "the fault has no cause")
 	assert.Assert(t, strings.Contains(fault.Error(), sentence), "%q is not in: %s", sentence, fault)
 	assert.Assert(t, fault.Hint != "" && strings.HasSuffix(fault.Error(), ": "+fault.Hint), "does not end with what to do: %s", fault)
 	assert.Assert(t, !strings.ContainsAny(fault.Error(), "\n\x1b"), "more than a line: %q", fault.Error())

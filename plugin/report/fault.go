@@ -1,11 +1,10 @@
-package diagnosis
+package report
 
 import (
 	"errors"
 	"fmt"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // Fault is an error whose cause is known.
@@ -17,9 +16,10 @@ type Fault struct {
 	Err      error    // what happened; may be nil
 }
 
-// Error is one sentence: what happened, then what to do.
+// Error is one sentence: what happened, or else the id of the cause, then what to
+// do.
 func (f *Fault) Error() string {
-	message := f.Cause.Title()
+	message := string(f.Cause)
 	if f.Err != nil {
 		message = f.Err.Error()
 	}
@@ -32,18 +32,18 @@ func (f *Fault) Error() string {
 // Unwrap returns the error underneath.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// maxLine bounds a line of a finding: several lines of a wide terminal. Evidence
+// MaxLine bounds a line of a finding: several lines of a wide terminal. Evidence
 // may quote an engine, a registry or a server.
-const maxLine = 1 << 10
+const MaxLine = 1 << 10
 
-// Finding is the fault as a part of a Report, safe to show.
-func (f *Fault) Finding() report.Finding {
-	return report.Finding{
-		Cause:    string(f.Cause),
-		Severity: report.SeverityError,
-		Title:    f.Cause.Title(),
+// Finding is the fault as a part of a Report, safe to show. Its title is left to
+// package diagnosis.
+func (f *Fault) Finding() Finding {
+	return Finding{
+		Cause:    f.Cause,
+		Severity: SeverityError,
 		Evidence: visible(f.Evidence),
-		Hint:     netprobe.Visible(f.Hint, maxLine),
+		Hint:     netprobe.Visible(f.Hint, MaxLine),
 		Commands: visible(f.Commands),
 	}
 }
@@ -51,16 +51,16 @@ func (f *Fault) Finding() report.Finding {
 func visible(lines []string) []string {
 	shown := make([]string, len(lines))
 	for i, line := range lines {
-		shown[i] = netprobe.Visible(line, maxLine)
+		shown[i] = netprobe.Visible(line, MaxLine)
 	}
 	return shown
 }
 
 // FromFinding makes an error of a finding that another process has reported, and
 // of what it said.
-func FromFinding(finding report.Finding, message string) *Fault {
+func FromFinding(finding Finding, message string) *Fault {
 	return &Fault{
-		Cause:    Cause(finding.Cause),
+		Cause:    finding.Cause,
 		Evidence: finding.Evidence,
 		Commands: finding.Commands,
 		Err:      errors.New(message),

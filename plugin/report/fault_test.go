@@ -1,4 +1,4 @@
-package diagnosis
+package report
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 
 func TestFault(t *testing.T) {
 	cause := errors.New("it broke")
-	fault := &Fault{Cause: PortInUse, Err: cause, Hint: "choose another"}
+	fault := &Fault{Cause: "port-in-use", Err: cause, Hint: "choose another"}
 	assert.Equal(t, fault.Error(), "it broke: choose another")
 	assert.ErrorIs(t, fault, cause)
-	assert.Equal(t, (&Fault{Cause: PortInUse}).Error(), PortInUse.Title())
+	assert.Equal(t, (&Fault{Cause: "port-in-use"}).Error(), "port-in-use")
 }
 
 // What an engine, a registry or a server has said reaches a terminal as part of
@@ -21,14 +21,14 @@ func TestFault(t *testing.T) {
 func TestFindingIsSafeToShow(t *testing.T) {
 	const hostile = "EVIL\x1b[31m\x1b]0;pwned\x07\nforged: line"
 	finding := (&Fault{
-		Cause:    ImageUnavailable,
+		Cause:    "image-unavailable",
 		Evidence: []string{hostile, strings.Repeat("x", 1<<20)},
 		Hint:     hostile,
 		Commands: []string{hostile},
 	}).Finding()
 	for _, line := range append(append(finding.Evidence, finding.Hint), finding.Commands...) {
 		assert.Check(t, !strings.ContainsAny(line, "\x1b\x07\n"), "%q", line)
-		assert.Check(t, len(line) <= maxLine)
+		assert.Check(t, len(line) <= MaxLine)
 	}
 	assert.Equal(t, len(finding.Evidence), 2)
 }
