@@ -70,10 +70,10 @@ const IdentityHeader = "Nestprobe-Identity"
 // reached is zero. FirstByte counts from the moment the connection (TLS
 // included) stood.
 type Timings struct {
-	Resolve   time.Duration
-	Connect   time.Duration
-	FirstByte time.Duration
-	Total     time.Duration
+	Resolve   time.Duration `json:"resolve"`
+	Connect   time.Duration `json:"connect"`
+	FirstByte time.Duration `json:"firstByte"`
+	Total     time.Duration `json:"total"`
 }
 
 // Target is what to ask, and what a good answer is.
@@ -169,30 +169,31 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Result is what was observed.
+// Result is what was observed. As JSON it lacks the errors underneath.
 type Result struct {
-	OK        bool
-	Remote    string    // literal address and port that was dialled last; "" if none was
-	Phase     Phase     // last step that was begun
-	Failure   Failure   // "" if OK
-	Detail    string    // one line in words, safe to show, at most DetailLimit bytes
-	Err       error     // the error underneath, if there was one; its text is not safe to show
-	Status    int       // HTTP status; 0 if there was none
-	Body      string    // what was read of the body (TCP: of the first bytes), lines kept, else safe to show; ends in "…" if there was more
-	Identity  Identity  // who answered
-	WebSocket WebSocket // outcome of the WebSocket part
-	Tried     []Try     // every address that was dialled for the request, in order
-	Timings   Timings
-	PathMTU   int // bytes that this side takes the way for, of the connection that was asked; 0 where the system does not tell
+	Attempts  int       `json:"attempts"` // how many probes were made: 1, in a race perhaps more, or 0 if none came to its end
+	OK        bool      `json:"ok"`
+	Remote    string    `json:"remote"`          // literal address and port that was dialled last; "" if none was
+	Phase     Phase     `json:"phase"`           // last step that was begun
+	Failure   Failure   `json:"failure"`         // "" if OK
+	Detail    string    `json:"detail"`          // one line in words, safe to show, at most DetailLimit bytes
+	Err       error     `json:"-"`               // the error underneath, if there was one; its text is not safe to show
+	Status    int       `json:"status"`          // HTTP status; 0 if there was none
+	Body      string    `json:"body"`            // what was read of the body (TCP: of the first bytes), lines kept, else safe to show; ends in "…" if there was more
+	Identity  Identity  `json:"identity"`        // who answered
+	WebSocket WebSocket `json:"webSocket"`       // outcome of the WebSocket part
+	Tried     []Try     `json:"tried,omitempty"` // every address that was dialled for the request, in order
+	Timings   Timings   `json:"timings"`
+	PathMTU   int       `json:"pathMTU"` // path MTU in bytes that this side assumes for the connection; 0 where the system does not say
 }
 
 // Try is one literal address that was dialled. A name may have several; they are
 // dialled one after the other, so that no failure is hidden behind a success.
 type Try struct {
-	Remote  string        // address and port
-	Failure Failure       // "" if it connected
-	Err     error         // why it did not
-	Connect time.Duration // until it connected or failed
+	Remote  string        `json:"remote"`  // address and port
+	Failure Failure       `json:"failure"` // "" if it connected
+	Err     error         `json:"-"`       // why it did not
+	Connect time.Duration `json:"connect"` // until it connected or failed
 }
 
 // DetailLimit is the most bytes that Result.Detail has: enough for a sentence

@@ -53,7 +53,7 @@ type setback struct {
 }
 
 func newProber(ctx context.Context, target Target, opts Options) *prober {
-	p := &prober{target: target, opts: opts.withDefaults(), start: time.Now()}
+	p := &prober{target: target, opts: opts.withDefaults(), start: time.Now(), result: Result{Attempts: 1}}
 	p.deadline = p.start.Add(p.opts.Timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(p.deadline) {
 		p.deadline = d

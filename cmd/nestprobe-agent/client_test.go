@@ -61,9 +61,9 @@ func TestProbe(t *testing.T) {
 	defer server.Close()
 	defer close(release)
 	request := func(number int, path string) experiment.ProbeRequest {
-		return experiment.ProbeRequest{Number: number, Work: experiment.ProbeWork{
-			Trust: experiment.TrustSystem, Timeout: time.Hour, Wait: time.Hour,
-			Targets: []experiment.ProbeTarget{{Target: netprobe.Target{
+		return experiment.ProbeRequest{Number: number, Race: netprobe.Race{
+			Timeout: time.Hour, Wait: time.Hour,
+			Attempts: []netprobe.Attempt{{Target: netprobe.Target{
 				Scheme: netprobe.HTTP, Address: strings.TrimPrefix(server.URL, "http://"), Path: path,
 				Expect: netprobe.Expect{Status: http.StatusOK},
 			}}},

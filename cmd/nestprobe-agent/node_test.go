@@ -24,8 +24,8 @@ func TestOnNode(t *testing.T) {
 
 	port := startServe(t, "--identity", "of-node-1")
 	target := netprobe.Target{Address: "127.0.0.1:" + port, Path: "/foo", Identity: "of-node-1"}
-	work := experiment.NodeWork{Settle: time.Second, Contests: []experiment.ProbeWork{
-		{Targets: []experiment.ProbeTarget{{Target: target}}, Timeout: time.Second, Wait: time.Second},
+	work := experiment.NodeWork{Settle: time.Second, Races: []netprobe.Race{
+		{Attempts: []netprobe.Attempt{{Target: target}}, Timeout: time.Second, Wait: time.Second},
 	}}
 	word, err := work.Encode()
 	assert.NilError(t, err)

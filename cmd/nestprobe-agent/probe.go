@@ -77,6 +77,6 @@ func answerTo(ctx context.Context, request experiment.ProbeRequest) experiment.P
 		reply.Listeners = &found
 		return reply
 	}
-	reply.Results = request.Work.Do(ctx)
+	reply.Results = request.Race.Run(ctx)
 	return reply
 }

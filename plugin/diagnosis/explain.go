@@ -11,6 +11,14 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
+// Facts are what is known of one server and of the places it was asked from,
+// besides what the probes observed. [Explain] draws on them.
+type Facts struct {
+	Engine   Engine
+	Server   Server
+	Vantages []Vantage
+}
+
 // Explain says why the probes of one server failed. It fills in the Cause and
 // Hint of each failing one whose cause the facts decide, and returns findings: for
 // a vantage that reaches the server at no address the root cause as an error, or
@@ -19,10 +27,10 @@ import (
 func Explain(f Facts, probes []report.Probe) []report.Finding {
 	found := findings{list: []report.Finding{}} // not nil, which is null in JSON
 	for _, v := range f.Vantages {
-		c := &contextOf{Facts: f, vantage: v, rows: v.of(probes), all: probes}
+		c := &contextOf{Facts: f, vantage: v, rows: probesFrom(v, probes), all: probes}
 		faults := c.explainRows()
 		if !c.reached() {
-			found.add(c.root(faults), v.severityOfFailure())
+			found.add(c.root(faults), severityOfFailure(v))
 			continue
 		}
 		for _, fault := range faults {
@@ -52,7 +60,7 @@ func severityWhenReached(cause report.Cause) report.Severity {
 	return report.SeverityInfo
 }
 
-func (v Vantage) severityOfFailure() report.Severity {
+func severityOfFailure(v Vantage) report.Severity {
 	if v.Optional {
 		return report.SeverityWarning
 	}
@@ -205,4 +213,15 @@ func closed(p *report.Probe) bool {
 	default:
 		return false
 	}
+}
+
+// of returns the probes from a vantage.
+func probesFrom(v Vantage, probes []report.Probe) []*report.Probe {
+	var own []*report.Probe
+	for i := range probes {
+		if probes[i].Vantage == v.Name {
+			own = append(own, &probes[i])
+		}
+	}
+	return own
 }

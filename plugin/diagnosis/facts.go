@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -9,14 +8,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
-
-// Facts are what is known of one server and of the places it was asked from,
-// besides what the probes observed. [Explain] draws on them.
-type Facts struct {
-	Engine   Engine
-	Server   Server
-	Vantages []Vantage
-}
 
 // Engine is what matters of the engine that runs the server.
 type Engine struct {
@@ -82,15 +73,6 @@ func (s Server) unserved() []Network {
 	return unserved
 }
 
-// command is a command that has the server's name in it, for a server that is
-// still there to be named when somebody reads it.
-func (s Server) command(words string) string {
-	if s.Passing {
-		return words + " CONTAINER"
-	}
-	return words + " " + s.Name
-}
-
 // Network is the place of a container on one network, and what the network's
 // settings say.
 type Network struct {
@@ -128,6 +110,9 @@ type Binding struct {
 	HostPort uint16
 }
 
+// String is the binding as docker ps writes it.
+func (b Binding) String() string { return netip.AddrPortFrom(b.HostIP, b.HostPort).String() }
+
 // covers says whether a binding is for an address of the host.
 func (b Binding) covers(ip netip.Addr) bool {
 	return b.HostIP == ip || b.HostIP.IsUnspecified() && b.HostIP.Is4() == ip.Is4()
@@ -143,26 +128,6 @@ type Vantage struct {
 	Addresses []netip.Addr // of that machine's interfaces; none where they are not known
 	Small     []SmallAnswer
 	Optional  bool // nobody asked for it in particular: that it reaches nothing is no error
-}
-
-// elsewhere is where the network of a container is, if that is not on the machine
-// that asks, or "". An engine in a VM does not always say so; but a bridge on this
-// machine would have the network's gateway as its address.
-func (c *contextOf) elsewhere(n Network) string {
-	gateway := n.GatewayIPv4
-	if !gateway.IsValid() { // it has IPv6 alone
-		gateway = n.GatewayIPv6
-	}
-	switch {
-	case c.vantage.Container:
-		return ""
-	case c.Engine.apart():
-		return c.Engine.place()
-	case n.Driver != "bridge" || !gateway.IsValid() || len(c.vantage.Addresses) == 0 || slices.Contains(c.vantage.Addresses, gateway):
-		return ""
-	default:
-		return fmt.Sprintf("not on this machine, none of whose interfaces has its gateway %s", gateway)
-	}
 }
 
 // lacksFamily says whether a vantage has no address of the family that it would
@@ -251,15 +216,4 @@ func (s Server) onLoopbackAlone(port uint16) bool {
 		}
 	}
 	return found
-}
-
-// of returns the probes from a vantage.
-func (v Vantage) of(probes []report.Probe) []*report.Probe {
-	var own []*report.Probe
-	for i := range probes {
-		if probes[i].Vantage == v.Name {
-			own = append(own, &probes[i])
-		}
-	}
-	return own
 }

@@ -9,7 +9,7 @@ import (
 
 // onHostLoopback is the fault of a server on the host that listens for the host
 // alone.
-func (s Server) onHostLoopback() *report.Fault {
+func onHostLoopback(s Server) *report.Fault {
 	return &report.Fault{
 		Cause:    HostListensOnLoopback,
 		Evidence: []string{fmt.Sprintf("on the host, port %d is listened to at %s alone", s.Port, join(s.Listeners.On(s.Port)))},
@@ -18,7 +18,7 @@ func (s Server) onHostLoopback() *report.Fault {
 }
 
 // notOnHost is the fault of a port of the host that nothing listens on.
-func (s Server) notOnHost() *report.Fault {
+func notOnHost(s Server) *report.Fault {
 	return &report.Fault{
 		Cause:    ServerNotReady,
 		Evidence: []string{fmt.Sprintf("nothing listens on port %d of the host", s.Port)},
@@ -94,7 +94,7 @@ func (c *contextOf) answeredElsewhere(row *report.Probe) *report.Probe {
 
 // notThisHost is the fault of an address that leads to the engine's own host, where
 // nothing listens, while the host that is meant is another one.
-func (Server) notThisHost(to address, other *report.Probe) *report.Fault {
+func notThisHost(to address, other *report.Probe) *report.Fault {
 	return &report.Fault{
 		Cause:    HostAliasUnreachable,
 		Evidence: []string{fmt.Sprintf("nothing listens on port %d of the host of the engine, and the server answers at %s", to.port, other.Address)},

@@ -29,10 +29,10 @@ func (c *contextOf) onThisMachine(to address, row *report.Probe) *report.Fault {
 		return c.hostMode()
 	case c.Engine.Host != "":
 		return c.onRemoteHost(to)
-	case !c.Server.covers(to):
+	case !coversAddress(c.Server, to):
 		return &report.Fault{
 			Cause:    PublishedFamilyMismatch,
-			Evidence: []string{"the port is published at " + c.Server.published()},
+			Evidence: []string{"the port is published at " + bindings(c.Server)},
 			Hint:     fmt.Sprintf("use an address that it is published at: port %d is not published for %s", to.port, to.ip),
 		}
 	default:
@@ -40,7 +40,7 @@ func (c *contextOf) onThisMachine(to address, row *report.Probe) *report.Fault {
 	}
 }
 
-func (s Server) covers(to address) bool {
+func coversAddress(s Server, to address) bool {
 	ip := to.ip
 	if ip == netip.IPv4Unspecified() {
 		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1}) // where the kernel leads it
@@ -49,7 +49,7 @@ func (s Server) covers(to address) bool {
 }
 
 // publishes says whether a port of the engine's host leads to the server.
-func (s Server) publishes(port uint16) bool {
+func publishes(s Server, port uint16) bool {
 	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == port })
 }
 
@@ -67,7 +67,7 @@ func (c *contextOf) onRemoteHost(to address) *report.Fault {
 func (c *contextOf) onLoopback(to address) *report.Fault {
 	return &report.Fault{
 		Cause:    PublishedOnLoopback,
-		Evidence: []string{"the port is published at " + c.Server.published() + " of the engine's host alone"},
+		Evidence: []string{"the port is published at " + bindings(c.Server) + " of the engine's host alone"},
 		Hint:     "publish it on every address, or on one that can be reached from " + c.vantage.place(),
 		Commands: []string{fmt.Sprintf("docker run --publish %d:%d ...", to.port, c.Server.Port)},
 	}
@@ -133,7 +133,7 @@ func (c *contextOf) withoutIPv6(to address) *report.Fault {
 	return &report.Fault{
 		Cause: PublishedFamilyMismatch,
 		Evidence: []string{
-			"the port is published at " + c.Server.published(),
+			"the port is published at " + bindings(c.Server),
 			fmt.Sprintf("%s has no IPv6 address to ask %s from", c.vantage.place(), to.ip),
 		},
 		Hint: "publish the port for IPv4 too, or give " + c.vantage.place() + " a network with IPv6",
@@ -143,7 +143,7 @@ func (c *contextOf) withoutIPv6(to address) *report.Fault {
 func (c *contextOf) aliasLeadsElsewhere(to address) *report.Fault {
 	fault := &report.Fault{
 		Cause:    HostAliasUnreachable,
-		Evidence: []string{"the port is published at " + c.Server.published() + " of the engine's host, and nothing listens where " + to.host + " leads"},
+		Evidence: []string{"the port is published at " + bindings(c.Server) + " of the engine's host, and nothing listens where " + to.host + " leads"},
 		Hint:     "use an address of the host's own instead",
 	}
 	if c.Engine.Rootless {
@@ -177,7 +177,7 @@ func (c *contextOf) swallowed(to address) *report.Fault {
 		}
 	}
 	if s := c.Server; c.vantage.Container && s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 && !s.Listeners.OnlyLoopback(s.Port) {
-		fault.Evidence = []string{fmt.Sprintf("the port is published at %s, and in the container port %d is listened to at %s", s.published(), s.Port, join(s.Listeners.On(s.Port)))}
+		fault.Evidence = []string{fmt.Sprintf("the port is published at %s, and in the container port %d is listened to at %s", bindings(s), s.Port, join(s.Listeners.On(s.Port)))}
 		return fault
 	}
 	return nil
@@ -190,7 +190,7 @@ func (c *contextOf) overlapped() *report.Fault {
 		if !slices.Contains(c.vantage.Addresses, n.GatewayIPv4) {
 			continue // it is on another machine
 		}
-		if fault := c.vantage.overlap(n, n.IPv4); fault != nil {
+		if fault := overlap(c.vantage, n, n.IPv4); fault != nil {
 			return fault
 		}
 	}
@@ -245,11 +245,8 @@ func (c *contextOf) forwarder() *report.Fault {
 		}
 	}
 	if unserved := c.Server.unserved(); len(unserved) > 0 {
-		fault.Evidence = append(fault.Evidence, c.Server.partly(unserved))
+		fault.Evidence = append(fault.Evidence, partly(c.Server, unserved))
 		fault.Hint = listenEverywhere
 	}
 	return fault
 }
-
-// String is the binding as docker ps writes it.
-func (b Binding) String() string { return netip.AddrPortFrom(b.HostIP, b.HostPort).String() }

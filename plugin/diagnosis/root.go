@@ -159,7 +159,7 @@ func (c *contextOf) undecided() *report.Fault {
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.On(s.Port))))
 	}
 	if len(s.Bindings) > 0 {
-		fault.Evidence = append(fault.Evidence, "ruled out: the port is published at "+s.published())
+		fault.Evidence = append(fault.Evidence, "ruled out: the port is published at "+bindings(s))
 	}
 	if shared := c.vantage.shared(s); len(shared) > 0 {
 		fault.Evidence = append(fault.Evidence, "ruled out: both are on network "+shared[0].Name)
@@ -177,7 +177,7 @@ func join[T fmt.Stringer](all []T) string {
 }
 
 // published lists the bindings.
-func (s Server) published() string {
+func bindings(s Server) string {
 	text := make([]string, len(s.Bindings))
 	for i, b := range s.Bindings {
 		text[i] = b.String()

@@ -71,7 +71,7 @@ func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *report.F
 	if !c.vantage.Container || row.Kind != report.KindPublishedLocalhost && row.Kind != report.KindPublishedAny {
 		return nil
 	}
-	evidence := "the port is published at " + c.Server.published() + " of the engine's host"
+	evidence := "the port is published at " + bindings(c.Server) + " of the engine's host"
 	if c.Server.HostNetwork {
 		evidence = "the server shares the network of the engine's host"
 	}
@@ -92,11 +92,11 @@ func (c *contextOf) listening(to address, row *report.Probe) *report.Fault {
 	switch {
 	case len(s.Listeners.On(s.Port)) == 0 && !s.Listeners.Truncated:
 		if other := c.answeredElsewhere(row); s.Host && other != nil {
-			return s.notThisHost(to, other)
+			return notThisHost(to, other)
 		}
-		return s.notOnPort()
+		return notOnPort(s)
 	case s.Listeners.OnlyLoopback(s.Port) && s.Host:
-		return s.onHostLoopback()
+		return onHostLoopback(s)
 	case s.Listeners.OnlyLoopback(s.Port) && !s.HostNetwork: // there, loopback is the host's
 		return &report.Fault{
 			Cause:    ServerListensOnLoopback,
@@ -118,7 +118,7 @@ func (c *contextOf) notOnAddress(to address, row *report.Probe) *report.Fault {
 		if !slices.ContainsFunc(unserved, func(n Network) bool { return n.IPv4 == to.ip }) {
 			return nil
 		}
-	case !published(row.Kind) || closed(row) || c.Engine.Rootless || c.Server.onLoopbackAlone(to.port) || !c.Server.publishes(to.port):
+	case !published(row.Kind) || closed(row) || c.Engine.Rootless || c.Server.onLoopbackAlone(to.port) || !publishes(c.Server, to.port):
 		return nil // a gateway of a rootless engine refuses for a reason of its own
 	}
 	if slices.ContainsFunc(c.all, func(p report.Probe) bool { return published(p.Kind) && closed(&p) }) {
@@ -126,7 +126,7 @@ func (c *contextOf) notOnAddress(to address, row *report.Probe) *report.Fault {
 	}
 	return &report.Fault{
 		Cause:    ServerListensElsewhere,
-		Evidence: []string{c.Server.partly(unserved)},
+		Evidence: []string{partly(c.Server, unserved)},
 		Hint:     listenEverywhere,
 	}
 }
@@ -134,7 +134,7 @@ func (c *contextOf) notOnAddress(to address, row *report.Probe) *report.Fault {
 const listenEverywhere = "have the server listen on 0.0.0.0 (or ::), so that it serves every address of its container: the engine forwards to one of them"
 
 // partly says which addresses of the container the server does not listen at.
-func (s Server) partly(unserved []Network) string {
+func partly(s Server, unserved []Network) string {
 	addresses := make([]string, len(unserved))
 	for i, n := range unserved {
 		addresses[i] = fmt.Sprintf("%s on network %s", n.IPv4, n.Name)
@@ -144,9 +144,9 @@ func (s Server) partly(unserved []Network) string {
 }
 
 // notOnPort is the fault of a server with no socket on its port.
-func (s Server) notOnPort() *report.Fault {
+func notOnPort(s Server) *report.Fault {
 	if s.Host {
-		return s.notOnHost()
+		return notOnHost(s)
 	}
 	if elsewhere := s.Listeners.Elsewhere(s.Port); len(elsewhere) > 0 {
 		fault := &report.Fault{
@@ -163,7 +163,7 @@ func (s Server) notOnPort() *report.Fault {
 		Cause:    ServerNotReady,
 		Evidence: []string{fmt.Sprintf("the container runs, and nothing listens on port %d in it", s.Port)},
 		Hint:     "give it more time, or see in its log what it is doing",
-		Commands: []string{s.command("docker logs")},
+		Commands: []string{commandFor(s, "docker logs")},
 	}
 	fault.Evidence = append(fault.Evidence, s.Log...)
 	if s.Passing {
@@ -197,7 +197,7 @@ func (c *contextOf) toContainer(to address, row *report.Probe) *report.Fault {
 			Hint:     "use the published port: this machine has no route to the addresses of containers there",
 		}
 	}
-	return c.vantage.overlap(n, to.ip)
+	return overlap(c.vantage, n, to.ip)
 }
 
 // beneath: the way from a machine to a container on the network of a parent
@@ -241,7 +241,7 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *report.Faul
 			Cause:    ICCDisabled,
 			Evidence: []string{fmt.Sprintf("network %s has com.docker.network.bridge.enable_icc=false", n.Name)},
 			Hint:     "connect both to a network that lets its containers talk to one another, or use the published port",
-			Commands: []string{"docker network create NETWORK", c.Server.command("docker network connect NETWORK")},
+			Commands: []string{"docker network create NETWORK", commandFor(c.Server, "docker network connect NETWORK")},
 		}
 	case shared:
 		return nil
@@ -251,12 +251,12 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *report.Faul
 		return c.internal(n)
 	case c.vantage.internalAlone():
 		return c.internal(c.vantage.Networks[0])
-	case c.Engine.Major >= directRoutingSince && n.natted() && !c.vantage.lacksFamily(parse(row.Address).ip):
+	case c.Engine.Major >= directRoutingSince && natted(n) && !c.vantage.lacksFamily(parse(row.Address).ip):
 		return &report.Fault{
 			Cause: DirectRoutingBlocked,
 			Evidence: []string{
 				c.apartFrom(n),
-				fmt.Sprintf("Docker Engine %d drops what is routed to network %s from another one (gateway mode %s)", c.Engine.Major, n.Name, n.mode()),
+				fmt.Sprintf("Docker Engine %d drops what is routed to network %s from another one (gateway mode %s)", c.Engine.Major, n.Name, gatewayMode(n)),
 			},
 			Hint:     "connect both to one network" + c.orPublished(),
 			Commands: c.connect(n),
@@ -296,9 +296,9 @@ func (c *contextOf) orPublished() string {
 const directRoutingSince = 28
 
 // natted says whether a network's gateway mode is one that drops direct routing.
-func (n Network) natted() bool { return n.GatewayMode == "" || n.GatewayMode == "nat" }
+func natted(n Network) bool { return n.GatewayMode == "" || n.GatewayMode == "nat" }
 
-func (n Network) mode() string {
+func gatewayMode(n Network) string {
 	if n.GatewayMode == "" {
 		return "nat"
 	}
@@ -309,7 +309,7 @@ func (n Network) mode() string {
 // bridge a container is connected in vain where names matter.
 func (c *contextOf) connect(n Network) []string {
 	if n.Default {
-		return []string{"docker network create NETWORK", c.Server.command("docker network connect NETWORK")}
+		return []string{"docker network create NETWORK", commandFor(c.Server, "docker network connect NETWORK")}
 	}
 	asking, ok := strings.CutPrefix(c.vantage.Name, "container:")
 	if !ok {
@@ -332,12 +332,12 @@ func (c *contextOf) internal(n Network) *report.Fault {
 		Cause:    NetworkInternal,
 		Evidence: []string{fmt.Sprintf("network %s is internal: it is routed nowhere, and its containers publish no ports", n.Name)},
 		Hint:     "ask from a container on that network, or connect the server to another one too",
-		Commands: []string{c.Server.command("docker network connect NETWORK")},
+		Commands: []string{commandFor(c.Server, "docker network connect NETWORK")},
 	}
 }
 
 // overlap: the host sends what is for the container elsewhere.
-func (v Vantage) overlap(n Network, ip netip.Addr) *report.Fault {
+func overlap(v Vantage, n Network, ip netip.Addr) *report.Fault {
 	i := slices.IndexFunc(v.Routes, func(r Route) bool { return r.To == ip && !r.Engine && r.Prefix.Bits() > 0 })
 	if i < 0 {
 		return nil
@@ -385,4 +385,33 @@ func (c *contextOf) byName(to address, row *report.Probe) *report.Fault {
 	default:
 		return nil
 	}
+}
+
+// elsewhere is where the network of a container is, if that is not on the machine
+// that asks, or "". An engine in a VM does not always say so; but a bridge on this
+// machine would have the network's gateway as its address.
+func (c *contextOf) elsewhere(n Network) string {
+	gateway := n.GatewayIPv4
+	if !gateway.IsValid() { // it has IPv6 alone
+		gateway = n.GatewayIPv6
+	}
+	switch {
+	case c.vantage.Container:
+		return ""
+	case c.Engine.apart():
+		return c.Engine.place()
+	case n.Driver != "bridge" || !gateway.IsValid() || len(c.vantage.Addresses) == 0 || slices.Contains(c.vantage.Addresses, gateway):
+		return ""
+	default:
+		return fmt.Sprintf("not on this machine, none of whose interfaces has its gateway %s", gateway)
+	}
+}
+
+// command is a command that has the server's name in it, for a server that is
+// still there to be named when somebody reads it.
+func commandFor(s Server, words string) string {
+	if s.Passing {
+		return words + " CONTAINER"
+	}
+	return words + " " + s.Name
 }

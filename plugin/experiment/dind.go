@@ -254,23 +254,20 @@ func (d *dind) explain(nested inspection, probes []report.Probe) {
 func (d *dind) askServer(ctx context.Context, v Vantage, index int, server report.Server, networks []NetworkFacts) ([]report.Probe, error) {
 	spec := d.run.spec
 	candidates := dindCandidates(server.Published, networks, d.engineName, v)
-	entries := make([]*entry, 0, len(candidates))
-	for _, candidate := range candidates {
-		entries = append(entries, &entry{candidate: candidate, target: spec.target(candidate.Address, d.identities[index])})
+	attempts := make([]Attempt, len(candidates))
+	for i, candidate := range candidates {
+		attempts[i] = Attempt{Candidate: candidate, Target: spec.target(candidate.Address, d.identities[index])}
 	}
 	waiting, cancel := context.WithTimeout(ctx, spec.Timeout+time.Second)
 	defer cancel()
-	trust := TrustSystem
-	if spec.Builtin() {
-		trust = TrustIdentity
-	}
-	if err := v.contest(waiting, entries, terms{trust: trust, timeout: spec.Timeout}); err != nil {
+	results, err := v.Race(waiting, attempts, spec.terms())
+	if err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return rows(v.Name, index, entries), nil
+	return rows(v.Name, index, attempts, results), nil
 }
 
 // dindCandidates are the nested engine's container, by its addresses and, from a

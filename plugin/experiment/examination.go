@@ -326,23 +326,24 @@ func (e *examination) open(ctx context.Context, p *place) error {
 // probe tries addresses from a place. The server is meant to run, so none gets
 // longer than it takes to try it and once more.
 func (e *examination) probe(ctx context.Context, p *place, candidates []Candidate) ([]report.Probe, error) {
-	entries := make([]*entry, len(candidates))
+	attempts := make([]Attempt, len(candidates))
 	for i, candidate := range candidates {
-		entries[i] = &entry{
-			candidate: candidate,
-			grace:     grace(e.found.facts, candidate),
-			target:    netprobe.Target{Scheme: netprobe.TCP, Address: candidate.Address},
+		attempts[i] = Attempt{
+			Candidate: candidate,
+			Grace:     grace(e.found.facts, candidate),
+			Target:    netprobe.Target{Scheme: netprobe.TCP, Address: candidate.Address},
 		}
 	}
 	waiting, cancel := context.WithTimeout(ctx, e.target.Timeout)
 	defer cancel()
-	if err := p.vantage.contest(waiting, entries, terms{trust: TrustSystem, timeout: e.target.Timeout}); err != nil {
+	results, err := p.vantage.Race(waiting, attempts, netprobe.Race{Timeout: e.target.Timeout})
+	if err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return rows(p.vantage.Name, 0, entries), nil
+	return rows(p.vantage.Name, 0, attempts, results), nil
 }
 
 // facts are what the diagnosis has to know of a place.

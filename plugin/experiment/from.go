@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -72,17 +73,17 @@ type pendingProber struct {
 	err    error
 }
 
-// Probe implements Prober.
-func (p *pendingProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult, error) {
+// Run implements Prober.
+func (p *pendingProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error) {
 	select {
 	case <-p.ready:
 	case <-ctx.Done():
-		return make([]ProbeResult, len(work.Targets)), nil
+		return make([]netprobe.Result, len(race.Attempts)), nil
 	}
 	if p.err != nil {
 		return nil, p.err
 	}
-	return p.prober.Probe(ctx, work)
+	return p.prober.Run(ctx, race)
 }
 
 // end removes the helper. A run that has failed may have done so for want of the engine.

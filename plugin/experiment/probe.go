@@ -35,9 +35,9 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 	results := make([][]report.Probe, len(views))
 	group.Go(func() error {
 		defer finish()
-		var contests errgroup.Group
+		var races errgroup.Group
 		for i, v := range views {
-			contests.Go(func() error {
+			races.Go(func() error {
 				var err error
 				results[i], err = s.probeFrom(waiting, v)
 				if slices.ContainsFunc(results[i], func(p report.Probe) bool { return p.OK }) {
@@ -46,7 +46,7 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 				return err
 			})
 		}
-		return contests.Wait()
+		return races.Wait()
 	})
 	err := group.Wait()
 	if ctx.Err() != nil {
@@ -57,9 +57,9 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 
 // probeFrom tries the server's candidates from one vantage.
 func (s *server) probeFrom(ctx context.Context, v view) ([]report.Probe, error) {
-	entries := s.entries(v)
-	err := v.vantage.contest(ctx, entries, terms{trust: s.trust(), timeout: s.run.spec.Timeout})
-	return rows(v.vantage.Name, s.index, entries), err
+	attempts := s.attempts(v)
+	results, err := v.vantage.Race(ctx, attempts, s.run.spec.terms())
+	return rows(v.vantage.Name, s.index, attempts, results), err
 }
 
 // lateForward is how much later than its server a published port may answer: the
@@ -111,8 +111,8 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 	}
 }
 
-// entries are the candidates from one vantage.
-func (s *server) entries(v view) []*entry {
+// attempts are the candidates from one vantage.
+func (s *server) attempts(v view) []Attempt {
 	spec := s.run.spec
 	facts := s.found.facts
 	facts.EngineHost = s.run.engine.Host
@@ -121,15 +121,15 @@ func (s *server) entries(v view) []*entry {
 	facts.Client = v.found.facts.Networks
 	facts.Names = append([]string{s.name}, s.found.aliases...)
 	candidates := v.vantage.candidates(facts)
-	entries := make([]*entry, 0, len(candidates))
-	for _, candidate := range candidates {
-		entries = append(entries, &entry{
-			candidate: candidate,
-			grace:     grace(facts, candidate),
-			target:    spec.target(candidate.Address, s.identity),
-		})
+	attempts := make([]Attempt, len(candidates))
+	for i, candidate := range candidates {
+		attempts[i] = Attempt{
+			Candidate: candidate,
+			Grace:     grace(facts, candidate),
+			Target:    spec.target(candidate.Address, s.identity),
+		}
 	}
-	return entries
+	return attempts
 }
 
 // detection is the longest that the kernel keeps a new IPv6 address from being
@@ -149,13 +149,10 @@ func grace(facts Facts, candidate Candidate) time.Duration {
 	return 0
 }
 
-// trust says how certificates are judged. That of the built-in server is made at
-// its start; its identity proves who answers.
-func (s *server) trust() Trust {
-	if s.run.spec.Builtin() {
-		return TrustIdentity
-	}
-	return TrustSystem
+// terms are those of a race for a server. The certificate of the built-in server is
+// made at its start; its identity proves who answers.
+func (s Spec) terms() netprobe.Race {
+	return netprobe.Race{Timeout: s.Timeout, SkipVerify: s.Builtin()}
 }
 
 // target is what is asked at an address. The identity is that of the built-in
@@ -174,26 +171,25 @@ func (s Spec) target(address, identity string) netprobe.Target {
 	return target
 }
 
-// rows turns what was measured of one server into the Report's rows. A candidate
-// that was never tried to its end has none.
-func rows(vantage string, server int, entries []*entry) []report.Probe {
+// rows turns what was measured of one server into the Report's rows. An attempt
+// that was never probed to its end has none.
+func rows(vantage string, server int, attempts []Attempt, results []netprobe.Result) []report.Probe {
 	var probes []report.Probe
-	for _, e := range entries {
-		if e.attempts > 0 {
-			probes = append(probes, row(vantage, server, e))
+	for i, r := range results {
+		if r.Attempts > 0 {
+			probes = append(probes, row(vantage, server, attempts[i], r))
 		}
 	}
 	return probes
 }
 
-func row(vantage string, server int, e *entry) report.Probe {
-	r := e.result
+func row(vantage string, server int, a Attempt, r netprobe.Result) report.Probe {
 	return report.Probe{
 		Vantage:   vantage,
 		Server:    server,
-		Kind:      e.candidate.Kind,
-		Address:   e.candidate.Address,
-		URL:       e.target.URL(),
+		Kind:      a.Kind,
+		Address:   a.Address,
+		URL:       a.Target.URL(),
 		OK:        r.OK,
 		Phase:     r.Phase,
 		Failure:   r.Failure,
@@ -202,7 +198,7 @@ func row(vantage string, server int, e *entry) report.Probe {
 		Body:      r.Body,
 		Identity:  r.Identity,
 		WebSocket: r.WebSocket,
-		Attempts:  e.attempts,
+		Attempts:  r.Attempts,
 		Timings: report.ProbeTimings{
 			ResolveMS:   milliseconds(r.Timings.Resolve),
 			ConnectMS:   milliseconds(r.Timings.Connect),

@@ -8,22 +8,24 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
 // ProbeRequest is a document that the agent's role probe gets; ProbeReply, with
 // the same number, is what it answers. Requests are worked on side by side.
 type ProbeRequest struct {
-	Number    int       `json:"number"`
-	Work      ProbeWork `json:"work"`
-	Listeners bool      `json:"listeners"` // not for the work, but for what listens there
-	Stop      bool      `json:"stop"`      // the request of this number is to end now
+	Number    int           `json:"number"`
+	Race      netprobe.Race `json:"race"`
+	Listeners bool          `json:"listeners"` // no race, but a list of what listens there
+	Stop      bool          `json:"stop"`      // end the request of this number now
 }
 
 // ProbeReply is what became of a request.
 type ProbeReply struct {
-	Number    int             `json:"number"`
-	Results   []ProbeResult   `json:"results"`
-	Listeners *ListenersReply `json:"listeners,omitempty"` // if the request is for them
+	Number    int               `json:"number"`
+	Results   []netprobe.Result `json:"results"`
+	Listeners *ListenersReply   `json:"listeners,omitempty"` // if the request is for them
 }
 
 // remoteProber sends probes by an agent in a container: from its network, or from
@@ -78,10 +80,10 @@ func (p *remoteProber) deliver(ctx context.Context) {
 // way.
 const replyMargin = 2 * time.Second
 
-// Probe implements Prober. When ctx is cancelled, the agent is told to stop; the
-// deadline it knows itself. Either way it tells what it has measured by then.
-func (p *remoteProber) Probe(ctx context.Context, work ProbeWork) ([]ProbeResult, error) {
-	number, replies, err := p.request(ProbeRequest{Work: work})
+// Run implements Prober. When ctx is cancelled, the agent is told to stop; it knows
+// the deadline itself. In both cases it replies with what it has measured by then.
+func (p *remoteProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error) {
+	number, replies, err := p.request(ProbeRequest{Race: race})
 	if err != nil {
 		return nil, err
 	}

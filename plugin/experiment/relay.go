@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/docker/go-connections/nat"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -111,33 +114,28 @@ func (r *inContainer) askRelay(ctx context.Context, relay *worker, identities []
 		}
 	}
 	defer r.progress.Step("Waiting for an answer through the relay")()
-	entries := r.relayEntries(facts, identities)
+	servers := r.relayAttempts(facts, identities)
 	waiting, cancel := context.WithTimeout(ctx, r.spec.Wait)
 	defer cancel()
-	// One contest a server: an answer of one says nothing of the others.
-	done := make(chan struct{}, len(entries))
-	for _, server := range entries {
-		go func() { // awaited below
-			localContest(waiting, server, terms{trust: TrustSystem, timeout: r.spec.Timeout})
-			done <- struct{}{}
-		}()
+	// One race a server: an answer of one says nothing of the others.
+	probes := make([][]report.Probe, len(servers))
+	var races sync.WaitGroup
+	for i, attempts := range servers {
+		races.Go(func() {
+			results := raceOf(attempts, netprobe.Race{Timeout: r.spec.Timeout}).Run(waiting)
+			probes[i] = rows(VantageHost, i, attempts, results)
+		})
 	}
-	for range entries {
-		<-done
-	}
-	var probes []report.Probe
-	for i, server := range entries {
-		probes = append(probes, rows(VantageHost, i, server)...)
-	}
-	return probes, context.Cause(ctx)
+	races.Wait()
+	return slices.Concat(probes...), context.Cause(ctx)
 }
 
-// relayEntries are the relay's published addresses, once for each server.
-func (r *inContainer) relayEntries(facts Facts, identities []string) [][]*entry {
+// relayAttempts are the relay's published addresses, once for each server.
+func (r *inContainer) relayAttempts(facts Facts, identities []string) [][]Attempt {
 	facts.EngineHost = r.engine.Host
 	facts.NodeAddress = r.description.NodeAddress
 	facts.Desktop = r.description.Endpoint.Engine.Desktop
-	entries := make([][]*entry, len(identities))
+	attempts := make([][]Attempt, len(identities))
 	for i, identity := range identities {
 		prefix := fmt.Sprintf("/servers/%d", i+1)
 		for _, candidate := range HostCandidates(facts) {
@@ -150,8 +148,8 @@ func (r *inContainer) relayEntries(facts Facts, identities []string) [][]*entry 
 			if target.WebSocket != "" {
 				target.WebSocket = prefix + target.WebSocket
 			}
-			entries[i] = append(entries[i], &entry{candidate: candidate, target: target})
+			attempts[i] = append(attempts[i], Attempt{Candidate: candidate, Target: target})
 		}
 	}
-	return entries
+	return attempts
 }

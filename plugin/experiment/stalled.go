@@ -21,12 +21,12 @@ func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe
 	if s.run.spec.Scheme == netprobe.TCP || !netprobe.CanLimitSegments() {
 		return nil, nil
 	}
-	var stalled []*entry
-	for _, e := range s.entries(v) {
+	var stalled []Attempt
+	for _, a := range s.attempts(v) {
 		if slices.ContainsFunc(probes, func(p report.Probe) bool {
-			return p.Address == e.candidate.Address && stalls(p.Failure)
+			return p.Address == a.Address && stalls(p.Failure)
 		}) {
-			stalled = append(stalled, e)
+			stalled = append(stalled, a)
 		}
 	}
 	if len(stalled) == 0 || slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK }) {
@@ -36,16 +36,19 @@ func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe
 	spec := s.run.spec
 	waiting, cancel := context.WithTimeout(ctx, spec.Timeout)
 	defer cancel()
-	if err := v.vantage.contest(waiting, stalled, terms{s.trust(), spec.Timeout, smallSegment}); err != nil {
+	terms := spec.terms()
+	terms.MaxSegment = smallSegment
+	results, err := v.vantage.Race(waiting, stalled, terms)
+	if err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	var answers []diagnosis.SmallAnswer
-	for _, e := range stalled {
-		if e.attempts > 0 && answered(e.result) && !stalls(e.result.Failure) {
-			answers = append(answers, diagnosis.SmallAnswer{Address: e.candidate.Address, Segment: smallSegment, PathMTU: e.result.PathMTU})
+	for i, r := range results {
+		if r.Attempts > 0 && r.Answered() && !stalls(r.Failure) {
+			answers = append(answers, diagnosis.SmallAnswer{Address: stalled[i].Address, Segment: smallSegment, PathMTU: r.PathMTU})
 		}
 	}
 	return answers, nil

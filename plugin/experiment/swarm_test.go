@@ -174,9 +174,9 @@ func TestNodeRows(t *testing.T) {
 	r := nodesOf()
 	r.newWork()
 	lines := strings.NewReader(`noise
-{"contest":0,"target":1,"result":{"attempts":2,"ok":true,"status":200}}
-{"contest":1,"target":0,"result":{"attempts":9,"failure":"connect-timeout"}}
-{"contest":4,"target":0,"result":{"attempts":9,"failure":"connect-timeout"}}
+{"race":0,"attempt":1,"result":{"attempts":2,"ok":true,"status":200}}
+{"race":1,"attempt":0,"result":{"attempts":9,"failure":"connect-timeout"}}
+{"race":4,"attempt":0,"result":{"attempts":9,"failure":"connect-timeout"}}
 `)
 	r.nodes[0].results = parse(lines)
 	rows := r.rows(r.nodes[0])
@@ -207,9 +207,9 @@ func TestNodeChangesWhileAsked(t *testing.T) {
 	r := nodesOf()
 	r.sent = r.newWork()
 	log := helperLog{}
-	for contest, work := range r.sent.Contests {
-		for target := range work.Targets {
-			log.said += fmt.Sprintf(`{"contest":%d,"target":%d,"result":{"attempts":1}}`+"\n", contest, target)
+	for race, work := range r.sent.Races {
+		for attempt := range work.Attempts {
+			log.said += fmt.Sprintf(`{"race":%d,"attempt":%d,"result":{"attempts":1}}`+"\n", race, attempt)
 		}
 	}
 	r.engine.Swarm = log
@@ -227,11 +227,11 @@ func TestNodeWorkEncoded(t *testing.T) {
 	t.Parallel()
 	work := NodeWork{Settle: time.Minute}
 	for range 200 {
-		var contest ProbeWork
+		var race netprobe.Race
 		for range 3 {
-			contest.Targets = append(contest.Targets, ProbeTarget{Target: netprobe.Target{Address: net.JoinHostPort(token(20), "1"), Identity: strings.Repeat("x", 60)}})
+			race.Attempts = append(race.Attempts, netprobe.Attempt{Target: netprobe.Target{Address: net.JoinHostPort(token(20), "1"), Identity: strings.Repeat("x", 60)}})
 		}
-		work.Contests = append(work.Contests, contest)
+		work.Races = append(work.Races, race)
 	}
 	word, err := work.Encode()
 	assert.NilError(t, err)
@@ -255,11 +255,11 @@ func TestNodeWorkSettles(t *testing.T) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	good := ProbeTarget{Target: netprobe.Target{Address: server.Listener.Addr().String(), Path: "/"}}
-	bad := ProbeTarget{Target: netprobe.Target{Address: "does-not-exist.invalid:1", Path: "/"}}
-	work := NodeWork{Settle: 3 * time.Second, Contests: []ProbeWork{
-		{Targets: []ProbeTarget{good}, Timeout: time.Second, Wait: 3 * time.Second},
-		{Targets: []ProbeTarget{bad}, Timeout: time.Second, Wait: 3 * time.Second},
+	good := netprobe.Attempt{Target: netprobe.Target{Address: server.Listener.Addr().String(), Path: "/"}}
+	bad := netprobe.Attempt{Target: netprobe.Target{Address: "does-not-exist.invalid:1", Path: "/"}}
+	work := NodeWork{Settle: 3 * time.Second, Races: []netprobe.Race{
+		{Attempts: []netprobe.Attempt{good}, Timeout: time.Second, Wait: 3 * time.Second},
+		{Attempts: []netprobe.Attempt{bad}, Timeout: time.Second, Wait: 3 * time.Second},
 	}}
 	began := time.Now()
 	results := work.Do(t.Context())

@@ -75,28 +75,29 @@ func (r *nodesRun) probe(ctx context.Context) error {
 
 func (r *nodesRun) settle() time.Duration { return min(settleLimit, r.spec.Wait) }
 
-// newWork is what every helper is to do: a contest for each node's server, and then
+// newWork is what every helper is to do: a race for each node's server, and then
 // one for each node's engine, where its gossip is. What it is depends on the state of
 // the nodes, which may be another when the helpers have done it; so what they were told
 // is kept.
 func (r *nodesRun) newWork() NodeWork {
 	work := NodeWork{Settle: r.settle()}
 	for _, n := range r.nodes {
-		contest := ProbeWork{Trust: TrustIdentity, Timeout: r.spec.Timeout, Wait: work.Settle}
+		race := r.spec.terms()
+		race.Wait = work.Settle
 		n.candidates = r.candidatesOf(n)
 		for _, c := range n.candidates {
-			contest.Targets = append(contest.Targets, ProbeTarget{Target: r.spec.target(c.Address, r.identity(n))})
+			race.Attempts = append(race.Attempts, netprobe.Attempt{Target: r.spec.target(c.Address, r.identity(n))})
 		}
-		work.Contests = append(work.Contests, contest)
+		work.Races = append(work.Races, race)
 	}
 	for _, n := range r.nodes {
-		contest := ProbeWork{Timeout: r.spec.Timeout, Wait: work.Settle}
+		race := netprobe.Race{Timeout: r.spec.Timeout, Wait: work.Settle}
 		if n.address != "" {
-			contest.Targets = []ProbeTarget{{Target: netprobe.Target{
+			race.Attempts = []netprobe.Attempt{{Target: netprobe.Target{
 				Scheme: netprobe.TCP, Address: net.JoinHostPort(n.address, strconv.Itoa(gossipPort)),
 			}}}
 		}
-		work.Contests = append(work.Contests, contest)
+		work.Races = append(work.Races, race)
 	}
 	return work
 }
@@ -195,8 +196,8 @@ func parse(from io.Reader) []NodeResult {
 
 func (w NodeWork) targets() int {
 	n := 0
-	for _, contest := range w.Contests {
-		n += len(contest.Targets)
+	for _, race := range w.Races {
+		n += len(race.Attempts)
 	}
 	return n
 }
@@ -205,22 +206,22 @@ func (w NodeWork) targets() int {
 func (r *nodesRun) rows(from *node) []report.Probe {
 	all := make([]report.Probe, 0, len(from.results))
 	for to, n := range r.nodes {
-		var entries []*entry
+		attempts := make([]Attempt, len(n.candidates))
+		results := make([]netprobe.Result, len(n.candidates))
 		for i, c := range n.candidates {
-			e := &entry{candidate: c, target: r.spec.target(c.Address, r.identity(n))}
-			if at := from.find(to, i); at != nil {
-				e.take(*at)
+			attempts[i] = Attempt{Candidate: c, Target: r.spec.target(c.Address, r.identity(n))}
+			if found := from.find(to, i); found != nil {
+				results[i] = *found
 			}
-			entries = append(entries, e)
 		}
-		all = append(all, rows(from.vantage(), to, entries)...)
+		all = append(all, rows(from.vantage(), to, attempts, results)...)
 	}
 	return all
 }
 
-// find is what the node's helper has told of a target; nil for nothing.
-func (n *node) find(contest, target int) *ProbeResult {
-	i := slices.IndexFunc(n.results, func(r NodeResult) bool { return r.Contest == contest && r.Target == target })
+// find is what the node's helper has reported of an attempt; nil for nothing.
+func (n *node) find(race, attempt int) *netprobe.Result {
+	i := slices.IndexFunc(n.results, func(r NodeResult) bool { return r.Race == race && r.Attempt == attempt })
 	if i < 0 {
 		return nil
 	}

@@ -25,16 +25,16 @@ const (
 
 // NodeWork is what the helper on a node is to do. It holds no secrets.
 type NodeWork struct {
-	Contests []ProbeWork   `json:"contests"` // one a server, all at once
-	Settle   time.Duration `json:"settle"`   // how long what fails is tried again
+	Races  []netprobe.Race `json:"races"`  // one a server, in parallel
+	Settle time.Duration   `json:"settle"` // how long failing addresses are retried
 }
 
 // NodeResult is what became of one target, a line of the helper's output. All
 // lines are short: logs of containers are split at 16 KiB.
 type NodeResult struct {
-	Contest int         `json:"contest"`
-	Target  int         `json:"target"`
-	Result  ProbeResult `json:"result"`
+	Race    int             `json:"race"`
+	Attempt int             `json:"attempt"`
+	Result  netprobe.Result `json:"result"`
 }
 
 // maxNodeBody bounds what is told of a stranger's answer.
@@ -76,43 +76,43 @@ func DecodeNodeWork(word string) (NodeWork, error) {
 func (w NodeWork) Do(ctx context.Context) []NodeResult {
 	ctx, cancel := context.WithTimeout(ctx, w.Settle)
 	defer cancel()
-	results := make([][]ProbeResult, len(w.Contests))
+	results := make([][]netprobe.Result, len(w.Races))
 	var group errgroup.Group
-	for i, work := range w.Contests {
+	for i, race := range w.Races {
 		group.Go(func() error {
-			results[i] = work.settle(ctx)
+			results[i] = settle(ctx, race)
 			return nil
 		})
 	}
 	_ = group.Wait() // its functions return no errors
 	var all []NodeResult
-	for contest, ofContest := range results {
-		for target, result := range ofContest {
+	for race, ofRace := range results {
+		for attempt, result := range ofRace {
 			result.Body = netprobe.Visible(result.Body, maxNodeBody)
-			all = append(all, NodeResult{contest, target, result})
+			all = append(all, NodeResult{race, attempt, result})
 		}
 	}
 	return all
 }
 
-// settle does the work, and again what failed, until all is well or ctx ends: in
+// settle runs a race, and again what failed, until all is well or ctx ends: in
 // a new overlay network the nodes learn of each other's containers one by one.
-func (w ProbeWork) settle(ctx context.Context) []ProbeResult {
-	results := w.Do(ctx)
+func settle(ctx context.Context, race netprobe.Race) []netprobe.Result {
+	results := race.Run(ctx)
 	for {
 		var failing []int
-		retry := w
-		retry.Targets = nil
+		retry := race
+		retry.Attempts = nil
 		for i, r := range results {
 			if !r.OK {
 				failing = append(failing, i)
-				retry.Targets = append(retry.Targets, w.Targets[i])
+				retry.Attempts = append(retry.Attempts, race.Attempts[i])
 			}
 		}
 		if len(failing) == 0 || !pause(ctx, longestPause) {
 			return results
 		}
-		for i, r := range retry.Do(ctx) {
+		for i, r := range retry.Run(ctx) {
 			if r.Attempts > 0 {
 				r.Attempts += results[failing[i]].Attempts
 				results[failing[i]] = r

@@ -2,7 +2,6 @@ package experiment
 
 import (
 	"context"
-	"crypto/tls"
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -28,19 +27,10 @@ type Vantage struct {
 	Prober Prober
 }
 
-// Prober tries candidates somewhere else than in this process.
+// Prober runs races somewhere else than in this process.
 type Prober interface {
-	Probe(ctx context.Context, work ProbeWork) ([]ProbeResult, error)
+	Run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error)
 }
-
-// Trust says how the certificates of servers are judged.
-type Trust string
-
-// The ways to judge a certificate.
-const (
-	TrustSystem   Trust = "system"   // by the system's authorities, for the address's host
-	TrustIdentity Trust = "identity" // not at all: the identity proves who answers
-)
 
 func (v Vantage) candidates(f Facts) []Candidate {
 	if v.Container == "" {
@@ -64,29 +54,29 @@ func (v Vantage) inspect(ctx context.Context, api API) (inspection, error) {
 	return read(response, 0), nil
 }
 
-// terms are those on which addresses are tried.
-type terms struct {
-	trust      Trust
-	timeout    time.Duration // of one attempt
-	maxSegment int           // netprobe.Options.MaxSegment
+// Attempt is one candidate, and what is probed there.
+type Attempt struct {
+	Candidate
+	Target netprobe.Target
+	Grace  time.Duration // netprobe.Attempt.Grace
 }
 
-// contest tries the entries until ctx ends or each has had its last try.
-func (v Vantage) contest(ctx context.Context, entries []*entry, t terms) error {
-	if v.Prober != nil {
-		return remoteContest(ctx, v.Prober, entries, t)
+// raceOf is the race between attempts, on the terms of the race that is given.
+func raceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
+	for _, a := range attempts {
+		race.Attempts = append(race.Attempts, netprobe.Attempt{Target: a.Target, Grace: a.Grace})
 	}
-	localContest(ctx, entries, t)
-	return nil
+	return race
 }
 
-func localContest(ctx context.Context, entries []*entry, t terms) {
-	c := contest{probe: netprobe.Probe, options: netprobe.Options{Timeout: t.timeout, MaxSegment: t.maxSegment}}
-	if t.trust == TrustIdentity {
-		c.options.TLS = &tls.Config{
-			MinVersion:         tls.VersionTLS12,
-			InsecureSkipVerify: true, //nolint:gosec // the identity token proves who answers
-		}
+// Race probes from the vantage until ctx ends or each attempt has had its last probe.
+func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Race) ([]netprobe.Result, error) {
+	race := raceOf(attempts, terms)
+	if v.Prober == nil {
+		return race.Run(ctx), nil
 	}
-	c.run(ctx, entries)
+	if deadline, ok := ctx.Deadline(); ok {
+		race.Wait = time.Until(deadline)
+	}
+	return v.Prober.Run(ctx, race)
 }
