@@ -18,6 +18,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
@@ -78,10 +79,10 @@ func (b *bench) cancelAt(t *testing.T, spec experiment.Spec, n int, answered boo
 	return true
 }
 
-func describe(api client.APIClient) func(context.Context) (experiment.Description, error) {
-	return func(ctx context.Context) (experiment.Description, error) {
+func describe(api client.APIClient) func(context.Context) (connection.Description, error) {
+	return func(ctx context.Context) (connection.Description, error) {
 		_, err := api.ServerVersion(ctx)
-		return experiment.Description{}, err
+		return connection.Description{}, err
 	}
 }
 

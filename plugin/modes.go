@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment/mode"
 )
 
 // setModes turns --networks into what is to be measured.
@@ -18,7 +17,7 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 	if len(o.modes) == 0 {
 		return errors.New("invalid --networks: it names none")
 	}
-	modes, err := mode.Choose(o.modes)
+	modes, err := experiment.ChooseNetworkModes(o.modes)
 	if err != nil {
 		return fmt.Errorf("invalid --networks: %w", err)
 	}
@@ -33,7 +32,7 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 	if fixedPort(spec.Bindings) {
 		return errors.New("conflicting options: --publish with a host port cannot be used with --networks: the servers would all have it")
 	}
-	onParent := func(m mode.Mode) bool { return m.Alone == mode.Parent }
+	onParent := func(m experiment.NetworkMode) bool { return m.OnParent }
 	for _, flag := range []string{"parent", "subnet", "gateway"} {
 		if flags.Changed(flag) && !slices.ContainsFunc(modes, onParent) {
 			return fmt.Errorf("conflicting options: --%s is about networks of a parent interface, and --networks names none of them", flag)
@@ -42,8 +41,10 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 	if o.temporary.Gateway != "" && o.temporary.Subnet == "" {
 		return errGatewayAlone
 	}
-	settings := mode.Settings{Parent: o.temporary.Parent, Subnet: o.temporary.Subnet, Gateway: o.temporary.Gateway}
-	spec.Modes = mode.Specs(modes, settings)
+	on := experiment.ParentNetwork{Parent: o.temporary.Parent, Subnet: o.temporary.Subnet, Gateway: o.temporary.Gateway}
+	for _, m := range modes {
+		spec.Modes = append(spec.Modes, m.Spec(on))
+	}
 	return nil
 }
 
@@ -63,7 +64,7 @@ func fixedPort(bindings nat.PortMap) bool {
 func modesHelp() string {
 	var text strings.Builder
 	text.WriteString("With --networks, a server is started on each of several networks, and asked from\nhere and from a peer, a container on the same network. The network modes are")
-	for _, m := range mode.All() {
+	for _, m := range experiment.NetworkModes() {
 		fmt.Fprintf(&text, "\n  %-12s %s", m.Name, m.About)
 	}
 	return text.String()

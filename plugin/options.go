@@ -20,7 +20,6 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment/mode"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
 
@@ -124,7 +123,7 @@ func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 		"scheme":         completion.FromList(string(netprobe.HTTP), string(netprobe.HTTPS), string(netprobe.TCP)),
 		"network":        completion.NetworkNames(dockerCLI),
 		"network-driver": completion.FromList("bridge", "macvlan", "ipvlan"),
-		"networks":       completion.FromList(mode.Names()...),
+		"networks":       completion.FromList(experiment.NetworkModeNames()...),
 		"env":            completion.EnvVarNames,
 		"platform":       completion.Platforms,
 		"pull":           completion.FromList("always", "missing", "never"),

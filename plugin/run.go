@@ -67,14 +67,11 @@ func runOnHost(ctx context.Context, s session, spec experiment.Spec) (*report.Re
 
 func engine(resolved *endpoint.Endpoint, opened *connection.Connection) experiment.Engine {
 	return experiment.Engine{
-		API:      opened.API,
-		Swarm:    opened.API,
-		Host:     resolved.EngineHost(),
-		Loopback: resolved.IsLoopback(),
-		Describe: func(ctx context.Context) (experiment.Description, error) {
-			described, err := opened.Describe(ctx)
-			return experiment.Description(described), err
-		},
+		API:        opened.API,
+		Swarm:      opened.API,
+		Host:       resolved.EngineHost(),
+		Loopback:   resolved.IsLoopback(),
+		Describe:   opened.Describe,
 		AgentImage: func(ctx context.Context) (string, error) { return agentImage(ctx, opened) },
 		AgentBinary: func(ctx context.Context) ([]byte, error) {
 			os, arch, err := opened.Platform(ctx)

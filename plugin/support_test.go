@@ -16,7 +16,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment/mode"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -95,7 +95,7 @@ func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits 
 	var kinds []enginetest.Kind
 	for _, one := range all {
 		kinds = append(kinds, one.Kind)
-		for i, m := range mode.All() {
+		for i, m := range experiment.NetworkModes() {
 			assert.Assert(t, i < len(one.Modes) && one.Modes[i].Mode == m.Name, "%s has no record of mode %s: make support-table", one.Kind, m.Name)
 			for _, from := range one.Modes[i].From {
 				assert.Check(t, from.OK || from.Cause != "" || from.Engine != "", "%s, %s: not reached from the %s, and nobody knows why", one.Kind, m.Name, from.Vantage)
@@ -140,7 +140,7 @@ func measureOn(t *testing.T, engine *enginetest.Engine) supported {
 	parent := parentFlags(t, engine)
 	onHost := b.matrix(t, append([]string{"run"}, parent...))
 	inClient := b.matrix(t, append(inside("--access", "auto"), parent...))
-	for i, m := range mode.All() {
+	for i, m := range experiment.NetworkModes() {
 		one.Modes = append(one.Modes, supportedMode{Mode: m.Name, From: merged(onHost.Modes[i], inClient.Modes[i])})
 	}
 	return one
@@ -165,7 +165,7 @@ func (b *bench) matrix(t *testing.T, args []string) report.Report {
 	status := p.status(t)
 	var rep report.Report
 	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep), "exit status %d: %s", status, &p.stderr)
-	assert.Assert(t, is.Len(rep.Modes, len(mode.All())), "exit status %d: %s", status, &p.stderr)
+	assert.Assert(t, is.Len(rep.Modes, len(experiment.NetworkModes())), "exit status %d: %s", status, &p.stderr)
 	for _, m := range rep.Modes {
 		for _, p := range rep.Probes {
 			if !p.OK && p.Server == m.Server {
@@ -217,7 +217,7 @@ func ownWords(m report.Mode) string {
 func supportTable(all []supported) string {
 	var text strings.Builder
 	header, rule := "| engine |", "|---|"
-	for _, m := range mode.All() {
+	for _, m := range experiment.NetworkModes() {
 		header, rule = header+" "+m.Name+" |", rule+"---|"
 	}
 	fmt.Fprintf(&text, "%s\n%s\n", header, rule)

@@ -24,7 +24,6 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment/mode"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -47,7 +46,7 @@ func TestNetworksDisturbNobody(t *testing.T) {
 	assert.Check(t, requests > 100, "%d requests are no load", requests)
 	var rep report.Report
 	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep))
-	assert.Equal(t, len(rep.Modes), len(mode.All()))
+	assert.Equal(t, len(rep.Modes), len(experiment.NetworkModes()))
 	for _, m := range rep.Modes {
 		assert.Check(t, m.Result != report.ModeFailed, "%+v", m)
 		if slices.Contains([]string{"ipv6-only", "macvlan", "ipvlan-l2", "ipvlan-l3", "overlay"}, m.Name) {

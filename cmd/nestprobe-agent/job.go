@@ -140,12 +140,11 @@ func (j *job) engine(settings connection.Settings, api *connection.Connection) e
 	return experiment.Engine{
 		API:  api.API,
 		Host: settings.EngineHost(),
-		Describe: func(ctx context.Context) (experiment.Description, error) {
+		Describe: func(ctx context.Context) (connection.Description, error) {
 			if j.Description != nil {
 				return *j.Description, nil
 			}
-			described, err := api.Describe(ctx)
-			return experiment.Description(described), err
+			return api.Describe(ctx)
 		},
 		AgentImage: func(ctx context.Context) (string, error) {
 			return agentimage.EnsureNear(ctx, api.API, self{}, api.Platform)

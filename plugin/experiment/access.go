@@ -109,7 +109,7 @@ func (r *inContainer) try(ctx context.Context, method Access, index int) (attemp
 	if method == AccessDind {
 		return r.tryDind(ctx)
 	}
-	r.labels = newLabels(r.labels.run, time.Now(), r.spec, r.spec.pulling())
+	r.labels = r.spec.labels(r.labels.run, time.Now(), r.spec.pulling())
 	if method == AccessSocket && r.makesSources() {
 		if err := r.client.CheckSocket(r.socketPath()); err != nil {
 			return failed(method, r.socketMissing(err)), nil

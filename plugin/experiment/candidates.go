@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -15,28 +14,6 @@ type Candidate struct {
 	Address string // host:port
 	Reason  string // why it is tried
 }
-
-// Facts are what candidates follow from.
-type Facts struct {
-	EngineHost  string   // host of a tcp or ssh endpoint; empty for a local engine
-	NodeAddress string   // the engine's own address among its Swarm's nodes, if it is in one
-	Desktop     bool     // the engine runs in a VM that Docker Desktop keeps
-	NoNetwork   bool     // the server has loopback alone
-	HostNetwork bool     // the server shares the network of the engine's host
-	Wanted      bool     // the server was asked to publish Port
-	Port        uint16   // in the container
-	Names       []string // the server's name and aliases
-	Networks    []NetworkFacts
-	Bindings    []Binding
-	Client      []NetworkFacts // the networks of the container that asks
-}
-
-// NetworkFacts are a container's addresses on one network, and the network's
-// settings where they have been looked up.
-type NetworkFacts = diagnosis.Network
-
-// Binding is one published port on the engine's host.
-type Binding = diagnosis.Binding
 
 // desktopAliases are the names under which Docker Desktop's own host is found.
 // On the user's machine they stand in the hosts file; elsewhere they do not

@@ -12,7 +12,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
-	"golang.org/x/sync/errgroup"
 )
 
 // Bounds on the removal of what a run made, an engine that restarts meanwhile
@@ -46,17 +45,6 @@ func outlast(ctx context.Context) (context.Context, context.CancelFunc) {
 		}
 	})
 	return lasting, func() { stop(); cancel() }
-}
-
-// cleanUp removes what the run made, whether ctx has ended or not; see clearUp.
-func (r *run) cleanUp(ctx context.Context, failed bool) error {
-	if r.spec.Keep && !failed {
-		return nil
-	}
-	began := time.Now()
-	defer func() { r.report.Timings.CleanupMS = milliseconds(time.Since(began)) }()
-	defer r.progress.Step("Removing " + count(len(r.servers), "server"))()
-	return clearUp(ctx, failed, r.remove)
 }
 
 // clearUp removes what was made, as putAway does. After a run that went well it also
@@ -132,36 +120,6 @@ func (e *CleanUpError) Error() string { return e.err.Error() }
 
 // Unwrap returns what kept it from being removed.
 func (e *CleanUpError) Unwrap() error { return e.err }
-
-// remove removes the servers and then their networks, which they keep in use.
-func (r *run) remove(ctx context.Context) error {
-	var group errgroup.Group
-	group.Go(func() error { return r.removePeer(ctx) })
-	for _, s := range r.servers {
-		if s.taken {
-			continue
-		}
-		group.Go(func() error {
-			defer s.releaseLease()
-			return removeContainer(ctx, r.engine.API, s.name)
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for _, name := range r.made {
-		if err := removeNetwork(ctx, r.engine.API, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *server) releaseLease() {
-	if s.lease != nil {
-		s.lease.release()
-	}
-}
 
 // removeContainer removes a container, running or not, with its anonymous
 // volumes. One that is gone already, or was never made, is no error.

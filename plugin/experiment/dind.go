@@ -111,7 +111,7 @@ func (d *dind) startEngine(ctx context.Context) (<-chan exit, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	r.labels = newLabels(r.labels.run, time.Now(), r.spec, nestedPatience, r.spec.pulling())
+	r.labels = r.spec.labels(r.labels.run, time.Now(), nestedPatience, r.spec.pulling())
 	config := &container.Config{
 		Image:   r.client.DindImage,
 		Cmd:     nestedCommand(),

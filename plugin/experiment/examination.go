@@ -16,6 +16,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -31,7 +32,7 @@ type examination struct {
 	began    time.Time
 
 	prepared    func(context.Context) error
-	description Description
+	description connection.Description
 	image       string // of the agent
 
 	container *container.InspectResponse // that is explained
@@ -54,7 +55,7 @@ func newExamination(engine Engine, target Target, progress Progress) *examinatio
 		target:   target,
 		progress: progress,
 		report:   report.New("diagnose"),
-		labels:   newLabels(NewID(), began, Spec{Wait: perHelper}),
+		labels:   newLabels(NewID(), began, perHelper+deadlineMargin, false),
 		networks: newNetworks(engine.API),
 		began:    began,
 	}
@@ -172,7 +173,10 @@ func (e *examination) place(ctx context.Context, where string) (*place, error) {
 		if errdefs.IsNotFound(err) {
 			return nil, fmt.Errorf("there is no network %s to ask from: docker network ls lists them", name)
 		}
-		return e.onNetwork(name, false), wrap(err, "inspecting network "+name)
+		if err != nil {
+			return nil, fmt.Errorf("inspecting network %s: %w", name, err)
+		}
+		return e.onNetwork(name, false), nil
 	}
 	response, err := e.find(ctx, where)
 	if err != nil {

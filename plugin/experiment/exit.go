@@ -40,25 +40,6 @@ func watch(ctx context.Context, api API, id string) <-chan exit {
 	return exited
 }
 
-// examine adds what can be learnt of a server that exited.
-func (s *server) examine(ctx context.Context, e exit) (*exit, error) {
-	if s.lease != nil {
-		s.lease.release()
-		e.lines = s.lease.output.lines()
-		return &e, nil
-	}
-	api := s.run.engine.API
-	response, err := api.ContainerInspect(ctx, s.id)
-	if err != nil {
-		return nil, fmt.Errorf("inspecting the server that exited: %w", err)
-	}
-	if response.State != nil {
-		e.oomKilled = response.State.OOMKilled
-	}
-	e.lines = lastLog(ctx, api, s.id, hasTerminal(response))
-	return &e, nil
-}
-
 // hasTerminal says whether a container was made with a terminal (docker run -t).
 func hasTerminal(response container.InspectResponse) bool {
 	return response.Config != nil && response.Config.Tty

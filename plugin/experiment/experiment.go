@@ -13,60 +13,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
-
-// Engine is the Docker API that an experiment runs on.
-type Engine struct {
-	API API
-	// Swarm is its Docker API for a Swarm; nil where no experiment on nodes is run.
-	Swarm SwarmAPI
-	// Host is the name or address of the machine that a tcp or ssh endpoint
-	// leads to; empty for a local one, and for a loopback address.
-	Host string
-	// Loopback says that the endpoint is a port of this machine's loopback. The
-	// engine may be on this machine, or at the other end of a tunnel.
-	Loopback bool
-	// Describe asks the engine what it is. It is called while the first containers
-	// are being started, and again where a temporary network's subnet is in doubt.
-	Describe func(context.Context) (Description, error)
-	// AgentImage puts the image of the built-in server on the engine, if it is
-	// not there yet, and returns its reference.
-	AgentImage func(context.Context) (string, error)
-	// AgentBinary returns the agent itself, to be put into a container of a
-	// user's image. The agent has no need of it.
-	AgentBinary func(context.Context) ([]byte, error)
-	// RegistryAuth returns what the user is logged in with at an image's registry,
-	// encoded as the API's X-Registry-Auth header. It is called for an image that is
-	// to be pulled, and no sooner: it may start a program of the user's.
-	RegistryAuth func(image string) (string, error)
-}
-
-// registryAuth is RegistryAuth for as long as ctx lasts: a program that it starts may
-// wait for its user, and that one may give up.
-func (e Engine) registryAuth(ctx context.Context, image string) (string, error) {
-	type answer struct {
-		auth string
-		err  error
-	}
-	answers := make(chan answer, 1)
-	go func() { // may outlive ctx
-		auth, err := e.RegistryAuth(image)
-		answers <- answer{auth, err}
-	}()
-	select {
-	case a := <-answers:
-		return a.auth, a.err
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
-}
-
-// Description is what an engine says of itself.
-type Description struct {
-	Endpoint    report.Endpoint `json:"endpoint"`
-	NodeAddress string          `json:"nodeAddress"` // its own address among its Swarm's nodes, if it is in one
-}
 
 // Options are what an experiment needs to know beyond the servers.
 type Options struct {
@@ -121,11 +70,11 @@ type run struct {
 	report   *report.Report
 	labels   labels
 
-	description Description
-	view        view     // from which the servers are to be reached
-	peer        *peer    // that is asked from too, if there is one
-	peerTaken   bool     // its name is that of somebody else's container
-	made        []string // the temporary networks
+	description connection.Description
+	view        view         // from which the servers are to be reached
+	peer        *peer        // that is asked from too, if there is one
+	peerTaken   bool         // its name is that of somebody else's container
+	temporary   networkMaker // of the temporary networks
 	servers     []*server
 	networks    *networks // their settings
 	reaches     []report.Reach
@@ -212,7 +161,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if r.mode != nil {
 		turn = r.mode.patience
 	}
-	r.labels = newLabels(r.id, time.Now(), r.spec, turn) // not before: a pull may take long
+	r.labels = r.spec.labels(r.id, time.Now(), turn) // not before: a pull may take long
 	for i := range r.spec.Servers {
 		r.servers = append(r.servers, newServer(r, i, image))
 	}
@@ -266,6 +215,7 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 	return err
 }
 
+// milliseconds is a duration as Reports have it.
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Microseconds()) / 1000
 }

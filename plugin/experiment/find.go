@@ -126,10 +126,3 @@ func service(response container.InspectResponse) string {
 	}
 	return response.Config.Labels[LabelService]
 }
-
-func wrap(err error, doing string) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}

@@ -52,7 +52,7 @@ func NewFleet(ctx context.Context, engine Engine, spec Spec, options Options) (*
 		if f.image, err = r.image(ctx); err != nil {
 			return err
 		}
-		r.labels = newLabels(r.id, time.Now(), r.spec)
+		r.labels = r.spec.labels(r.id, time.Now())
 		return r.createNetworks(ctx)
 	})
 	if err := group.Wait(); err != nil {

@@ -3,11 +3,8 @@ package experiment
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -32,7 +29,7 @@ func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progr
 		defer close(pending.ready)
 		image, err := engine.AgentImage(starting)
 		if err == nil {
-			pending.prober, err = startProber(starting, engine.API, name, image, container.NetworkMode("container:"+vantage.Container), newLabels(id, time.Now(), spec, spec.pulling()))
+			pending.prober, err = startProber(starting, engine.API, name, image, container.NetworkMode("container:"+vantage.Container), spec.labels(id, time.Now(), spec.pulling()))
 		}
 		started()
 		pending.err = err
@@ -46,24 +43,6 @@ func RunFrom(ctx context.Context, engine Engine, spec Spec, target string, progr
 		err = context.Cause(ctx) // see clearUp
 	}
 	return measured, err
-}
-
-// fromContainer is the vantage of a container that must be running.
-func fromContainer(ctx context.Context, api API, target string) (Vantage, error) {
-	response, err := api.ContainerInspect(ctx, target)
-	if errdefs.IsNotFound(err) {
-		return Vantage{}, fmt.Errorf("there is no container %s to ask from: docker ps lists those that run", target)
-	}
-	if err != nil {
-		return Vantage{}, fmt.Errorf("inspecting container %s: %w", target, err)
-	}
-	if !read(response, 0).running {
-		return Vantage{}, fmt.Errorf("container %s is not running: start it to ask from it", target)
-	}
-	return Vantage{
-		Name:      VantageContainer + strings.TrimPrefix(response.Name, "/"),
-		Container: response.ID,
-	}, nil
 }
 
 // pendingProber is a prober that is being started while the servers are.

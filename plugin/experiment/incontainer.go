@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -44,7 +45,7 @@ type inContainer struct {
 
 	image       string // of the client
 	binary      []byte // of the agent, if the client's image does not have it
-	description Description
+	description connection.Description
 	modesOK     bool           // a client has found all well with the network modes
 	soFar       *report.Report // what a client that may not get to its outcome has told
 }

@@ -3,10 +3,12 @@ package experiment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -62,7 +64,10 @@ func inspectContainer(ctx context.Context, api API, name string) (container.Insp
 	if err == nil && (response.ContainerJSONBase == nil || response.ID == "") {
 		err = errors.New("the engine's answer names no container")
 	}
-	return response, wrap(err, "inspecting container "+name)
+	if err != nil {
+		return response, fmt.Errorf("inspecting container %s: %w", name, err)
+	}
+	return response, nil
 }
 
 // withNetwork is a container with the addresses, names and published ports of the
@@ -128,3 +133,6 @@ func address(s string) netip.Addr {
 func tcpPort(port uint16) nat.Port {
 	return nat.Port(strconv.Itoa(int(port)) + "/tcp")
 }
+
+// nameOf is the name of a container, without the slash that the API puts before it.
+func nameOf(response container.InspectResponse) string { return strings.TrimPrefix(response.Name, "/") }

@@ -20,23 +20,6 @@ const keptForever = "never"
 // making images, networks and containers, the last tries, and the clean-up.
 const deadlineMargin = 30 * time.Second
 
-// perServer is added for each server: 50 at once took 226 ms each on Engine
-// 20.10 with two cores, and slow disks deserve a multiple.
-const perServer = time.Second
-
-// pullAllowance is added for a helper that waits for a pull: an image of a gigabyte at
-// 2 MB/s takes as long. All helpers but a nested engine have a lease, and go with that
-// whatever their deadline is.
-const pullAllowance = 10 * time.Minute
-
-// pulling is how long a helper may have to wait for the user's image.
-func (s Spec) pulling() time.Duration {
-	if s.Builtin() || s.Pull == PullNever {
-		return 0
-	}
-	return pullAllowance
-}
-
 // labels name one run and the time from which its leftovers may be removed.
 type labels struct {
 	run      string
@@ -49,17 +32,12 @@ type labels struct {
 // engine: of 100 at once, two are the same once in a million.
 func NewID() string { return token(4) }
 
-func newLabels(id string, now time.Time, spec Spec, more ...time.Duration) labels {
-	l := labels{
-		run:      id,
-		lifetime: spec.Wait*time.Duration(1+len(spec.Modes)) + deadlineMargin + time.Duration(spec.Servers)*perServer,
-	}
-	for _, d := range more {
-		l.lifetime += d
-	}
-	l.end = now.Add(l.lifetime).UTC().Format(time.RFC3339)
+// newLabels returns the labels of a run whose leftovers may be removed when its
+// lifetime is over; never, if they are kept.
+func newLabels(id string, now time.Time, lifetime time.Duration, kept bool) labels {
+	l := labels{run: id, lifetime: lifetime, end: now.Add(lifetime).UTC().Format(time.RFC3339)}
 	l.deadline = l.end
-	if spec.Keep || spec.Lasting {
+	if kept {
 		l.deadline = keptForever
 	}
 	return l

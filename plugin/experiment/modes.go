@@ -9,15 +9,16 @@ import (
 	"github.com/docker/docker/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// ModeSpec is one network mode to measure. Package mode has them.
+// ModeSpec is one network mode to measure. See NetworkModes.
 type ModeSpec struct {
 	Name string `json:"name"`
-	// Alone names what the mode takes for itself: modes that take the same are
+	// Exclusive names what the mode takes for itself: modes that take the same are
 	// measured one after the other. Empty for nothing.
-	Alone      string     `json:"alone"`
+	Exclusive  string     `json:"exclusive"`
 	Connection Connection `json:"connection"`
 }
 
@@ -82,9 +83,9 @@ func queues(modes []ModeSpec) [][]int {
 	var all [][]int
 	by := map[string]int{}
 	for i, mode := range modes {
-		at, ok := by[mode.Alone]
-		if mode.Alone == "" || !ok {
-			by[mode.Alone] = len(all)
+		at, ok := by[mode.Exclusive]
+		if mode.Exclusive == "" || !ok {
+			by[mode.Exclusive] = len(all)
 			all = append(all, []int{i})
 			continue
 		}
@@ -99,9 +100,9 @@ func queues(modes []ModeSpec) [][]int {
 func once(all context.Context, engine Engine) Engine {
 	describe, image := engine.Describe, engine.AgentImage
 	var describing sync.Once
-	var description Description
+	var description connection.Description
 	var describeErr error
-	engine.Describe = func(context.Context) (Description, error) {
+	engine.Describe = func(context.Context) (connection.Description, error) {
 		describing.Do(func() { description, describeErr = describe(all) })
 		return description, describeErr
 	}
@@ -139,7 +140,7 @@ func newModeRuns(ctx context.Context, engine Engine, spec Spec, options Options)
 		made:    make(chan struct{}),
 	}
 	for _, mode := range spec.Modes {
-		if mode.Alone == "" {
+		if mode.Exclusive == "" {
 			m.making++
 		}
 	}
@@ -167,7 +168,7 @@ func (m *modeRuns) turn(mode ModeSpec) *modeTurn {
 		arrive:   func() {},
 		slots:    m.slots,
 	}
-	if mode.Alone == "" {
+	if mode.Exclusive == "" {
 		turn.arrive, turn.made = sync.OnceFunc(m.arrived), m.made
 	}
 	return turn

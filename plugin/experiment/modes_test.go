@@ -11,7 +11,7 @@ import (
 )
 
 func TestQueues(t *testing.T) {
-	modes := []ModeSpec{{Name: "a"}, {Name: "b", Alone: "x"}, {Name: "c"}, {Name: "d", Alone: "y"}, {Name: "e", Alone: "x"}}
+	modes := []ModeSpec{{Name: "a"}, {Name: "b", Exclusive: "x"}, {Name: "c"}, {Name: "d", Exclusive: "y"}, {Name: "e", Exclusive: "x"}}
 	assert.DeepEqual(t, queues(modes), [][]int{{0}, {1, 4}, {2}, {3}})
 	assert.Equal(t, len(queues(nil)), 0)
 }

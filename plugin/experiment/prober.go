@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
 )
 
 // ProbeRequest is a document that the agent's role probe gets; ProbeReply, with
@@ -133,4 +134,22 @@ func (p *remoteProber) forget(number int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.waiting, number)
+}
+
+// Sockets lists the TCP sockets that listen in the prober's network namespace.
+// What holds for the errors of the function of that name holds here.
+func (p *remoteProber) Sockets(ctx context.Context) (listening.Listeners, error) {
+	number, replies, err := p.request(ProbeRequest{Listeners: true})
+	if err != nil {
+		return listening.Listeners{}, err
+	}
+	defer p.forget(number)
+	select {
+	case reply := <-replies:
+		return reply.Listeners.result()
+	case <-p.lost:
+		return listening.Listeners{}, p.err
+	case <-ctx.Done():
+		return listening.Listeners{}, context.Cause(ctx)
+	}
 }

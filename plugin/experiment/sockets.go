@@ -86,21 +86,3 @@ func askForSockets(ctx context.Context, api API, c agentContainer) (listening.Li
 	}
 	return reply.result()
 }
-
-// Sockets lists the TCP sockets that listen in the prober's network namespace.
-// What holds for the errors of the function of that name holds here.
-func (p *remoteProber) Sockets(ctx context.Context) (listening.Listeners, error) {
-	number, replies, err := p.request(ProbeRequest{Listeners: true})
-	if err != nil {
-		return listening.Listeners{}, err
-	}
-	defer p.forget(number)
-	select {
-	case reply := <-replies:
-		return reply.Listeners.result()
-	case <-p.lost:
-		return listening.Listeners{}, p.err
-	case <-ctx.Done():
-		return listening.Listeners{}, context.Cause(ctx)
-	}
-}

@@ -79,7 +79,7 @@ func newSocketsBench(t *testing.T, kind enginetest.Kind) *socketsBench {
 	assert.NilError(t, err)
 	b := &socketsBench{
 		api: e.Client(t), agent: archive.Tag, server: enginetest.TestImage(t, e),
-		labels: newLabels(NewID(), time.Now(), Spec{Wait: hangs}),
+		labels: newLabels(NewID(), time.Now(), hangs, false),
 	}
 	var tar bytes.Buffer
 	_, err = archive.WriteTo(&tar)

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -121,7 +122,7 @@ func (r *nodesRun) prepare(ctx context.Context) error {
 	if err := r.ensureImages(ctx); err != nil {
 		return err
 	}
-	r.labels = newLabels(r.id, time.Now(), r.spec, r.spec.Wait, nodesMargin) // each round may take the wait
+	r.labels = r.spec.labels(r.id, time.Now(), r.spec.Wait, nodesMargin) // each round may take the wait
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -136,7 +137,10 @@ func (r *nodesRun) prepare(ctx context.Context) error {
 	if errdefs.IsConflict(err) {
 		r.network = "" // it is somebody else's, and stays
 	}
-	return wrap(err, "creating the overlay network")
+	if err != nil {
+		return fmt.Errorf("creating the overlay network: %w", err)
+	}
+	return nil
 }
 
 // conclude fills in the rows' causes, the best address of each server from each

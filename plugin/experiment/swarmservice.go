@@ -133,7 +133,10 @@ func (r *nodesRun) createService(ctx context.Context, spec swarm.ServiceSpec) er
 	if errdefs.IsConflict(err) {
 		r.made = slices.DeleteFunc(r.made, func(name string) bool { return name == spec.Name }) // somebody else's
 	}
-	return wrap(err, "creating service "+spec.Name)
+	if err != nil {
+		return fmt.Errorf("creating service %s: %w", spec.Name, err)
+	}
+	return nil
 }
 
 // taskPoll is the pause between two looks at the tasks, of which Swarm has no

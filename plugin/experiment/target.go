@@ -97,8 +97,6 @@ func (e *examination) ofContainer(ctx context.Context) error {
 	return nil
 }
 
-func nameOf(response container.InspectResponse) string { return strings.TrimPrefix(response.Name, "/") }
-
 // targetPort is the port that a user means: the one given, else the only one that
 // is published, else the only one that is exposed.
 func targetPort(response container.InspectResponse, target Target) (uint16, error) {

@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"regexp"
-	"strconv"
+	"slices"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
@@ -20,43 +20,39 @@ import (
 // others add a number to it.
 func NetworkName(run string) string { return "nestprobe-" + run }
 
-// createNetworks makes the temporary networks, if some are wanted.
-func (r *run) createNetworks(ctx context.Context) error {
-	for i, t := range r.spec.Temporary {
-		name := NetworkName(r.name)
-		if i > 0 {
-			name += "-" + strconv.Itoa(i+1)
-		}
-		if err := r.createNetwork(ctx, name, t); err != nil {
-			return err
-		}
-	}
-	return nil
+// networkMaker makes the temporary networks of a run.
+type networkMaker struct {
+	engine   Engine
+	labels   labels
+	progress Progress
+	settings *networks // of the engine's networks
+	local    bool      // this process is in no container, so the engine's networks may be this machine's
+	made     []string  // the names of those that were made, or may have been
 }
 
-// createNetwork makes one network. Its subnet is the engine's choice, which keeps
+// create makes one network. Its subnet is the engine's choice, which keeps
 // clear of its other networks and mostly of its host's routes (Docker: of those on a
 // link, libnetwork/netutils, InferReservedNetworks). Where that is this machine, the
 // choice is looked at again.
-func (r *run) createNetwork(ctx context.Context, name string, t TemporaryNetwork) error {
+func (m *networkMaker) create(ctx context.Context, name string, t TemporaryNetwork) error {
 	before := routedSubnets()
-	made, err := r.makeNetwork(ctx, name, t, t.subnets(before))
+	made, err := m.request(ctx, name, t, t.subnets(before))
 	exhausted := err != nil && poolExhausted.MatchString(err.Error())
 	if t.Subnet != "" || err != nil && !exhausted || err == nil && !anyOverlaps(made, before) {
 		return err
 	}
-	free, ok := r.freeHere(ctx, before)
+	free, ok := m.freeHere(ctx, before)
 	if !ok {
 		return err // the engine's choice, or its own words
 	}
 	if err == nil {
-		r.progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: taking %s", made[0], name, free))
-		if err := removeNetwork(ctx, r.engine.API, name); err != nil {
+		m.progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: taking %s", made[0], name, free))
+		if err := removeNetwork(ctx, m.engine.API, name); err != nil {
 			return err
 		}
 	}
 	t.Subnet = free.String()
-	_, err = r.makeNetwork(ctx, name, t, t.subnets(before))
+	_, err = m.request(ctx, name, t, t.subnets(before))
 	return err
 }
 
@@ -67,37 +63,37 @@ var poolExhausted = regexp.MustCompile(`non-overlapping IPv4 address pool|predef
 
 // freeHere returns a subnet that nothing here uses, if the engine's networks are this
 // machine's: elsewhere it would be anybody's guess.
-func (r *run) freeHere(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
-	described, err := r.engine.Describe(ctx)
+func (m *networkMaker) freeHere(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
+	described, err := m.engine.Describe(ctx)
 	engine := described.Endpoint.Engine
-	if err != nil || r.view.vantage.Container != "" || r.engine.Host != "" || r.engine.Loopback || engine.Desktop || engine.Rootless {
+	if err != nil || !m.local || m.engine.Host != "" || m.engine.Loopback || engine.Desktop || engine.Rootless {
 		return netip.Prefix{}, false
 	}
-	taken, err := r.takenSubnets(ctx)
+	taken, err := m.takenSubnets(ctx)
 	if err != nil {
 		return netip.Prefix{}, false
 	}
 	return freeIPv4(append(taken, routed...), rand.IntN)
 }
 
-// makeNetwork makes a network and returns its subnets.
-func (r *run) makeNetwork(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
+// request has the engine make a network, and returns its subnets.
+func (m *networkMaker) request(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	options := t.options(subnets)
-	options.Labels = r.labels.values()
+	options.Labels = m.labels.values()
 	// Not cancelled at once, for the reason given at server.create.
 	creating, cancel := outlast(ctx)
 	defer cancel()
-	_, err := r.engine.API.NetworkCreate(creating, name, options)
+	_, err := m.engine.API.NetworkCreate(creating, name, options)
 	if err == nil || !errdefs.IsConflict(err) { // else it is somebody else's, and stays
-		r.noteNetwork(name)
+		m.note(name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("creating the network: %w", err)
 	}
-	found, err := r.networks.inspect(ctx, name)
+	found, err := m.settings.inspect(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -108,28 +104,10 @@ func (r *run) makeNetwork(ctx context.Context, name string, t TemporaryNetwork, 
 	return made, nil
 }
 
-func (r *run) noteNetwork(name string) {
-	for _, known := range r.made {
-		if known == name {
-			return
-		}
+func (m *networkMaker) note(name string) {
+	if !slices.Contains(m.made, name) {
+		m.made = append(m.made, name)
 	}
-	r.made = append(r.made, name)
-}
-
-// serverNetworks are those that the servers are put on.
-func (r *run) serverNetworks() []Network {
-	if len(r.spec.Temporary) > 0 {
-		made := make([]Network, len(r.made))
-		for i, name := range r.made {
-			made[i].Name = name
-		}
-		return made
-	}
-	if len(r.spec.Networks) > 0 {
-		return r.spec.Networks
-	}
-	return []Network{{Name: "default"}}
 }
 
 // noIPv4Since is the API version that has networks without IPv4 (Docker Engine 28.0;
@@ -192,8 +170,8 @@ func (t *TemporaryNetwork) subnets(taken []netip.Prefix) []network.IPAMConfig {
 }
 
 // takenSubnets are those of the engine's networks.
-func (r *run) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
-	all, err := r.engine.API.NetworkList(ctx, network.ListOptions{})
+func (m *networkMaker) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
+	all, err := m.engine.API.NetworkList(ctx, network.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("listing networks: %w", err)
 	}
@@ -202,4 +180,16 @@ func (r *run) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
 		taken = append(taken, subnetsOf(n)...)
 	}
 	return taken, nil
+}
+
+// TemporaryNetwork is a network that lives as long as the experiment.
+type TemporaryNetwork struct {
+	Driver   string // empty for the engine's default driver
+	Parent   string // interface on the engine's host, for macvlan and ipvlan
+	Subnet   string // CIDR; empty for a free one
+	Gateway  string
+	Internal bool
+	IPv6     bool
+	NoIPv4   bool
+	Options  map[string]string // of the driver
 }

@@ -2,7 +2,11 @@ package experiment
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
+
+	"github.com/containerd/errdefs"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -79,4 +83,22 @@ func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Ra
 		race.Wait = time.Until(deadline)
 	}
 	return v.Prober.Run(ctx, race)
+}
+
+// fromContainer is the vantage of a container that must be running.
+func fromContainer(ctx context.Context, api API, target string) (Vantage, error) {
+	response, err := api.ContainerInspect(ctx, target)
+	if errdefs.IsNotFound(err) {
+		return Vantage{}, fmt.Errorf("there is no container %s to ask from: docker ps lists those that run", target)
+	}
+	if err != nil {
+		return Vantage{}, fmt.Errorf("inspecting container %s: %w", target, err)
+	}
+	if !read(response, 0).running {
+		return Vantage{}, fmt.Errorf("container %s is not running: start it to ask from it", target)
+	}
+	return Vantage{
+		Name:      VantageContainer + strings.TrimPrefix(response.Name, "/"),
+		Container: response.ID,
+	}, nil
 }

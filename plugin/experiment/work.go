@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -18,8 +19,8 @@ type Work struct {
 	Container string          `json:"container"` // its own id, if that engine runs it
 	// Description is that of the engine, if it is the one that runs the client and
 	// was asked already.
-	Description *Description  `json:"description,omitempty"`
-	Patience    time.Duration `json:"patience"` // how long that engine may take to come up
+	Description *connection.Description `json:"description,omitempty"`
+	Patience    time.Duration           `json:"patience"` // how long that engine may take to come up
 	// Identities are those of the built-in servers, one each; none for new ones. A
 	// relay starts as many servers as it has identities.
 	Identities []string `json:"identities"`

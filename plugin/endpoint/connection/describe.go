@@ -17,8 +17,8 @@ import (
 
 // Description is what an engine says of itself.
 type Description struct {
-	Endpoint    report.Endpoint
-	NodeAddress string // its own IP address among its Swarm's nodes; empty outside of a Swarm
+	Endpoint    report.Endpoint `json:"endpoint"`
+	NodeAddress string          `json:"nodeAddress"` // its own IP address among its Swarm's nodes; empty outside of a Swarm
 }
 
 // Platform asks the engine for the OS and the CPU of its containers, in Go's

@@ -1,0 +1,49 @@
+package experiment
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// cleanUp removes what the run made, whether ctx has ended or not; see clearUp.
+func (r *run) cleanUp(ctx context.Context, failed bool) error {
+	if r.spec.Keep && !failed {
+		return nil
+	}
+	began := time.Now()
+	defer func() { r.report.Timings.CleanupMS = milliseconds(time.Since(began)) }()
+	defer r.progress.Step("Removing " + count(len(r.servers), "server"))()
+	return clearUp(ctx, failed, r.remove)
+}
+
+// remove removes the servers and then their networks, which they keep in use.
+func (r *run) remove(ctx context.Context) error {
+	var group errgroup.Group
+	group.Go(func() error { return r.removePeer(ctx) })
+	for _, s := range r.servers {
+		if s.taken {
+			continue
+		}
+		group.Go(func() error {
+			defer s.releaseLease()
+			return removeContainer(ctx, r.engine.API, s.name)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, name := range r.temporary.made {
+		if err := removeNetwork(ctx, r.engine.API, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) releaseLease() {
+	if s.lease != nil {
+		s.lease.release()
+	}
+}
