@@ -10,7 +10,7 @@ GOLANGCI := v2.15.0
 TOOLS    := bin/tools
 
 DOCKER_CONFIG_DIR := $(or $(DOCKER_CONFIG),$(HOME)/.docker)
-AGENTS  := plugin/agentimage/agents
+AGENTS  := plugin/engine/agentimage/agents
 KEEPER  := go run ./plugin/enginetest/keeper
 CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(arch)))
 

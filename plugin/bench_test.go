@@ -19,8 +19,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -191,7 +191,7 @@ func (b *bench) networksGone(t *testing.T) {
 }
 
 // ours selects what nestprobe has made.
-func ours() filters.Args { return filters.NewArgs(filters.Arg("label", experiment.LabelRun)) }
+func ours() filters.Args { return filters.NewArgs(filters.Arg("label", engine.LabelRun)) }
 
 func (b *bench) containers(t *testing.T) []container.Summary {
 	t.Helper()

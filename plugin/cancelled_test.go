@@ -19,6 +19,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
@@ -31,12 +32,12 @@ func TestCancelledAnywhere(t *testing.T) { //nolint:tparallel // one engine, on 
 	b.api.NegotiateAPIVersion(t.Context())
 	assert.Equal(t, b.succeeds(t, "run", "-q"), "") // to have the agent on the engine
 	specs := map[string]experiment.Spec{
-		"built-in": {Port: 4647, Path: "/foo", WebSocket: "/ws", Servers: 2, Temporary: []experiment.TemporaryNetwork{{}}},
+		"built-in": {Port: 4647, Path: "/foo", WebSocket: "/ws", Servers: 2, Temporary: []engine.TemporaryNetwork{{}}},
 		"user's":   {Port: 8080, Path: "/", Servers: 1, Image: b.image},
 	}
 	for name, spec := range specs {
 		spec.Scheme, spec.Expect.Status, spec.PublishPort = netprobe.HTTP, 200, true
-		spec.Wait, spec.Timeout, spec.Pull = 5*time.Second, time.Second, experiment.PullNever
+		spec.Wait, spec.Timeout, spec.Pull = 5*time.Second, time.Second, engine.PullNever
 		for when, answered := range map[string]bool{"asked": false, "answered": true} {
 			t.Run(name+" "+when, func(t *testing.T) {
 				n := 1
@@ -64,7 +65,7 @@ func (b *bench) cancelAt(t *testing.T, spec experiment.Spec, n int, answered boo
 	})
 	api, err := client.NewClientWithOpts(client.WithHost(tap.Host), client.WithVersion(b.api.ClientVersion()))
 	assert.NilError(t, err)
-	engine := experiment.Engine{API: api, Host: b.Address, Describe: describe(api), AgentImage: b.agent}
+	engine := engine.Engine{API: api, Host: b.Address, Describe: describe(api), AgentImage: b.agent}
 	began := time.Now()
 	_, err = experiment.Run(ctx, engine, spec, experiment.Options{Progress: silence{}, Vantage: experiment.Vantage{Name: experiment.VantageHost}})
 	if at.Load() == nil {

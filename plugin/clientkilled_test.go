@@ -14,8 +14,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // Whichever is killed at whatever moment of the client's work, the plugin or the
@@ -151,7 +151,7 @@ func TestPluginKilledWithNestedEngine(t *testing.T) { //nolint:tparallel // one 
 			var left []string
 			for _, c := range all {
 				left = append(left, roleOf(c.Names[0]))
-				_, err := time.Parse(time.RFC3339, c.Labels[experiment.LabelDeadline])
+				_, err := time.Parse(time.RFC3339, c.Labels[engine.LabelDeadline])
 				assert.Check(t, err)
 				assert.NilError(t, b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
 			}

@@ -14,12 +14,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
+	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
 // diagnoseName is the command's name, on the command line and in its Report.
@@ -35,7 +35,7 @@ type diagnoseOptions struct {
 	format      string
 	quiet       bool
 
-	target experiment.Target // what TARGET says; set by check
+	target target.Target // what TARGET says; set by check
 }
 
 func (o *diagnoseOptions) install(flags *pflag.FlagSet) {

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage/agents"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/checks"
+	"github.com/nestprobe/docker-nestprobe/plugin/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 

@@ -6,37 +6,38 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/checks"
+	"github.com/nestprobe/docker-nestprobe/plugin/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
 // diagnoseTarget explains why a running server can or cannot be reached.
-func diagnoseTarget(ctx context.Context, s session, target experiment.Target) (*report.Report, error) {
-	measured, examined, err := experiment.ExplainTarget(ctx, s.engine, target, s.progress)
+func diagnoseTarget(ctx context.Context, s session, wanted target.Target) (*report.Report, error) {
+	measured, examined, err := target.ExplainTarget(ctx, s.engine, wanted, s.progress)
 	measured.Checks = checks.OfTarget(ctx, checks.Target{Examined: examined, Probes: measured.Probes, Findings: measured.Findings})
 	return measured, err
 }
 
 // parseTarget reads CONTAINER, CONTAINER:PORT or host:PORT. No name of a
 // container has a colon.
-func parseTarget(text string) (experiment.Target, error) {
+func parseTarget(text string) (target.Target, error) {
 	name, portText, hasPort := strings.Cut(text, ":")
 	host := name == experiment.VantageHost
 	if host && !hasPort {
-		return experiment.Target{}, fmt.Errorf("invalid TARGET %q: a server on the host is host:PORT", text)
+		return target.Target{}, fmt.Errorf("invalid TARGET %q: a server on the host is host:PORT", text)
 	}
-	var target experiment.Target
+	var wanted target.Target
 	if !host {
-		target.Container = name
+		wanted.Container = name
 	}
 	if !hasPort && name != "" {
-		return target, nil
+		return wanted, nil
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil || port == 0 || name == "" {
-		return experiment.Target{}, fmt.Errorf("invalid TARGET %q: must be CONTAINER[:PORT] or host:PORT, with a port from 1 to 65535", text)
+		return target.Target{}, fmt.Errorf("invalid TARGET %q: must be CONTAINER[:PORT] or host:PORT, with a port from 1 to 65535", text)
 	}
-	target.Port = uint16(port)
-	return target, nil
+	wanted.Port = uint16(port)
+	return wanted, nil
 }

@@ -15,8 +15,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // An engine that is killed and stays away: the command says so and ends. When
@@ -102,7 +102,7 @@ func TestEngineRestarted(t *testing.T) {
 			}
 			assert.Check(t, is.Len(b.containers(t), 0))
 			for _, n := range b.networks(t) {
-				_, err := time.Parse(time.RFC3339, n.Labels[experiment.LabelDeadline])
+				_, err := time.Parse(time.RFC3339, n.Labels[engine.LabelDeadline])
 				assert.Check(t, err)
 				assert.NilError(t, b.api.NetworkRemove(t.Context(), n.ID))
 			}

@@ -9,7 +9,7 @@ import (
 	"github.com/docker/cli/cli"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
 // Exit statuses. They do not depend on the output's format.
@@ -29,7 +29,7 @@ func notMeasured(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) {
 		status := "interrupted"
 		for _, part := range parts(err) {
-			if left := new(experiment.CleanUpError); errors.As(part, &left) {
+			if left := new(engine.CleanUpError); errors.As(part, &left) {
 				status += "; " + visible(left)
 			}
 		}
@@ -77,7 +77,7 @@ func parts(err error) []error {
 // onlyLeft says whether nothing has failed but the removal of helpers.
 func onlyLeft(err error) bool {
 	for _, part := range parts(err) {
-		if part != nil && !errors.As(part, new(*experiment.CleanUpError)) {
+		if part != nil && !errors.As(part, new(*engine.CleanUpError)) {
 			return false
 		}
 	}

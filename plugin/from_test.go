@@ -16,8 +16,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // The container that is asked from stays as it is when the asking is interrupted
@@ -68,7 +68,7 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 			for _, c := range b.containers(t) {
 				if strings.HasPrefix(roleOf(c.Names[0]), helper) {
 					found++
-					_, err := time.Parse(time.RFC3339, c.Labels[experiment.LabelDeadline])
+					_, err := time.Parse(time.RFC3339, c.Labels[engine.LabelDeadline])
 					assert.Check(t, err)
 				}
 				err := b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true})

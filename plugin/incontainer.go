@@ -14,7 +14,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/client"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -34,7 +36,7 @@ type clientOptions struct {
 }
 
 func (o *clientOptions) install(flags *pflag.FlagSet) {
-	flags.StringVar(&o.access, "access", string(experiment.AccessAuto), `How the client gets the Docker API ("auto", "socket", "endpoint", "dind", "none", "all")`)
+	flags.StringVar(&o.access, "access", string(client.AccessAuto), `How the client gets the Docker API ("auto", "socket", "endpoint", "dind", "none", "all")`)
 	flags.StringVar(&o.socketPath, "socket-path", "", "Path of the engine's socket on its own host (default worked out from the endpoint)")
 	flags.StringVar(&o.image, "client-image", "", "Image to run the client in (default the built-in one)")
 	flags.Var(&o.network, "client-network", "Network to connect the client to")
@@ -97,24 +99,24 @@ access, 125 when that could not be measured, 130 when interrupted.`,
 
 // check refuses what makes no sense, before anything is started.
 func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error {
-	switch experiment.Access(o.access) {
-	case experiment.AccessAuto, experiment.AccessSocket, experiment.AccessEndpoint, experiment.AccessDind, experiment.AccessNone, experiment.AccessAll:
+	switch client.Access(o.access) {
+	case client.AccessAuto, client.AccessSocket, client.AccessEndpoint, client.AccessDind, client.AccessNone, client.AccessAll:
 	default:
 		return fmt.Errorf("invalid --access %q: must be auto, socket, endpoint, dind, none or all", o.access)
 	}
 	if len(o.network.Value()) > 1 {
 		return errors.New("--client-network can be given once")
 	}
-	if len(spec.Modes) > 0 && (o.relay || experiment.Access(o.access) == experiment.AccessDind || experiment.Access(o.access) == experiment.AccessAll) {
+	if len(spec.Modes) > 0 && (o.relay || client.Access(o.access) == client.AccessDind || client.Access(o.access) == client.AccessAll) {
 		return errors.New("conflicting options: --networks is for one client, and cannot be used with --relay, --access dind or --access all")
 	}
 	if spec.Keep && o.from == "" && !o.relay {
 		return errors.New("conflicting options: --keep needs --relay or --from: the servers live as long as the client that started them")
 	}
-	if o.relay && experiment.Access(o.access) == experiment.AccessDind {
+	if o.relay && client.Access(o.access) == client.AccessDind {
 		return errors.New("conflicting options: --relay cannot be used with --access dind")
 	}
-	if o.relay && spec.Keep && experiment.Access(o.access) == experiment.AccessAll {
+	if o.relay && spec.Keep && client.Access(o.access) == client.AccessAll {
 		return errors.New("conflicting options: --keep leaves one relay running, and --access all tries several")
 	}
 	if o.relay && spec.Scheme != netprobe.HTTP {
@@ -133,15 +135,15 @@ func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error 
 
 func (o *clientOptions) measure(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
 	if o.from != "" {
-		return experiment.RunFrom(ctx, s.engine, spec, o.from, s.progress)
+		return client.RunFrom(ctx, s.engine, spec, o.from, s.progress)
 	}
-	client, err := o.client(s, spec)
+	wanted, err := o.client(s, spec)
 	if err != nil {
 		return report.New("in-container"), err
 	}
-	o.run = experiment.NewID()
-	client.ID = o.run
-	return experiment.RunInContainer(ctx, s.engine, spec, client, s.progress)
+	o.run = engine.NewID()
+	wanted.ID = o.run
+	return client.RunInContainer(ctx, s.engine, spec, wanted, s.progress)
 }
 
 // remove is the command that removes what --keep left running. A relay has
@@ -157,13 +159,13 @@ func (o *clientOptions) remove(docker string, rep *report.Report, spec experimen
 		return ""
 	}
 	if spec.Builtin() {
-		remove := docker + " stop " + experiment.ClientName(o.run, works)
+		remove := docker + " stop " + client.ClientName(o.run, works)
 		if spec.Temporary != nil { // all that is left if the relay is not there to stop
-			remove += " || " + docker + " network rm " + experiment.NetworkName(o.run)
+			remove += " || " + docker + " network rm " + engine.NetworkName(o.run)
 		}
 		return remove
 	}
-	label := experiment.LabelRun + "=" + o.run
+	label := engine.LabelRun + "=" + o.run
 	remove := docker + " rm -f $(" + docker + " ps -aq --filter label=" + label + ")"
 	if spec.Temporary != nil { // which is gone already if the relay had the time
 		remove += "; " + docker + " network prune -f --filter label=" + label
@@ -173,19 +175,19 @@ func (o *clientOptions) remove(docker string, rep *report.Report, spec experimen
 
 // client turns the flags and the endpoint into what the client container is and
 // is given.
-func (o *clientOptions) client(s session, spec experiment.Spec) (experiment.ClientSpec, error) {
-	socket, err := connection.NewSettings("", "unix://"+experiment.SocketInContainer).Carry()
+func (o *clientOptions) client(s session, spec experiment.Spec) (client.ClientSpec, error) {
+	socket, err := connection.NewSettings("", "unix://"+client.SocketInContainer).Carry()
 	if err != nil {
-		return experiment.ClientSpec{}, err
+		return client.ClientSpec{}, err
 	}
-	nested, err := connection.NewSettings("", experiment.NestedEndpoint).Carry()
+	nested, err := connection.NewSettings("", client.NestedEndpoint).Carry()
 	if err != nil {
-		return experiment.ClientSpec{}, err
+		return client.ClientSpec{}, err
 	}
-	client := experiment.ClientSpec{
+	client := client.ClientSpec{
 		NestedEndpoint: nested,
 		DindImage:      o.dindImage,
-		Access:         experiment.Access(o.access),
+		Access:         client.Access(o.access),
 		SocketPath:     o.engineSocket(s),
 		CheckSocket:    func(path string) error { return o.checkSocket(s, path) },
 		SocketEndpoint: socket,

@@ -13,8 +13,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // What --keep leaves running is removed by the command that it prints.
@@ -26,7 +26,7 @@ func TestKept(t *testing.T) {
 		assert.Assert(t, is.Len(kept, 2))
 		for _, c := range kept {
 			assert.Check(t, is.Equal(c.State, "running"))
-			assert.Check(t, is.Equal(c.Labels[experiment.LabelDeadline], "never"))
+			assert.Check(t, is.Equal(c.Labels[engine.LabelDeadline], "never"))
 			found, err := b.api.ContainerInspect(t.Context(), c.ID)
 			assert.NilError(t, err)
 			assert.Check(t, !found.Config.OpenStdin, "a kept server has a lease")

@@ -13,8 +13,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // deadly is a moment at which something is killed, as requests to the engine tell
@@ -109,7 +109,7 @@ func (b *bench) leftNetwork(t *testing.T) time.Time {
 	t.Helper()
 	left := b.networks(t)
 	assert.Assert(t, is.Len(left, 1))
-	deadline, err := time.Parse(time.RFC3339, left[0].Labels[experiment.LabelDeadline])
+	deadline, err := time.Parse(time.RFC3339, left[0].Labels[engine.LabelDeadline])
 	assert.NilError(t, err)
 	return deadline
 }

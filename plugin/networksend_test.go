@@ -15,8 +15,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // threeModes are three network modes, each with a network, a server and a peer.
@@ -99,7 +99,7 @@ func TestNetworksKilled(t *testing.T) {
 		networks := b.networks(t)
 		assert.Check(t, len(networks) > 0, "it had made none yet")
 		for _, n := range networks {
-			deadline, err := time.Parse(time.RFC3339, n.Labels[experiment.LabelDeadline])
+			deadline, err := time.Parse(time.RFC3339, n.Labels[engine.LabelDeadline])
 			assert.Check(t, err)
 			assert.Check(t, deadline.After(time.Now()))
 			assert.Check(t, b.api.NetworkRemove(t.Context(), n.ID))

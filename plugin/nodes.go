@@ -12,12 +12,13 @@ import (
 	"github.com/docker/cli/cli/context/store"
 	"github.com/spf13/pflag"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/swarm"
 )
 
 // nodesFlag asks for the nodes of a Swarm.
@@ -43,9 +44,10 @@ func checkNodes(flags *pflag.FlagSet, args []string) error {
 // runOnNodes is the experiment of run --nodes.
 func runOnNodes(dockerCLI command.Cli) func(context.Context, session, experiment.Spec) (*report.Report, error) {
 	return func(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
-		return experiment.RunNodes(ctx, s.engine, spec, experiment.NodesOptions{
+		return swarm.Run(ctx, s.engine, spec, swarm.Options{
 			Progress: s.progress,
-			Reach: func(ctx context.Context, nodes []string) map[string]experiment.ReachedNode {
+			Manager:  s.connection.API,
+			Reach: func(ctx context.Context, nodes []string) map[string]swarm.ReachedNode {
 				return reachNodes(ctx, dockerCLI, nodes)
 			},
 			AgentReference: func(os, arch string) (string, error) {
@@ -66,12 +68,12 @@ const (
 // reachNodes looks through the user's contexts for the engines of nodes, and puts
 // the agent image there. A context that leads nowhere, or to another engine, is of no
 // interest here.
-func reachNodes(ctx context.Context, dockerCLI command.Cli, nodes []string) map[string]experiment.ReachedNode {
+func reachNodes(ctx context.Context, dockerCLI command.Cli, nodes []string) map[string]swarm.ReachedNode {
 	names, err := store.Names(dockerCLI.ContextStore())
 	if err != nil {
 		return nil // diagnose tells of broken contexts
 	}
-	reached := map[string]experiment.ReachedNode{}
+	reached := map[string]swarm.ReachedNode{}
 	var mu sync.Mutex
 	var looking sync.WaitGroup
 	for _, name := range names {
@@ -89,7 +91,7 @@ func reachNodes(ctx context.Context, dockerCLI command.Cli, nodes []string) map[
 }
 
 // reachNode returns the node that a context leads to, if it is one of those wanted.
-func reachNode(ctx context.Context, dockerCLI command.Cli, name string, nodes []string) (id string, found experiment.ReachedNode) {
+func reachNode(ctx context.Context, dockerCLI command.Cli, name string, nodes []string) (id string, found swarm.ReachedNode) {
 	resolved, err := endpoint.ResolveContext(dockerCLI, name)
 	if err != nil {
 		return "", found

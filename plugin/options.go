@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
@@ -45,7 +46,7 @@ type runOptions struct {
 
 	publish   opts.ListOpts
 	networks  opts.NetworkOpt
-	temporary experiment.TemporaryNetwork
+	temporary engine.TemporaryNetwork
 	modes     []string
 
 	env      opts.ListOpts
@@ -95,7 +96,7 @@ func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.VarP(&o.env, "env", "e", "Set environment variables")
 	flags.StringVar(&o.user, "user", "", `Username or UID (format: "<name|uid>[:<group|gid>]")`)
 	flags.StringVar(&o.platform, "platform", "", "Set platform if server is multi-platform capable")
-	flags.StringVar(&o.pull, "pull", string(experiment.PullMissing), `Pull image before running ("always", "missing", "never")`)
+	flags.StringVar(&o.pull, "pull", string(engine.PullMissing), `Pull image before running ("always", "missing", "never")`)
 	flags.Var(&o.addHosts, "add-host", "Add a custom host-to-IP mapping (host:ip)")
 
 	flags.IntVar(&o.servers, "servers", 1, "How many servers to start side by side")
@@ -139,7 +140,7 @@ func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec,
 		Env:       o.env.GetSlice(),
 		User:      o.user,
 		AddHosts:  o.addHosts.GetSlice(),
-		Pull:      experiment.PullPolicy(o.pull),
+		Pull:      engine.PullPolicy(o.pull),
 		Port:      o.port,
 		Scheme:    netprobe.Scheme(o.scheme),
 		Path:      o.path,
@@ -199,7 +200,7 @@ func check(spec experiment.Spec, flags *pflag.FlagSet) error {
 	switch {
 	case spec.Scheme != netprobe.HTTP && spec.Scheme != netprobe.HTTPS && spec.Scheme != netprobe.TCP:
 		return fmt.Errorf("invalid --scheme %q: must be http, https or tcp", spec.Scheme)
-	case spec.Pull != experiment.PullAlways && spec.Pull != experiment.PullMissing && spec.Pull != experiment.PullNever:
+	case spec.Pull != engine.PullAlways && spec.Pull != engine.PullMissing && spec.Pull != engine.PullNever:
 		return fmt.Errorf("invalid --pull %q: must be always, missing or never", spec.Pull)
 	case flags.Changed("port") && spec.Port == 0:
 		return errors.New("invalid --port 0: must be from 1 to 65535")
@@ -317,7 +318,7 @@ func (o *runOptions) setNetworks(spec *experiment.Spec, flags *pflag.FlagSet) er
 		if len(spec.Networks) > 0 {
 			return fmt.Errorf("conflicting options: --%s makes a temporary network and cannot be used with --network", flag)
 		}
-		spec.Temporary = []experiment.TemporaryNetwork{o.temporary}
+		spec.Temporary = []engine.TemporaryNetwork{o.temporary}
 	}
 	if spec.Temporary != nil && o.temporary.Gateway != "" && o.temporary.Subnet == "" {
 		return errGatewayAlone

@@ -15,6 +15,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
@@ -22,17 +23,18 @@ import (
 
 // session is what a command has once it is connected to the user's engine.
 type session struct {
-	config   *configfile.ConfigFile
-	endpoint *endpoint.Endpoint
-	engine   experiment.Engine
-	progress *progress
+	config     *configfile.ConfigFile
+	endpoint   *endpoint.Endpoint
+	connection *connection.Connection
+	engine     engine.Engine
+	progress   *progress
 }
 
 func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *connection.Connection) session {
 	config := dockerCLI.ConfigFile()
-	e := engine(resolved, opened)
+	e := newEngine(resolved, opened)
 	e.RegistryAuth = func(image string) (string, error) { return command.RetrieveAuthTokenFromImage(config, image) }
-	return session{config, resolved, e, newProgress(dockerCLI.Err())}
+	return session{config, resolved, opened, e, newProgress(dockerCLI.Err())}
 }
 
 // withProxies adds the proxies of the docker configuration to an environment, as

@@ -27,6 +27,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -61,7 +62,7 @@ func keepRelay(t *testing.T, b *bench, servers int, args ...string) *relayBench 
 	kept := b.containers(t)
 	assert.Assert(t, is.Len(kept, servers+1))
 	for _, c := range kept {
-		assert.Check(t, is.Equal(c.Labels[experiment.LabelDeadline], "never"), "%v", c.Names)
+		assert.Check(t, is.Equal(c.Labels[engine.LabelDeadline], "never"), "%v", c.Names)
 	}
 	return r
 }
@@ -349,7 +350,7 @@ func TestRelayEnds(t *testing.T) {
 func (r *relayBench) testStopped(t *testing.T) {
 	t.Helper()
 	for _, c := range r.containers(t) {
-		assert.Check(t, is.Equal(c.Labels[experiment.LabelDeadline], "never"))
+		assert.Check(t, is.Equal(c.Labels[engine.LabelDeadline], "never"))
 	}
 	assert.Check(t, is.Equal(r.succeeds(t, "run", "-q"), ""), "a kept relay is a leftover")
 	assert.Check(t, is.Len(r.containers(t), 3))

@@ -6,10 +6,11 @@ import (
 	"github.com/docker/cli/cli/command"
 	"github.com/spf13/cobra"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -65,10 +66,9 @@ func runOnHost(ctx context.Context, s session, spec experiment.Spec) (*report.Re
 	})
 }
 
-func engine(resolved *endpoint.Endpoint, opened *connection.Connection) experiment.Engine {
-	return experiment.Engine{
+func newEngine(resolved *endpoint.Endpoint, opened *connection.Connection) engine.Engine {
+	return engine.Engine{
 		API:        opened.API,
-		Swarm:      opened.API,
 		Host:       resolved.EngineHost(),
 		Loopback:   resolved.IsLoopback(),
 		Describe:   opened.Describe,

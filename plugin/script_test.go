@@ -23,8 +23,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -339,10 +339,10 @@ func execute(ts *testscript.TestScript, args []string) error {
 
 // labelled lists the containers and networks on an engine that carry nestprobe's
 // label, each as the docker command that removes it.
-func labelled(t *testing.T, engine *enginetest.Engine) []string {
+func labelled(t *testing.T, eng *enginetest.Engine) []string {
 	t.Helper()
-	api := engine.Client(t)
-	label := filters.NewArgs(filters.Arg("label", experiment.LabelRun))
+	api := eng.Client(t)
+	label := filters.NewArgs(filters.Arg("label", engine.LabelRun))
 	containers, err := api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: label})
 	assert.NilError(t, err)
 	networks, err := api.NetworkList(t.Context(), network.ListOptions{Filters: label})

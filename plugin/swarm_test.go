@@ -20,8 +20,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -104,7 +104,7 @@ func findingOf(t *testing.T, rep *report.Report, cause report.Cause) report.Find
 // left lists what carries nestprobe's label, on every node.
 func (s *swarmBench) left(t *testing.T) []string {
 	t.Helper()
-	ctx, label := context.WithoutCancel(t.Context()), filters.NewArgs(filters.Arg("label", experiment.LabelRun))
+	ctx, label := context.WithoutCancel(t.Context()), filters.NewArgs(filters.Arg("label", engine.LabelRun))
 	var all []string
 	for i, node := range s.nodes {
 		api := node.Client(t)
@@ -412,7 +412,7 @@ func TestSwarmKilled(t *testing.T) {
 	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
 	services, err := s.nodes[0].Client(t).ServiceList(t.Context(), swarm.ServiceListOptions{})
 	assert.NilError(t, err)
-	deadline, err := time.Parse(time.RFC3339, services[0].Spec.Labels[experiment.LabelDeadline])
+	deadline, err := time.Parse(time.RFC3339, services[0].Spec.Labels[engine.LabelDeadline])
 	assert.NilError(t, err)
 	assert.Check(t, is.DeepEqual(services[0].Spec.TaskTemplate.ContainerSpec.Labels, services[0].Spec.Labels))
 

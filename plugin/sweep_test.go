@@ -11,8 +11,8 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // A user's server has no lease. When the plugin was killed it stays until its
@@ -26,7 +26,7 @@ func TestUserServerStaysUntilDeadline(t *testing.T) {
 	assert.Check(t, p.status(t) != 0)
 	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
 	left := b.running(t)
-	deadline, err := time.Parse(time.RFC3339, left.Labels[experiment.LabelDeadline])
+	deadline, err := time.Parse(time.RFC3339, left.Labels[engine.LabelDeadline])
 	assert.NilError(t, err)
 
 	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""))
@@ -63,7 +63,7 @@ func TestSweepTakesVolumes(t *testing.T) {
 		config := &container.Config{
 			Image:   b.image,
 			Cmd:     []string{"--listen", "none"},
-			Labels:  map[string]string{experiment.LabelRun: "past", experiment.LabelDeadline: past},
+			Labels:  map[string]string{engine.LabelRun: "past", engine.LabelDeadline: past},
 			Volumes: map[string]struct{}{"/var/lib/docker": {}},
 		}
 		host := &container.HostConfig{Binds: []string{"users:/data"}}
@@ -87,12 +87,12 @@ func TestSweep(t *testing.T) {
 		labels map[string]string
 		stays  bool
 	}{
-		{"nestprobe-past", map[string]string{experiment.LabelRun: "past", experiment.LabelDeadline: past}, false},
-		{"nestprobe-future", map[string]string{experiment.LabelRun: "future", experiment.LabelDeadline: future}, true},
-		{"nestprobe-kept", map[string]string{experiment.LabelRun: "kept", experiment.LabelDeadline: "never"}, true},
-		{"nestprobe-odd", map[string]string{experiment.LabelRun: "odd", experiment.LabelDeadline: "0"}, true},
-		{"nestprobe-no-deadline", map[string]string{experiment.LabelRun: "no-deadline"}, true},
-		{"nestprobe-no-run", map[string]string{experiment.LabelDeadline: past}, true},
+		{"nestprobe-past", map[string]string{engine.LabelRun: "past", engine.LabelDeadline: past}, false},
+		{"nestprobe-future", map[string]string{engine.LabelRun: "future", engine.LabelDeadline: future}, true},
+		{"nestprobe-kept", map[string]string{engine.LabelRun: "kept", engine.LabelDeadline: "never"}, true},
+		{"nestprobe-odd", map[string]string{engine.LabelRun: "odd", engine.LabelDeadline: "0"}, true},
+		{"nestprobe-no-deadline", map[string]string{engine.LabelRun: "no-deadline"}, true},
+		{"nestprobe-no-run", map[string]string{engine.LabelDeadline: past}, true},
 		{"nestprobe-no-label", nil, true},
 	}
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
@@ -122,7 +122,7 @@ func TestSweep(t *testing.T) {
 func TestSweepNetworkInUse(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
-	labels := map[string]string{experiment.LabelRun: "past", experiment.LabelDeadline: past}
+	labels := map[string]string{engine.LabelRun: "past", engine.LabelDeadline: past}
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
 		b.makeNetwork(t, "nestprobe-used", labels)
 		b.makeContainer(t, "users", "nestprobe-used", nil, true)

@@ -7,12 +7,12 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
 func TestParseTarget(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]experiment.Target{
+	for text, want := range map[string]target.Target{
 		"web":        {Container: "web"},
 		"web:8080":   {Container: "web", Port: 8080},
 		"host:65535": {Port: 65535},

@@ -22,6 +22,7 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -72,7 +73,7 @@ func runOf(t *testing.T, rep report.Report) string {
 // too.
 func (b *bench) nothingOf(t *testing.T, run string) {
 	t.Helper()
-	label := filters.NewArgs(filters.Arg("label", experiment.LabelRun+"="+run))
+	label := filters.NewArgs(filters.Arg("label", engine.LabelRun+"="+run))
 	containers, err := b.api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: label})
 	assert.NilError(t, err)
 	assert.Check(t, is.Len(containers, 0))

@@ -3,17 +3,19 @@ package main
 import (
 	"context"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/client"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // client runs an experiment from inside its container, with the Docker API that
 // its work names.
-func client(ctx context.Context, _ []string, std stdio) error {
-	return perform(ctx, std, func(ctx context.Context, engine experiment.Engine, j *job) (*report.Report, error) {
+func clientRole(ctx context.Context, _ []string, std stdio) error {
+	return perform(ctx, std, func(ctx context.Context, engine engine.Engine, j *job) (*report.Report, error) {
 		options := j.options()
 		// As with progress, whoever does not listen any more will end the lease too.
-		options.Tell = func(measured *report.Report) { _ = j.out.send(experiment.Message{SoFar: measured}) }
+		options.Tell = func(measured *report.Report) { _ = j.out.send(client.Message{SoFar: measured}) }
 		if j.Hold {
 			options.Hold = j.hold
 		}
@@ -23,7 +25,7 @@ func client(ctx context.Context, _ []string, std stdio) error {
 
 // hold tells what was measured and keeps the servers until the release.
 func (j *job) hold(ctx context.Context, measured *report.Report) error {
-	if err := j.out.send(experiment.Message{Measured: measured}); err != nil {
+	if err := j.out.send(client.Message{Measured: measured}); err != nil {
 		return err
 	}
 	select {

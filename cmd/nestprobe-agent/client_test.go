@@ -15,8 +15,9 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/client"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
 // roleUnderWay is a role that talks over its stdin and stdout.
@@ -60,8 +61,8 @@ func TestProbe(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(release)
-	request := func(number int, path string) experiment.ProbeRequest {
-		return experiment.ProbeRequest{Number: number, Race: netprobe.Race{
+	request := func(number int, path string) engine.ProbeRequest {
+		return engine.ProbeRequest{Number: number, Race: netprobe.Race{
 			Timeout: time.Hour, Wait: time.Hour,
 			Attempts: []netprobe.Attempt{{Target: netprobe.Target{
 				Scheme: netprobe.HTTP, Address: strings.TrimPrefix(server.URL, "http://"), Path: path,
@@ -73,7 +74,7 @@ func TestProbe(t *testing.T) {
 	r.send(t, request(1, "/slow"))
 	<-slow
 	r.send(t, request(2, "/quick"))
-	var reply experiment.ProbeReply
+	var reply engine.ProbeReply
 	assert.NilError(t, r.stdout.Decode(&reply))
 	assert.Check(t, is.Equal(reply.Number, 2))
 	assert.Assert(t, is.Len(reply.Results, 1))
@@ -89,7 +90,7 @@ func TestProbe(t *testing.T) {
 
 // withoutAPI gives a client and a relay work with an API that is not there, and
 // returns their outcomes to check.
-func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T, *roleUnderWay), check func(*testing.T, *experiment.Outcome)) {
+func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T, *roleUnderWay), check func(*testing.T, *client.Outcome)) {
 	t.Helper()
 	missing, err := connection.NewSettings("", "unix:///nestprobe-nowhere.sock").Carry()
 	assert.NilError(t, err)
@@ -97,9 +98,9 @@ func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T,
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			r := startRole(t, role)
-			r.send(t, experiment.Work{Endpoint: missing, Patience: patience})
+			r.send(t, client.Work{Endpoint: missing, Patience: patience})
 			meanwhile(t, r)
-			var message experiment.Message
+			var message client.Message
 			assert.NilError(t, r.stdout.Decode(&message))
 			assert.Assert(t, message.Outcome != nil && !message.Outcome.Connected, "%+v", message)
 			check(t, message.Outcome)
@@ -112,7 +113,7 @@ func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T,
 // Whoever has told all stays until it is heard.
 func TestStaysUntilHeard(t *testing.T) {
 	t.Parallel()
-	for role, work := range map[string]any{"client": experiment.Work{}, "relay": experiment.Work{}, "sockets": nil} {
+	for role, work := range map[string]any{"client": client.Work{}, "relay": client.Work{}, "sockets": nil} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			r := startRole(t, role)
@@ -150,7 +151,7 @@ func TestAwaitHeard(t *testing.T) {
 // without waiting for a release.
 func TestNoAPI(t *testing.T) {
 	t.Parallel()
-	withoutAPI(t, 0, func(*testing.T, *roleUnderWay) {}, func(t *testing.T, outcome *experiment.Outcome) {
+	withoutAPI(t, 0, func(*testing.T, *roleUnderWay) {}, func(t *testing.T, outcome *client.Outcome) {
 		t.Helper()
 		assert.Assert(t, outcome.Fault != nil, "%s", outcome.Error)
 		assert.Check(t, is.Equal(outcome.Fault.Cause, connection.DockerSocketMissing))
@@ -163,11 +164,11 @@ func TestPatienceEnds(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*testing.T, *roleUnderWay){
 		"with stdin":   func(t *testing.T, r *roleUnderWay) { t.Helper(); assert.NilError(t, r.stdin.Close()) },
-		"when told so": func(t *testing.T, r *roleUnderWay) { t.Helper(); r.send(t, experiment.Release{}) },
+		"when told so": func(t *testing.T, r *roleUnderWay) { t.Helper(); r.send(t, client.Release{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			withoutAPI(t, time.Hour, end, func(*testing.T, *experiment.Outcome) {})
+			withoutAPI(t, time.Hour, end, func(*testing.T, *client.Outcome) {})
 		})
 	}
 }

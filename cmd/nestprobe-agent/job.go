@@ -14,25 +14,27 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/pkg/jsonmessage"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/client"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // job is what a client or a relay has to do, and how it talks meanwhile.
 type job struct {
-	experiment.Work
+	client.Work
 	out      messages
-	released <-chan experiment.Release // the second document, if it is a release
+	released <-chan client.Release // the second document, if it is a release
 }
 
 // perform does the work that it reads as a JSON document from stdin, secrets
 // included, with the Docker API that the work names. It tells the progress and at
 // last the outcome on stdout, and ends with stdin. The measuring ends when stdin
 // does, unless the job is kept, or has another document that is no release.
-func perform(ctx context.Context, std stdio, measure func(context.Context, experiment.Engine, *job) (*report.Report, error)) error {
+func perform(ctx context.Context, std stdio, measure func(context.Context, engine.Engine, *job) (*report.Report, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in := json.NewDecoder(std.in)
@@ -40,13 +42,13 @@ func perform(ctx context.Context, std stdio, measure func(context.Context, exper
 	if err := in.Decode(&j.Work); err != nil {
 		return fmt.Errorf("reading the work: %w", err)
 	}
-	released := make(chan experiment.Release, 1)
+	released := make(chan client.Release, 1)
 	j.released = released
 	over := make(chan struct{})
 	// Like the lease of serve, this read ends with stdin or with the process.
 	go func() {
 		defer close(over)
-		var release experiment.Release
+		var release client.Release
 		if in.Decode(&release) == nil && release.Release {
 			released <- release
 			if release.Keep {
@@ -58,7 +60,7 @@ func perform(ctx context.Context, std stdio, measure func(context.Context, exper
 		_, _ = io.Copy(io.Discard, std.in)
 	}()
 	outcome := j.connected(ctx, measure)
-	if err := j.out.send(experiment.Message{Outcome: &outcome}); err != nil {
+	if err := j.out.send(client.Message{Outcome: &outcome}); err != nil {
 		return err
 	}
 	awaitHeard(over)
@@ -75,7 +77,7 @@ func (j *job) options() experiment.Options {
 }
 
 // connected opens the Docker API and measures with it.
-func (j *job) connected(ctx context.Context, measure func(context.Context, experiment.Engine, *job) (*report.Report, error)) experiment.Outcome {
+func (j *job) connected(ctx context.Context, measure func(context.Context, engine.Engine, *job) (*report.Report, error)) client.Outcome {
 	settings, err := connection.Receive(j.Endpoint)
 	if err != nil {
 		return outcome(false, nil, err)
@@ -136,8 +138,8 @@ func knows(ctx context.Context, api *connection.Connection, container string) er
 }
 
 // engine is the API's. What the work tells of it is not asked again.
-func (j *job) engine(settings connection.Settings, api *connection.Connection) experiment.Engine {
-	return experiment.Engine{
+func (j *job) engine(settings connection.Settings, api *connection.Connection) engine.Engine {
+	return engine.Engine{
 		API:  api.API,
 		Host: settings.EngineHost(),
 		Describe: func(ctx context.Context) (connection.Description, error) {
@@ -174,8 +176,8 @@ func (self) Open(name string) (fs.File, error) {
 	return file, nil
 }
 
-func outcome(connected bool, measured *report.Report, err error) experiment.Outcome {
-	o := experiment.Outcome{Connected: connected, Report: measured}
+func outcome(connected bool, measured *report.Report, err error) client.Outcome {
+	o := client.Outcome{Connected: connected, Report: measured}
 	if err == nil {
 		return o
 	}
@@ -193,12 +195,12 @@ type messages struct{ *lines }
 // Step implements experiment.Progress. Whoever does not listen any more will end
 // the lease too, so errors are left to that.
 func (m messages) Step(what string) func() {
-	_ = m.send(experiment.Message{Step: what})
+	_ = m.send(client.Message{Step: what})
 	return func() {}
 }
 
 // Note implements experiment.Progress.
-func (m messages) Note(what string) { _ = m.send(experiment.Message{Note: what}) }
+func (m messages) Note(what string) { _ = m.send(client.Message{Note: what}) }
 
 // Pull implements experiment.Progress.
 func (m messages) Pull(stream io.Reader) error {

@@ -42,11 +42,11 @@ type role func(ctx context.Context, args []string, std stdio) error
 
 func roles() map[string]role {
 	return map[string]role{
-		"client":  client,
-		"probe":   probe,
-		"relay":   relay,
-		"serve":   serve,
-		"sockets": sockets,
+		"client":  clientRole,
+		"probe":   probeRole,
+		"relay":   relayRole,
+		"serve":   serveRole,
+		"sockets": socketsRole,
 	}
 }
 

@@ -11,34 +11,34 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/swarm"
 )
 
 // On a node of a Swarm a server and a helper have nothing but their environment: the
 // one its identity, the other its work, which it does once.
 func TestOnNode(t *testing.T) {
-	t.Setenv(experiment.IdentityVariable, "of-node-1")
+	t.Setenv(swarm.IdentityVariable, "of-node-1")
 	options, err := parseServe(nil, &bytes.Buffer{})
 	assert.NilError(t, err)
 	assert.Equal(t, options.identity, "of-node-1")
 
 	port := startServe(t, "--identity", "of-node-1")
 	target := netprobe.Target{Address: "127.0.0.1:" + port, Path: "/foo", Identity: "of-node-1"}
-	work := experiment.NodeWork{Settle: time.Second, Races: []netprobe.Race{
+	work := swarm.NodeWork{Settle: time.Second, Races: []netprobe.Race{
 		{Attempts: []netprobe.Attempt{{Target: target}}, Timeout: time.Second, Wait: time.Second},
 	}}
 	word, err := work.Encode()
 	assert.NilError(t, err)
-	t.Setenv(experiment.WorkVariable, word)
+	t.Setenv(swarm.WorkVariable, word)
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"probe"}, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
 	assert.Equal(t, code, exitOK, "%s", &stderr)
-	var result experiment.NodeResult
+	var result swarm.NodeResult
 	assert.NilError(t, json.Unmarshal(stdout.Bytes(), &result))
 	assert.Check(t, result.Result.OK, "%+v", result)
 	assert.Check(t, is.Equal(result.Result.Identity, netprobe.IdentityVerified))
 
-	t.Setenv(experiment.WorkVariable, "nonsense")
+	t.Setenv(swarm.WorkVariable, "nonsense")
 	code = run(t.Context(), []string{"probe"}, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
 	assert.Equal(t, code, exitFailed)
 	assert.Check(t, is.Contains(stderr.String(), "decoding the work of a node"))

@@ -7,7 +7,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/swarm"
 )
 
 // probe tries the addresses that it is told over stdin, a JSON document a
@@ -15,17 +16,17 @@ import (
 // for what listens where it is. Requests are worked on side by side. It ends with
 // stdin. Where its environment has work for a node of a Swarm, it does that, prints
 // a document a result and ends.
-func probe(ctx context.Context, _ []string, std stdio) error {
-	if work := os.Getenv(experiment.WorkVariable); work != "" {
+func probeRole(ctx context.Context, _ []string, std stdio) error {
+	if work := os.Getenv(swarm.WorkVariable); work != "" {
 		return probeOnNode(ctx, work, std)
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	requests := make(chan experiment.ProbeRequest)
+	requests := make(chan engine.ProbeRequest)
 	// Like the lease of serve, this read ends with stdin or with the process.
 	go func() {
 		defer close(requests)
 		for in := json.NewDecoder(std.in); ; {
-			var request experiment.ProbeRequest
+			var request engine.ProbeRequest
 			if in.Decode(&request) != nil {
 				return
 			}
@@ -57,7 +58,7 @@ func probe(ctx context.Context, _ []string, std stdio) error {
 }
 
 func probeOnNode(ctx context.Context, word string, std stdio) error {
-	work, err := experiment.DecodeNodeWork(word)
+	work, err := swarm.DecodeNodeWork(word)
 	if err != nil {
 		return err
 	}
@@ -70,8 +71,8 @@ func probeOnNode(ctx context.Context, word string, std stdio) error {
 	return nil
 }
 
-func answerTo(ctx context.Context, request experiment.ProbeRequest) experiment.ProbeReply {
-	reply := experiment.ProbeReply{Number: request.Number}
+func answerTo(ctx context.Context, request engine.ProbeRequest) engine.ProbeReply {
+	reply := engine.ProbeReply{Number: request.Number}
 	if request.Listeners {
 		found := listeners()
 		reply.Listeners = &found

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/client"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -19,21 +21,21 @@ import (
 // relay is a runner: it starts a server when a request for it arrives, and
 // passes HTTP and WebSocket through to it. It ends with a Release or with stdin,
 // unless it is kept.
-func relay(ctx context.Context, _ []string, std stdio) error {
+func relayRole(ctx context.Context, _ []string, std stdio) error {
 	return perform(ctx, std, serveRelay)
 }
 
 // serveRelay relays until it is released, and returns what it has measured.
-func serveRelay(ctx context.Context, engine experiment.Engine, j *job) (*report.Report, error) {
-	fleet, err := experiment.NewFleet(ctx, engine, j.Spec, j.options())
+func serveRelay(ctx context.Context, engine engine.Engine, j *job) (*report.Report, error) {
+	fleet, err := experiment.NewOnDemandServers(ctx, engine, j.Spec, j.options())
 	if err != nil {
 		return nil, err
 	}
 	runner := newRunner(ctx, fleet, j.Identities)
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(experiment.RelayPort)))
+	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(client.RelayPort)))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listening on port %d: %w", experiment.RelayPort, err), fleet.Close(ctx))
+		return nil, errors.Join(fmt.Errorf("listening on port %d: %w", client.RelayPort, err), fleet.Close(ctx))
 	}
 	server := &http.Server{
 		Handler:           runner,
@@ -48,7 +50,7 @@ func serveRelay(ctx context.Context, engine experiment.Engine, j *job) (*report.
 		}
 		return nil
 	})
-	err = j.out.send(experiment.Message{Ready: true})
+	err = j.out.send(client.Message{Ready: true})
 	if err == nil {
 		err = j.awaitRelease(ctx, fleet)
 	}
@@ -59,7 +61,7 @@ func serveRelay(ctx context.Context, engine experiment.Engine, j *job) (*report.
 
 // awaitRelease returns when the relay is to end. One that is kept tells its
 // outcome and goes on until it is stopped.
-func (j *job) awaitRelease(ctx context.Context, fleet *experiment.Fleet) error {
+func (j *job) awaitRelease(ctx context.Context, fleet *experiment.OnDemandServers) error {
 	select {
 	case release := <-j.released:
 		if !release.Keep {
@@ -69,7 +71,7 @@ func (j *job) awaitRelease(ctx context.Context, fleet *experiment.Fleet) error {
 		return context.Cause(ctx)
 	}
 	outcome := outcome(true, fleet.Report(), fleet.Err())
-	if err := j.out.send(experiment.Message{Outcome: &outcome}); err != nil {
+	if err := j.out.send(client.Message{Outcome: &outcome}); err != nil {
 		return err
 	}
 	<-ctx.Done()

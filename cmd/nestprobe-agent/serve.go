@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/swarm"
 )
 
 // serveOptions are the options of the role serve, the built-in server.
@@ -36,7 +36,7 @@ const maxIdentity = 128
 // serve is the built-in server. It prints one line, "listening on ADDRESS",
 // to stdout once connections are accepted, and nothing else. It returns nil
 // when its lease, its deadline or ctx ends it, whatever connections are open.
-func serve(ctx context.Context, args []string, std stdio) error {
+func serveRole(ctx context.Context, args []string, std stdio) error {
 	opts, err := parseServe(args, std.err)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func parseServe(args []string, stderr io.Writer) (serveOptions, error) {
 	flags.StringVar(&opts.scheme, "scheme", string(netprobe.HTTP), "http, https or tcp")
 	flags.StringVar(&opts.path, "path", "/foo", "the `path` that is answered")
 	flags.StringVar(&opts.websocket, "websocket", "/ws", "the `path` that echoes WebSocket messages; empty for none")
-	flags.StringVar(&opts.identity, "identity", os.Getenv(experiment.IdentityVariable), "`token` that names this server in all that it answers")
+	flags.StringVar(&opts.identity, "identity", os.Getenv(swarm.IdentityVariable), "`token` that names this server in all that it answers")
 	flags.DurationVar(&opts.deadline, "deadline", 0, "exit this long after the start; 0 for never")
 	flags.BoolVar(&opts.lease, "lease", false, "exit when stdin ends")
 	if err := flags.Parse(args); err != nil {

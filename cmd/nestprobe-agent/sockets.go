@@ -3,14 +3,14 @@ package main
 import (
 	"context"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 )
 
 // sockets prints the TCP sockets that listen in the network namespace of its
 // container, one JSON document, and ends with stdin. It ends without it when stdin
 // ends before.
-func sockets(ctx context.Context, _ []string, std stdio) error {
+func socketsRole(ctx context.Context, _ []string, std stdio) error {
 	ctx, end := lifetime(ctx, serveOptions{lease: true}, std.in)
 	defer end()
 	printed := make(chan error, 1)
@@ -28,10 +28,10 @@ func sockets(ctx context.Context, _ []string, std stdio) error {
 	}
 }
 
-func listeners() experiment.ListenersReply {
+func listeners() engine.ListenersReply {
 	found, err := listening.Read()
 	if err != nil {
-		return experiment.ListenersReply{Error: err.Error()}
+		return engine.ListenersReply{Error: err.Error()}
 	}
-	return experiment.ListenersReply{Listeners: found}
+	return engine.ListenersReply{Listeners: found}
 }

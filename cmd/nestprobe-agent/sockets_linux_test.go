@@ -18,7 +18,7 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
 // ownNamespace puts the test, and the processes that it starts, into a new
@@ -105,10 +105,10 @@ func TestSockets(t *testing.T) {
 				assert.NilError(t, err)
 				t.Cleanup(func() { _ = listener.Close() })
 			}
-			var alone experiment.ListenersReply
+			var alone engine.ListenersReply
 			tells(t, "sockets", "", &alone)
 			assert.Check(t, is.DeepEqual(told(alone), test.want))
-			var reply experiment.ProbeReply
+			var reply engine.ProbeReply
 			tells(t, "probe", `{"number": 7, "listeners": true}`, &reply)
 			assert.Check(t, is.Equal(reply.Number, 7))
 			assert.Assert(t, reply.Listeners != nil)
@@ -117,7 +117,7 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-func told(reply experiment.ListenersReply) []string {
+func told(reply engine.ListenersReply) []string {
 	var all []string
 	if reply.Error != "" {
 		all = append(all, "error: "+reply.Error)
@@ -137,7 +137,7 @@ func TestSocketsLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	out, err := asNobody(t, "sockets").Output() // without Stdin, package exec gives the null device
 	assert.NilError(t, err)
-	var reply experiment.ListenersReply
+	var reply engine.ListenersReply
 	assert.Check(t, len(out) == 0 || json.Unmarshal(out, &reply) == nil, "%s", out)
 }
 

@@ -8,15 +8,16 @@ import (
 	"strconv"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // Facts are what is known of one server and of the places it was asked from,
 // besides what the probes observed. [Explain] draws on them.
-type Facts struct {
-	Engine   Engine
-	Server   Server
-	Vantages []Vantage
+type Input struct {
+	Engine   facts.Engine
+	Server   facts.Server
+	Vantages []facts.Vantage
 }
 
 // Explain says why the probes of one server failed. It fills in the Cause and
@@ -24,10 +25,10 @@ type Facts struct {
 // a vantage that reaches the server at no address the root cause as an error, or
 // what was ruled out; for one that does reach it what is wrong with the other
 // addresses, for information. What merely follows from a root cause is no finding.
-func Explain(f Facts, probes []report.Probe) []report.Finding {
+func Explain(f Input, probes []report.Probe) []report.Finding {
 	found := findings{list: []report.Finding{}} // not nil, which is null in JSON
 	for _, v := range f.Vantages {
-		c := &contextOf{Facts: f, vantage: v, rows: probesFrom(v, probes), all: probes}
+		c := &vantageCase{Input: f, vantage: v, rows: probesFrom(v, probes), all: probes}
 		faults := c.explainRows()
 		if !c.reached() {
 			found.add(c.root(faults), severityOfFailure(v))
@@ -60,7 +61,7 @@ func severityWhenReached(cause report.Cause) report.Severity {
 	return report.SeverityInfo
 }
 
-func severityOfFailure(v Vantage) report.Severity {
+func severityOfFailure(v facts.Vantage) report.Severity {
 	if v.Optional {
 		return report.SeverityWarning
 	}
@@ -113,20 +114,20 @@ func weight(s report.Severity) int {
 }
 
 // contextOf is one vantage of the Facts, and what was observed from it.
-type contextOf struct {
-	Facts
-	vantage Vantage
+type vantageCase struct {
+	Input
+	vantage facts.Vantage
 	rows    []*report.Probe // from this vantage
 	all     []report.Probe  // from every one
 }
 
-func (c *contextOf) reached() bool {
+func (c *vantageCase) reached() bool {
 	return slices.ContainsFunc(c.rows, func(p *report.Probe) bool { return p.OK })
 }
 
 // explainRows finds the cause of each failing row, and returns what it found in
 // the order of the rows.
-func (c *contextOf) explainRows() []*report.Fault {
+func (c *vantageCase) explainRows() []*report.Fault {
 	var faults []*report.Fault
 	for _, row := range c.rows {
 		if row.OK {
@@ -150,24 +151,24 @@ func seen(p *report.Probe) string {
 
 // rule finds the cause of a failing row, or nil if it is not what the rule is
 // about.
-type rule func(*contextOf, address, *report.Probe) *report.Fault
+type rule func(*vantageCase, address, *report.Probe) *report.Fault
 
 // rules are asked in order, and the first that knows is believed: what the server
 // itself did and said before what the way to it may have done.
 var rules = []rule{
-	(*contextOf).down,
-	(*contextOf).said,
-	(*contextOf).stalled,
-	(*contextOf).noNetwork,
-	(*contextOf).localhostOfContainer,
-	(*contextOf).listening,
-	(*contextOf).toContainer,
-	(*contextOf).byName,
-	(*contextOf).published,
-	(*contextOf).toHost,
+	(*vantageCase).down,
+	(*vantageCase).said,
+	(*vantageCase).stalled,
+	(*vantageCase).noNetwork,
+	(*vantageCase).localhostOfContainer,
+	(*vantageCase).listening,
+	(*vantageCase).toContainer,
+	(*vantageCase).byName,
+	(*vantageCase).published,
+	(*vantageCase).toHost,
 }
 
-func (c *contextOf) explain(row *report.Probe) *report.Fault {
+func (c *vantageCase) explain(row *report.Probe) *report.Fault {
 	where := parse(row.Address)
 	for _, rule := range rules {
 		if fault := rule(c, where, row); fault != nil {
@@ -216,7 +217,7 @@ func closed(p *report.Probe) bool {
 }
 
 // of returns the probes from a vantage.
-func probesFrom(v Vantage, probes []report.Probe) []*report.Probe {
+func probesFrom(v facts.Vantage, probes []report.Probe) []*report.Probe {
 	var own []*report.Probe
 	for i := range probes {
 		if probes[i].Vantage == v.Name {

@@ -12,52 +12,53 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // The parts that the cases are put together from.
 var (
-	bridge = diagnosis.Network{
+	bridge = facts.Network{
 		Name: "bridge", Driver: "bridge", Default: true,
 		IPv4: netip.MustParseAddr("172.17.0.2"), GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
 	}
-	own = diagnosis.Network{
+	own = facts.Network{
 		Name: "own", Driver: "bridge",
 		IPv4: netip.MustParseAddr("172.18.0.2"), GatewayIPv4: netip.MustParseAddr("172.18.0.1"),
 	}
-	own6 = diagnosis.Network{
+	own6 = facts.Network{
 		Name: "own", Driver: "bridge",
 		IPv6: netip.MustParseAddr("fd00::2"), GatewayIPv6: netip.MustParseAddr("fd00::1"),
 	}
-	published6 = diagnosis.Binding{HostIP: netip.IPv6Unspecified(), HostPort: 32768}
+	published6 = facts.Binding{HostIP: netip.IPv6Unspecified(), HostPort: 32768}
 
-	published = diagnosis.Binding{HostIP: netip.IPv4Unspecified(), HostPort: 32768}
-	onLocal   = diagnosis.Binding{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 32768}
+	published = facts.Binding{HostIP: netip.IPv4Unspecified(), HostPort: 32768}
+	onLocal   = facts.Binding{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 32768}
 
-	host     = diagnosis.Vantage{Name: "host"}
-	inBridge = diagnosis.Vantage{Name: "client", Container: true, Networks: []diagnosis.Network{bridge}}
-	inOwn    = diagnosis.Vantage{Name: "client", Container: true, Networks: []diagnosis.Network{own}}
+	host     = facts.Vantage{Name: "host"}
+	inBridge = facts.Vantage{Name: "client", Container: true, Networks: []facts.Network{bridge}}
+	inOwn    = facts.Vantage{Name: "client", Container: true, Networks: []facts.Network{own}}
 
-	rootful  = diagnosis.Engine{Major: 20}
-	remote   = diagnosis.Engine{Host: "192.0.2.7", Major: 26}
-	rootless = diagnosis.Engine{Rootless: true, Major: 20}
-	tunnel   = diagnosis.Engine{Loopback: true, Major: 26} // perhaps
+	rootful  = facts.Engine{Major: 20}
+	remote   = facts.Engine{Host: "192.0.2.7", Major: 26}
+	rootless = facts.Engine{Rootless: true, Major: 20}
+	tunnel   = facts.Engine{Loopback: true, Major: 26} // perhaps
 )
 
 // viaTunnel is a route that takes what is for bridge.
-var viaTunnel = diagnosis.Route{To: bridge.IPv4, Interface: "tun0", Prefix: netip.MustParsePrefix("172.16.0.0/12")}
+var viaTunnel = facts.Route{To: bridge.IPv4, Interface: "tun0", Prefix: netip.MustParsePrefix("172.16.0.0/12")}
 
-func with(n diagnosis.Network, change func(*diagnosis.Network)) diagnosis.Network {
+func with(n facts.Network, change func(*facts.Network)) facts.Network {
 	change(&n)
 	return n
 }
 
-func on(n diagnosis.Network, bindings ...diagnosis.Binding) diagnosis.Server {
-	return diagnosis.Server{Name: "web", Port: 8080, Networks: []diagnosis.Network{n}, Bindings: bindings, Wanted: len(bindings) > 0}
+func on(n facts.Network, bindings ...facts.Binding) facts.Server {
+	return facts.Server{Name: "web", Port: 8080, Networks: []facts.Network{n}, Bindings: bindings, PublishRequested: len(bindings) > 0}
 }
 
-func listens(s diagnosis.Server, addresses ...string) diagnosis.Server {
+func listens(s facts.Server, addresses ...string) facts.Server {
 	s.Listeners = &listening.Listeners{}
 	for _, a := range addresses {
 		s.Listeners.Sockets = append(s.Listeners.Sockets, listening.Socket{Address: netip.MustParseAddrPort(a)})
@@ -65,8 +66,8 @@ func listens(s diagnosis.Server, addresses ...string) diagnosis.Server {
 	return s
 }
 
-func ignored(s diagnosis.Server) diagnosis.Server {
-	s.Wanted = true
+func ignored(s facts.Server) facts.Server {
+	s.PublishRequested = true
 	return s
 }
 
@@ -91,19 +92,19 @@ func TestExplain(t *testing.T) {
 		dropped = netprobe.ConnectTimeout
 		closed  = netprobe.ClosedWithoutResponse
 	)
-	internal := func(n *diagnosis.Network) { n.Internal = true }
-	macvlan := ignored(on(with(own, func(n *diagnosis.Network) { n.Driver, n.IPv6 = "macvlan", own6.IPv6 })))
-	beside := diagnosis.Vantage{Name: "host", Addresses: []netip.Addr{bridge.GatewayIPv4}}
-	besideVM := diagnosis.Vantage{Name: "host", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.9")}}
-	onTwo := func(bindings ...diagnosis.Binding) diagnosis.Server {
+	internal := func(n *facts.Network) { n.Internal = true }
+	macvlan := ignored(on(with(own, func(n *facts.Network) { n.Driver, n.IPv6 = "macvlan", own6.IPv6 })))
+	beside := facts.Vantage{Name: "host", Addresses: []netip.Addr{bridge.GatewayIPv4}}
+	besideVM := facts.Vantage{Name: "host", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.9")}}
+	onTwo := func(bindings ...facts.Binding) facts.Server {
 		s := on(own, bindings...)
 		s.Networks = append(s.Networks, bridge)
 		return s
 	}
 	for name, test := range map[string]struct {
-		engine  diagnosis.Engine
-		server  diagnosis.Server
-		vantage diagnosis.Vantage
+		engine  facts.Engine
+		server  facts.Server
+		vantage facts.Vantage
 		rows    []report.Probe
 		causes  []report.Cause // of the rows
 		found   []string       // severity and cause of the findings
@@ -115,7 +116,7 @@ func TestExplain(t *testing.T) {
 			[]string{"error networks-isolated"},
 		},
 		"the same on an engine that drops direct routing": {
-			diagnosis.Engine{Major: 28}, on(own6, published6), inBridge,
+			facts.Engine{Major: 28}, on(own6, published6), inBridge,
 			[]report.Probe{row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
 			[]report.Cause{diagnosis.NetworksIsolated},
 			[]string{"error networks-isolated"},
@@ -153,7 +154,7 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{diagnosis.ForwarderAcceptsAlone, ""}, []string{"error forwarder-accepts-alone"},
 		},
 		"a forwarder to an address that is not listened at": {
-			diagnosis.Engine{Desktop: true}, listens(on(bridge, published), "172.18.0.2:8080"), host,
+			facts.Engine{Desktop: true}, listens(on(bridge, published), "172.18.0.2:8080"), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.ContainerNetworkRemote}, []string{"error forwarder-accepts-alone"},
 		},
@@ -164,7 +165,7 @@ func TestExplain(t *testing.T) {
 			[]string{"error forwarder-accepts-alone"},
 		},
 		"on one of two networks, and no forwarder": {
-			diagnosis.Engine{Podman: true}, listens(onTwo(published), "172.17.0.2:8080"), host,
+			facts.Engine{Podman: true}, listens(onTwo(published), "172.17.0.2:8080"), host,
 			[]report.Probe{row(report.KindContainerIP, ip, ""), row(report.KindContainerIP, ownIP, refused), row(report.KindPublishedLocalhost, loopback, refused)},
 			[]report.Cause{"", diagnosis.ServerListensElsewhere, diagnosis.ServerListensElsewhere},
 			[]string{"info server-listens-elsewhere"},
@@ -180,16 +181,16 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{"", diagnosis.ContainerNetworkRemote}, []string{"error "},
 		},
 		"the server itself closes, in the host's network": {
-			rootful, diagnosis.Server{Name: "web", Port: 8080, HostNetwork: true}, host,
+			rootful, facts.Server{Name: "web", Port: 8080, HostNetwork: true}, host,
 			[]report.Probe{row(report.KindPublishedLocalhost, "127.0.0.1:8080", closed)},
 			[]report.Cause{""}, []string{"error "},
 		},
 		"exited": {
-			rootful, diagnosis.Server{Name: "web", Down: &report.Fault{Cause: diagnosis.ServerExited, Evidence: []string{"code 1"}, Hint: "see its log"}}, host, nil, nil,
+			rootful, facts.Server{Name: "web", Down: &report.Fault{Cause: diagnosis.ServerExited, Evidence: []string{"code 1"}, Hint: "see its log"}}, host, nil, nil,
 			[]string{"error server-exited"},
 		},
 		"no network": {
-			rootful, diagnosis.Server{Name: "web", NoNetwork: true}, host, nil, nil,
+			rootful, facts.Server{Name: "web", NoNetwork: true}, host, nil, nil,
 			[]string{"error network-none"},
 		},
 		"from a container, localhost and aliases are in vain": {
@@ -216,22 +217,22 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
 		},
 		"direct routing": {
-			diagnosis.Engine{Major: 28}, on(bridge), inOwn,
+			facts.Engine{Major: 28}, on(bridge), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.DirectRoutingBlocked}, []string{"error direct-routing-blocked"},
 		},
 		"direct routing is open by the gateway mode": {
-			diagnosis.Engine{Major: 28}, on(with(bridge, func(n *diagnosis.Network) { n.GatewayMode = "routed" })), inOwn,
+			facts.Engine{Major: 28}, on(with(bridge, func(n *facts.Network) { n.GatewayMode = "routed" })), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
 		},
 		"inter-container communication is off": {
-			rootful, on(with(own, func(n *diagnosis.Network) { n.ICCDisabled = true })), inOwn,
+			rootful, on(with(own, func(n *facts.Network) { n.ICCDisabled = true })), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
 			[]report.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
 		},
 		"inter-container communication is off, asked by name": {
-			rootful, on(with(own, func(n *diagnosis.Network) { n.ICCDisabled = true })), inOwn,
+			rootful, on(with(own, func(n *facts.Network) { n.ICCDisabled = true })), inOwn,
 			[]report.Probe{row(report.KindContainerName, "web:8080", dropped)},
 			[]report.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
 		},
@@ -345,22 +346,22 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{diagnosis.UnexpectedStatus, diagnosis.UnexpectedStatus}, []string{"error unexpected-status"},
 		},
 		"host mode of a rootless engine": {
-			rootless, diagnosis.Server{Name: "web", Port: 8080, HostNetwork: true, Wanted: true}, host,
+			rootless, facts.Server{Name: "web", Port: 8080, HostNetwork: true, PublishRequested: true}, host,
 			[]report.Probe{row(report.KindPublishedLocalhost, "127.0.0.1:8080", refused)},
 			[]report.Cause{diagnosis.NetworkHostMode}, []string{"error network-host-mode"},
 		},
 		"a route of the host's covers the subnet": {
-			rootful, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}},
+			rootful, on(bridge), facts.Vantage{Name: "host", Routes: []facts.Route{viaTunnel}},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
 		},
 		"a route of the host's covers the subnet, and the endpoint is on loopback": {
-			tunnel, on(bridge), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}, Addresses: []netip.Addr{bridge.GatewayIPv4}},
+			tunnel, on(bridge), facts.Vantage{Name: "host", Routes: []facts.Route{viaTunnel}, Addresses: []netip.Addr{bridge.GatewayIPv4}},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.SubnetOverlapsRoute}, []string{"error subnet-overlaps-route"},
 		},
 		"a route of the host's covers the subnet, also for what is published": {
-			rootful, on(bridge, published), diagnosis.Vantage{Name: "host", Routes: []diagnosis.Route{viaTunnel}, Addresses: []netip.Addr{bridge.GatewayIPv4}},
+			rootful, on(bridge, published), facts.Vantage{Name: "host", Routes: []facts.Route{viaTunnel}, Addresses: []netip.Addr{bridge.GatewayIPv4}},
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{"", diagnosis.SubnetOverlapsRoute, diagnosis.SubnetOverlapsRoute}, []string{"info subnet-overlaps-route"},
 		},
@@ -370,12 +371,12 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.FirewallDrops}, []string{"error firewall-drops"},
 		},
 		"networks of Podman's are apart for published ports too": {
-			diagnosis.Engine{Podman: true}, listens(on(own, published), "[::]:8080"), inBridge,
+			facts.Engine{Podman: true}, listens(on(own, published), "[::]:8080"), inBridge,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped), row(report.KindPublishedGateway, gateway, dropped)},
 			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
 		},
 		"large packets are lost": {
-			rootful, on(bridge), diagnosis.Vantage{Name: "host", Small: []diagnosis.SmallAnswer{{Address: ip, Segment: 536, PathMTU: 1500}}},
+			rootful, on(bridge), facts.Vantage{Name: "host", Small: []facts.SmallAnswer{{Address: ip, Segment: 536, PathMTU: 1500}}},
 			[]report.Probe{row(report.KindContainerIP, ip, netprobe.StalledBody)},
 			[]report.Cause{diagnosis.MTUBlackhole}, []string{"error mtu-blackhole"},
 		},
@@ -390,32 +391,32 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{"", ""}, []string{"error "},
 		},
 		"nobody asked for this place": {
-			rootful, on(bridge), diagnosis.Vantage{Name: "client", Container: true, Networks: inOwn.Networks, Optional: true},
+			rootful, on(bridge), facts.Vantage{Name: "client", Container: true, Networks: inOwn.Networks, Optional: true},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.NetworksIsolated}, []string{"warning networks-isolated"},
 		},
 		"a server on the host, for the host alone": {
-			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "127.0.0.1:8080"), inBridge,
+			rootful, listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "127.0.0.1:8080"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAlias, "host.docker.internal:8080", netprobe.NameNotFound)},
 			[]report.Cause{diagnosis.HostListensOnLoopback, diagnosis.HostAliasMissing}, []string{"error host-listens-on-loopback"},
 		},
 		"a server on the host of a rootless engine": {
-			rootless, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:8080"), inBridge,
+			rootless, listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:8080"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAddress, "192.0.2.9:8080", "")},
 			[]report.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
 		},
 		"a server on the host behind a firewall": {
-			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "[::]:8080"), inBridge,
+			rootful, listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "[::]:8080"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", dropped)},
 			[]report.Cause{diagnosis.FirewallDrops}, []string{"error firewall-drops"},
 		},
 		"a server on the user's machine, and the engine in a virtual one": {
-			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
+			rootful, listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAlias, "host.docker.internal:8080", "")},
 			[]report.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
 		},
 		"nothing on the host": {
-			rootful, listens(diagnosis.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
+			rootful, listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused)},
 			[]report.Cause{diagnosis.ServerNotReady}, []string{"error server-not-ready"},
 		},
@@ -425,8 +426,8 @@ func TestExplain(t *testing.T) {
 			for i := range test.rows {
 				test.rows[i].Vantage = test.vantage.Name
 			}
-			findings := diagnosis.Explain(diagnosis.Facts{
-				Engine: test.engine, Server: test.server, Vantages: []diagnosis.Vantage{test.vantage},
+			findings := diagnosis.Explain(diagnosis.Input{
+				Engine: test.engine, Server: test.server, Vantages: []facts.Vantage{test.vantage},
 			}, test.rows)
 			for i, want := range test.causes {
 				got := test.rows[i]
@@ -466,8 +467,8 @@ func TestMerge(t *testing.T) {
 // machine.
 func TestUndecidedAtATunnel(t *testing.T) {
 	t.Parallel()
-	for engine, want := range map[diagnosis.Engine]bool{tunnel: true, rootful: false} {
-		findings := diagnosis.Explain(diagnosis.Facts{Engine: engine, Server: on(bridge, published), Vantages: []diagnosis.Vantage{host}},
+	for engine, want := range map[facts.Engine]bool{tunnel: true, rootful: false} {
+		findings := diagnosis.Explain(diagnosis.Input{Engine: engine, Server: on(bridge, published), Vantages: []facts.Vantage{host}},
 			[]report.Probe{{Vantage: "host", Kind: report.KindPublishedLocalhost, Address: loopback, Failure: netprobe.Refused}})
 		assert.Equal(t, len(findings), 1)
 		assert.Equal(t, strings.Contains(findings[0].Hint, "one end of a tunnel"), want, findings[0].Hint)

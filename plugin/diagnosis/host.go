@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // onHostLoopback is the fault of a server on the host that listens for the host
 // alone.
-func onHostLoopback(s Server) *report.Fault {
+func onHostLoopback(s facts.Server) *report.Fault {
 	return &report.Fault{
 		Cause:    HostListensOnLoopback,
 		Evidence: []string{fmt.Sprintf("on the host, port %d is listened to at %s alone", s.Port, join(s.Listeners.On(s.Port)))},
@@ -18,7 +19,7 @@ func onHostLoopback(s Server) *report.Fault {
 }
 
 // notOnHost is the fault of a port of the host that nothing listens on.
-func notOnHost(s Server) *report.Fault {
+func notOnHost(s facts.Server) *report.Fault {
 	return &report.Fault{
 		Cause:    ServerNotReady,
 		Evidence: []string{fmt.Sprintf("nothing listens on port %d of the host", s.Port)},
@@ -28,14 +29,14 @@ func notOnHost(s Server) *report.Fault {
 }
 
 // toHost: the way from a container to the engine's host.
-func (c *contextOf) toHost(to address, row *report.Probe) *report.Fault {
+func (c *vantageCase) toHost(to address, row *report.Probe) *report.Fault {
 	switch row.Kind {
 	case report.KindHostGateway, report.KindHostAlias, report.KindHostAddress:
 	default:
 		return nil
 	}
 	switch {
-	case c.vantage.internalAlone():
+	case c.vantage.OnlyInternal():
 		return c.internal(c.vantage.Networks[0])
 	case refused(row) && row.Kind != report.KindHostAddress:
 		return c.hostElsewhere(to)
@@ -48,7 +49,7 @@ func (c *contextOf) toHost(to address, row *report.Probe) *report.Fault {
 
 // hostElsewhere: an address that should be the host's refuses what the host
 // itself listens to.
-func (c *contextOf) hostElsewhere(to address) *report.Fault {
+func (c *vantageCase) hostElsewhere(to address) *report.Fault {
 	fault := &report.Fault{
 		Cause: HostAliasUnreachable,
 		Hint:  "use an address of the host's own instead",
@@ -63,7 +64,7 @@ func (c *contextOf) hostElsewhere(to address) *report.Fault {
 }
 
 // droppedOnHost: nothing came back, although something listens there.
-func (c *contextOf) droppedOnHost(row *report.Probe) *report.Fault {
+func (c *vantageCase) droppedOnHost(row *report.Probe) *report.Fault {
 	fault := &report.Fault{
 		Cause:    FirewallDrops,
 		Hint:     fmt.Sprintf("let the host's firewall accept what comes from the containers' networks to port %d", c.Server.Port),
@@ -84,7 +85,7 @@ func (c *contextOf) droppedOnHost(row *report.Probe) *report.Fault {
 }
 
 // answeredElsewhere is a probe from the same vantage that did reach the server.
-func (c *contextOf) answeredElsewhere(row *report.Probe) *report.Probe {
+func (c *vantageCase) answeredElsewhere(row *report.Probe) *report.Probe {
 	i := slices.IndexFunc(c.rows, func(p *report.Probe) bool { return p.OK && p.Address != row.Address })
 	if i < 0 {
 		return nil

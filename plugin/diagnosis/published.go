@@ -5,11 +5,12 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // published: the way to a port of the engine's host.
-func (c *contextOf) published(to address, row *report.Probe) *report.Fault {
+func (c *vantageCase) published(to address, row *report.Probe) *report.Fault {
 	switch row.Kind {
 	case report.KindPublishedLocalhost, report.KindPublishedAny:
 		return c.onThisMachine(to, row)
@@ -21,7 +22,7 @@ func (c *contextOf) published(to address, row *report.Probe) *report.Fault {
 }
 
 // onThisMachine: loopback of the machine that asks.
-func (c *contextOf) onThisMachine(to address, row *report.Probe) *report.Fault {
+func (c *vantageCase) onThisMachine(to address, row *report.Probe) *report.Fault {
 	switch {
 	case closed(row):
 		return c.forwarder()
@@ -40,21 +41,21 @@ func (c *contextOf) onThisMachine(to address, row *report.Probe) *report.Fault {
 	}
 }
 
-func coversAddress(s Server, to address) bool {
+func coversAddress(s facts.Server, to address) bool {
 	ip := to.ip
 	if ip == netip.IPv4Unspecified() {
 		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1}) // where the kernel leads it
 	}
-	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == to.port && b.covers(ip) })
+	return slices.ContainsFunc(s.Bindings, func(b facts.Binding) bool { return b.HostPort == to.port && b.Covers(ip) })
 }
 
 // publishes says whether a port of the engine's host leads to the server.
-func publishes(s Server, port uint16) bool {
-	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == port })
+func publishes(s facts.Server, port uint16) bool {
+	return slices.ContainsFunc(s.Bindings, func(b facts.Binding) bool { return b.HostPort == port })
 }
 
-func (c *contextOf) onRemoteHost(to address) *report.Fault {
-	if c.Server.onLoopbackAlone(to.port) {
+func (c *vantageCase) onRemoteHost(to address) *report.Fault {
+	if c.Server.OnlyOnLoopback(to.port) {
 		return c.onLoopback(to)
 	}
 	return &report.Fault{
@@ -64,44 +65,44 @@ func (c *contextOf) onRemoteHost(to address) *report.Fault {
 	}
 }
 
-func (c *contextOf) onLoopback(to address) *report.Fault {
+func (c *vantageCase) onLoopback(to address) *report.Fault {
 	return &report.Fault{
 		Cause:    PublishedOnLoopback,
 		Evidence: []string{"the port is published at " + bindings(c.Server) + " of the engine's host alone"},
-		Hint:     "publish it on every address, or on one that can be reached from " + c.vantage.place(),
+		Hint:     "publish it on every address, or on one that can be reached from " + c.vantage.Place(),
 		Commands: []string{fmt.Sprintf("docker run --publish %d:%d ...", to.port, c.Server.Port)},
 	}
 }
 
 // hostMode: the network of the engine's host is not this machine's.
-func (c *contextOf) hostMode() *report.Fault {
+func (c *vantageCase) hostMode() *report.Fault {
 	fault := &report.Fault{
 		Cause:    NetworkHostMode,
 		Evidence: []string{fmt.Sprintf("container %s has --network host, so --publish is ignored and port %d is one of the engine's host", c.Server.Name, c.Server.Port)},
 		Hint:     "leave out --network host and publish the port",
 		Commands: []string{fmt.Sprintf("docker run --publish %d ...", c.Server.Port)},
 	}
-	if c.Engine.apart() {
-		fault.Evidence = append(fault.Evidence, "that network is "+c.Engine.place())
+	if c.Engine.NetworksElsewhere() {
+		fault.Evidence = append(fault.Evidence, "that network is "+c.Engine.Place())
 	}
 	return fault
 }
 
 // onEngineHost: an address of the engine's host other than this machine's
 // loopback.
-func (c *contextOf) onEngineHost(to address, row *report.Probe) *report.Fault {
+func (c *vantageCase) onEngineHost(to address, row *report.Probe) *report.Fault {
 	switch {
 	case closed(row):
 		return c.forwarder()
-	case c.Server.onLoopbackAlone(to.port):
+	case c.Server.OnlyOnLoopback(to.port):
 		return c.onLoopback(to)
-	case c.vantage.internalAlone():
+	case c.vantage.OnlyInternal():
 		return c.internal(c.vantage.Networks[0])
 	case c.Server.HostNetwork:
 		return c.hostMode()
 	case row.Kind == report.KindPublishedGateway && c.gatewayElsewhere(to) != nil:
 		return c.gatewayElsewhere(to)
-	case dropped(row) && c.vantage.lacksFamily(to.ip):
+	case dropped(row) && c.vantage.LacksFamily(to.ip):
 		return c.withoutIPv6(to)
 	case dropped(row):
 		return c.swallowed(to)
@@ -113,7 +114,7 @@ func (c *contextOf) onEngineHost(to address, row *report.Probe) *report.Fault {
 }
 
 // gatewayElsewhere: the gateway of a network that is not on this machine.
-func (c *contextOf) gatewayElsewhere(to address) *report.Fault {
+func (c *vantageCase) gatewayElsewhere(to address) *report.Fault {
 	for _, n := range c.Server.Networks {
 		place := c.elsewhere(n)
 		if place == "" || to.ip != n.GatewayIPv4 && to.ip != n.GatewayIPv6 {
@@ -129,18 +130,18 @@ func (c *contextOf) gatewayElsewhere(to address) *report.Fault {
 }
 
 // withoutIPv6: the vantage has no address to ask an IPv6 one from.
-func (c *contextOf) withoutIPv6(to address) *report.Fault {
+func (c *vantageCase) withoutIPv6(to address) *report.Fault {
 	return &report.Fault{
 		Cause: PublishedFamilyMismatch,
 		Evidence: []string{
 			"the port is published at " + bindings(c.Server),
-			fmt.Sprintf("%s has no IPv6 address to ask %s from", c.vantage.place(), to.ip),
+			fmt.Sprintf("%s has no IPv6 address to ask %s from", c.vantage.Place(), to.ip),
 		},
-		Hint: "publish the port for IPv4 too, or give " + c.vantage.place() + " a network with IPv6",
+		Hint: "publish the port for IPv4 too, or give " + c.vantage.Place() + " a network with IPv6",
 	}
 }
 
-func (c *contextOf) aliasLeadsElsewhere(to address) *report.Fault {
+func (c *vantageCase) aliasLeadsElsewhere(to address) *report.Fault {
 	fault := &report.Fault{
 		Cause:    HostAliasUnreachable,
 		Evidence: []string{"the port is published at " + bindings(c.Server) + " of the engine's host, and nothing listens where " + to.host + " leads"},
@@ -155,11 +156,11 @@ func (c *contextOf) aliasLeadsElsewhere(to address) *report.Fault {
 // swallowed says why nothing came back from a published port: the engine's host sends
 // what is for the server elsewhere, or it keeps the networks apart, or else it is
 // a firewall. The same port answers elsewhere, or the server is known to listen.
-func (c *contextOf) swallowed(to address) *report.Fault {
+func (c *vantageCase) swallowed(to address) *report.Fault {
 	if fault := c.overlapped(); fault != nil {
 		return fault
 	}
-	if c.Engine.Podman && c.vantage.Container && len(c.vantage.shared(c.Server)) == 0 && c.droppedAtServer() {
+	if c.Engine.Podman && c.vantage.Container && len(c.vantage.SharedNetworks(c.Server)) == 0 && c.droppedAtServer() {
 		return c.isolatedByPodman()
 	}
 	fault := &report.Fault{
@@ -167,7 +168,7 @@ func (c *contextOf) swallowed(to address) *report.Fault {
 		Hint:     "let the firewall of the engine's host accept what comes from its containers' networks to this port",
 		Commands: []string{"iptables -S INPUT", "nft list ruleset"},
 	}
-	if c.vantage.Container && !c.Engine.Podman && len(c.vantage.shared(c.Server)) == 0 && c.droppedAtServer() {
+	if c.vantage.Container && !c.Engine.Podman && len(c.vantage.SharedNetworks(c.Server)) == 0 && c.droppedAtServer() {
 		fault.Hint += "; an engine without docker-proxy (dockerd --userland-proxy=false) keeps its bridges apart for published ports too: connect both to one network"
 	}
 	for _, other := range c.all {
@@ -185,7 +186,7 @@ func (c *contextOf) swallowed(to address) *report.Fault {
 
 // overlapped: where the engine's networks are this machine's, its routes are those
 // of published ports too.
-func (c *contextOf) overlapped() *report.Fault {
+func (c *vantageCase) overlapped() *report.Fault {
 	for _, n := range c.Server.Networks {
 		if !slices.Contains(c.vantage.Addresses, n.GatewayIPv4) {
 			continue // it is on another machine
@@ -198,7 +199,7 @@ func (c *contextOf) overlapped() *report.Fault {
 }
 
 // droppedAtServer says whether the server's own address swallowed packets too.
-func (c *contextOf) droppedAtServer() bool {
+func (c *vantageCase) droppedAtServer() bool {
 	return slices.ContainsFunc(c.rows, func(p *report.Probe) bool { return p.Kind == report.KindContainerIP && dropped(p) })
 }
 
@@ -206,10 +207,10 @@ func (c *contextOf) droppedAtServer() bool {
 // option isolate, whose rules are asked after a published port's address has been
 // replaced by the container's (netavark 1.4, NETAVARK_ISOLATION; measured on
 // Podman 4.3).
-func (c *contextOf) isolatedByPodman() *report.Fault {
+func (c *vantageCase) isolatedByPodman() *report.Fault {
 	fault := &report.Fault{
 		Cause:    NetworksIsolated,
-		Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and Podman keeps such networks apart for published ports too", c.vantage.place())},
+		Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and Podman keeps such networks apart for published ports too", c.vantage.Place())},
 		Hint:     "connect both to one network",
 	}
 	if len(c.Server.Networks) > 0 {
@@ -230,8 +231,8 @@ func published(kind report.Kind) bool {
 
 // forwarder: something accepted and closed, which a port forwarder does when what
 // it forwards to refuses.
-func (c *contextOf) forwarder() *report.Fault {
-	if c.Server.HostNetwork || c.Server.serves() {
+func (c *vantageCase) forwarder() *report.Fault {
+	if c.Server.HostNetwork || c.Server.Serves() {
 		return nil // the server itself closes
 	}
 	fault := &report.Fault{
@@ -244,7 +245,7 @@ func (c *contextOf) forwarder() *report.Fault {
 			fault.Evidence = append(fault.Evidence, fmt.Sprintf("from %s: the container's own address %s refuses", other.Vantage, other.Address))
 		}
 	}
-	if unserved := c.Server.unserved(); len(unserved) > 0 {
+	if unserved := c.Server.Unserved(); len(unserved) > 0 {
 		fault.Evidence = append(fault.Evidence, partly(c.Server, unserved))
 		fault.Hint = listenEverywhere
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -67,8 +68,8 @@ var ofAddress = []report.Cause{
 }
 
 // root is what is wrong with a vantage that reaches the server at no address.
-func (c *contextOf) root(faults []*report.Fault) *report.Fault {
-	for _, always := range []rule{(*contextOf).down, (*contextOf).noNetwork} { // there may be no row
+func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
+	for _, always := range []rule{(*vantageCase).down, (*vantageCase).noNetwork} { // there may be no row
 		if fault := always(c, address{}, nil); fault != nil {
 			return fault
 		}
@@ -94,18 +95,18 @@ func (c *contextOf) root(faults []*report.Fault) *report.Fault {
 
 // unpublished says that the port is not published, where an address of the
 // engine's host is what it would take.
-func (c *contextOf) unpublished() *report.Fault {
+func (c *vantageCase) unpublished() *report.Fault {
 	s := c.Server
 	if len(s.Bindings) > 0 || s.HostNetwork {
 		return nil
 	}
-	if c.vantage.Container && len(c.vantage.shared(s)) > 0 {
+	if c.vantage.Container && len(c.vantage.SharedNetworks(s)) > 0 {
 		return nil // its own address is what it takes
 	}
 	if fault := c.ignored(); fault != nil || c.vantage.Container {
 		return fault // to another container, a network in common is worth more than a port
 	}
-	if s.beneathAlone() {
+	if s.OnlyLayer2() {
 		return nil // no port is published there: its own address is what it takes
 	}
 	fault := &report.Fault{
@@ -123,9 +124,9 @@ func (c *contextOf) unpublished() *report.Fault {
 }
 
 // ignored says why the engine has published nothing although it was asked to.
-func (c *contextOf) ignored() *report.Fault {
+func (c *vantageCase) ignored() *report.Fault {
 	s := c.Server
-	if !s.Wanted || len(s.Bindings) > 0 || s.NoNetwork {
+	if !s.PublishRequested || len(s.Bindings) > 0 || s.NoNetwork {
 		return nil
 	}
 	if s.HostNetwork {
@@ -140,7 +141,7 @@ func (c *contextOf) ignored() *report.Fault {
 }
 
 // undecided says what was ruled out where the evidence does not tell the cause.
-func (c *contextOf) undecided() *report.Fault {
+func (c *vantageCase) undecided() *report.Fault {
 	fault := &report.Fault{
 		Evidence: []string{},
 		Hint:     "the rows above are all that was observed; ask from another place with docker nestprobe diagnose --from to narrow it down",
@@ -151,7 +152,7 @@ func (c *contextOf) undecided() *report.Fault {
 		if c.Engine.Loopback && !c.Engine.Desktop && !c.vantage.Container && refused(row) && row.Kind == report.KindPublishedLocalhost {
 			fault.Hint = "the endpoint is a port of this machine's loopback: if it is one end of a tunnel, the engine publishes on the machine at the other end, so use that one's address"
 		}
-		if closed(row) && s.serves() {
+		if closed(row) && s.Serves() {
 			fault.Hint = "the server listens, so it seems to be the server itself that closes connections: see in its log why"
 		}
 	}
@@ -161,7 +162,7 @@ func (c *contextOf) undecided() *report.Fault {
 	if len(s.Bindings) > 0 {
 		fault.Evidence = append(fault.Evidence, "ruled out: the port is published at "+bindings(s))
 	}
-	if shared := c.vantage.shared(s); len(shared) > 0 {
+	if shared := c.vantage.SharedNetworks(s); len(shared) > 0 {
 		fault.Evidence = append(fault.Evidence, "ruled out: both are on network "+shared[0].Name)
 	}
 	return fault
@@ -177,7 +178,7 @@ func join[T fmt.Stringer](all []T) string {
 }
 
 // published lists the bindings.
-func bindings(s Server) string {
+func bindings(s facts.Server) string {
 	text := make([]string, len(s.Bindings))
 	for i, b := range s.Bindings {
 		text[i] = b.String()

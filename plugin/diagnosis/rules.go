@@ -8,11 +8,12 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // down: a server that is gone explains every row.
-func (c *contextOf) down(address, *report.Probe) *report.Fault {
+func (c *vantageCase) down(address, *report.Probe) *report.Fault {
 	if c.Server.Down == nil {
 		return nil
 	}
@@ -37,7 +38,7 @@ var answers = map[netprobe.Failure]struct {
 }
 
 // said: the server was reached and answered with something else.
-func (c *contextOf) said(_ address, row *report.Probe) *report.Fault {
+func (c *vantageCase) said(_ address, row *report.Probe) *report.Fault {
 	answer, ok := answers[row.Failure]
 	if !ok {
 		return nil
@@ -46,7 +47,7 @@ func (c *contextOf) said(_ address, row *report.Probe) *report.Fault {
 }
 
 // noNetwork: one of the two has loopback alone.
-func (c *contextOf) noNetwork(address, *report.Probe) *report.Fault {
+func (c *vantageCase) noNetwork(address, *report.Probe) *report.Fault {
 	switch {
 	case c.Server.NoNetwork:
 		return NoNetwork(c.Server.Name)
@@ -67,7 +68,7 @@ func NoNetwork(name string) *report.Fault {
 }
 
 // localhostOfContainer: in a container, localhost leads to the container.
-func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *report.Fault {
+func (c *vantageCase) localhostOfContainer(_ address, row *report.Probe) *report.Fault {
 	if !c.vantage.Container || row.Kind != report.KindPublishedLocalhost && row.Kind != report.KindPublishedAny {
 		return nil
 	}
@@ -84,7 +85,7 @@ func (c *contextOf) localhostOfContainer(_ address, row *report.Probe) *report.F
 
 // listening: what the sockets of the server's network namespace say, where a
 // connection came as far as to be refused or closed.
-func (c *contextOf) listening(to address, row *report.Probe) *report.Fault {
+func (c *vantageCase) listening(to address, row *report.Probe) *report.Fault {
 	s := c.Server
 	if s.Listeners == nil || !refused(row) && !closed(row) {
 		return nil
@@ -109,16 +110,16 @@ func (c *contextOf) listening(to address, row *report.Probe) *report.Fault {
 }
 
 // notOnAddress: the server listens on its port, but not at each of its addresses.
-func (c *contextOf) notOnAddress(to address, row *report.Probe) *report.Fault {
-	unserved := c.Server.unserved()
+func (c *vantageCase) notOnAddress(to address, row *report.Probe) *report.Fault {
+	unserved := c.Server.Unserved()
 	switch {
 	case len(unserved) == 0:
 		return nil
 	case row.Kind == report.KindContainerIP:
-		if !slices.ContainsFunc(unserved, func(n Network) bool { return n.IPv4 == to.ip }) {
+		if !slices.ContainsFunc(unserved, func(n facts.Network) bool { return n.IPv4 == to.ip }) {
 			return nil
 		}
-	case !published(row.Kind) || closed(row) || c.Engine.Rootless || c.Server.onLoopbackAlone(to.port) || !publishes(c.Server, to.port):
+	case !published(row.Kind) || closed(row) || c.Engine.Rootless || c.Server.OnlyOnLoopback(to.port) || !publishes(c.Server, to.port):
 		return nil // a gateway of a rootless engine refuses for a reason of its own
 	}
 	if slices.ContainsFunc(c.all, func(p report.Probe) bool { return published(p.Kind) && closed(&p) }) {
@@ -134,7 +135,7 @@ func (c *contextOf) notOnAddress(to address, row *report.Probe) *report.Fault {
 const listenEverywhere = "have the server listen on 0.0.0.0 (or ::), so that it serves every address of its container: the engine forwards to one of them"
 
 // partly says which addresses of the container the server does not listen at.
-func partly(s Server, unserved []Network) string {
+func partly(s facts.Server, unserved []facts.Network) string {
 	addresses := make([]string, len(unserved))
 	for i, n := range unserved {
 		addresses[i] = fmt.Sprintf("%s on network %s", n.IPv4, n.Name)
@@ -144,7 +145,7 @@ func partly(s Server, unserved []Network) string {
 }
 
 // notOnPort is the fault of a server with no socket on its port.
-func notOnPort(s Server) *report.Fault {
+func notOnPort(s facts.Server) *report.Fault {
 	if s.Host {
 		return notOnHost(s)
 	}
@@ -166,7 +167,7 @@ func notOnPort(s Server) *report.Fault {
 		Commands: []string{commandFor(s, "docker logs")},
 	}
 	fault.Evidence = append(fault.Evidence, s.Log...)
-	if s.Passing {
+	if s.StartedByUs {
 		fault.Hint = "give it more time with --wait; if that does not help, start it by hand and see in its log what it is doing"
 		fault.Commands = nil
 	}
@@ -174,20 +175,20 @@ func notOnPort(s Server) *report.Fault {
 }
 
 // toContainer: the way to the server's own address.
-func (c *contextOf) toContainer(to address, row *report.Probe) *report.Fault {
+func (c *vantageCase) toContainer(to address, row *report.Probe) *report.Fault {
 	if row.Kind == report.KindContainerName && c.vantage.Container {
-		if shared := c.vantage.shared(c.Server); len(shared) > 0 { // where the name was found
+		if shared := c.vantage.SharedNetworks(c.Server); len(shared) > 0 { // where the name was found
 			return c.betweenContainers(shared[0], row)
 		}
 	}
-	n, ok := c.Server.network(to.ip)
+	n, ok := c.Server.NetworkWith(to.ip)
 	if row.Kind != report.KindContainerIP && row.Kind != report.KindDindHost || !ok || closed(row) {
 		return nil
 	}
 	if c.vantage.Container {
 		return c.betweenContainers(n, row)
 	}
-	if n.layer2() {
+	if n.Layer2() {
 		return c.beneath(n, row)
 	}
 	if place := c.elsewhere(n); place != "" {
@@ -203,7 +204,7 @@ func (c *contextOf) toContainer(to address, row *report.Probe) *report.Fault {
 // beneath: the way from a machine to a container on the network of a parent
 // interface. Only the parent's own machine is cut off from it, and of an engine
 // behind a port of loopback nobody knows which that is.
-func (c *contextOf) beneath(n Network, row *report.Probe) *report.Fault {
+func (c *vantageCase) beneath(n facts.Network, row *report.Probe) *report.Fault {
 	place := c.elsewhere(n)
 	switch {
 	case !dropped(row) || c.answers(n):
@@ -223,18 +224,18 @@ func (c *contextOf) beneath(n Network, row *report.Probe) *report.Fault {
 
 // answers says whether anything came back from one of the server's addresses on a
 // network.
-func (c *contextOf) answers(n Network) bool {
+func (c *vantageCase) answers(n facts.Network) bool {
 	return slices.ContainsFunc(c.rows, func(p *report.Probe) bool {
-		return p.Kind == report.KindContainerIP && n.has(parse(p.Address).ip) && !dropped(p) && p.Failure != netprobe.NotProbed
+		return p.Kind == report.KindContainerIP && n.Has(parse(p.Address).ip) && !dropped(p) && p.Failure != netprobe.NotProbed
 	})
 }
 
 // betweenContainers: the way from one container to another's address.
-func (c *contextOf) betweenContainers(n Network, row *report.Probe) *report.Fault {
+func (c *vantageCase) betweenContainers(n facts.Network, row *report.Probe) *report.Fault {
 	if !dropped(row) {
 		return nil
 	}
-	shared := slices.ContainsFunc(c.vantage.Networks, func(own Network) bool { return own.Name == n.Name })
+	shared := slices.ContainsFunc(c.vantage.Networks, func(own facts.Network) bool { return own.Name == n.Name })
 	switch {
 	case shared && n.ICCDisabled:
 		return &report.Fault{
@@ -245,13 +246,13 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *report.Faul
 		}
 	case shared:
 		return nil
-	case n.layer2():
+	case n.Layer2():
 		return c.macvlan(n)
 	case n.Internal:
 		return c.internal(n)
-	case c.vantage.internalAlone():
+	case c.vantage.OnlyInternal():
 		return c.internal(c.vantage.Networks[0])
-	case c.Engine.Major >= directRoutingSince && natted(n) && !c.vantage.lacksFamily(parse(row.Address).ip):
+	case c.Engine.Major >= directRoutingSince && natted(n) && !c.vantage.LacksFamily(parse(row.Address).ip):
 		return &report.Fault{
 			Cause: DirectRoutingBlocked,
 			Evidence: []string{
@@ -272,15 +273,15 @@ func (c *contextOf) betweenContainers(n Network, row *report.Probe) *report.Faul
 }
 
 // apartFrom says that the vantage is not on a network of the server's.
-func (c *contextOf) apartFrom(n Network) string {
-	if len(c.vantage.shared(c.Server)) > 0 {
-		return fmt.Sprintf("%s is not on network %s", c.vantage.place(), n.Name)
+func (c *vantageCase) apartFrom(n facts.Network) string {
+	if len(c.vantage.SharedNetworks(c.Server)) > 0 {
+		return fmt.Sprintf("%s is not on network %s", c.vantage.Place(), n.Name)
 	}
-	return c.vantage.place() + " has no network in common with the server"
+	return c.vantage.Place() + " has no network in common with the server"
 }
 
 // orPublished is the other way between two networks, if it is not closed too.
-func (c *contextOf) orPublished() string {
+func (c *vantageCase) orPublished() string {
 	if len(c.Server.Bindings) == 0 {
 		return ", or publish the port"
 	}
@@ -296,9 +297,9 @@ func (c *contextOf) orPublished() string {
 const directRoutingSince = 28
 
 // natted says whether a network's gateway mode is one that drops direct routing.
-func natted(n Network) bool { return n.GatewayMode == "" || n.GatewayMode == "nat" }
+func natted(n facts.Network) bool { return n.GatewayMode == "" || n.GatewayMode == "nat" }
 
-func gatewayMode(n Network) string {
+func gatewayMode(n facts.Network) string {
 	if n.GatewayMode == "" {
 		return "nat"
 	}
@@ -307,7 +308,7 @@ func gatewayMode(n Network) string {
 
 // connect is the command that gives both a network in common. To the default
 // bridge a container is connected in vain where names matter.
-func (c *contextOf) connect(n Network) []string {
+func (c *vantageCase) connect(n facts.Network) []string {
 	if n.Default {
 		return []string{"docker network create NETWORK", commandFor(c.Server, "docker network connect NETWORK")}
 	}
@@ -318,7 +319,7 @@ func (c *contextOf) connect(n Network) []string {
 	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, asking)}
 }
 
-func (c *contextOf) macvlan(n Network) *report.Fault {
+func (c *vantageCase) macvlan(n facts.Network) *report.Fault {
 	return &report.Fault{
 		Cause:    MacvlanHostIsolation,
 		Evidence: []string{fmt.Sprintf("network %s has the driver %s: the kernel passes nothing between its parent interface and the containers on it", n.Name, n.Driver)},
@@ -327,7 +328,7 @@ func (c *contextOf) macvlan(n Network) *report.Fault {
 	}
 }
 
-func (c *contextOf) internal(n Network) *report.Fault {
+func (c *vantageCase) internal(n facts.Network) *report.Fault {
 	return &report.Fault{
 		Cause:    NetworkInternal,
 		Evidence: []string{fmt.Sprintf("network %s is internal: it is routed nowhere, and its containers publish no ports", n.Name)},
@@ -337,8 +338,8 @@ func (c *contextOf) internal(n Network) *report.Fault {
 }
 
 // overlap: the host sends what is for the container elsewhere.
-func overlap(v Vantage, n Network, ip netip.Addr) *report.Fault {
-	i := slices.IndexFunc(v.Routes, func(r Route) bool { return r.To == ip && !r.Engine && r.Prefix.Bits() > 0 })
+func overlap(v facts.Vantage, n facts.Network, ip netip.Addr) *report.Fault {
+	i := slices.IndexFunc(v.Routes, func(r facts.Route) bool { return r.To == ip && !r.Engine && r.Prefix.Bits() > 0 })
 	if i < 0 {
 		return nil
 	}
@@ -355,7 +356,7 @@ func overlap(v Vantage, n Network, ip netip.Addr) *report.Fault {
 }
 
 // byName: a lookup that found nothing.
-func (c *contextOf) byName(to address, row *report.Probe) *report.Fault {
+func (c *vantageCase) byName(to address, row *report.Probe) *report.Fault {
 	if !unnamed(row) {
 		return nil
 	}
@@ -368,17 +369,17 @@ func (c *contextOf) byName(to address, row *report.Probe) *report.Fault {
 		}
 	case row.Kind != report.KindContainerName && row.Kind != report.KindDindHost || !c.vantage.Container:
 		return nil
-	case c.vantage.onDefaultAlone():
+	case c.vantage.OnlyDefaultBridge():
 		return &report.Fault{
 			Cause:    DefaultBridgeHasNoDNS,
-			Evidence: []string{fmt.Sprintf("%s is on the default bridge alone, where names of containers are not looked up", c.vantage.place())},
+			Evidence: []string{fmt.Sprintf("%s is on the default bridge alone, where names of containers are not looked up", c.vantage.Place())},
 			Hint:     "connect both to a network of your own, or use the address",
 			Commands: []string{"docker network create NETWORK"},
 		}
-	case len(c.vantage.shared(c.Server)) == 0 && len(c.Server.Networks) > 0:
+	case len(c.vantage.SharedNetworks(c.Server)) == 0 && len(c.Server.Networks) > 0:
 		return &report.Fault{
 			Cause:    NetworksIsolated,
-			Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and names are known on a network alone", c.vantage.place())},
+			Evidence: []string{fmt.Sprintf("%s has no network in common with the server, and names are known on a network alone", c.vantage.Place())},
 			Hint:     "connect both to one network",
 			Commands: c.connect(c.Server.Networks[0]),
 		}
@@ -390,7 +391,7 @@ func (c *contextOf) byName(to address, row *report.Probe) *report.Fault {
 // elsewhere is where the network of a container is, if that is not on the machine
 // that asks, or "". An engine in a VM does not always say so; but a bridge on this
 // machine would have the network's gateway as its address.
-func (c *contextOf) elsewhere(n Network) string {
+func (c *vantageCase) elsewhere(n facts.Network) string {
 	gateway := n.GatewayIPv4
 	if !gateway.IsValid() { // it has IPv6 alone
 		gateway = n.GatewayIPv6
@@ -398,8 +399,8 @@ func (c *contextOf) elsewhere(n Network) string {
 	switch {
 	case c.vantage.Container:
 		return ""
-	case c.Engine.apart():
-		return c.Engine.place()
+	case c.Engine.NetworksElsewhere():
+		return c.Engine.Place()
 	case n.Driver != "bridge" || !gateway.IsValid() || len(c.vantage.Addresses) == 0 || slices.Contains(c.vantage.Addresses, gateway):
 		return ""
 	default:
@@ -409,8 +410,8 @@ func (c *contextOf) elsewhere(n Network) string {
 
 // command is a command that has the server's name in it, for a server that is
 // still there to be named when somebody reads it.
-func commandFor(s Server, words string) string {
-	if s.Passing {
+func commandFor(s facts.Server, words string) string {
+	if s.StartedByUs {
 		return words + " CONTAINER"
 	}
 	return words + " " + s.Name

@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // stalled: the connection stood and no answer came, or not all of it, while short
 // segments brought the whole.
-func (c *contextOf) stalled(_ address, row *report.Probe) *report.Fault {
-	i := slices.IndexFunc(c.vantage.Small, func(a SmallAnswer) bool { return a.Address == row.Address })
+func (c *vantageCase) stalled(_ address, row *report.Probe) *report.Fault {
+	i := slices.IndexFunc(c.vantage.Small, func(a facts.SmallAnswer) bool { return a.Address == row.Address })
 	if row.OK || i < 0 {
 		return nil
 	}
@@ -22,7 +23,7 @@ func (c *contextOf) stalled(_ address, row *report.Probe) *report.Fault {
 		Commands: []string{"docker network create -o com.docker.network.driver.mtu=1400 NETWORK"},
 	}
 	if small.PathMTU > 0 {
-		fault.Evidence = append(fault.Evidence, fmt.Sprintf("%s takes the way there for one of %d bytes (path MTU)", c.vantage.place(), small.PathMTU))
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("%s takes the way there for one of %d bytes (path MTU)", c.vantage.Place(), small.PathMTU))
 	}
 	for _, n := range c.Server.Networks {
 		if n.MTU > 0 {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -22,22 +23,22 @@ var desktopAliases = []string{"host.docker.internal", "gateway.docker.internal"}
 
 // HostCandidates lists the addresses to try from a process on the user's
 // machine, each once, the most lasting kinds first.
-func HostCandidates(f Facts) []Candidate {
-	var l list
+func HostCandidates(f facts.Addresses) []Candidate {
+	var l CandidateList
 	if f.HostNetwork {
 		l.hostNetwork(f)
-		return l.candidates
+		return l.Candidates
 	}
 	l.localhost(f.Bindings)
 	l.published(f)
 	l.containerIPs(f)
-	return l.candidates
+	return l.Candidates
 }
 
 // hostAliases are the names under which engines let containers find their host,
 // today's and those of old versions of Docker Desktop for Mac, which people
 // still copy.
-var hostAliases = []string{
+var HostAliases = []string{
 	"host.docker.internal",
 	"gateway.docker.internal",
 	"host.containers.internal",
@@ -48,53 +49,53 @@ var hostAliases = []string{
 
 // ContainerCandidates lists the addresses to try from a process in a container,
 // each once, the most lasting kinds first.
-func ContainerCandidates(f Facts) []Candidate {
-	var l list
+func ContainerCandidates(f facts.Addresses) []Candidate {
+	var l CandidateList
 	if f.HostNetwork {
 		// The server's own port takes the place of a published one.
 		f.Networks = nil
-		f.Bindings = []Binding{{HostIP: any4, HostPort: f.Port}, {HostIP: netip.IPv6Unspecified(), HostPort: f.Port}}
+		f.Bindings = []facts.Binding{{HostIP: any4, HostPort: f.Port}, {HostIP: netip.IPv6Unspecified(), HostPort: f.Port}}
 	} else {
 		for _, name := range f.Names {
-			l.addName(report.KindContainerName, name, f.Port, "the server's name")
+			l.AddName(report.KindContainerName, name, f.Port, "the server's name")
 		}
 	}
 	l.containerIPs(f)
 	l.gateways(f.Bindings, f.Client, "the gateway of this container on ")
 	l.gateways(f.Bindings, f.Networks, "the gateway of the server on ")
-	for _, name := range hostAliases {
+	for _, name := range HostAliases {
 		l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "an engine's name of its host")
 	}
 	l.engineHosts(f)
 	l.localhost(f.Bindings)
 	l.any(f.Bindings)
-	return l.candidates
+	return l.Candidates
 }
 
 // list collects candidates, leaving out addresses that it has.
-type list struct {
-	candidates []Candidate
+type CandidateList struct {
+	Candidates []Candidate
 }
 
-func (l *list) add(kind report.Kind, ip netip.Addr, port uint16, reason string) {
+func (l *CandidateList) Add(kind report.Kind, ip netip.Addr, port uint16, reason string) {
 	if ip.IsValid() {
-		l.addName(kind, ip.String(), port, reason)
+		l.AddName(kind, ip.String(), port, reason)
 	}
 }
 
-func (l *list) addName(kind report.Kind, host string, port uint16, reason string) {
+func (l *CandidateList) AddName(kind report.Kind, host string, port uint16, reason string) {
 	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
-	for _, c := range l.candidates {
+	for _, c := range l.Candidates {
 		if c.Address == address {
 			return
 		}
 	}
-	l.candidates = append(l.candidates, Candidate{kind, address, reason})
+	l.Candidates = append(l.Candidates, Candidate{kind, address, reason})
 }
 
 var (
-	loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	loopback6 = netip.IPv6Loopback()
+	Loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	Loopback6 = netip.IPv6Loopback()
 	any4      = netip.IPv4Unspecified()
 )
 
@@ -102,13 +103,13 @@ var (
 // 20.10 chooses different ephemeral ports for the two. A family that is not
 // published is tried with the other one's port, because a client told
 // "localhost" would do just that, and could reach another container there.
-func (l *list) localhost(bindings []Binding) {
+func (l *CandidateList) localhost(bindings []facts.Binding) {
 	for _, b := range bindings {
 		switch {
 		case b.HostIP.IsUnspecified():
-			l.add(report.KindPublishedLocalhost, loopback(b.HostIP), b.HostPort, "published on every address of this family")
+			l.Add(report.KindPublishedLocalhost, loopback(b.HostIP), b.HostPort, "published on every address of this family")
 		case b.HostIP.IsLoopback():
-			l.add(report.KindPublishedLocalhost, b.HostIP, b.HostPort, "published on this address alone")
+			l.Add(report.KindPublishedLocalhost, b.HostIP, b.HostPort, "published on this address alone")
 		}
 	}
 	for _, b := range bindings {
@@ -116,13 +117,13 @@ func (l *list) localhost(bindings []Binding) {
 			continue
 		}
 		if other := otherLoopback(b.HostIP); !coversLoopback(bindings, other) {
-			l.add(report.KindPublishedLocalhost, other, b.HostPort, "localhost may mean this family too, which is not published")
+			l.Add(report.KindPublishedLocalhost, other, b.HostPort, "localhost may mean this family too, which is not published")
 		}
 	}
 }
 
 // published lists the published port on addresses other than loopback.
-func (l *list) published(f Facts) {
+func (l *CandidateList) published(f facts.Addresses) {
 	if f.Desktop {
 		for _, name := range desktopAliases {
 			l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "Docker Desktop's name of this machine")
@@ -133,48 +134,48 @@ func (l *list) published(f Facts) {
 	l.any(f.Bindings)
 }
 
-func (l *list) containerIPs(f Facts) {
+func (l *CandidateList) containerIPs(f facts.Addresses) {
 	for _, n := range f.Networks {
-		l.add(report.KindContainerIP, n.IPv4, f.Port, "the server's address on "+n.Name)
-		l.add(report.KindContainerIP, n.IPv6, f.Port, "the server's IPv6 address on "+n.Name)
+		l.Add(report.KindContainerIP, n.IPv4, f.Port, "the server's address on "+n.Name)
+		l.Add(report.KindContainerIP, n.IPv6, f.Port, "the server's IPv6 address on "+n.Name)
 	}
 }
 
-func (l *list) gateways(bindings []Binding, networks []NetworkFacts, reason string) {
+func (l *CandidateList) gateways(bindings []facts.Binding, networks []facts.Network, reason string) {
 	for _, n := range networks {
 		for _, b := range bindings {
 			gateway := n.GatewayIPv4
 			if b.HostIP.Is6() {
 				gateway = n.GatewayIPv6
 			}
-			l.add(report.KindPublishedGateway, gateway, b.HostPort, reason+n.Name)
+			l.Add(report.KindPublishedGateway, gateway, b.HostPort, reason+n.Name)
 		}
 	}
 }
 
 // any tries the address that stands for all of them, which leads to loopback.
-func (l *list) any(bindings []Binding) {
+func (l *CandidateList) any(bindings []facts.Binding) {
 	for _, b := range bindings {
 		if b.HostIP == any4 || b.HostIP.Is4() && b.HostIP.IsLoopback() {
-			l.add(report.KindPublishedAny, any4, b.HostPort, "what servers print as their address, and many clients copy")
+			l.Add(report.KindPublishedAny, any4, b.HostPort, "what servers print as their address, and many clients copy")
 		}
 	}
 }
 
 // engineHosts lists the addresses of the engine's host itself.
-func (l *list) engineHosts(f Facts) {
+func (l *CandidateList) engineHosts(f facts.Addresses) {
 	l.addPublished(report.KindPublishedEngineHost, f.EngineHost, f.Bindings, "the endpoint's host, where the engine publishes")
 	l.addPublished(report.KindPublishedEngineHost, f.NodeAddress, f.Bindings, "the engine's address in its Swarm")
 	for _, b := range f.Bindings {
 		if !b.HostIP.IsUnspecified() && !b.HostIP.IsLoopback() {
-			l.add(report.KindPublishedEngineHost, b.HostIP, b.HostPort, "published on this address of the engine's host alone")
+			l.Add(report.KindPublishedEngineHost, b.HostIP, b.HostPort, "published on this address of the engine's host alone")
 		}
 	}
 }
 
 // addPublished adds a host, by name or address, with the ports that its family
 // has. Names of hosts mostly lead to IPv4 addresses.
-func (l *list) addPublished(kind report.Kind, host string, bindings []Binding, reason string) {
+func (l *CandidateList) addPublished(kind report.Kind, host string, bindings []facts.Binding, reason string) {
 	if host == "" {
 		return
 	}
@@ -183,43 +184,43 @@ func (l *list) addPublished(kind report.Kind, host string, bindings []Binding, r
 	added := false
 	for _, b := range bindings {
 		if b.HostIP.Is6() == wants6 {
-			l.addName(kind, host, b.HostPort, reason)
+			l.AddName(kind, host, b.HostPort, reason)
 			added = true
 		}
 	}
 	for _, b := range bindings {
 		if !added {
-			l.addName(kind, host, b.HostPort, reason)
+			l.AddName(kind, host, b.HostPort, reason)
 		}
 	}
 }
 
 // hostNetwork lists the addresses of a server that listens on the engine's
 // host itself.
-func (l *list) hostNetwork(f Facts) {
+func (l *CandidateList) hostNetwork(f facts.Addresses) {
 	const reason = "the server shares the network of the engine's host"
-	l.add(report.KindPublishedLocalhost, loopback4, f.Port, reason)
-	l.add(report.KindPublishedLocalhost, loopback6, f.Port, reason)
-	l.engineHosts(Facts{EngineHost: f.EngineHost, NodeAddress: f.NodeAddress, Bindings: []Binding{{HostIP: any4, HostPort: f.Port}}})
-	l.add(report.KindPublishedAny, any4, f.Port, reason)
+	l.Add(report.KindPublishedLocalhost, Loopback4, f.Port, reason)
+	l.Add(report.KindPublishedLocalhost, Loopback6, f.Port, reason)
+	l.engineHosts(facts.Addresses{EngineHost: f.EngineHost, NodeAddress: f.NodeAddress, Bindings: []facts.Binding{{HostIP: any4, HostPort: f.Port}}})
+	l.Add(report.KindPublishedAny, any4, f.Port, reason)
 }
 
 // loopback returns the loopback address of ip's family.
 func loopback(ip netip.Addr) netip.Addr {
 	if ip.Is4() {
-		return loopback4
+		return Loopback4
 	}
-	return loopback6
+	return Loopback6
 }
 
 func otherLoopback(ip netip.Addr) netip.Addr {
 	if ip.Is4() {
-		return loopback6
+		return Loopback6
 	}
-	return loopback4
+	return Loopback4
 }
 
-func coversLoopback(bindings []Binding, loopback netip.Addr) bool {
+func coversLoopback(bindings []facts.Binding, loopback netip.Addr) bool {
 	for _, b := range bindings {
 		if b.HostIP == loopback || b.HostIP.IsUnspecified() && b.HostIP.Is4() == loopback.Is4() {
 			return true

@@ -7,43 +7,44 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 func TestHostCandidates(t *testing.T) {
-	bridge := NetworkFacts{
+	bridge := facts.Network{
 		Name:        "bridge",
 		IPv4:        netip.MustParseAddr("172.17.0.2"),
 		GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
 	}
-	dual := NetworkFacts{
+	dual := facts.Network{
 		Name:        "dual",
 		IPv4:        netip.MustParseAddr("172.18.0.2"),
 		IPv6:        netip.MustParseAddr("fd00::2"),
 		GatewayIPv4: netip.MustParseAddr("172.18.0.1"),
 		GatewayIPv6: netip.MustParseAddr("fd00::1"),
 	}
-	binding := func(ip string, port uint16) Binding {
-		return Binding{HostIP: netip.MustParseAddr(ip), HostPort: port}
+	binding := func(ip string, port uint16) facts.Binding {
+		return facts.Binding{HostIP: netip.MustParseAddr(ip), HostPort: port}
 	}
 
 	for _, test := range []struct {
 		name  string
-		facts Facts
+		facts facts.Addresses
 		want  []string
 	}{
 		{
 			name:  "nothing known",
-			facts: Facts{Port: 80},
+			facts: facts.Addresses{Port: 80},
 		},
 		{
 			name:  "not published",
-			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}},
+			facts: facts.Addresses{Port: 80, Networks: []facts.Network{bridge}},
 			want:  []string{"container-ip 172.17.0.2:80"},
 		},
 		{
 			name: "published in both families at one port",
-			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}, Bindings: []Binding{
+			facts: facts.Addresses{Port: 80, Networks: []facts.Network{bridge}, Bindings: []facts.Binding{
 				binding("0.0.0.0", 32768), binding("::", 32768),
 			}},
 			want: []string{
@@ -56,7 +57,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name: "each family with its own port, as Engine 20.10 may choose them",
-			facts: Facts{Port: 80, Networks: []NetworkFacts{dual}, Bindings: []Binding{
+			facts: facts.Addresses{Port: 80, Networks: []facts.Network{dual}, Bindings: []facts.Binding{
 				binding("0.0.0.0", 32768), binding("::", 32771),
 			}},
 			want: []string{
@@ -71,7 +72,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name: "IPv4 alone: localhost may still be taken for ::1",
-			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}, Bindings: []Binding{
+			facts: facts.Addresses{Port: 80, Networks: []facts.Network{bridge}, Bindings: []facts.Binding{
 				binding("0.0.0.0", 32768),
 			}},
 			want: []string{
@@ -84,7 +85,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name:  "IPv6 alone",
-			facts: Facts{Port: 80, Bindings: []Binding{binding("::", 32768)}},
+			facts: facts.Addresses{Port: 80, Bindings: []facts.Binding{binding("::", 32768)}},
 			want: []string{
 				"published-localhost [::1]:32768",
 				"published-localhost 127.0.0.1:32768",
@@ -92,7 +93,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name: "on loopback alone: the gateway is tried, to see it refuse",
-			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}, Bindings: []Binding{
+			facts: facts.Addresses{Port: 80, Networks: []facts.Network{bridge}, Bindings: []facts.Binding{
 				binding("127.0.0.1", 8080),
 			}},
 			want: []string{
@@ -105,7 +106,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name:  "on another loopback address alone",
-			facts: Facts{Port: 80, Bindings: []Binding{binding("127.0.0.2", 8080)}},
+			facts: facts.Addresses{Port: 80, Bindings: []facts.Binding{binding("127.0.0.2", 8080)}},
 			want: []string{
 				"published-localhost 127.0.0.2:8080",
 				"published-localhost [::1]:8080",
@@ -114,7 +115,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name: "on one address of the host alone",
-			facts: Facts{Port: 80, Networks: []NetworkFacts{bridge}, Bindings: []Binding{
+			facts: facts.Addresses{Port: 80, Networks: []facts.Network{bridge}, Bindings: []facts.Binding{
 				binding("10.231.1.2", 8080),
 			}},
 			want: []string{
@@ -125,7 +126,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name:  "twice",
-			facts: Facts{Port: 80, Bindings: []Binding{binding("0.0.0.0", 8080), binding("0.0.0.0", 8081)}},
+			facts: facts.Addresses{Port: 80, Bindings: []facts.Binding{binding("0.0.0.0", 8080), binding("0.0.0.0", 8081)}},
 			want: []string{
 				"published-localhost 127.0.0.1:8080",
 				"published-localhost 127.0.0.1:8081",
@@ -137,10 +138,10 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name: "an endpoint on another machine, which is in a Swarm",
-			facts: Facts{
+			facts: facts.Addresses{
 				EngineHost: "10.231.1.2", NodeAddress: "10.231.1.3", Port: 80,
-				Networks: []NetworkFacts{bridge},
-				Bindings: []Binding{binding("0.0.0.0", 8080), binding("::", 8080)},
+				Networks: []facts.Network{bridge},
+				Bindings: []facts.Binding{binding("0.0.0.0", 8080), binding("::", 8080)},
 			},
 			want: []string{
 				"published-localhost 127.0.0.1:8080",
@@ -154,7 +155,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name:  "an endpoint given by an IPv6 address",
-			facts: Facts{EngineHost: "fd00::9", Port: 80, Bindings: []Binding{binding("0.0.0.0", 8080)}},
+			facts: facts.Addresses{EngineHost: "fd00::9", Port: 80, Bindings: []facts.Binding{binding("0.0.0.0", 8080)}},
 			want: []string{
 				"published-localhost 127.0.0.1:8080",
 				"published-localhost [::1]:8080",
@@ -164,7 +165,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name:  "Docker Desktop has names for its host",
-			facts: Facts{Desktop: true, Port: 80, Bindings: []Binding{binding("0.0.0.0", 8080), binding("::", 8080)}},
+			facts: facts.Addresses{Desktop: true, Port: 80, Bindings: []facts.Binding{binding("0.0.0.0", 8080), binding("::", 8080)}},
 			want: []string{
 				"published-localhost 127.0.0.1:8080",
 				"published-localhost [::1]:8080",
@@ -175,7 +176,7 @@ func TestHostCandidates(t *testing.T) {
 		},
 		{
 			name:  "the host's own network",
-			facts: Facts{HostNetwork: true, EngineHost: "example.test", Port: 80},
+			facts: facts.Addresses{HostNetwork: true, EngineHost: "example.test", Port: 80},
 			want: []string{
 				"published-localhost 127.0.0.1:80",
 				"published-localhost [::1]:80",
@@ -197,22 +198,22 @@ func TestHostCandidates(t *testing.T) {
 
 // Every kind has a place in the ranking.
 func TestEveryKindIsRanked(t *testing.T) {
-	network := NetworkFacts{
+	network := facts.Network{
 		Name:        "bridge",
 		IPv4:        netip.MustParseAddr("172.17.0.2"),
 		GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
 	}
-	facts := Facts{
+	facts := facts.Addresses{
 		EngineHost: "example.test", Desktop: true, Port: 80, Names: []string{"web"},
-		Networks: []NetworkFacts{network}, Client: []NetworkFacts{network},
-		Bindings: []Binding{{HostIP: any4, HostPort: 8080}},
+		Networks: []facts.Network{network}, Client: []facts.Network{network},
+		Bindings: []facts.Binding{{HostIP: any4, HostPort: 8080}},
 	}
 	for _, v := range []Vantage{{}, {Container: "client"}} {
 		seen := map[report.Kind]bool{}
-		for _, c := range v.candidates(facts) {
+		for _, c := range v.Candidates(facts) {
 			seen[c.Kind] = true
 		}
-		for _, kind := range v.lasting() {
+		for _, kind := range v.KindRanking() {
 			assert.Check(t, seen[kind], "no candidate of kind %s", kind)
 			delete(seen, kind)
 		}
@@ -221,20 +222,20 @@ func TestEveryKindIsRanked(t *testing.T) {
 }
 
 func TestContainerCandidates(t *testing.T) {
-	server := NetworkFacts{
+	server := facts.Network{
 		Name:        "other",
 		IPv4:        netip.MustParseAddr("172.18.0.2"),
 		GatewayIPv4: netip.MustParseAddr("172.18.0.1"),
 	}
-	client := NetworkFacts{
+	client := facts.Network{
 		Name:        "bridge",
 		IPv4:        netip.MustParseAddr("172.17.0.5"),
 		GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
 	}
-	facts := Facts{
+	facts := facts.Addresses{
 		EngineHost: "10.231.1.2", Port: 80, Names: []string{"web", "alias"},
-		Networks: []NetworkFacts{server}, Client: []NetworkFacts{client},
-		Bindings: []Binding{{HostIP: any4, HostPort: 32768}, {HostIP: netip.IPv6Unspecified(), HostPort: 32769}},
+		Networks: []facts.Network{server}, Client: []facts.Network{client},
+		Bindings: []facts.Binding{{HostIP: any4, HostPort: 32768}, {HostIP: netip.IPv6Unspecified(), HostPort: 32769}},
 	}
 	want := []string{
 		"container-name web:80",
@@ -243,7 +244,7 @@ func TestContainerCandidates(t *testing.T) {
 		"published-gateway 172.17.0.1:32768",
 		"published-gateway 172.18.0.1:32768",
 	}
-	for _, alias := range hostAliases {
+	for _, alias := range HostAliases {
 		want = append(want, "published-host-alias "+alias+":32768")
 	}
 	want = append(want,

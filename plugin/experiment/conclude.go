@@ -30,7 +30,7 @@ var lastingInContainer = []report.Kind{
 	report.KindPublishedAny,
 }
 
-func (v Vantage) lasting() []report.Kind {
+func (v Vantage) KindRanking() []report.Kind {
 	if v.Container == "" {
 		return lastingOnHost
 	}
@@ -44,7 +44,7 @@ func (r *run) conclude() {
 		probes := from(v.Name, r.report.Probes)
 		reached := 0
 		for i := range r.servers {
-			if best, ok := best(i, probes, v.lasting(), r.spec.Path); ok {
+			if best, ok := PickBest(i, probes, v.KindRanking(), r.spec.Path); ok {
 				r.report.Best = append(r.report.Best, best)
 				reached++
 			}
@@ -63,7 +63,7 @@ func from(vantage string, probes []report.Probe) []report.Probe {
 // best picks the address of one server that is most worth writing down.
 // Candidates stand in the order in which they are preferred within a kind. Its
 // URL is the base to which paths like the one that was asked for are added.
-func best(server int, probes []report.Probe, lasting []report.Kind, path string) (report.Best, bool) {
+func PickBest(server int, probes []report.Probe, lasting []report.Kind, path string) (report.Best, bool) {
 	var good []report.Probe
 	for _, p := range probes {
 		if p.Server == server && p.OK {
@@ -81,11 +81,11 @@ func best(server int, probes []report.Probe, lasting []report.Kind, path string)
 
 // bestFrom picks the best address of each server from one vantage, whose kinds of
 // addresses last equally long.
-func bestFrom(vantage string, probes []report.Probe, spec Spec) []report.Best {
+func PickBestFrom(vantage string, probes []report.Probe, spec Spec) []report.Best {
 	probes = from(vantage, probes)
 	var all []report.Best
 	for i := range spec.Servers {
-		if best, ok := best(i, probes, nil, spec.Path); ok {
+		if best, ok := PickBest(i, probes, nil, spec.Path); ok {
 			all = append(all, best)
 		}
 	}

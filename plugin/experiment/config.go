@@ -6,6 +6,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
 // config returns the settings of the server's container.
@@ -17,11 +18,11 @@ func (s *server) config() (*container.Config, *container.HostConfig) {
 		Env:          spec.Env,
 		User:         spec.User,
 		ExposedPorts: spec.Exposed,
-		Labels:       s.run.labels.values(),
+		Labels:       s.run.labels.Values(),
 	}
 	if spec.PublishPort {
-		config.ExposedPorts = nat.PortSet{tcpPort(spec.Port): {}}
-		spec.Bindings = nat.PortMap{tcpPort(spec.Port): {{}}}
+		config.ExposedPorts = nat.PortSet{facts.TCPPort(spec.Port): {}}
+		spec.Bindings = nat.PortMap{facts.TCPPort(spec.Port): {{}}}
 	}
 	hostConfig := &container.HostConfig{
 		PortBindings: spec.Bindings,
@@ -56,7 +57,7 @@ func (s *server) configureBuiltin(config *container.Config, hostConfig *containe
 	hostConfig.LogConfig.Type = "none"
 	config.Cmd = append(config.Cmd, "--lease")
 	if !spec.Lasting {
-		config.Cmd = append(config.Cmd, "--deadline", s.run.labels.lifetime.String())
+		config.Cmd = append(config.Cmd, "--deadline", s.run.labels.Lifetime.String())
 	}
 	config.OpenStdin, config.StdinOnce, config.AttachStdin = true, true, true
 	config.AttachStdout, config.AttachStderr = true, true

@@ -14,12 +14,14 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // Options are what an experiment needs to know beyond the servers.
 type Options struct {
-	Progress Progress
+	Progress engine.Progress
 	Vantage  Vantage
 	// Identities are what the built-in servers answer with; none for new ones.
 	Identities []string
@@ -41,48 +43,48 @@ type Options struct {
 // ctx ended; a server that cannot be reached is a result, not an error. Whatever
 // Run started is gone when it returns, unless spec.Keep is set and all went
 // well.
-func Run(ctx context.Context, engine Engine, spec Spec, options Options) (*report.Report, error) {
+func Run(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*report.Report, error) {
 	if len(spec.Modes) > 0 {
-		return runModes(ctx, engine, spec, options)
+		return runModes(ctx, eng, spec, options)
 	}
 	started := time.Now()
-	ctx = budgeted(ctx)
-	r := newRun(engine, spec, options)
+	ctx = engine.WithBudget(ctx)
+	r := newRun(eng, spec, options)
 	err := r.measure(ctx)
 	if ctx.Err() != nil && options.Tell != nil {
 		options.Tell(r.report)
 	}
 	err = errors.Join(err, r.cleanUp(ctx, err != nil))
-	r.report.Timings.TotalMS = milliseconds(time.Since(started))
+	r.report.Timings.TotalMS = report.Milliseconds(time.Since(started))
 	return r.report, err
 }
 
 // run is the state of one experiment.
 type run struct {
-	engine   Engine
+	engine   engine.Engine
 	spec     Spec
-	progress Progress
+	progress engine.Progress
 	id       string
 	name     string    // what names of containers and networks carry: the id, and the mode
 	mode     *modeTurn // see Options
 	ids      []string  // identities
 	hold     func(context.Context, *report.Report) error
 	report   *report.Report
-	labels   labels
+	labels   engine.Labels
 
 	description connection.Description
-	view        view         // from which the servers are to be reached
-	peer        *peer        // that is asked from too, if there is one
-	peerTaken   bool         // its name is that of somebody else's container
-	temporary   networkMaker // of the temporary networks
+	view        view                // from which the servers are to be reached
+	peer        *peer               // that is asked from too, if there is one
+	peerTaken   bool                // its name is that of somebody else's container
+	temporary   engine.NetworkMaker // of the temporary networks
 	servers     []*server
-	networks    *networks // their settings
+	networks    *facts.Networks // their settings
 	reaches     []report.Reach
 }
 
-func newRun(engine Engine, spec Spec, options Options) *run {
+func newRun(eng engine.Engine, spec Spec, options Options) *run {
 	r := &run{
-		engine:   engine,
+		engine:   eng,
 		spec:     spec,
 		progress: options.Progress,
 		view:     view{vantage: options.Vantage},
@@ -91,10 +93,10 @@ func newRun(engine Engine, spec Spec, options Options) *run {
 		ids:      options.Identities,
 		hold:     options.Hold,
 		report:   report.New("run"),
-		networks: newNetworks(engine.API),
+		networks: facts.NewNetworks(eng.API),
 	}
 	if r.id == "" {
-		r.id = NewID()
+		r.id = engine.NewID()
 	}
 	r.name = r.id
 	if r.mode != nil {
@@ -127,7 +129,7 @@ func (r *run) measure(ctx context.Context) error {
 	group.Go(facts.Wait)
 	group.Go(func() error {
 		if r.mode == nil { // else it is done for all modes together
-			sweep(ctx, r.engine.API, r.id, time.Now(), r.progress)
+			engine.Sweep(ctx, r.engine.API, r.id, time.Now(), r.progress)
 		}
 		return nil
 	})
@@ -153,7 +155,7 @@ func (r *run) measure(ctx context.Context) error {
 func (r *run) prepare(ctx context.Context) error {
 	began := time.Now()
 	image, err := r.image(ctx)
-	r.report.Timings.ImageMS = milliseconds(time.Since(began))
+	r.report.Timings.ImageMS = report.Milliseconds(time.Since(began))
 	if err != nil {
 		return err
 	}
@@ -161,7 +163,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if r.mode != nil {
 		turn = r.mode.patience
 	}
-	r.labels = r.spec.labels(r.id, time.Now(), turn) // not before: a pull may take long
+	r.labels = r.spec.Labels(r.id, time.Now(), turn) // not before: a pull may take long
 	for i := range r.spec.Servers {
 		r.servers = append(r.servers, newServer(r, i, image))
 	}
@@ -173,7 +175,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 	began := time.Now()
 	var started atomic.Int64 // after which time the last server had started
-	steps := newSteps(r.progress, len(r.servers), "Starting "+count(r.spec.Servers, "server"), "Waiting for an answer")
+	steps := newSteps(r.progress, len(r.servers), "Starting "+engine.Plural(r.spec.Servers, "server"), "Waiting for an answer")
 	defer steps.end()
 
 	results := make([][]report.Probe, len(r.servers))
@@ -198,8 +200,8 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 	if peerErr := peer(); err == nil { // waits, whatever became of the servers
 		err = peerErr
 	}
-	r.report.Timings.StartMS = milliseconds(time.Duration(started.Load()))
-	r.report.Timings.ProbeMS = milliseconds(time.Since(began) - time.Duration(started.Load()))
+	r.report.Timings.StartMS = report.Milliseconds(time.Duration(started.Load()))
+	r.report.Timings.ProbeMS = report.Milliseconds(time.Since(began) - time.Duration(started.Load()))
 	for i, s := range r.servers {
 		if err == nil {
 			var findings []report.Finding
@@ -213,9 +215,4 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 	}
 	r.conclude()
 	return err
-}
-
-// milliseconds is a duration as Reports have it.
-func milliseconds(d time.Duration) float64 {
-	return float64(d.Microseconds()) / 1000
 }

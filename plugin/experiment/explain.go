@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -17,7 +17,7 @@ import (
 // What takes a helper is found out for a server that is reached at no address
 // alone. It also says from which vantages the server is reached.
 func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]report.Finding, []report.Reach, error) {
-	if err := r.networks.complete(ctx, &s.found); err != nil {
+	if err := r.networks.Complete(ctx, &s.found); err != nil {
 		return nil, nil, err
 	}
 	server := s.facts()
@@ -35,10 +35,10 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 		if err != nil {
 			return nil, nil, err
 		}
-		findings := diagnosis.Explain(diagnosis.Facts{
-			Engine:   engineFacts(r.engine, r.description.Endpoint.Engine),
+		findings := diagnosis.Explain(diagnosis.Input{
+			Engine:   facts.NewEngine(r.engine.Host, r.engine.Loopback, r.description.Endpoint.Engine),
 			Server:   server,
-			Vantages: []diagnosis.Vantage{vantage},
+			Vantages: []facts.Vantage{vantage},
 		}, probes)
 		reaches = append(reaches, reach(s.index, v, probes, findings, r.spec.Path))
 		all = diagnosis.Merge(all, findings)
@@ -47,63 +47,35 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 }
 
 // vantageFacts are what the diagnosis has to know of a vantage.
-func (r *run) vantageFacts(ctx context.Context, s *server, v view, probes []report.Probe) (diagnosis.Vantage, error) {
+func (r *run) vantageFacts(ctx context.Context, s *server, v view, probes []report.Probe) (facts.Vantage, error) {
 	// A copy, since other servers of a fleet are being started from the same vantage.
-	v.found.networks, v.found.facts.Networks = slices.Clone(v.found.networks), slices.Clone(v.found.facts.Networks)
-	if err := r.networks.complete(ctx, &v.found); err != nil {
-		return diagnosis.Vantage{}, err
+	v.found.ReportNetworks, v.found.Addresses.Networks = slices.Clone(v.found.ReportNetworks), slices.Clone(v.found.Addresses.Networks)
+	if err := r.networks.Complete(ctx, &v.found); err != nil {
+		return facts.Vantage{}, err
 	}
-	facts := diagnosis.Vantage{
+	known := facts.Vantage{
 		Name:      v.vantage.Name,
-		Container: v.vantage.Container != "" && !v.found.facts.HostNetwork,
-		NoNetwork: v.found.facts.NoNetwork,
-		Networks:  v.found.facts.Networks,
+		Container: v.vantage.Container != "" && !v.found.Addresses.HostNetwork,
+		NoNetwork: v.found.Addresses.NoNetwork,
+		Networks:  v.found.Addresses.Networks,
 	}
 	if v.vantage.Container == "" {
-		facts.Routes, facts.Addresses = routes(s.found.facts.Networks), ownAddresses()
+		known.Routes, known.Addresses = facts.Routes(s.found.Addresses.Networks), facts.OwnAddresses()
 	}
 	if s.exit != nil {
-		return facts, nil
+		return known, nil
 	}
 	var err error
-	facts.Small, err = s.askForLittle(ctx, v, from(v.vantage.Name, probes))
-	return facts, err
+	known.Small, err = s.askForLittle(ctx, v, from(v.vantage.Name, probes))
+	return known, err
 }
 
 // facts are what is known of the server.
-func (s *server) facts() diagnosis.Server {
-	facts := serverFacts(s.name, s.run.spec.Port, s.found)
-	facts.Passing = !s.run.spec.Keep
+func (s *server) facts() facts.Server {
+	facts := facts.NewServer(s.name, s.run.spec.Port, s.found)
+	facts.StartedByUs = !s.run.spec.Keep
 	if s.exit != nil {
-		facts.Down = s.exit.fault(s.name)
-	}
-	return facts
-}
-
-func serverFacts(name string, port uint16, found inspection) diagnosis.Server {
-	return diagnosis.Server{
-		Name:        name,
-		Port:        port,
-		HostNetwork: found.facts.HostNetwork,
-		NoNetwork:   found.facts.NoNetwork,
-		Networks:    found.facts.Networks,
-		Bindings:    found.facts.Bindings,
-		Wanted:      found.facts.Wanted,
-	}
-}
-
-// engineFacts reads what an engine says of itself.
-func engineFacts(e Engine, engine report.Engine) diagnosis.Engine {
-	facts := diagnosis.Engine{
-		Host:     e.Host,
-		Loopback: e.Loopback,
-		Podman:   strings.HasPrefix(engine.Product, "Podman"),
-		Rootless: engine.Rootless,
-		Desktop:  engine.Desktop,
-	}
-	if !facts.Podman {
-		major, _, _ := strings.Cut(engine.Version, ".")
-		facts.Major, _ = strconv.Atoi(major)
+		facts.Down = s.exit.Fault(s.name)
 	}
 	return facts
 }
@@ -128,9 +100,9 @@ func cameFar(probes []report.Probe) bool {
 // log is what the server has printed last.
 func (s *server) log(ctx context.Context) []string {
 	if s.lease != nil {
-		return logEvidence(s.lease.output.lines())
+		return engine.LogEvidence(s.lease.Output.Lines())
 	}
-	return logEvidence(lastLog(ctx, s.run.engine.API, s.id, false))
+	return engine.LogEvidence(engine.LastLog(ctx, s.run.engine.API, s.id, false))
 }
 
 // listeners looks at what listens in the server's network namespace. What keeps it
@@ -141,13 +113,13 @@ func (s *server) listeners(ctx context.Context) (*listening.Listeners, error) {
 	image, err := r.engine.AgentImage(ctx)
 	if err == nil {
 		var found listening.Listeners
-		if found, err = Sockets(ctx, r.engine.API, image, s.id, r.labels); err == nil {
+		if found, err = engine.Sockets(ctx, r.engine.API, image, s.id, r.labels); err == nil {
 			return &found, nil
 		}
 	}
-	if ctx.Err() != nil || errors.As(err, new(*CleanUpError)) {
+	if ctx.Err() != nil || errors.As(err, new(*engine.CleanUpError)) {
 		return nil, err
 	}
-	r.progress.Note("what listens is not known: " + netprobe.Visible(err.Error(), maxDetail))
+	r.progress.Note("what listens is not known: " + netprobe.Visible(err.Error(), report.MaxLine))
 	return nil, nil //nolint:nilnil // as diagnosis.Server has it
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -13,7 +14,7 @@ import (
 // finding that is an error.
 func reach(server int, v view, probes []report.Probe, findings []report.Finding, path string) report.Reach {
 	r := report.Reach{Vantage: v.vantage.Name}
-	if best, ok := best(server, from(v.vantage.Name, probes), v.vantage.lasting(), path); ok {
+	if best, ok := PickBest(server, from(v.vantage.Name, probes), v.vantage.KindRanking(), path); ok {
 		r.OK, r.URL = true, best.URL
 		return r
 	}
@@ -27,7 +28,7 @@ func reach(server int, v view, probes []report.Probe, findings []report.Finding,
 func (r *run) modeReport(err error) report.Mode {
 	m := report.Mode{Name: r.mode.name, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
 	if err != nil {
-		m.Result, m.Detail = report.ModeCannot, netprobe.Visible(err.Error(), maxDetail)
+		m.Result, m.Detail = report.ModeCannot, netprobe.Visible(err.Error(), report.MaxLine)
 		if fault := new(report.Fault); errors.As(err, &fault) {
 			m.Cause = fault.Cause
 			m.Findings = diagnosis.Merge(m.Findings, []report.Finding{diagnosis.Finding(fault)})
@@ -100,7 +101,7 @@ func merged(results []modeRun) *report.Report {
 // modeProgress tells of one of several modes: notes alone, since all modes
 // together are one step.
 type modeProgress struct {
-	Progress
+	engine.Progress
 	mode string
 }
 

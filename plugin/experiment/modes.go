@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -30,16 +31,16 @@ const modesAtOnce = 4
 // disturb each other. The Report is that of all the runs together. A mode that the
 // engine cannot do is a result, not an error. All is well if a server is reached
 // in some mode, and if it is known why not from where it is not.
-func runModes(ctx context.Context, engine Engine, spec Spec, options Options) (*report.Report, error) {
+func runModes(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*report.Report, error) {
 	started := time.Now()
-	ctx = budgeted(ctx)
+	ctx = engine.WithBudget(ctx)
 	if options.ID == "" {
-		options.ID = NewID()
+		options.ID = engine.NewID()
 	}
-	m := newModeRuns(ctx, engine, spec, options)
+	m := newModeRuns(ctx, eng, spec, options)
 	err := m.measure(ctx, spec.Modes)
 	rep := merged(m.results)
-	rep.Timings.TotalMS = milliseconds(time.Since(started))
+	rep.Timings.TotalMS = report.Milliseconds(time.Since(started))
 	return rep, err
 }
 
@@ -47,7 +48,7 @@ func runModes(ctx context.Context, engine Engine, spec Spec, options Options) (*
 func (m *modeRuns) measure(ctx context.Context, modes []ModeSpec) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		sweep(ctx, m.engine.API, m.options.ID, time.Now(), m.options.Progress)
+		engine.Sweep(ctx, m.engine.API, m.options.ID, time.Now(), m.options.Progress)
 		return nil
 	})
 	group.Go(func() error {
@@ -55,7 +56,7 @@ func (m *modeRuns) measure(ctx context.Context, modes []ModeSpec) error {
 		if _, err := first.image(ctx); err != nil {
 			return err
 		}
-		m.spec.Port, m.spec.Pull = first.spec.Port, PullMissing
+		m.spec.Port, m.spec.Pull = first.spec.Port, engine.PullMissing
 		return m.measureAll(ctx, modes)
 	})
 	return group.Wait()
@@ -63,7 +64,7 @@ func (m *modeRuns) measure(ctx context.Context, modes []ModeSpec) error {
 
 // measureAll measures the modes. The image is there.
 func (m *modeRuns) measureAll(ctx context.Context, modes []ModeSpec) error {
-	defer m.options.Progress.Step("Trying " + count(len(modes), "network mode"))()
+	defer m.options.Progress.Step("Trying " + engine.Plural(len(modes), "network mode"))()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, alike := range queues(modes) {
 		group.Go(func() error {
@@ -97,7 +98,7 @@ func queues(modes []ModeSpec) [][]int {
 // once asks an engine what it is for all runs together, and for the agent's image
 // for one after the other, so that one of them loads it: with the context of all,
 // since one may end while the others wait.
-func once(all context.Context, engine Engine) Engine {
+func once(all context.Context, engine engine.Engine) engine.Engine {
 	describe, image := engine.Describe, engine.AgentImage
 	var describing sync.Once
 	var description connection.Description
@@ -117,7 +118,7 @@ func once(all context.Context, engine Engine) Engine {
 
 // modeRuns is the state of the runs of all modes.
 type modeRuns struct {
-	engine  Engine
+	engine  engine.Engine
 	spec    Spec
 	options Options
 	results []modeRun
@@ -130,7 +131,7 @@ type modeRuns struct {
 	left   []error // why something was left behind
 }
 
-func newModeRuns(ctx context.Context, engine Engine, spec Spec, options Options) *modeRuns {
+func newModeRuns(ctx context.Context, engine engine.Engine, spec Spec, options Options) *modeRuns {
 	m := &modeRuns{
 		engine:  once(ctx, engine),
 		spec:    spec,

@@ -1,12 +1,20 @@
 package experiment
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -40,7 +48,7 @@ func TestModeReport(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRun(Engine{}, Spec{}, Options{mode: &modeTurn{name: "some"}})
+			r := newRun(engine.Engine{}, Spec{}, Options{mode: &modeTurn{name: "some"}})
 			r.reaches = test.from
 			r.report.Findings = []report.Finding{{Cause: "macvlan-host-isolation", Title: "isolated", Severity: report.SeverityError}}
 			got := r.modeReport(test.err)
@@ -57,13 +65,13 @@ func TestModeReport(t *testing.T) {
 // all to be well only if what is not reached is explained.
 func TestMerged(t *testing.T) {
 	result := func(name string, ok bool, cause report.Cause) modeRun {
-		r := newRun(Engine{}, Spec{}, Options{mode: &modeTurn{name: name}})
+		r := newRun(engine.Engine{}, Spec{}, Options{mode: &modeTurn{name: name}})
 		r.report.Servers = []report.Server{{Name: name}}
 		r.report.Probes = []report.Probe{{Address: name}}
 		r.reaches = []report.Reach{{OK: ok, Cause: cause}}
 		return modeRun{r.report, r.modeReport(nil)}
 	}
-	refused := newRun(Engine{}, Spec{}, Options{mode: &modeTurn{name: "refused"}})
+	refused := newRun(engine.Engine{}, Spec{}, Options{mode: &modeTurn{name: "refused"}})
 	results := []modeRun{
 		{refused.report, refused.modeReport(errors.New("no"))}, result("a", true, ""), {}, result("b", false, "network-none"),
 	}
@@ -78,4 +86,46 @@ func TestMerged(t *testing.T) {
 	}
 	assert.Assert(t, !merged(append(results, result("c", false, ""))).OK)
 	assert.Assert(t, !merged([]modeRun{result("b", false, "network-none")}).OK)
+}
+
+// sweptEngine is an engine without leftovers that says when it is asked for them.
+type sweptEngine struct {
+	engine.API
+	listed func()
+}
+
+func (e sweptEngine) ContainerList(context.Context, container.ListOptions) ([]container.Summary, error) {
+	e.listed()
+	return nil, nil
+}
+
+func (sweptEngine) NetworkList(context.Context, network.ListOptions) ([]network.Summary, error) {
+	return nil, nil
+}
+
+type noSteps2 struct{ engine.Progress }
+
+func (noSteps2) Step(string) func() { return func() {} }
+
+// What earlier runs left is removed while an image is pulled for several network
+// modes, as it is for one.
+func TestModesSweepBesideImage(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	listed := make(chan struct{})
+	engine := engine.Engine{
+		API: sweptEngine{listed: sync.OnceFunc(func() { close(listed) })},
+		AgentImage: func(ctx context.Context) (string, error) {
+			select {
+			case <-listed:
+				return "", errors.New("that was all")
+			case <-ctx.Done():
+				return "", errors.New("nothing is swept")
+			}
+		},
+	}
+	spec := Spec{Modes: []ModeSpec{{Name: "a"}}, Servers: 1, Wait: time.Second}
+	_, err := runModes(ctx, engine, spec, Options{Progress: noSteps2{}})
+	assert.Check(t, is.Error(err, "that was all"))
 }

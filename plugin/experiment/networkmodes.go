@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"fmt"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"slices"
 	"strings"
 )
@@ -24,7 +25,7 @@ const mtuOfVPNs = "1420"
 
 // NetworkModes lists the modes, those that people meet first in front.
 func NetworkModes() []NetworkMode {
-	bridge := TemporaryNetwork{Driver: "bridge"}
+	bridge := engine.TemporaryNetwork{Driver: "bridge"}
 	return []NetworkMode{
 		{
 			Name: "bridge", About: "the engine's default network",
@@ -40,7 +41,7 @@ func NetworkModes() []NetworkMode {
 		},
 		{
 			Name: "internal", About: "a bridge network without a route to the outside", // publishing is ignored on it
-			connection: onTemporary(TemporaryNetwork{Driver: "bridge", Internal: true}),
+			connection: onTemporary(engine.TemporaryNetwork{Driver: "bridge", Internal: true}),
 		},
 		{
 			Name: "host", About: "the network of the engine's host",
@@ -60,15 +61,15 @@ func NetworkModes() []NetworkMode {
 		},
 		{
 			Name: "dual-stack", About: "a bridge network with IPv4 and IPv6",
-			connection: onTemporary(TemporaryNetwork{Driver: "bridge", IPv6: true}),
+			connection: onTemporary(engine.TemporaryNetwork{Driver: "bridge", IPv6: true}),
 		},
 		{
 			Name: "ipv6-only", About: "a bridge network with only IPv6",
-			connection: onTemporary(TemporaryNetwork{Driver: "bridge", IPv6: true, NoIPv4: true}),
+			connection: onTemporary(engine.TemporaryNetwork{Driver: "bridge", IPv6: true, NoIPv4: true}),
 		},
 		{
 			Name: "macvlan", About: "a MAC address of its own on the network of --parent", // without a parent, engines make one that leads nowhere
-			OnParent: true, connection: onTemporary(TemporaryNetwork{Driver: "macvlan"}),
+			OnParent: true, connection: onTemporary(engine.TemporaryNetwork{Driver: "macvlan"}),
 		},
 		{
 			Name: "ipvlan-l2", About: "an address of its own on the network of --parent",
@@ -80,23 +81,23 @@ func NetworkModes() []NetworkMode {
 		},
 		{
 			Name: "overlay", About: "an attachable network of a Swarm",
-			connection: onTemporary(TemporaryNetwork{Driver: "overlay"}),
+			connection: onTemporary(engine.TemporaryNetwork{Driver: "overlay"}),
 		},
 	}
 }
 
 // onTemporary connects the server to networks that are made for it. Probes are also
 // sent from a peer on the first of them.
-func onTemporary(networks ...TemporaryNetwork) Connection {
+func onTemporary(networks ...engine.TemporaryNetwork) Connection {
 	return Connection{Temporary: networks, Peer: true}
 }
 
-func bridgeWith(option, value string) TemporaryNetwork {
-	return TemporaryNetwork{Driver: "bridge", Options: map[string]string{option: value}}
+func bridgeWith(option, value string) engine.TemporaryNetwork {
+	return engine.TemporaryNetwork{Driver: "bridge", Options: map[string]string{option: value}}
 }
 
-func ipvlan(mode string) TemporaryNetwork {
-	return TemporaryNetwork{Driver: "ipvlan", Options: map[string]string{"ipvlan_mode": mode}}
+func ipvlan(mode string) engine.TemporaryNetwork {
+	return engine.TemporaryNetwork{Driver: "ipvlan", Options: map[string]string{"ipvlan_mode": mode}}
 }
 
 // everyMode is the name of the list of all modes.

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -18,14 +20,14 @@ import (
 // leave by.
 type view struct {
 	vantage Vantage
-	found   inspection
+	found   facts.Container
 }
 
 // peer is a container beside the servers, on their first network, that is asked
 // from too.
 type peer struct {
 	view
-	prober *remoteProber
+	prober *engine.RemoteProber
 }
 
 // views are those that a server is asked from, that from which it is to be reached
@@ -64,11 +66,11 @@ func (r *run) openPeer(ctx context.Context) error {
 		return err
 	}
 	where := container.NetworkMode(r.serverNetworks()[0].Name)
-	prober, err := startProber(ctx, api, r.peerName(), image, where, r.labels)
+	prober, err := engine.StartProber(ctx, api, r.peerName(), image, where, r.labels)
 	if errdefs.IsNotFound(err) {
 		// A plugin of another version has put its own agent in the place of ours.
 		if image, err = r.engine.AgentImage(ctx); err == nil {
-			prober, err = startProber(ctx, api, r.peerName(), image, where, r.labels)
+			prober, err = engine.StartProber(ctx, api, r.peerName(), image, where, r.labels)
 		}
 	}
 	if fault := new(report.Fault); errors.As(err, &fault) && fault.Cause == diagnosis.NameInUse {
@@ -77,13 +79,13 @@ func (r *run) openPeer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opened := &peer{prober: prober, view: view{vantage: Vantage{Name: VantagePeer, Container: prober.agent.id, Prober: prober}}}
-	response, err := api.ContainerInspect(ctx, prober.agent.id)
+	opened := &peer{prober: prober, view: view{vantage: Vantage{Name: VantagePeer, Container: prober.Agent.ID, Prober: prober}}}
+	response, err := api.ContainerInspect(ctx, prober.Agent.ID)
 	if err != nil {
-		prober.agent.lease.release()
+		prober.Agent.Lease.Release()
 		return fmt.Errorf("inspecting the peer: %w", err)
 	}
-	opened.found = read(response, 0)
+	opened.found = facts.ReadContainer(response, 0)
 	r.peer = opened
 	return nil
 }
@@ -96,7 +98,7 @@ func (r *run) removePeer(ctx context.Context) error {
 		return nil
 	}
 	if r.peer != nil {
-		defer r.peer.prober.agent.lease.release()
+		defer r.peer.prober.Agent.Lease.Release()
 	}
-	return removeContainer(ctx, r.engine.API, r.peerName())
+	return engine.RemoveContainer(ctx, r.engine.API, r.peerName())
 }

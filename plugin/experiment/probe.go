@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -58,8 +59,8 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 // probeFrom tries the server's candidates from one vantage.
 func (s *server) probeFrom(ctx context.Context, v view) ([]report.Probe, error) {
 	attempts := s.attempts(v)
-	results, err := v.vantage.Race(ctx, attempts, s.run.spec.terms())
-	return rows(v.vantage.Name, s.index, attempts, results), err
+	results, err := v.vantage.Race(ctx, attempts, s.run.spec.Terms())
+	return Rows(v.vantage.Name, s.index, attempts, results), err
 }
 
 // lateForward is how much later than its server a published port may answer: the
@@ -82,7 +83,7 @@ func (s *server) awaitListening(waiting context.Context, up func()) {
 		return
 	}
 	select {
-	case <-s.lease.listening:
+	case <-s.lease.Listening:
 		up()
 	case <-waiting.Done():
 	}
@@ -92,17 +93,17 @@ func (s *server) awaitListening(waiting context.Context, up func()) {
 // was not running any more when it was inspected, the engine is about to say how
 // it exited.
 func (s *server) awaitExit(ctx, finished context.Context) error {
-	if !s.found.running {
+	if !s.found.Running {
 		finished = ctx
 	}
 	select {
 	case <-finished.Done():
 		return nil
 	case e := <-s.exited:
-		if e.err != nil {
-			return e.err
+		if e.Err != nil {
+			return e.Err
 		}
-		if s.run.spec.Builtin() && e.code == 0 {
+		if s.run.spec.Builtin() && e.Code == 0 {
 			return fmt.Errorf("container %s was stopped by somebody else, or by an engine that shuts down: run the command again", s.name)
 		}
 		var err error
@@ -114,19 +115,19 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 // attempts are the candidates from one vantage.
 func (s *server) attempts(v view) []Attempt {
 	spec := s.run.spec
-	facts := s.found.facts
+	facts := s.found.Addresses
 	facts.EngineHost = s.run.engine.Host
 	facts.NodeAddress = s.run.description.NodeAddress
 	facts.Desktop = s.run.description.Endpoint.Engine.Desktop
-	facts.Client = v.found.facts.Networks
-	facts.Names = append([]string{s.name}, s.found.aliases...)
-	candidates := v.vantage.candidates(facts)
+	facts.Client = v.found.Addresses.Networks
+	facts.Names = append([]string{s.name}, s.found.Aliases...)
+	candidates := v.vantage.Candidates(facts)
 	attempts := make([]Attempt, len(candidates))
 	for i, candidate := range candidates {
 		attempts[i] = Attempt{
 			Candidate: candidate,
-			Grace:     grace(facts, candidate),
-			Target:    spec.target(candidate.Address, s.identity),
+			Grace:     Grace(facts, candidate),
+			Target:    spec.Target(candidate.Address, s.identity),
 		}
 	}
 	return attempts
@@ -141,8 +142,8 @@ const detection = 3 * time.Second
 // grace is how much longer than others a candidate is tried. The bridge of a
 // network that was empty detects duplicates of its IPv6 address when the server
 // comes, and until then the way to the server's own IPv6 address is closed.
-func grace(facts Facts, candidate Candidate) time.Duration {
-	hasIPv6 := slices.ContainsFunc(facts.Networks, func(n NetworkFacts) bool { return n.IPv6.IsValid() })
+func Grace(known facts.Addresses, candidate Candidate) time.Duration {
+	hasIPv6 := slices.ContainsFunc(known.Networks, func(n facts.Network) bool { return n.IPv6.IsValid() })
 	if address, err := netip.ParseAddrPort(candidate.Address); err == nil && hasIPv6 && address.Addr().Is6() {
 		return detection
 	}
@@ -151,13 +152,13 @@ func grace(facts Facts, candidate Candidate) time.Duration {
 
 // terms are those of a race for a server. The certificate of the built-in server is
 // made at its start; its identity proves who answers.
-func (s Spec) terms() netprobe.Race {
+func (s Spec) Terms() netprobe.Race {
 	return netprobe.Race{Timeout: s.Timeout, SkipVerify: s.Builtin()}
 }
 
 // target is what is asked at an address. The identity is that of the built-in
 // server; a user's own has none.
-func (s Spec) target(address, identity string) netprobe.Target {
+func (s Spec) Target(address, identity string) netprobe.Target {
 	target := netprobe.Target{
 		Scheme:    s.Scheme,
 		Address:   address,
@@ -173,7 +174,7 @@ func (s Spec) target(address, identity string) netprobe.Target {
 
 // rows turns what was measured of one server into the Report's rows. An attempt
 // that was never probed to its end has none.
-func rows(vantage string, server int, attempts []Attempt, results []netprobe.Result) []report.Probe {
+func Rows(vantage string, server int, attempts []Attempt, results []netprobe.Result) []report.Probe {
 	var probes []report.Probe
 	for i, r := range results {
 		if r.Attempts > 0 {
@@ -200,10 +201,10 @@ func row(vantage string, server int, a Attempt, r netprobe.Result) report.Probe 
 		WebSocket: r.WebSocket,
 		Attempts:  r.Attempts,
 		Timings: report.ProbeTimings{
-			ResolveMS:   milliseconds(r.Timings.Resolve),
-			ConnectMS:   milliseconds(r.Timings.Connect),
-			FirstByteMS: milliseconds(r.Timings.FirstByte),
-			TotalMS:     milliseconds(r.Timings.Total),
+			ResolveMS:   report.Milliseconds(r.Timings.Resolve),
+			ConnectMS:   report.Milliseconds(r.Timings.Connect),
+			FirstByteMS: report.Milliseconds(r.Timings.FirstByte),
+			TotalMS:     report.Milliseconds(r.Timings.Total),
 		},
 	}
 }

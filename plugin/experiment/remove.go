@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // cleanUp removes what the run made, whether ctx has ended or not; see clearUp.
@@ -13,9 +16,9 @@ func (r *run) cleanUp(ctx context.Context, failed bool) error {
 		return nil
 	}
 	began := time.Now()
-	defer func() { r.report.Timings.CleanupMS = milliseconds(time.Since(began)) }()
-	defer r.progress.Step("Removing " + count(len(r.servers), "server"))()
-	return clearUp(ctx, failed, r.remove)
+	defer func() { r.report.Timings.CleanupMS = report.Milliseconds(time.Since(began)) }()
+	defer r.progress.Step("Removing " + engine.Plural(len(r.servers), "server"))()
+	return engine.CleanUpRun(ctx, failed, r.remove)
 }
 
 // remove removes the servers and then their networks, which they keep in use.
@@ -28,14 +31,14 @@ func (r *run) remove(ctx context.Context) error {
 		}
 		group.Go(func() error {
 			defer s.releaseLease()
-			return removeContainer(ctx, r.engine.API, s.name)
+			return engine.RemoveContainer(ctx, r.engine.API, s.name)
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for _, name := range r.temporary.made {
-		if err := removeNetwork(ctx, r.engine.API, name); err != nil {
+	for _, name := range r.temporary.Made {
+		if err := engine.RemoveNetwork(ctx, r.engine.API, name); err != nil {
 			return err
 		}
 	}
@@ -44,6 +47,6 @@ func (r *run) remove(ctx context.Context) error {
 
 func (s *server) releaseLease() {
 	if s.lease != nil {
-		s.lease.release()
+		s.lease.Release()
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -19,11 +21,11 @@ type server struct {
 	identity string // the token that the built-in server answers with
 
 	id     string
-	taken  bool   // the name is that of somebody else's container
-	lease  *lease // of the built-in server, unless it is kept
-	exited <-chan exit
-	found  inspection
-	exit   *exit // set when the server exited before it answered
+	taken  bool          // the name is that of somebody else's container
+	lease  *engine.Lease // of the built-in server, unless it is kept
+	exited <-chan engine.Exit
+	found  facts.Container
+	exit   *engine.Exit // set when the server exited before it answered
 }
 
 func newServer(r *run, index int, image string) *server {
@@ -31,7 +33,7 @@ func newServer(r *run, index int, image string) *server {
 		run:   r,
 		index: index,
 		image: image,
-		found: read(container.InspectResponse{}, r.spec.Port), // until it has started
+		found: facts.ReadContainer(container.InspectResponse{}, r.spec.Port), // until it has started
 		name:  fmt.Sprintf("nestprobe-%s-%d", r.name, index+1),
 	}
 	switch {
@@ -39,7 +41,7 @@ func newServer(r *run, index int, image string) *server {
 	case index < len(r.ids):
 		s.identity = r.ids[index]
 	default:
-		s.identity = token(identityBytes)
+		s.identity = engine.NewToken(engine.IdentityBytes)
 	}
 	return s
 }
@@ -54,25 +56,25 @@ func (s *server) start(ctx, watching context.Context) error {
 	}
 	if s.leased() {
 		var err error
-		if s.lease, err = takeLease(ctx, api, s.id, nil); err != nil {
-			return attachFault(ctx, api, "the server", s.id, err)
+		if s.lease, err = engine.TakeLease(ctx, api, s.id, nil); err != nil {
+			return engine.AttachFault(ctx, api, "the server", s.id, err)
 		}
 	}
-	s.exited = watch(watching, api, s.id)
+	s.exited = engine.WatchExit(watching, api, s.id)
 	if err := api.ContainerStart(ctx, s.id, container.StartOptions{}); err != nil {
-		return startFault("the server", err)
+		return engine.StartFault("the server", err)
 	}
 	return s.inspect(ctx)
 }
 
 func (s *server) createOnce(ctx context.Context) error {
-	creating, cancel := outlast(ctx)
+	creating, cancel := engine.Outlast(ctx)
 	defer cancel()
 	config, hostConfig := s.config()
 	created, err := s.run.engine.API.ContainerCreate(creating, config, hostConfig,
 		s.networking(), s.run.spec.Platform, s.name)
 	s.id = created.ID
-	s.taken = nameIsTaken(err)
+	s.taken = engine.NameIsTaken(err)
 	return err
 }
 
@@ -86,7 +88,7 @@ func (s *server) inspect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("inspecting the server: %w", err)
 	}
-	s.found = read(response, s.run.spec.Port)
+	s.found = facts.ReadContainer(response, s.run.spec.Port)
 	return nil
 }
 
@@ -110,7 +112,7 @@ func (s *server) create(ctx context.Context) error {
 		err = s.createOnce(ctx)
 	}
 	if err != nil {
-		return createFault("the server", err)
+		return engine.CreateFault("the server", err)
 	}
 	for _, n := range s.moreNetworks() {
 		if err := s.run.engine.API.NetworkConnect(ctx, n.Name, s.id, n.Endpoint); err != nil {
@@ -128,16 +130,16 @@ func (s *server) describe() report.Server {
 		Image:     s.image,
 		Builtin:   s.run.spec.Builtin(),
 		Port:      s.run.spec.Port,
-		Networks:  s.found.networks,
-		Published: s.found.published,
+		Networks:  s.found.ReportNetworks,
+		Published: s.found.Published,
 	}
 }
 
 // examine adds what can be learnt of a server that exited.
-func (s *server) examine(ctx context.Context, e exit) (*exit, error) {
+func (s *server) examine(ctx context.Context, e engine.Exit) (*engine.Exit, error) {
 	if s.lease != nil {
-		s.lease.release()
-		e.lines = s.lease.output.lines()
+		s.lease.Release()
+		e.Lines = s.lease.Output.Lines()
 		return &e, nil
 	}
 	api := s.run.engine.API
@@ -146,8 +148,8 @@ func (s *server) examine(ctx context.Context, e exit) (*exit, error) {
 		return nil, fmt.Errorf("inspecting the server that exited: %w", err)
 	}
 	if response.State != nil {
-		e.oomKilled = response.State.OOMKilled
+		e.OOMKilled = response.State.OOMKilled
 	}
-	e.lines = lastLog(ctx, api, s.id, hasTerminal(response))
+	e.Lines = engine.LastLog(ctx, api, s.id, engine.HasTerminal(response))
 	return &e, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/go-connections/nat"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
 // image makes the server's image available and returns its reference.
@@ -15,8 +16,8 @@ func (r *run) image(ctx context.Context) (string, error) {
 		defer r.progress.Step("Putting the agent image on the engine")()
 		return r.engine.AgentImage(ctx)
 	}
-	wanted := userImage{r.spec.Image, r.spec.Platform, r.spec.Pull}
-	found, err := wanted.ensure(ctx, r.engine, r.progress)
+	wanted := engine.Image{Ref: r.spec.Image, Platform: r.spec.Platform, Pull: r.spec.Pull}
+	found, err := wanted.Ensure(ctx, r.engine, r.progress)
 	if err != nil {
 		return "", err
 	}

@@ -2,24 +2,25 @@ package experiment
 
 import (
 	"context"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"strconv"
 )
 
 // createNetworks makes the temporary networks, if some are wanted.
 func (r *run) createNetworks(ctx context.Context) error {
-	r.temporary = networkMaker{
-		engine:   r.engine,
-		labels:   r.labels,
-		progress: r.progress,
-		settings: r.networks,
-		local:    r.view.vantage.Container == "",
+	r.temporary = engine.NetworkMaker{
+		Engine:   r.engine,
+		Labels:   r.labels,
+		Progress: r.progress,
+		Settings: r.networks,
+		Local:    r.view.vantage.Container == "",
 	}
 	for i, t := range r.spec.Temporary {
-		name := NetworkName(r.name)
+		name := engine.NetworkName(r.name)
 		if i > 0 {
 			name += "-" + strconv.Itoa(i+1)
 		}
-		if err := r.temporary.create(ctx, name, t); err != nil {
+		if err := r.temporary.Create(ctx, name, t); err != nil {
 			return err
 		}
 	}
@@ -29,8 +30,8 @@ func (r *run) createNetworks(ctx context.Context) error {
 // serverNetworks are those that the servers are put on.
 func (r *run) serverNetworks() []Network {
 	if len(r.spec.Temporary) > 0 {
-		made := make([]Network, len(r.temporary.made))
-		for i, name := range r.temporary.made {
+		made := make([]Network, len(r.temporary.Made))
+		for i, name := range r.temporary.Made {
 			made[i].Name = name
 		}
 		return made

@@ -8,6 +8,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
 // Spec says what to start and what a good answer is.
@@ -18,7 +19,7 @@ type Spec struct {
 	User     string
 	AddHosts []string
 	Platform *ocispec.Platform // nil: the engine's own
-	Pull     PullPolicy
+	Pull     engine.PullPolicy
 
 	Port      uint16 // in the container; 0: the one that is published or that the image exposes
 	Scheme    netprobe.Scheme
@@ -32,9 +33,9 @@ type Spec struct {
 	Exposed     nat.PortSet
 	Bindings    nat.PortMap
 
-	Networks  []Network          // in docker's order; empty for the engine's default
-	Temporary []TemporaryNetwork // networks to make and remove again, instead of Networks
-	Peer      bool               // ask from another container on the first network too
+	Networks  []Network                 // in docker's order; empty for the engine's default
+	Temporary []engine.TemporaryNetwork // networks to make and remove again, instead of Networks
+	Peer      bool                      // ask from another container on the first network too
 
 	// Modes are network modes to measure, with one server each, instead of the
 	// networks above; none to measure just those.
@@ -52,7 +53,7 @@ type Spec struct {
 // Spec of these names.
 type Connection struct {
 	Networks  []Network
-	Temporary []TemporaryNetwork
+	Temporary []engine.TemporaryNetwork
 	Peer      bool
 }
 
@@ -75,8 +76,8 @@ const perServer = time.Second
 const pullAllowance = 10 * time.Minute
 
 // pulling is how long a helper may have to wait for the user's image.
-func (s Spec) pulling() time.Duration {
-	if s.Builtin() || s.Pull == PullNever {
+func (s Spec) PullAllowance() time.Duration {
+	if s.Builtin() || s.Pull == engine.PullNever {
 		return 0
 	}
 	return pullAllowance
@@ -84,10 +85,10 @@ func (s Spec) pulling() time.Duration {
 
 // labels are those of a run that starts now and may take some time beyond what its
 // spec says.
-func (s Spec) labels(id string, now time.Time, more ...time.Duration) labels {
-	lifetime := s.Wait*time.Duration(1+len(s.Modes)) + deadlineMargin + time.Duration(s.Servers)*perServer
+func (s Spec) Labels(id string, now time.Time, more ...time.Duration) engine.Labels {
+	lifetime := s.Wait*time.Duration(1+len(s.Modes)) + engine.DeadlineMargin + time.Duration(s.Servers)*perServer
 	for _, d := range more {
 		lifetime += d
 	}
-	return newLabels(id, now, lifetime, s.Keep || s.Lasting)
+	return engine.NewLabels(id, now, lifetime, s.Keep || s.Lasting)
 }

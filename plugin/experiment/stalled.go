@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -17,7 +17,7 @@ const smallSegment = 536
 // askForLittle asks again at the addresses that accepted and then sent nothing, or
 // not all, where no other address works: for segments so small that no link on the
 // way is too narrow for them. It returns the addresses that answered so.
-func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe) ([]diagnosis.SmallAnswer, error) {
+func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe) ([]facts.SmallAnswer, error) {
 	if s.run.spec.Scheme == netprobe.TCP || !netprobe.CanLimitSegments() {
 		return nil, nil
 	}
@@ -36,7 +36,7 @@ func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe
 	spec := s.run.spec
 	waiting, cancel := context.WithTimeout(ctx, spec.Timeout)
 	defer cancel()
-	terms := spec.terms()
+	terms := spec.Terms()
 	terms.MaxSegment = smallSegment
 	results, err := v.vantage.Race(waiting, stalled, terms)
 	if err != nil {
@@ -45,10 +45,10 @@ func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	var answers []diagnosis.SmallAnswer
+	var answers []facts.SmallAnswer
 	for i, r := range results {
 		if r.Attempts > 0 && r.Answered() && !stalls(r.Failure) {
-			answers = append(answers, diagnosis.SmallAnswer{Address: stalled[i].Address, Segment: smallSegment, PathMTU: r.PathMTU})
+			answers = append(answers, facts.SmallAnswer{Address: stalled[i].Address, Segment: smallSegment, PathMTU: r.PathMTU})
 		}
 	}
 	return answers, nil

@@ -1,11 +1,14 @@
 package experiment
 
-import "sync"
+import (
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"sync"
+)
 
 // steps tells of two steps, the second of which begins when all servers have
 // taken the first.
 type steps struct {
-	progress Progress
+	progress engine.Progress
 	next     string
 
 	mu        sync.Mutex
@@ -13,7 +16,7 @@ type steps struct {
 	done      func() // of the step that is under way
 }
 
-func newSteps(progress Progress, servers int, first, next string) *steps {
+func newSteps(progress engine.Progress, servers int, first, next string) *steps {
 	return &steps{progress: progress, next: next, remaining: servers, done: progress.Step(first)}
 }
 

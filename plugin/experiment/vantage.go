@@ -9,6 +9,8 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -36,7 +38,7 @@ type Prober interface {
 	Run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error)
 }
 
-func (v Vantage) candidates(f Facts) []Candidate {
+func (v Vantage) Candidates(f facts.Addresses) []Candidate {
 	if v.Container == "" {
 		return HostCandidates(f)
 	}
@@ -44,18 +46,18 @@ func (v Vantage) candidates(f Facts) []Candidate {
 }
 
 // inspect reads the networks of the vantage's container.
-func (v Vantage) inspect(ctx context.Context, api API) (inspection, error) {
+func (v Vantage) inspect(ctx context.Context, api engine.API) (facts.Container, error) {
 	if v.Container == "" {
-		return inspection{}, nil
+		return facts.Container{}, nil
 	}
-	response, err := inspectContainer(ctx, api, v.Container)
+	response, err := facts.InspectContainer(ctx, api, v.Container)
 	if err != nil {
-		return inspection{}, err
+		return facts.Container{}, err
 	}
-	if response, _, err = withNetwork(ctx, api, response); err != nil {
-		return inspection{}, err
+	if response, _, err = facts.WithNetworkOwner(ctx, api, response); err != nil {
+		return facts.Container{}, err
 	}
-	return read(response, 0), nil
+	return facts.ReadContainer(response, 0), nil
 }
 
 // Attempt is one candidate, and what is probed there.
@@ -66,7 +68,7 @@ type Attempt struct {
 }
 
 // raceOf is the race between attempts, on the terms of the race that is given.
-func raceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
+func RaceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
 	for _, a := range attempts {
 		race.Attempts = append(race.Attempts, netprobe.Attempt{Target: a.Target, Grace: a.Grace})
 	}
@@ -75,7 +77,7 @@ func raceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
 
 // Race probes from the vantage until ctx ends or each attempt has had its last probe.
 func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Race) ([]netprobe.Result, error) {
-	race := raceOf(attempts, terms)
+	race := RaceOf(attempts, terms)
 	if v.Prober == nil {
 		return race.Run(ctx), nil
 	}
@@ -86,7 +88,7 @@ func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Ra
 }
 
 // fromContainer is the vantage of a container that must be running.
-func fromContainer(ctx context.Context, api API, target string) (Vantage, error) {
+func ContainerVantage(ctx context.Context, api engine.API, target string) (Vantage, error) {
 	response, err := api.ContainerInspect(ctx, target)
 	if errdefs.IsNotFound(err) {
 		return Vantage{}, fmt.Errorf("there is no container %s to ask from: docker ps lists those that run", target)
@@ -94,7 +96,7 @@ func fromContainer(ctx context.Context, api API, target string) (Vantage, error)
 	if err != nil {
 		return Vantage{}, fmt.Errorf("inspecting container %s: %w", target, err)
 	}
-	if !read(response, 0).running {
+	if !facts.ReadContainer(response, 0).Running {
 		return Vantage{}, fmt.Errorf("container %s is not running: start it to ask from it", target)
 	}
 	return Vantage{

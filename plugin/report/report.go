@@ -4,7 +4,11 @@
 // must not know of docker/cli.
 package report
 
-import "github.com/nestprobe/docker-nestprobe/netprobe"
+import (
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+)
 
 // SchemaVersion is the version of the JSON document; it grows when a key
 // changes its meaning or disappears, not when one is added.
@@ -260,3 +264,6 @@ func New(command string) *Report {
 		Findings:      []Finding{},
 	}
 }
+
+// Milliseconds is a duration as a Report has it.
+func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

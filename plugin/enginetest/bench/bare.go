@@ -13,8 +13,8 @@ import (
 	"github.com/docker/go-connections/nat"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage"
-	"github.com/nestprobe/docker-nestprobe/plugin/agentimage/agents"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
 )
 
 const port = "4647/tcp"

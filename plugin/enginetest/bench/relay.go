@@ -13,6 +13,8 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/client"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -59,7 +61,7 @@ func ways(relay *report.Report) (through, direct string, err error) {
 		switch best.Vantage {
 		case experiment.VantageHost:
 			through = best.URL
-		case experiment.VantageRelay:
+		case client.VantageRelay:
 			direct = best.URL
 		}
 	}
@@ -80,7 +82,7 @@ func removeRelay(ctx context.Context, known target, server string) error {
 	if err != nil {
 		return err
 	}
-	label := experiment.LabelRun + "=" + found.Config.Labels[experiment.LabelRun]
+	label := engine.LabelRun + "=" + found.Config.Labels[engine.LabelRun]
 	remove := exec.CommandContext(ctx, "sh", "-c", `docker rm -f $(docker ps -aq --filter "label=$1")`, "sh", label) //nolint:gosec // the label is nestprobe's own
 	if out, err := remove.CombinedOutput(); err != nil {
 		return fmt.Errorf("removing the relay: %w\n%s", err, out)

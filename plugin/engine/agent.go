@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// agent is an agent's container that this process talks to: JSON documents over
+// its attached stdin, which is its lease too, and over its stdout.
+type Agent struct {
+	api      API
+	Name     string
+	ID       string
+	Lease    *Lease
+	messages *json.Decoder
+	exited   <-chan Exit
+}
+
+// agentContainer says how an agent's container is made.
+type AgentContainer struct {
+	name       string
+	Config     *container.Config
+	HostConfig *container.HostConfig
+	Networking *network.NetworkingConfig
+	Binary     []byte // put into the container as /nestprobe-agent; nil if the image has it
+}
+
+// agentPath is where the agent is in its image, and in images of the user's.
+const AgentPath = "/nestprobe-agent"
+
+// newAgentContainer returns the settings of a container for an agent that does
+// work over its stdin. It gets the least it needs; the caller adds to that.
+func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
+	return AgentContainer{
+		name: name,
+		Config: &container.Config{
+			Image:     image,
+			Cmd:       []string{role},
+			Labels:    l.helper(),
+			OpenStdin: true, StdinOnce: true,
+			AttachStdin: true, AttachStdout: true, AttachStderr: true,
+		},
+		HostConfig: &container.HostConfig{
+			ReadonlyRootfs: true,
+			CapDrop:        []string{"ALL"},
+			SecurityOpt:    []string{"no-new-privileges"},
+			IpcMode:        container.IPCModeNone,
+			LogConfig:      container.LogConfig{Type: "none"},
+			AutoRemove:     true,
+		},
+	}
+}
+
+// startAgent creates and starts an agent's container. It is watched for as long
+// as ctx lasts. The caller removes it by its name, whatever became of it.
+func StartAgent(ctx context.Context, api API, c AgentContainer) (*Agent, error) {
+	creating, cancel := Outlast(ctx) // see server.create
+	defer cancel()
+	created, err := api.ContainerCreate(creating, c.Config, c.HostConfig, c.Networking, (*ocispec.Platform)(nil), c.name)
+	if err != nil {
+		return nil, CreateFault("container "+c.name, err)
+	}
+	a := &Agent{api: api, Name: c.name, ID: created.ID}
+	if c.Binary != nil {
+		if err := a.copyIn(ctx, c.Binary); err != nil {
+			return nil, err
+		}
+	}
+	reader, writer := io.Pipe()
+	if a.Lease, err = TakeLease(ctx, api, a.ID, writer); err != nil {
+		return nil, AttachFault(ctx, api, "container "+c.name, a.ID, err)
+	}
+	a.messages = json.NewDecoder(reader)
+	context.AfterFunc(ctx, func() { _ = reader.CloseWithError(context.Cause(ctx)) })
+	a.exited = WatchExit(ctx, api, a.ID)
+	if err := api.ContainerStart(ctx, a.ID, container.StartOptions{}); err != nil {
+		return nil, StartFault("container "+c.name, err)
+	}
+	return a, nil
+}
+
+// copyIn puts the agent into a container of an image that does not have it.
+func (a *Agent) copyIn(ctx context.Context, binary []byte) error {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	err := w.WriteHeader(&tar.Header{Name: AgentPath[1:], Mode: 0o755, Size: int64(len(binary))})
+	if err == nil {
+		_, err = w.Write(binary)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		return fmt.Errorf("packing the agent: %w", err)
+	}
+	if err := a.api.CopyToContainer(ctx, a.ID, "/", &archive, container.CopyToContainerOptions{}); err != nil {
+		return fmt.Errorf("copying the agent into the client container: %w", err)
+	}
+	return nil
+}
+
+// send gives the agent a document.
+func (a *Agent) Send(document any) error {
+	data, err := json.Marshal(document)
+	if err != nil {
+		return fmt.Errorf("writing to the agent: %w", err)
+	}
+	if _, err := a.Lease.connection.Conn.Write(append(data, '\n')); err != nil {
+		return fmt.Errorf("writing to the agent: %w", err)
+	}
+	return nil
+}
+
+// receive waits for the agent's next document. An agent that has none left has
+// failed; what it said last is the error.
+func (a *Agent) Receive(ctx context.Context, document any) error {
+	err := a.messages.Decode(document)
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	a.Lease.Release()
+	select {
+	case e := <-a.exited:
+		e.Lines = a.Lease.Output.Lines()
+		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+			e.Lines = append(e.Lines, "what it said could not be read: "+err.Error())
+		}
+		return &agentExit{container: a.Name, exit: e}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// agentExit is the error of an agent that ended before it had done its work.
+type agentExit struct {
+	container string
+	exit      Exit
+}
+
+func (e *agentExit) Error() string {
+	if e.exit.Err != nil {
+		return fmt.Sprintf("container %s was lost: %v", e.container, e.exit.Err)
+	}
+	message := fmt.Sprintf("container %s exited with code %d before it had done its work", e.container, e.exit.Code)
+	for _, line := range e.exit.Lines {
+		message += "; " + line
+	}
+	return message
+}
+
+func (e *agentExit) Unwrap() error { return e.exit.Err }

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// An engine tells why it cannot start a container in a sentence alone (status
+// 500, no code), so that sentence is what there is to go by.
+var (
+	// libnetwork/portallocator ("port is already allocated"), the kernel's
+	// EADDRINUSE through docker-proxy or Podman's rootlessport, and Docker
+	// Desktop's forwarder ("ports are not available").
+	portTaken = regexp.MustCompile(`port is already allocated|address already in use|ports are not available`)
+	// Podman's, with status 500 (containers/storage, ErrDuplicateName).
+	nameTaken = regexp.MustCompile(`container name .* is already in use`)
+	// The kernel's ENOEXEC through runc or crun.
+	wrongFormat = regexp.MustCompile(`(?i)exec format error`)
+	// Docker's answer to a platform that the image on the engine is not for (moby,
+	// daemon/images): "… but does not match the specified platform", or "… but its
+	// platform (linux/amd64) does not match the specified platform (linux/arm64)".
+	otherPlatform = regexp.MustCompile(`does not match the specified platform`)
+	// The same as the container's only log line, from runc's init (libcontainer,
+	// standard_init_linux.go): Engine 20.10 finds out only when it has started.
+	wrongFormatLog = regexp.MustCompile(`^(standard_init_linux\.go:\d+: )?exec .*exec format error$`)
+)
+
+// nameIsTaken says whether a container was not created because there is one of
+// its name: somebody else's.
+func NameIsTaken(err error) bool {
+	return errdefs.IsConflict(err) || err != nil && nameTaken.MatchString(err.Error())
+}
+
+// portIsTaken says whether an engine, or Swarm, refuses a host port that is in use.
+func PortIsTaken(message string) bool { return portTaken.MatchString(message) }
+
+func CreateFault(what string, err error) error {
+	wrapped := fmt.Errorf("creating %s: %w", what, err)
+	if NameIsTaken(err) {
+		return &report.Fault{
+			Cause:    diagnosis.NameInUse,
+			Evidence: []string{err.Error()},
+			Hint:     "run the command again; it makes up another name",
+			Err:      wrapped,
+		}
+	}
+	if otherPlatform.MatchString(err.Error()) {
+		return &report.Fault{
+			Cause:    diagnosis.ImageWrongPlatform,
+			Evidence: []string{err.Error()},
+			Hint:     "leave out --platform, or choose an image that is made for that platform",
+			Err:      wrapped,
+		}
+	}
+	return wrapped
+}
+
+// attachFault is why a container that has not been started cannot be attached to.
+// Podman makes it ready for its start then, and tells why that fails in an answer
+// that Docker's client does not read; it tells the start the same.
+func AttachFault(ctx context.Context, api API, what, id string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	startErr := api.ContainerStart(ctx, id, container.StartOptions{})
+	if startErr == nil {
+		return err
+	}
+	if fault := StartFault(what, startErr); errors.As(fault, new(*report.Fault)) {
+		return fault
+	}
+	return err
+}
+
+func StartFault(what string, err error) error {
+	wrapped := fmt.Errorf("starting %s: %w", what, err)
+	switch message := strings.TrimSpace(err.Error()); {
+	case PortIsTaken(message):
+		return &report.Fault{
+			Cause:    diagnosis.PortInUse,
+			Evidence: []string{message},
+			Hint:     "choose another host port with --publish, or leave it out for a free one",
+			Err:      wrapped,
+		}
+	case wrongFormat.MatchString(message):
+		return &report.Fault{
+			Cause:    diagnosis.ImageWrongPlatform,
+			Evidence: []string{message},
+			Hint:     wrongPlatformHint,
+			Err:      wrapped,
+		}
+	default:
+		return wrapped
+	}
+}
+
+const wrongPlatformHint = "choose an image for the engine's own platform, or one the engine can emulate, with --platform"

@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+// hangs only guards against an engine that hangs.
+const hangs = 3 * time.Minute
+
+// buildAgent builds the agent once, in an image of these tests alone: the agent
+// that other tests have on the same engine comes and goes.
+var buildAgent = sync.OnceValues(func() (agentimage.Archive, error) {
+	folder, err := os.MkdirTemp("", "nestprobe-sockets-test")
+	if err != nil {
+		return agentimage.Archive{}, err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	path := filepath.Join(folder, "agent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "../../cmd/nestprobe-agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return agentimage.Archive{}, fmt.Errorf("building the agent: %w\n%s", err, out)
+	}
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return agentimage.Archive{}, err
+	}
+	// What follows the last section of a program is never loaded. Podman takes
+	// images with a layer in common for related.
+	binary = append(binary, "sockets"...)
+	sum := sha256.Sum256(binary)
+	return agentimage.Archive{
+		Tag: "nestprobe-sockets-test:" + hex.EncodeToString(sum[:6]), Binary: binary, BinaryName: "nestprobe-agent",
+		OS: "linux", Arch: runtime.GOARCH, User: "65534:65534",
+		Labels: map[string]string{enginetest.Label: "sockets"},
+	}, nil
+})
+
+// socketsBench is an engine with the images that these tests need.
+type socketsBench struct {
+	api    *client.Client
+	agent  string // the agent's image
+	server string // a user's server's
+	labels Labels
+}
+
+func newSocketsBench(t *testing.T, kind enginetest.Kind) *socketsBench {
+	t.Helper()
+	e := enginetest.Get(t, kind)
+	archive, err := buildAgent()
+	assert.NilError(t, err)
+	b := &socketsBench{
+		api: e.Client(t), agent: archive.Tag, server: enginetest.TestImage(t, e),
+		labels: NewLabels(NewID(), time.Now(), hangs, false),
+	}
+	var tar bytes.Buffer
+	_, err = archive.WriteTo(&tar)
+	assert.NilError(t, err)
+	response, err := b.api.ImageLoad(t.Context(), &tar)
+	assert.NilError(t, err)
+	_, err = io.Copy(io.Discard, response.Body)
+	assert.NilError(t, err)
+	assert.NilError(t, response.Body.Close())
+	t.Cleanup(func() { b.checkNothingLeft(t) })
+	return b
+}
+
+func (b *socketsBench) checkNothingLeft(t *testing.T) {
+	t.Helper()
+	left, err := b.api.ContainerList(context.Background(), container.ListOptions{
+		All: true, Filters: filters.NewArgs(filters.Arg("label", LabelRun+"="+b.labels.Run)),
+	})
+	assert.NilError(t, err)
+	assert.Check(t, is.Len(left, 0))
+}
+
+// start starts a user's server until the end of the test.
+func (b *socketsBench) start(t *testing.T, network, listen string) (id string) {
+	t.Helper()
+	created, err := b.api.ContainerCreate(t.Context(),
+		&container.Config{Image: b.server, Cmd: []string{"--listen", listen}},
+		&container.HostConfig{NetworkMode: container.NetworkMode(network)}, nil, nil, "")
+	assert.NilError(t, err)
+	t.Cleanup(func() {
+		assert.Check(t, b.api.ContainerRemove(context.Background(), created.ID, container.RemoveOptions{Force: true}))
+	})
+	assert.NilError(t, b.api.ContainerStart(t.Context(), created.ID, container.StartOptions{}))
+	return created.ID
+}
+
+// await asks by one and the same prober until the server listens.
+func (b *socketsBench) await(t *testing.T, target string, server netip.AddrPort) listening.Listeners {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), hangs)
+	defer cancel()
+	name := "nestprobe-" + b.labels.Run + "-await"
+	defer func() { assert.Check(t, RemoveContainer(context.Background(), b.api, name)) }()
+	prober, err := StartProber(ctx, b.api, name, b.agent, container.NetworkMode("container:"+target), b.labels)
+	assert.NilError(t, err)
+	defer prober.Agent.Lease.Release()
+	for {
+		found, err := prober.Sockets(ctx)
+		assert.NilError(t, err)
+		if found.Serves(server) {
+			return found
+		}
+	}
+}
+
+// state is all that an engine says of a container and of what it has changed.
+func (b *socketsBench) state(t *testing.T, id string) string {
+	t.Helper()
+	_, inspected, err := b.api.ContainerInspectWithRaw(t.Context(), id, true)
+	assert.NilError(t, err)
+	changes, err := b.api.ContainerDiff(t.Context(), id)
+	assert.NilError(t, err)
+	return fmt.Sprintf("%s %v", inspected, changes)
+}
+
+// A helper sees what listens in a container, be it on a network or on none, and
+// leaves the container as it was.
+func TestSockets(t *testing.T) {
+	t.Parallel()
+	for _, kind := range enginetest.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b := newSocketsBench(t, kind)
+			for network, listen := range map[string]string{
+				"default": "127.0.0.1:8080",
+				"none":    "127.0.0.1:8081",
+			} {
+				t.Run(network, func(t *testing.T) {
+					id := b.start(t, network, listen)
+					server := netip.MustParseAddrPort(listen)
+					before := b.state(t, id)
+					over := b.await(t, id, server)
+					started := time.Now()
+					found, err := Sockets(t.Context(), b.api, b.agent, id, b.labels)
+					t.Logf("asking took %s", time.Since(started).Round(time.Millisecond))
+					assert.NilError(t, err)
+					for _, l := range []listening.Listeners{over, found} {
+						assert.Check(t, is.Len(l.Sockets, 1))
+						assert.Check(t, l.OnlyLoopback(server.Port()), "%v", l)
+						assert.Check(t, is.Len(l.Elsewhere(4647), 0))
+					}
+					assert.Check(t, is.Equal(b.state(t, id), before))
+				})
+			}
+		})
+	}
+}
+
+// Docker's resolver is there on a network of the user's, and is none of the
+// server's listeners; a server on all addresses has both families.
+func TestSocketsOnUserNetwork(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Engine28_5, enginetest.Podman} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b := newSocketsBench(t, kind)
+			name := "nestprobe-sockets-test-" + b.labels.Run
+			_, err := b.api.NetworkCreate(t.Context(), name, network.CreateOptions{})
+			assert.NilError(t, err)
+			t.Cleanup(func() { assert.Check(t, RemoveNetwork(context.Background(), b.api, name)) })
+			id := b.start(t, name, ":8080")
+			found := b.await(t, id, netip.MustParseAddrPort("10.0.0.1:8080"))
+			data, err := json.Marshal(found)
+			assert.NilError(t, err)
+			assert.Check(t, is.Equal(string(data), `{"sockets":[{"address":"[::]:8080","dualStack":"yes"}],"truncated":false}`))
+		})
+	}
+}
+
+// What listens on the engine's host is seen by way of a container that has the
+// host's network, and without one.
+func TestHostSockets(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Engine28_5, enginetest.Rootless, enginetest.Podman} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b := newSocketsBench(t, kind)
+			// Nobody else has this loopback address.
+			address := netip.AddrFrom4([4]byte{127, 77, byte(rand.N(256)), byte(1 + rand.N(254))})
+			server := netip.AddrPortFrom(address, 8080)
+			id := b.start(t, "host", server.String())
+			before := b.state(t, id)
+			b.await(t, id, server)
+			host, err := HostSockets(t.Context(), b.api, b.agent, b.labels)
+			assert.NilError(t, err)
+			assert.Check(t, host.Serves(server), "%v", host)
+			assert.Check(t, is.Equal(b.state(t, id), before))
+		})
+	}
+}
+
+// Whatever goes wrong, there is an error and no helper is left.
+func TestSocketsFail(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Podman} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b := newSocketsBench(t, kind)
+			id := b.start(t, "default", "127.0.0.1:8080")
+			ended, end := context.WithCancel(t.Context())
+			end()
+			_, err := Sockets(ended, b.api, b.agent, id, b.labels)
+			assert.Check(t, is.ErrorIs(err, context.Canceled))
+			_, err = Sockets(t.Context(), b.api, b.server, id, b.labels) // another program
+			assert.Check(t, is.ErrorContains(err, "looking at what listens in container "+id+": container nestprobe-"))
+			assert.Check(t, is.ErrorContains(err, "exited with code "))
+			_, err = Sockets(t.Context(), b.api, "nestprobe-nowhere", id, b.labels)
+			assert.Check(t, is.ErrorContains(err, "nestprobe-nowhere"))
+			_, err = Sockets(t.Context(), b.api, b.agent, "nestprobe-nobody", b.labels)
+			assert.Check(t, is.ErrorContains(err, "nestprobe-nobody"))
+			assert.NilError(t, b.api.ContainerKill(t.Context(), id, "KILL"))
+			_, err = Sockets(t.Context(), b.api, b.agent, id, b.labels)
+			assert.Check(t, is.ErrorContains(err, "looking at what listens in container "+id+": "))
+		})
+	}
+}
+
+// An agent that could not look, or is too old to know of it, leaves it unknown.
+func TestListenersUnknown(t *testing.T) {
+	t.Parallel()
+	var none *ListenersReply
+	_, err := none.result()
+	assert.ErrorContains(t, err, "the agent told nothing")
+	_, err = (&ListenersReply{Error: "not permitted"}).result()
+	assert.Error(t, err, "not permitted")
+	found, err := (&ListenersReply{}).result()
+	assert.NilError(t, err)
+	assert.Check(t, is.Len(found.Sockets, 0))
+}

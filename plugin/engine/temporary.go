@@ -1,0 +1,196 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"regexp"
+	"slices"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/network"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// NetworkName is the name of a run's temporary network. Where it has several, the
+// others add a number to it.
+func NetworkName(run string) string { return "nestprobe-" + run }
+
+// networkMaker makes the temporary networks of a run.
+type NetworkMaker struct {
+	Engine   Engine
+	Labels   Labels
+	Progress Progress
+	Settings *facts.Networks // of the engine's networks
+	Local    bool            // this process is in no container, so the engine's networks may be this machine's
+	Made     []string        // the names of those that were made, or may have been
+}
+
+// create makes one network. Its subnet is the engine's choice, which keeps
+// clear of its other networks and mostly of its host's routes (Docker: of those on a
+// link, libnetwork/netutils, InferReservedNetworks). Where that is this machine, the
+// choice is looked at again.
+func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwork) error {
+	before := facts.RoutedSubnets()
+	made, err := m.request(ctx, name, t, t.subnets(before))
+	exhausted := err != nil && poolExhausted.MatchString(err.Error())
+	if t.Subnet != "" || err != nil && !exhausted || err == nil && !anyOverlaps(made, before) {
+		return err
+	}
+	free, ok := m.freeHere(ctx, before)
+	if !ok {
+		return err // the engine's choice, or its own words
+	}
+	if err == nil {
+		m.Progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: taking %s", made[0], name, free))
+		if err := RemoveNetwork(ctx, m.Engine.API, name); err != nil {
+			return err
+		}
+	}
+	t.Subnet = free.String()
+	_, err = m.request(ctx, name, t, t.subnets(before))
+	return err
+}
+
+// poolExhausted is how engines say that they have no subnet left to choose: Docker
+// (libnetwork, ipamapi.ErrNoAvailablePool and its words since 24.0) and Podman
+// (containers/common, libnetwork/util).
+var poolExhausted = regexp.MustCompile(`non-overlapping IPv4 address pool|predefined address pools|could not find free subnet`)
+
+// freeHere returns a subnet that nothing here uses, if the engine's networks are this
+// machine's: elsewhere it would be anybody's guess.
+func (m *NetworkMaker) freeHere(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
+	described, err := m.Engine.Describe(ctx)
+	engine := described.Endpoint.Engine
+	if err != nil || !m.Local || m.Engine.Host != "" || m.Engine.Loopback || engine.Desktop || engine.Rootless {
+		return netip.Prefix{}, false
+	}
+	taken, err := m.takenSubnets(ctx)
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	return freeIPv4(append(taken, routed...), rand.IntN)
+}
+
+// request has the engine make a network, and returns its subnets.
+func (m *NetworkMaker) request(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	options := t.options(subnets)
+	options.Labels = m.Labels.Values()
+	// Not cancelled at once, for the reason given at server.create.
+	creating, cancel := Outlast(ctx)
+	defer cancel()
+	_, err := m.Engine.API.NetworkCreate(creating, name, options)
+	if err == nil || !errdefs.IsConflict(err) { // else it is somebody else's, and stays
+		m.note(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("creating the network: %w", err)
+	}
+	found, err := m.Settings.Inspect(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	made := facts.SubnetsOf(found)
+	if t.NoIPv4 {
+		return made, withoutIPv4(made)
+	}
+	return made, nil
+}
+
+func (m *NetworkMaker) note(name string) {
+	if !slices.Contains(m.Made, name) {
+		m.Made = append(m.Made, name)
+	}
+}
+
+// noIPv4Since is the API version that has networks without IPv4 (Docker Engine 28.0;
+// API version history, v1.48). Engines before it ignore that none was asked for.
+const noIPv4Since = "1.48"
+
+func withoutIPv4(made []netip.Prefix) error {
+	for _, subnet := range made {
+		if subnet.Addr().Is4() {
+			return &report.Fault{
+				Cause:    connection.APIVersionUnsupported,
+				Evidence: []string{fmt.Sprintf("a network that was to have no IPv4 has the subnet %s", subnet)},
+				Hint:     "use an engine whose API version is " + noIPv4Since + " or newer, as Docker Engine 28 has it",
+				Err:      errors.New("the engine gives every network IPv4: networks without it need API version " + noIPv4Since),
+			}
+		}
+	}
+	return nil
+}
+
+func (t *TemporaryNetwork) options(subnets []network.IPAMConfig) network.CreateOptions {
+	options := network.CreateOptions{
+		Driver:     t.Driver,
+		Internal:   t.Internal,
+		Attachable: t.Driver == "overlay", // else it is for services alone
+		Options:    map[string]string{},
+	}
+	for name, value := range t.Options {
+		options.Options[name] = value
+	}
+	if t.Parent != "" {
+		options.Options["parent"] = t.Parent
+	}
+	if t.IPv6 || t.NoIPv4 {
+		enabled := true
+		options.EnableIPv6 = &enabled
+	}
+	if t.NoIPv4 {
+		disabled := false
+		options.EnableIPv4 = &disabled
+	}
+	if len(subnets) > 0 {
+		options.IPAM = &network.IPAM{Config: subnets}
+	}
+	return options
+}
+
+// subnets are those that the engine is told. An IPv6 one is chosen here: engines
+// before 27.0 have none to give.
+func (t *TemporaryNetwork) subnets(taken []netip.Prefix) []network.IPAMConfig {
+	var configs []network.IPAMConfig
+	if t.Subnet != "" {
+		configs = append(configs, network.IPAMConfig{Subnet: t.Subnet, Gateway: t.Gateway})
+	}
+	given, _ := netip.ParsePrefix(t.Subnet)
+	if (t.IPv6 || t.NoIPv4) && !given.Addr().Is6() {
+		configs = append(configs, network.IPAMConfig{Subnet: freeIPv6(taken).String()})
+	}
+	return configs
+}
+
+// takenSubnets are those of the engine's networks.
+func (m *NetworkMaker) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
+	all, err := m.Engine.API.NetworkList(ctx, network.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing networks: %w", err)
+	}
+	var taken []netip.Prefix
+	for _, n := range all {
+		taken = append(taken, facts.SubnetsOf(n)...)
+	}
+	return taken, nil
+}
+
+// TemporaryNetwork is a network that lives as long as the experiment.
+type TemporaryNetwork struct {
+	Driver   string // empty for the engine's default driver
+	Parent   string // interface on the engine's host, for macvlan and ipvlan
+	Subnet   string // CIDR; empty for a free one
+	Gateway  string
+	Internal bool
+	IPv6     bool
+	NoIPv4   bool
+	Options  map[string]string // of the driver
+}

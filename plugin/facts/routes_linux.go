@@ -1,0 +1,81 @@
+package facts
+
+import (
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/routing"
+)
+
+// routes says how this machine sends packets to the addresses of a container, as
+// the kernel itself would decide. What it does not tell is left out.
+func Routes(networks []Network) []Route {
+	var routes []Route
+	for _, n := range networks {
+		for _, ip := range []netip.Addr{n.IPv4, n.IPv6} {
+			if !ip.IsValid() {
+				continue
+			}
+			if route, ok := routeTo(ip, n); ok {
+				routes = append(routes, route)
+			}
+		}
+	}
+	return routes
+}
+
+func routeTo(ip netip.Addr, n Network) (Route, bool) {
+	found, err := netlink.RouteGet(ip.AsSlice())
+	if err != nil || len(found) == 0 {
+		return Route{}, false
+	}
+	link, err := netlink.LinkByIndex(found[0].LinkIndex)
+	if err != nil {
+		return Route{}, false
+	}
+	addresses, err := routing.Addresses(link)
+	if err != nil {
+		return Route{}, false
+	}
+	route := Route{To: ip, Interface: link.Attrs().Name}
+	for _, address := range addresses {
+		own, _ := netip.AddrFromSlice(address.IP)
+		if own = own.Unmap(); own == n.GatewayIPv4 || own == n.GatewayIPv6 {
+			route.Engine = true
+		}
+	}
+	route.Prefix = prefixOver(ip, found[0].LinkIndex)
+	return route, true
+}
+
+// widest is the prefix length of the widest route that is taken for a network: wider
+// ones, such as the two halves of everything that VPN clients add, stand for the way
+// out.
+const widest = 8
+
+// routedSubnets are those that this machine has routes to. Routes that refuse are
+// left out: nothing is behind them that could be hidden.
+func RoutedSubnets() []netip.Prefix {
+	var subnets []netip.Prefix
+	all, _ := routing.Routes()
+	for _, route := range all {
+		if subnet, ok := routing.Prefix(route.Dst); ok && subnet.Bits() >= widest && route.Type == unix.RTN_UNICAST {
+			subnets = append(subnets, subnet)
+		}
+	}
+	return subnets
+}
+
+// prefixOver is the narrowest route of an interface that covers an address.
+func prefixOver(ip netip.Addr, link int) netip.Prefix {
+	var narrowest netip.Prefix
+	all, _ := routing.Routes()
+	for _, route := range all {
+		if prefix, ok := routing.Prefix(route.Dst); ok && route.LinkIndex == link && prefix.Contains(ip) && prefix.Bits() >= narrowest.Bits() {
+			narrowest = prefix
+		}
+	}
+	return narrowest
+}

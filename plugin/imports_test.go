@@ -1,0 +1,109 @@
+package plugin_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+)
+
+const module = "github.com/nestprobe/docker-nestprobe/"
+
+// layers are the packages of this module, from the top to the bottom. A package may
+// import those of the layers below its own, and within its layer those that stand
+// after it.
+var layers = [][]string{
+	{"cmd/docker-nestprobe", "cmd/nestprobe-agent"},
+	{"plugin"},
+	{"plugin/checks", "plugin/client", "plugin/target", "plugin/swarm"},
+	{"plugin/experiment"},
+	{"plugin/engine", "plugin/engine/agentimage", "plugin/engine/agentimage/agents", "plugin/diagnosis"},
+	{"plugin/facts", "plugin/facts/listening", "plugin/facts/routing", "plugin/endpoint", "plugin/endpoint/connection", "plugin/endpoint/internal/sentence"},
+	{"plugin/report/render", "plugin/report"},
+	{"netprobe"},
+}
+
+// Of these only test code may import anything, or be imported.
+var forTests = []string{"plugin/enginetest", "plugin/endpoint/internal/containerclient", "plugin/endpoint/internal/endpointtest"}
+
+// rank is the place of a package in layers, the layer first.
+func rank(t *testing.T, name string) (layer, place int) {
+	t.Helper()
+	for layer, packages := range layers {
+		if place := slices.Index(packages, name); place >= 0 {
+			return layer, place
+		}
+	}
+	t.Fatalf("package %s is in no layer: add it to layers, and to the tree in CONTRIBUTING.md", name)
+	return 0, 0
+}
+
+func isForTests(name string) bool {
+	return slices.ContainsFunc(forTests, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// listed are the packages of this module, as the go command has them.
+func listed(t *testing.T, args ...string) []goPackage {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, args...)...).Output()
+	assert.NilError(t, err)
+	var all []goPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+type goPackage struct {
+	ImportPath    string
+	Imports, Deps []string
+}
+
+// Imports run one way (see layers), for every package.
+func TestImportsRunOneWay(t *testing.T) {
+	t.Parallel()
+	packages := listed(t, module+"...")
+	assert.Assert(t, len(packages) > 20, "only %d packages listed", len(packages))
+	for _, p := range packages {
+		from := strings.TrimPrefix(p.ImportPath, module)
+		if isForTests(from) {
+			continue
+		}
+		layer, place := rank(t, from)
+		for _, imported := range p.Imports {
+			to, ok := strings.CutPrefix(imported, module)
+			if !ok {
+				continue
+			}
+			assert.Check(t, !isForTests(to), "%s imports %s, which is for tests", from, to)
+			toLayer, toPlace := rank(t, to)
+			assert.Check(t, toLayer > layer || toLayer == layer && toPlace > place, "%s imports %s, which is above it", from, to)
+		}
+	}
+}
+
+// netprobe imports nothing of Docker, and what runs in containers nothing of the CLI.
+func TestImportsOfDocker(t *testing.T) {
+	t.Parallel()
+	for name, forbidden := range map[string]string{
+		"netprobe":            "github.com/docker/",
+		"cmd/nestprobe-agent": "github.com/docker/cli",
+	} {
+		for _, p := range listed(t, module+name) {
+			assert.Assert(t, len(p.Deps) > 20, "%s has only %d dependencies", name, len(p.Deps))
+			for _, dependency := range p.Deps {
+				assert.Check(t, !strings.HasPrefix(dependency, forbidden), "%s depends on %s", name, dependency)
+			}
+		}
+	}
+}
