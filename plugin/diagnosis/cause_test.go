@@ -13,8 +13,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// The ids are a promise to users: one is added now and then, none is ever
-// renamed or taken away.
+// The ids are a promise to users: ids may be added, but none is ever renamed or
+// removed.
 var promised = []report.Cause{
 	"docker-socket-missing", "docker-socket-permission", "socket-path-not-on-engine",
 	"engine-unreachable",
@@ -40,7 +40,7 @@ func TestCauses(t *testing.T) {
 		assert.Check(t, slices.Contains(all, c), c)
 	}
 	for _, c := range all {
-		assert.Check(t, slices.Contains(promised, c), "%s is new: promise it here", c)
+		assert.Check(t, slices.Contains(promised, c), "%s is new: add it to promised", c)
 		assert.Check(t, isID.MatchString(string(c)), c)
 	}
 }
@@ -52,7 +52,7 @@ func TestTitles(t *testing.T) {
 	for _, c := range Causes() {
 		title := Title(c)
 		assert.Check(t, title != "", c)
-		assert.Check(t, len(title) <= 72, "%s: the title leaves no room on a line", c)
+		assert.Check(t, len(title) <= 72, "%s: the title is longer than 72 bytes", c)
 		assert.Check(t, !strings.HasSuffix(title, "."), c)
 		assert.Check(t, seen[title] == "", "%s has the title of %s", c, seen[title])
 		seen[title] = c
@@ -75,7 +75,7 @@ func TestEveryCauseHasOneExplanation(t *testing.T) {
 	}
 }
 
-// A terminal of 80 columns shows an explanation as it is.
+// Explanations need no wrapping on a terminal of 80 columns.
 func TestExplanationsFitATerminal(t *testing.T) {
 	for _, c := range Causes() {
 		text, ended := strings.CutSuffix(Explanation(c), "\n")
@@ -94,13 +94,13 @@ func TestExplanationsHaveTheirParts(t *testing.T) {
 	for _, c := range Causes() {
 		parts := regexp.MustCompile(`(?m)^#.*\n`).Split(Explanation(c), -1)
 		titles := regexp.MustCompile(`(?m)^#.*`).FindAllString(Explanation(c), -1)
-		assert.DeepEqual(t, titles, []string{"## What it means", "## How it is told apart", "## How to mend it"})
+		assert.DeepEqual(t, titles, []string{"## What it means", "## How to recognize it", "## How to fix it"})
 		assert.Equal(t, parts[0], "", c)
 		for _, part := range parts[1:] {
-			assert.Check(t, len(strings.Fields(part)) > 20, "%s: too little in\n%s", c, part)
+			assert.Check(t, len(strings.Fields(part)) > 20, "%s: too few words in\n%s", c, part)
 		}
-		assert.Check(t, quoted.MatchString(parts[2]), "%s is told apart from no other cause", c)
-		assert.Check(t, strings.Contains(parts[3], "\n    "), "%s: nothing to copy", c)
+		assert.Check(t, quoted.MatchString(parts[2]), "%s: no other cause is named", c)
+		assert.Check(t, strings.Contains(parts[3], "\n    "), "%s: no command to copy", c)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestExplanationsNameCausesThatExist(t *testing.T) {
 		for _, match := range quoted.FindAllStringSubmatch(Explanation(c), -1) {
 			other := report.Cause(match[1])
 			assert.Check(t, slices.Contains(Causes(), other), "%s names %s", c, other)
-			assert.Check(t, other != c, "%s is told apart from itself", c)
+			assert.Check(t, other != c, "%s names itself", c)
 		}
 		assert.Check(t, strings.Count(Explanation(c), "`")%2 == 0, c)
 	}
