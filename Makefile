@@ -1,5 +1,5 @@
-# `make help` lists the targets. Each does the set-up that it needs, and says
-# what it installs.
+# `make help` lists the targets. Each target installs and builds what it needs, and
+# prints what it installs.
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DEFAULT_GOAL := help
@@ -14,7 +14,7 @@ AGENTS  := plugin/engine/agentimage/agents
 KEEPER  := go run ./plugin/enginetest/keeper
 CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(arch)))
 
-# How many tests run at once: with more than there are processors, engines answer late.
+# How many tests run in parallel. With more tests than processors, engines answer late.
 TESTS_AT_ONCE ?= 2
 GO_TEST := go test -count=1 -timeout 45m
 
@@ -45,7 +45,7 @@ agents: needs-go
 	@CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(STATIC) -o $(AGENTS)/nestprobe-agent-linux-arm64 ./cmd/nestprobe-agent
 
 .PHONY: build
-build: agents ## build bin/docker-nestprobe, the agents inside
+build: agents ## build bin/docker-nestprobe, with the agents embedded
 	@$(PLUGIN) -o bin/docker-nestprobe ./cmd/docker-nestprobe
 	@echo 'built bin/docker-nestprobe'
 
@@ -60,12 +60,12 @@ run: install ## build, install, and run `docker nestprobe run`
 	@docker nestprobe run
 
 .PHONY: test
-test: needs-go needs-docker build ## run all tests, on real engines too (root on Debian: installs what they need)
+test: needs-go needs-docker build ## run all tests, also on real engines (as root on Debian: installs what they need)
 	$(KEEPER) install
 	$(KEEPER) -- $(MAKE) --jobs=2 waiting-tests working-tests
 
-# These wait for most of their time, for deadlines and for what a Swarm notices of its
-# nodes, so they take no turn from the others.
+# These tests mostly wait, for deadlines and for a Swarm to notice changes of its nodes.
+# They run in parallel with the other tests, so that no other test waits for them.
 WAITING := ^TestSwarm|StaysUntilDeadline$$
 
 .PHONY: waiting-tests
@@ -77,7 +77,7 @@ working-tests:
 	@$(GO_TEST) -parallel $(TESTS_AT_ONCE) -skip '$(WAITING)' ./...
 
 .PHONY: race
-race: needs-go needs-docker needs-cc build ## run all tests with the race detector (TESTS=-short: those without engines)
+race: needs-go needs-docker needs-cc build ## run all tests with the race detector (TESTS=-short: only tests without engines)
 	$(KEEPER) install
 	CGO_ENABLED=1 $(KEEPER) -- $(MAKE) --jobs=2 GO_TEST='$(GO_TEST) -race $(TESTS)' waiting-tests working-tests
 
@@ -87,7 +87,7 @@ support-table: needs-go needs-docker build ## measure every network mode on ever
 	$(KEEPER) -- go test -count=1 -timeout 30m -parallel 2 ./plugin -run '^TestSupportTable$$' -measure-support -update
 
 .PHONY: cover
-cover: needs-go ## print the coverage of netprobe and of the candidates; below 90 % it fails
+cover: needs-go ## print the coverage of netprobe and of the candidates; fail below 90 %
 	@mkdir -p bin
 	@go test -coverprofile=bin/netprobe.out ./netprobe
 	@go test -short -coverprofile=bin/experiment.out -run Candidates ./plugin/experiment
@@ -99,7 +99,7 @@ cover: needs-go ## print the coverage of netprobe and of the candidates; below 9
 .PHONY: lint
 lint: needs-go $(TOOLS)/golangci-lint-$(GOLANGCI) ## run the linters
 	@$(TOOLS)/golangci-lint-$(GOLANGCI) run ./...
-	@GOOS=windows go vet ./... # what is built for these systems alone compiles, tests too
+	@GOOS=windows go vet ./... # code for these systems must compile, tests too
 	@GOOS=darwin go vet ./...
 	@go mod verify
 
@@ -109,7 +109,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI):
 	@mv $(TOOLS)/golangci-lint $@
 
 .PHONY: bench
-bench: needs-go needs-docker build ## compare run, in-container and diagnose with the bare API calls, side by side
+bench: needs-go needs-docker build ## compare run, in-container and diagnose with the bare API calls
 	@go run ./plugin/enginetest/bench
 
 .PHONY: cross
@@ -122,5 +122,5 @@ $(CROSS:%=cross-%): cross-%: agents
 	    $(PLUGIN) -o dist/docker-nestprobe-$*$(if $(findstring windows,$*),.exe) ./cmd/docker-nestprobe
 
 .PHONY: clean
-clean: ## remove what the other targets made here
+clean: ## remove what the other targets built
 	@rm -rf bin dist $(AGENTS)/nestprobe-agent-*
