@@ -41,7 +41,7 @@ func TestKeysStayInMemory(t *testing.T) {
 	for _, place := range planted {
 		assert.Check(t, is.Contains(found, place))
 	}
-	r.removeAsTold(t, r.said)
+	r.removeKept(t, r.said)
 	r.gone(t) // a stopped container that removes itself may be listed for a moment
 	checkNothingLeft(t, b.Engine)
 }

@@ -33,23 +33,23 @@ func TestKept(t *testing.T) {
 		}
 		assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""), "kept servers are leftovers")
 		assert.Assert(t, is.Len(b.containers(t), 2))
-		b.removeAsTold(t, said)
+		b.removeKept(t, said)
 		checkNothingLeft(t, b.Engine)
 	})
 }
 
-// toldCommand is the command in what --keep has said on stderr.
-func toldCommand(said string) (command string, ok bool) {
-	_, told, ok := strings.Cut(said, "Kept; to remove: ")
-	command, _, _ = strings.Cut(told, "\n")
+// removeCommandIn finds the command that --keep has printed on stderr.
+func removeCommandIn(stderr string) (command string, ok bool) {
+	_, rest, ok := strings.Cut(stderr, "Kept; to remove: ")
+	command, _, _ = strings.Cut(rest, "\n")
 	return command, ok
 }
 
-// removeAsTold runs the command that run --keep has printed.
-func (b *bench) removeAsTold(t *testing.T, said string) {
+// removeKept runs the command that --keep has printed on stderr.
+func (b *bench) removeKept(t *testing.T, stderr string) {
 	t.Helper()
-	command, ok := toldCommand(said)
-	assert.Assert(t, ok, "%s", said)
+	command, ok := removeCommandIn(stderr)
+	assert.Assert(t, ok, "%s", stderr)
 	out, err := b.Command(t.Context(), "sh", "-c", command).CombinedOutput()
 	assert.NilError(t, err, "%s: %s", command, out)
 }
@@ -82,7 +82,7 @@ func TestKeptIsTold(t *testing.T) {
 	p := start(t, through(b.nestprobe(t, inside("--from", "users", "--keep")...), tap))
 	assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
 	assert.Check(t, is.Contains(p.stderr.String(), "interrupted; removing container "))
-	b.removeAsTold(t, p.stderr.String())
+	b.removeKept(t, p.stderr.String())
 	b.gone(t) // the helper has a lease
 	checkNothingLeft(t, b.Engine)
 }
@@ -123,7 +123,7 @@ func TestOutputFails(t *testing.T) { //nolint:tparallel // one engine, on which 
 		t.Run(test.name+" and kept", func(t *testing.T) {
 			p := startWriting(t, b.nestprobe(t, "run", "--keep"), test.open(t))
 			assert.Check(t, is.Equal(p.status(t), 125))
-			b.removeAsTold(t, p.stderr.String())
+			b.removeKept(t, p.stderr.String())
 			checkNothingLeft(t, b.Engine)
 		})
 	}

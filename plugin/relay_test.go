@@ -363,13 +363,13 @@ func (r *relayBench) testKilled(t *testing.T, left int) {
 	t.Helper()
 	assert.NilError(t, r.api.ContainerKill(t.Context(), r.relay(t), "KILL"))
 	r.awaitContainers(t, "the runner's end", func(all []container.Summary) bool { return len(all) == left })
-	r.removeAsTold(t, r.said)
+	r.removeKept(t, r.said)
 	checkNothingLeft(t, r.Engine)
 }
 
 func (r *relayBench) testRemoved(t *testing.T) {
 	t.Helper()
-	r.removeAsTold(t, r.said)
+	r.removeKept(t, r.said)
 	r.gone(t) // a removed container that removes itself may be listed for a moment
 	checkNothingLeft(t, r.Engine)
 }
@@ -388,7 +388,7 @@ func TestRelayStops(t *testing.T) {
 		assert.Check(t, is.Equal(r.server(t, r.urls[1]), second), "the other one goes on")
 		assert.Check(t, r.server(t, r.urls[0]) != first, "a stopped server answers")
 		assert.Check(t, is.Len(r.containers(t), 3))
-		r.removeAsTold(t, r.said)
+		r.removeKept(t, r.said)
 		r.gone(t)
 	})
 }
@@ -433,7 +433,7 @@ func TestRelayKilledInHand(t *testing.T) {
 		}), answer)
 		assert.Check(t, is.Equal(answer, "200 ok"))
 		assert.Check(t, r.only(t) != server)
-		r.removeAsTold(t, r.said)
+		r.removeKept(t, r.said)
 		r.gone(t)
 	})
 }

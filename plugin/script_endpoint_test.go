@@ -13,15 +13,55 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/rogpeppe/go-internal/testscript"
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
+
+// Words of scripts that give the engine another endpoint, and a certificate for a
+// server.
+
+// selectTLSEndpoint gives the engine a TLS endpoint with a fault, and selects it:
+// `tlsfront FAULT`; see [enginetest.Engine.TLSFront].
+func selectTLSEndpoint(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	host, certs := s.engine.TLSFront(s, args[0])
+	ts.Setenv("DOCKER_HOST", host)
+	ts.Setenv("DOCKER_TLS_VERIFY", "1")
+	ts.Setenv("DOCKER_CERT_PATH", certs)
+}
+
+// openLoopbackEndpoint puts an endpoint on this machine's loopback that leads to the
+// engine into a variable: `loopback VARIABLE`.
+func openLoopbackEndpoint(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	ts.Setenv(args[0], forwardLoopback(s.T, s.engine))
+}
+
+// openSquattedEndpoint puts an endpoint into a variable on which another client
+// always takes the name of a container first: `squatter VARIABLE`.
+func openSquattedEndpoint(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	ts.Setenv(args[0], startSquatter(s.T, s.engine))
+}
+
+// makeCertificate makes a self-signed certificate for names, valid from and until so
+// long from now: `certificate FROM UNTIL NAME...`. It writes the file cert.pem, and
+// puts certificate and key into the environment, where the test server looks for them.
+func makeCertificate(ts *testscript.TestScript, _ bool, args []string) {
+	cert, key, err := selfSigned(args[0], args[1], args[2:])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("cert.pem"), cert, 0o600))
+	ts.Setenv("TESTSERVER_CERT", string(cert))
+	ts.Setenv("TESTSERVER_KEY", string(key))
+}
 
 // selfSigned makes a certificate that is its own authority, and its key, both in
 // PEM.
@@ -61,9 +101,9 @@ func selfSigned(from, until string, names []string) (cert, key []byte, err error
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), err
 }
 
-// onLoopback forwards a port of this machine's loopback to an engine's socket
+// forwardLoopback forwards a port of this machine's loopback to an engine's socket
 // until the end of the test.
-func onLoopback(t *testing.T, engine *enginetest.Engine) string {
+func forwardLoopback(t *testing.T, engine *enginetest.Engine) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	assert.NilError(t, err)
@@ -102,9 +142,9 @@ func forward(t *testing.T, client net.Conn, socket string) {
 	up.Wait()
 }
 
-// squatted is an endpoint where a container of the name that the next one is to
-// have exists already. What it makes is removed at the end of the test.
-func squatted(t *testing.T, engine *enginetest.Engine) string {
+// startSquatter starts an endpoint that creates a container of the same name before it
+// passes on a request to create one. What it creates is removed at the end of the test.
+func startSquatter(t *testing.T, engine *enginetest.Engine) string {
 	t.Helper()
 	api, image := engine.Client(t), enginetest.TestImage(t, engine)
 	var mu sync.Mutex

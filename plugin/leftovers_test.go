@@ -1,0 +1,71 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+)
+
+// labelled lists the containers and networks on an engine that carry nestprobe's
+// label, each as the docker command that removes it.
+func labelled(t *testing.T, engine *enginetest.Engine) []string {
+	t.Helper()
+	api := engine.Client(t)
+	label := filters.NewArgs(filters.Arg("label", experiment.LabelRun))
+	containers, err := api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: label})
+	assert.NilError(t, err)
+	networks, err := api.NetworkList(t.Context(), network.ListOptions{Filters: label})
+	assert.NilError(t, err)
+	var found []string
+	for _, c := range containers {
+		found = append(found, "container rm -f "+c.ID)
+	}
+	for _, n := range networks {
+		found = append(found, "network rm "+n.ID)
+	}
+	return found
+}
+
+// soon is how long a command of another test may take to remove what it has made; what
+// goes by its own deadline does so later.
+const soon = 30 * time.Second
+
+// checkNothingNew fails for whatever stays that was not there before. Other tests use
+// the engine too, so what is there may be about to go.
+func checkNothingNew(t *testing.T, engine *enginetest.Engine, before []string) {
+	t.Helper()
+	left := slices.DeleteFunc(labelled(t, engine), func(object string) bool { return slices.Contains(before, object) })
+	_ = eventually(soon, func() bool {
+		there := labelled(t, engine)
+		left = slices.DeleteFunc(left, func(object string) bool { return !slices.Contains(there, object) })
+		return len(left) == 0
+	})
+	leftBehind(t, engine, left)
+}
+
+// checkNothingLeft fails for whatever of nestprobe's is on an engine of a test's own.
+func checkNothingLeft(t *testing.T, engine *enginetest.Engine) {
+	t.Helper()
+	leftBehind(t, engine, labelled(t, engine))
+}
+
+// leftBehind removes what it fails for, so that one failure does not become many.
+func leftBehind(t *testing.T, engine *enginetest.Engine, objects []string) {
+	t.Helper()
+	for _, left := range objects {
+		t.Errorf("left behind: docker %s", left)
+		out, err := engine.Command(t.Context(), "docker", strings.Fields(left)...).CombinedOutput()
+		assert.Check(t, err, "%s", out)
+	}
+}

@@ -1,0 +1,116 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Words of scripts that run a command or check what one has printed.
+
+// execute runs a command where the engine's clients are, so that `stdout` and `stderr`
+// can look at its output.
+func execute(ts *testscript.TestScript, args []string) error {
+	if netns := ts.Getenv("NETNS"); netns != "" {
+		args = append([]string{"nsenter", "--net=" + netns, "--"}, args...)
+	}
+	return ts.Exec(args[0], args[1:]...)
+}
+
+// runAsClient runs a command where the engine's clients are: `client COMMAND`.
+func runAsClient(ts *testscript.TestScript, neg bool, args []string) {
+	err := execute(ts, args)
+	if (err != nil) != neg {
+		ts.Fatalf("%s: %v", strings.Join(args, " "), err)
+	}
+}
+
+// checkExitStatus does what client does, and checks the exit status:
+// `exits STATUS COMMAND`.
+func checkExitStatus(ts *testscript.TestScript, _ bool, args []string) {
+	err := execute(ts, args[1:])
+	status := 0
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		status, err = exit.ExitCode(), nil
+	}
+	ts.Check(err)
+	if want := args[0]; strconv.Itoa(status) != want {
+		ts.Fatalf("exit status %d, want %s", status, want)
+	}
+}
+
+// removeContainers removes the containers that a file names: `remove FILE`.
+func removeContainers(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(execute(ts, append([]string{"docker", "rm", "-f"}, strings.Fields(ts.ReadFile(args[0]))...)))
+}
+
+// runRemoveCommand runs the command that --keep has printed on stderr: `told`.
+func runRemoveCommand(ts *testscript.TestScript, _ bool, _ []string) {
+	command, ok := removeCommandIn(ts.ReadFile("stderr"))
+	if !ok {
+		ts.Fatalf("stderr has no command that removes what was kept")
+	}
+	ts.Check(execute(ts, []string{"sh", "-c", command}))
+}
+
+// checkLastLines checks the last lines of stdout: `last LINE...`.
+func checkLastLines(ts *testscript.TestScript, _ bool, args []string) {
+	want := strings.Join(args, "\n") + "\n"
+	if got := ts.ReadFile("stdout"); !strings.HasSuffix("\n"+got, "\n"+want) {
+		ts.Fatalf("stdout does not end with %q", want)
+	}
+}
+
+// checkWidth checks that no line of stdout is wider: `width MAX`.
+func checkWidth(ts *testscript.TestScript, _ bool, args []string) {
+	limit, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if n := len([]rune(strings.TrimRight(line, "\n"))); n > limit {
+			ts.Fatalf("%d characters in a line: %s", n, line)
+		}
+	}
+}
+
+// checkCause looks for a finding in the JSON on stdout, and checks that nothing else
+// is an error: `proves CAUSE SEVERITY`. The table in CONTRIBUTING is made of these
+// lines; see [TestEveryCauseIsProven].
+func checkCause(ts *testscript.TestScript, _ bool, args []string) {
+	findings := readFindings(ts)
+	found := false
+	for _, f := range findings {
+		switch {
+		case string(f.Cause) == args[0] && string(f.Severity) == args[1]:
+			found = true
+		case f.Severity == report.SeverityError:
+			ts.Fatalf("another error: %s: %q", f.Cause, f.Evidence)
+		}
+	}
+	if !found {
+		ts.Fatalf("%s is not reported as %s: %+v", args[0], args[1], findings)
+	}
+}
+
+// checkNoErrors checks that no finding of the JSON on stdout is an error: `noerrors`.
+func checkNoErrors(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, f := range readFindings(ts) {
+		if f.Severity == report.SeverityError {
+			ts.Fatalf("an error: %s: %q", f.Cause, f.Evidence)
+		}
+	}
+}
+
+// readFindings reads the findings of the JSON on stdout.
+func readFindings(ts *testscript.TestScript) []report.Finding {
+	var rep report.Report
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &rep))
+	return rep.Findings
+}

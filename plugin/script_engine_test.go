@@ -1,0 +1,47 @@
+//go:build linux
+
+package plugin_test
+
+import (
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+)
+
+// Words of scripts that select another engine or put something on the selected one.
+
+// selectPrivateEngine selects an engine of the same kind that no other test uses, and
+// puts the test image there: `private`. It is for what other tests must not see, and
+// for servers that must never be reached: while an engine sets up a network, it was
+// seen to let packets through between others (Docker 20.10, Podman 4.3).
+func selectPrivateEngine(ts *testscript.TestScript, _ bool, _ []string) {
+	s := scriptOf(ts)
+	s.engine, s.private = enginetest.StartPrivate(s, s.engine.Kind), true
+	selectEngine(ts, s.engine, enginetest.TestImage(s, s.engine))
+}
+
+// selectRecordedEngine selects an engine that answers with the files in a folder, for
+// engines that the tests cannot start: `recorded FOLDER`.
+func selectRecordedEngine(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv("DOCKER_HOST", startRecorded(scriptOf(ts), ts.MkAbs(args[0])))
+}
+
+// createContext makes a docker context for the engine: `context NAME`.
+func createContext(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	s.engine.CreateContext(s, ts.Getenv("DOCKER_CONFIG"), args[0])
+}
+
+// pushToRegistry pushes an image to a registry and puts its reference there into a
+// variable: `registry VARIABLE SOURCE REPOSITORY`.
+func pushToRegistry(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	ts.Setenv(args[0], s.engine.Registry(s).Push(s, args[1], args[2]))
+}
+
+// provideDindImage puts the reference of an image of a nested engine into a variable:
+// `dind VARIABLE`.
+func provideDindImage(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	ts.Setenv(args[0], enginetest.DindImage(s, s.engine))
+}
