@@ -20,7 +20,7 @@ import (
 
 // Whichever is killed at whatever moment of the client's work, the plugin or the
 // client, the other removes what there is, what never ran included.
-func TestKilledAtWork(t *testing.T) {
+func TestPluginOrClientKilledAtAnyRequest(t *testing.T) {
 	t.Parallel()
 	moments := []deadly{ // as the client's own requests tell of them
 		{"the network has been made", "POST /networks/create", true, 0},

@@ -25,7 +25,7 @@ const (
 
 // What the commands really make of the agent has the least that it needs, and goes
 // by itself: with its lease, and the built-in server with a deadline of its own too.
-func TestLeastPrivilege(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
+func TestContainersHaveLeastPrivilege(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
 	b.makeContainer(t, "users", "", nil, true)

@@ -30,7 +30,7 @@ import (
 
 // A user's container that is under load while every network mode is tried never
 // fails to answer, every mode works or is explained, and no network is left.
-func TestNetworksDisturbNobody(t *testing.T) {
+func TestNetworksDoNotDisturbOtherContainers(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Get(t, enginetest.Linux)
 	config := t.TempDir()

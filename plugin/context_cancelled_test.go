@@ -26,7 +26,7 @@ import (
 
 // A context that ends at any request to the engine, before it is made or before
 // it is answered, leaves nothing behind, no container and no goroutine.
-func TestCancelledAnywhere(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
+func TestContextCancelledAtAnyRequest(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	b.api.NegotiateAPIVersion(t.Context())

@@ -13,7 +13,7 @@ import (
 )
 
 // Without a target diagnose asks, and does nothing else.
-func TestDiagnoseOnlyAsks(t *testing.T) {
+func TestDiagnoseSendsOnlyGETAndHEAD(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Podman}, func(t *testing.T, b *bench) {
 		tap := startTap(t, b.Engine, func(m moment) {
@@ -26,7 +26,7 @@ func TestDiagnoseOnlyAsks(t *testing.T) {
 
 // A nested engine that is well has nothing wrong with it. It is no kind that
 // scripts run on.
-func TestDiagnoseNestedEngine(t *testing.T) {
+func TestDiagnoseHealthyNestedEngine(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Dind)
 	for _, args := range [][]string{{"diagnose", "-q"}, {"diagnose"}} {

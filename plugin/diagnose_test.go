@@ -91,7 +91,7 @@ func (b *bench) everything(t *testing.T) string {
 
 // A diagnosis that ends early leaves nothing: its helpers go with it when it is
 // interrupted, and by their leases when it is killed.
-func TestDiagnoseEndsEarly(t *testing.T) {
+func TestDiagnoseInterruptedOrKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
 		b.makeContainer(t, "target", "", nil, true)
@@ -121,7 +121,7 @@ func TestDiagnoseEndsEarly(t *testing.T) {
 
 // One that is killed while a helper is being made leaves what never ran, until its
 // deadline, and nothing else.
-func TestDiagnoseKilledAnywhere(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
+func TestDiagnoseKilledAtAnyRequest(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	b.makeContainer(t, "target", "", nil, true)

@@ -22,7 +22,7 @@ import (
 
 // The container that is asked from stays as it is when the asking is interrupted
 // or killed, and its helper goes.
-func TestFromEndsEarly(t *testing.T) {
+func TestFromInterruptedOrKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
 		b.makeContainer(t, "users", "none", nil, true)

@@ -13,7 +13,7 @@ import (
 )
 
 // The agent's image is cached on the engine: only the first command uploads it.
-func TestImageLoadedOnce(t *testing.T) {
+func TestAgentImageUploadedOnce(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
 		var uploads atomic.Int32

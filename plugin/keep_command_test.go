@@ -10,7 +10,7 @@ import (
 )
 
 // What chooses the endpoint is repeated, quoted for a shell; the rest is not.
-func TestDockerCommand(t *testing.T) {
+func TestDockerCommandKeepsEndpointFlags(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		args []string

@@ -18,7 +18,7 @@ import (
 )
 
 // What --keep leaves running is removed by the command that it prints.
-func TestKept(t *testing.T) {
+func TestKeepPrintsRemoveCommand(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
 		said := b.succeeds(t, "run", "--keep", "-q", "--servers", "2", "--network-driver", "bridge")
@@ -66,7 +66,7 @@ func TestKeepInterrupted(t *testing.T) {
 }
 
 // Where a helper is left behind, what was kept is told of all the same.
-func TestKeptIsTold(t *testing.T) {
+func TestKeepPrintsRemoveCommandWithHelperLeft(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
 	b.makeContainer(t, "users", "", nil, true)
@@ -89,7 +89,7 @@ func TestKeptIsTold(t *testing.T) {
 
 // Output that cannot be written is an error, and not a reason to leave anything
 // behind untold.
-func TestOutputFails(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
+func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	full := func(t *testing.T) *os.File {

@@ -13,7 +13,7 @@ import (
 
 // An endpoint on this machine's loopback would lead a client to itself. It is not
 // carried, and the socket takes its place.
-func TestLoopbackEndpoint(t *testing.T) {
+func TestLoopbackEndpointIsNotCarried(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	tap := listenTap(t, b.Engine, "tcp", "127.0.0.1:0", func(moment) {})

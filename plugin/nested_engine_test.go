@@ -29,7 +29,7 @@ func nestedAt(t *testing.T, b *bench, role string, do func(m moment)) (args []st
 }
 
 // The API of a nested engine is for the client beside it alone.
-func TestNestedEngineIsNobodyElses(t *testing.T) {
+func TestNestedEngineAPIOnlyForClient(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
 	args, tap := nestedAt(t, b, "dind-sibling", func(m moment) {

@@ -48,7 +48,7 @@ func TestNetworksInterrupted(t *testing.T) {
 }
 
 // What was measured of a mode by then is shown, also if a client has measured it.
-func TestNetworksInterruptedLater(t *testing.T) {
+func TestNetworksInterruptedShowMeasuredModes(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Podman}, func(t *testing.T, b *bench) {
 		for _, command := range [][]string{{"run"}, inside("--access", "socket")} {

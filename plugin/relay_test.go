@@ -148,7 +148,7 @@ const (
 // A hundred WebSockets and two thousand requests go over ten servers. One of them
 // is killed: its own sockets break, the others lose nothing. At last the runner is
 // killed, and nothing is left.
-func TestRelayLoad(t *testing.T) {
+func TestRelayUnderLoad(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
 		r := keepRelay(t, b, loadServers)
@@ -376,7 +376,7 @@ func (r *relayBench) testRemoved(t *testing.T) {
 
 // A server that is told to stop is gone, container and all, when that is answered.
 // Whoever asks next gets another one.
-func TestRelayStops(t *testing.T) {
+func TestRelayStopsServer(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
 		r := keepRelay(t, b, 2)
@@ -406,7 +406,7 @@ func (r *relayBench) delete(t *testing.T, url string) int {
 
 // A server that is killed with a request in hand leaves that request a sentence, and
 // the next one a new server.
-func TestRelayKilledInHand(t *testing.T) {
+func TestRelayServerKilledDuringRequest(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
 		r := keepRelay(t, b, 1, b.image, "--hang", "/hang")

@@ -16,7 +16,7 @@ import (
 // A temporary network keeps clear of the machine's routes, such as those of a VPN,
 // also where these cover all that the engine would choose from. A subnet that the
 // user has chosen is the user's business.
-func TestSubnetKeepsClear(t *testing.T) {
+func TestSubnetAvoidsRoutes(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
 		for _, command := range []string{

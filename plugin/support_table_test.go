@@ -106,8 +106,8 @@ func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits 
 	compareTable(t, "../README.md", "support", supportTable(all))
 }
 
-// TestSupportHolds measures again, on engines of each family.
-func TestSupportHolds(t *testing.T) {
+// TestSupportIsStillAsRecorded measures again, on engines of each family.
+func TestSupportIsStillAsRecorded(t *testing.T) {
 	t.Parallel()
 	all := recordedSupport(t)
 	for _, kind := range []enginetest.Kind{enginetest.Engine28_5, enginetest.Rootless, enginetest.Podman} {

@@ -56,7 +56,7 @@ func TestNetworkStaysUntilDeadline(t *testing.T) {
 
 // A nested engine that was left behind goes with its data, which is in a volume
 // without a name. Volumes that somebody has named are the user's.
-func TestSweepTakesVolumes(t *testing.T) {
+func TestSweepRemovesAnonymousVolumes(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
@@ -78,7 +78,7 @@ func TestSweepTakesVolumes(t *testing.T) {
 }
 
 // Only what carries both labels and a deadline in the past is removed.
-func TestSweep(t *testing.T) {
+func TestSweepRemovesOnlyOverdueLeftovers(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
 	future := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)

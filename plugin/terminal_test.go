@@ -23,7 +23,7 @@ func terminalEnv(more ...string) []string {
 }
 
 // Colours are for a terminal that has them and a user who wants them.
-func TestColor(t *testing.T) {
+func TestColorOnlyOnTerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Podman)
 	for name, test := range map[string]struct {
@@ -57,7 +57,7 @@ func TestColor(t *testing.T) {
 
 // A wait is told of on stderr where that is a terminal, whatever stdout is; into a
 // pipe goes the result alone.
-func TestProgress(t *testing.T) {
+func TestProgressOnlyOnTerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Podman)
 	late := []string{"run", b.image, "--listen-after", "5s"} // of which the start takes a part
@@ -87,7 +87,7 @@ func TestProgress(t *testing.T) {
 }
 
 // An image that is pulled is shown on a terminal as docker pull shows it.
-func TestPullProgress(t *testing.T) {
+func TestPullProgressOnlyOnTerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine26_1)
 	remote := b.Registry(t).Push(t, b.image, "team/progress:1")

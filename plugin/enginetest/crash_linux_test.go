@@ -33,10 +33,10 @@ var crashingKinds = []enginetest.Kind{
 	enginetest.Toolbox, enginetest.Desktop, enginetest.SSH, enginetest.Rootless, enginetest.Dind, enginetest.Podman,
 }
 
-// TestCrashing is not a test of its own: TestNothingIsLeft runs and kills it.
+// TestCrashing is not a test of its own: TestEnginesEndWithTestBinary runs and kills it.
 func TestCrashing(t *testing.T) {
 	if os.Getenv(crashVariable) == "" {
-		t.Skip("it is run by TestNothingIsLeft")
+		t.Skip("it is run by TestEnginesEndWithTestBinary")
 	}
 	for _, kind := range crashingKinds {
 		engine := enginetest.StartPrivate(t, kind)
@@ -60,7 +60,7 @@ var endings = map[string]func(*os.Process) error{
 
 // A test binary that is killed, interrupted or panics leaves no process, mount,
 // link, cgroup or folder of its engines, while those of others stay up.
-func TestNothingIsLeft(t *testing.T) {
+func TestEnginesEndWithTestBinary(t *testing.T) {
 	t.Parallel()
 	other := enginetest.Get(t, enginetest.Engine28_5)
 	for name, end := range endings {

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { enginetest.Main(m) }
 
 // Every kind says what is reached on it, and is there once.
-func TestAll(t *testing.T) {
+func TestEveryKindHasOneRecipe(t *testing.T) {
 	t.Parallel()
 	seen := map[enginetest.Kind]bool{}
 	for _, about := range enginetest.About() {
@@ -176,7 +176,7 @@ func TestContext(t *testing.T) {
 }
 
 // A remote engine takes nobody who does not show what its clients have.
-func TestStrangers(t *testing.T) {
+func TestRemoteEngineRefusesUnknownClients(t *testing.T) {
 	t.Parallel()
 	for kind, withhold := range map[enginetest.Kind]string{
 		enginetest.Toolbox: "DOCKER_TLS_VERIFY=",

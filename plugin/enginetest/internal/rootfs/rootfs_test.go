@@ -16,7 +16,7 @@ import (
 )
 
 // A dynamic program runs in what was made for it, with nothing else there.
-func TestProgramRunsAlone(t *testing.T) {
+func TestProgramRunsInRootFS(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("-short leaves out what needs root")
