@@ -22,18 +22,18 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/keep"
 )
 
-// crashVariable makes a run of this test binary one that is to be killed: it
-// starts engines, says where they are, and waits for its end.
+// crashVariable makes a run of this test binary one that another test kills: it
+// starts engines, prints where they are, and waits for its end.
 const crashVariable = "NESTPROBE_ENGINETEST_CRASH"
 
-// crashingKinds are one for each way to run: with a link, with programs outside
-// of the engine's network namespace, with two daemons, as another
-// user, in a container, and with other daemons than Docker's.
+// crashingKinds are one for each set-up: with a link, with programs outside of the
+// engine's network namespace, with two daemons, as another user, in a container, and
+// with other daemons than Docker's.
 var crashingKinds = []enginetest.Kind{
 	enginetest.Toolbox, enginetest.Desktop, enginetest.SSH, enginetest.Rootless, enginetest.Dind, enginetest.Podman,
 }
 
-// TestCrashing is not a test of its own: TestEnginesEndWithTestBinary runs and kills it.
+// TestCrashing tests nothing: TestEnginesEndWithTestBinary runs and kills it.
 func TestCrashing(t *testing.T) {
 	if os.Getenv(crashVariable) == "" {
 		t.Skip("it is run by TestEnginesEndWithTestBinary")
@@ -43,14 +43,14 @@ func TestCrashing(t *testing.T) {
 		server := startServer(t, engine, enginetest.TestImage(t, engine))
 		fmt.Println("engine", engine.LogDir, server.id, kind)
 	}
-	toldToPanic := make(chan os.Signal, 1)
-	signal.Notify(toldToPanic, syscall.SIGUSR1)
+	panicSignal := make(chan os.Signal, 1)
+	signal.Notify(panicSignal, syscall.SIGUSR1)
 	fmt.Println("ready")
-	<-toldToPanic
+	<-panicSignal
 	panic("as a test does")
 }
 
-// endings are the ways in which a test binary goes that cannot clean up.
+// endings end a test binary in ways that leave it no time to clean up.
 var endings = map[string]func(*os.Process) error{
 	"SIGKILL": func(p *os.Process) error { return p.Kill() },
 	"SIGINT":  func(p *os.Process) error { return p.Signal(os.Interrupt) },
@@ -59,7 +59,7 @@ var endings = map[string]func(*os.Process) error{
 }
 
 // A test binary that is killed, interrupted or panics leaves no process, mount,
-// link, cgroup or folder of its engines, while those of others stay up.
+// link, cgroup or folder of its engines. Those of other test binaries stay up.
 func TestEnginesEndWithTestBinary(t *testing.T) {
 	t.Parallel()
 	other := enginetest.Get(t, enginetest.Engine28_5)
@@ -74,15 +74,15 @@ func TestEnginesEndWithTestBinary(t *testing.T) {
 				awaitNone(t, func() []string { return traces(t, engine) })
 			}
 			_, err := other.Client(t).Ping(t.Context())
-			assert.NilError(t, err, "the engines of others went too")
+			assert.NilError(t, err, "the engines of other test binaries ended too")
 		})
 	}
 }
 
-// With its last connection the keeper goes, with its folder and the route over
-// its engines' addresses. If it is killed itself, its engines go at once, and
-// the next keeper clears away the rest. This is about another keeper than the
-// one of all tests, so it has a network namespace of its own.
+// With its last connection the keeper ends, and removes its folder and the route over
+// its engines' addresses. If the keeper is killed, its engines end immediately, and
+// the next keeper removes the rest. This test has another keeper than all others, so
+// it has a separate network namespace.
 func TestKeeperEnds(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
@@ -106,7 +106,7 @@ func TestKeeperEnds(t *testing.T) {
 	for _, engine := range orphans {
 		awaitNone(t, func() []string { return processes(t, engine.dir) })
 	}
-	assert.Assert(t, guarded(t, network), "this test no longer shows who removes the route")
+	assert.Assert(t, guarded(t, network), "this test no longer shows which keeper removes the route")
 
 	cmd, engines := run()
 	assert.NilError(t, cmd.Process.Kill())
@@ -130,7 +130,7 @@ func TestGuardRoute(t *testing.T) {
 	assert.Assert(t, guarded(t, "/proc/self"), "no guard route")
 }
 
-// crashed is an engine that is to go with its test binary.
+// crashed is an engine that is to end with its test binary.
 type crashed struct {
 	dir       string // the engine's folder
 	container string // id of a container that runs on it

@@ -29,9 +29,9 @@ func onDesktops(t *testing.T, test func(*testing.T, *enginetest.Engine)) {
 	}
 }
 
-// From the containers of a Desktop, its names lead to what listens on the
-// machine's loopback interface, published ports included; nothing there is a
-// plain refusal.
+// From the containers of a Desktop, its names lead to what listens on the machine's
+// loopback interface, published ports included. A port on which nothing listens
+// refuses connections.
 func TestDesktopHost(t *testing.T) {
 	t.Parallel()
 	onDesktops(t, testDesktopHost)
@@ -81,8 +81,8 @@ func testDesktopForwarderAcceptsFirst(t *testing.T, engine *enginetest.Engine) {
 	assert.Equal(t, strings.TrimSpace(string(out)), "closed")
 }
 
-// A port that is taken on the machine is refused by the engine, and nothing is
-// left of the attempt.
+// The engine refuses to publish a port that is taken on the machine, and removes the
+// container.
 func TestDesktopPortInUse(t *testing.T) {
 	t.Parallel()
 	onDesktops(t, testDesktopPortInUse)
@@ -93,7 +93,7 @@ func testDesktopPortInUse(t *testing.T, engine *enginetest.Engine) {
 	ref := enginetest.TestImage(t, engine)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	assert.NilError(t, err)
-	defer listener.Close() //nolint:errcheck // it listens, that is all
+	defer listener.Close() //nolint:errcheck // it only listens
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	assert.NilError(t, err)
 	out, err := engine.Command(t.Context(), "docker", "run", "--rm", "-p", "127.0.0.1:"+port+":8080", ref).CombinedOutput()
@@ -106,6 +106,6 @@ func closedPort(t *testing.T) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	assert.NilError(t, err)
-	defer listener.Close() //nolint:errcheck // it listens, that is all
+	defer listener.Close() //nolint:errcheck // it only listens
 	return listener.Addr().(*net.TCPAddr).Port
 }

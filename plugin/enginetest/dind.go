@@ -21,9 +21,9 @@ import (
 )
 
 // DindImage puts an image on the engine, unless it is there, that can be used
-// like docker:dind, and returns its reference. In it is the machine's own engine,
-// and as entry point the program [dind], which says what arguments and variables
-// it takes. The image is tagged locally and carries [Label].
+// like docker:dind, and returns its reference. It holds the machine's own
+// engine and, as entry point, the program [dind], whose documentation lists its
+// arguments and variables. The image is tagged locally and carries [Label].
 //
 // On Docker 20.10 a privileged container does not start where the machine is
 // itself a sandbox without CAP_SYS_RESOURCE.
@@ -64,12 +64,12 @@ func dindArchive(ctx context.Context) (keep.Image, error) {
 	if err := writeImage(built, root, archive.Tag); err != nil {
 		return keep.Image{}, err
 	}
-	// Two test binaries may make it at once; either result will do.
+	// Two test binaries may make it at the same time; either result will do.
 	return archive, os.Rename(built, archive.Path)
 }
 
-// dindPrograms are what dockerd starts, and itself. Compressed layers and
-// `docker top` would need more.
+// dindPrograms are dockerd and what it starts. Compressed layers and `docker top`
+// would need more.
 var dindPrograms = []string{
 	"dockerd", "docker-proxy", "docker-init",
 	"containerd", "containerd-shim-runc-v2", "runc",
@@ -83,7 +83,7 @@ func dindRoot(ctx context.Context) (*rootfs.FS, error) {
 	root.AddText("etc/passwd", "root:x:0:0:root:/root:/\n")
 	root.AddText("etc/group", "root:x:0:\ndocker:x:999:\n")
 	root.AddText("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
-	root.AddFile("etc/os-release", "/etc/os-release") // dockerd tells it
+	root.AddFile("etc/os-release", "/etc/os-release") // dockerd reports it
 	for _, name := range dindPrograms {
 		path, err := keep.LookPath(name)
 		if err != nil {
@@ -93,7 +93,7 @@ func dindRoot(ctx context.Context) (*rootfs.FS, error) {
 			return nil, err
 		}
 	}
-	// What iptables loads by itself, one for each match and target.
+	// Plugins of iptables, one for each match and target.
 	extensions, err := filepath.Glob("/usr/lib/*/xtables/*.so")
 	if err != nil {
 		return nil, err
@@ -111,8 +111,7 @@ func dindRoot(ctx context.Context) (*rootfs.FS, error) {
 	return root, nil
 }
 
-// dindConfig is the configuration of docker:dind as far as it is part of how
-// that image is used.
+// dindConfig is the part of docker:dind's configuration that its users rely on.
 func dindConfig(layer digest.Digest) ([]byte, error) {
 	return json.Marshal(ocispec.Image{
 		Created:  new(time.Time),

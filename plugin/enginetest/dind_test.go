@@ -14,14 +14,14 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// dindPlain is how a nested engine without TLS is started. Its bridge has none of
-// the outer engine's addresses.
+// dindPlain starts a nested engine without TLS. Its bridge has none of the outer
+// engine's addresses.
 var dindPlain = []string{
 	"-H", "tcp://0.0.0.0:2375", "-H", "unix:///var/run/docker.sock", "--tls=false", "--bip", "10.231.200.1/24",
 }
 
-// The image starts an engine in every way in which docker:dind is started, and
-// that one runs containers.
+// The image starts an engine with every form of arguments that docker:dind takes, and
+// that engine runs containers.
 func TestDindImage(t *testing.T) {
 	t.Parallel()
 	withoutTLS := []string{"DOCKER_TLS_CERTDIR="}
@@ -61,7 +61,7 @@ func TestDindImage(t *testing.T) {
 	}
 }
 
-// A program that is named instead of options is run, as by docker:dind.
+// A program that is named instead of options is run, as docker:dind does.
 func TestDindRunsAnotherProgram(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Get(t, enginetest.Engine28_5)
@@ -70,7 +70,7 @@ func TestDindRunsAnotherProgram(t *testing.T) {
 	assert.Assert(t, strings.HasPrefix(log, "containerd "), log)
 }
 
-// nestedEngine is reached from beside the outer one.
+// nestedEngine is reached by the clients of the outer one.
 type nestedEngine struct {
 	t       *testing.T
 	outer   *enginetest.Engine
@@ -99,8 +99,8 @@ func (n nestedEngine) await(id string) {
 	}, poll.WithTimeout(time.Minute))
 }
 
-// tlsFlags has the client's certificates copied out of the container, where
-// they appear at its start, one after the other.
+// tlsFlags copies the client's certificates out of the container, which writes them
+// at its start, one after the other.
 func (n nestedEngine) tlsFlags(id string) []string {
 	n.t.Helper()
 	dir := n.t.TempDir()
@@ -118,8 +118,8 @@ func (n nestedEngine) tlsFlags(id string) []string {
 	return []string{"--tlsverify", "--tlscacert", files.CAFile, "--tlscert", files.CertFile, "--tlskey", files.KeyFile}
 }
 
-// runServer carries an image over and reaches its published port at the nested
-// engine's own address.
+// runServer copies an image to the nested engine, runs it, and checks that its
+// published port is reached at that engine's address.
 func (n nestedEngine) runServer(ref string) {
 	n.t.Helper()
 	archive := n.t.TempDir() + "/image.tar"

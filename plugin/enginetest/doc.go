@@ -1,5 +1,5 @@
-// Package enginetest gives tests real engines. A test asks for the kind that it
-// needs and gets one that runs, the same for everybody in a test run:
+// Package enginetest gives tests real engines. A test names the kind that it needs
+// and gets one that runs, the same for all tests of a run:
 //
 //	func TestMain(m *testing.M) { enginetest.Main(m) }
 //
@@ -9,13 +9,13 @@
 //		…
 //	}
 //
-// Engines are started by a keeper, one process for all test binaries, that
-// takes them down when the last test binary is gone, however it went. To keep
+// A keeper, one process for all test binaries, starts the engines. It takes them down
+// when the last test binary has ended, even if that was killed. To keep
 // them for a whole `go test ./...`, run it under the keeper:
 //
 //	go run ./plugin/enginetest/keeper -- go test ./...
 //
-// The package is for tests alone. It must not know of the plugin's commands.
+// The package is only for tests. It must not know of the plugin's commands.
 package enginetest
 
 import (
@@ -28,7 +28,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/keep"
 )
 
-// Kind names a sort of engine.
+// Kind names a kind of engine.
 type Kind = keep.Kind
 
 // The kinds of engines that tests name; [All] has the others too. "Beside" means
@@ -37,7 +37,7 @@ type Kind = keep.Kind
 const (
 	Linux      = keep.Linux      // the machine's own engine, at the default endpoint
 	Toolbox    = keep.Toolbox    // the machine's dockerd at 10.231.1.2, TCP with TLS
-	Desktop    = keep.Desktop    // like Docker Desktop, at a socket, with the machine's localhost as its own
+	Desktop    = keep.Desktop    // like Docker Desktop, at a socket, with ports published on the machine's localhost
 	Engine26_1 = keep.Engine26_1 // Docker 26.1, beside
 	Engine28_5 = keep.Engine28_5 // Docker 28.5, beside
 	SSH        = keep.SSH        // Docker 26.1 at 10.231.7.2, reached by ssh
@@ -70,11 +70,11 @@ func All() []Kind {
 	return kinds
 }
 
-// About tells of every kind what its recipe promises.
+// About describes, of every kind, what its recipe promises.
 func About() []keep.About { return keep.All() }
 
-// Main runs the tests of a package that uses engines. It is to be called by
-// TestMain, first thing, and does not return. It keeps the keeper alive from the
+// Main runs the tests of a package that uses engines. TestMain calls it before
+// anything else; it does not return. It keeps the keeper alive from the
 // first test to the last, so that every kind starts once.
 func Main(m *testing.M) {
 	keep.Role()

@@ -27,17 +27,17 @@ type Engine struct {
 	LogDir  string // folder with its daemon's log
 
 	id   string
-	api  string     // path of a socket for tests, where they cannot go the clients' way
-	conn *keep.Conn // of a private engine, whose life it is
+	api  string     // path of a socket for tests, where they cannot use the clients' endpoint
+	conn *keep.Conn // of a private engine, which lives as long as the connection
 }
 
 // Get returns the run's engine of a kind, and starts it if this is the first
 // call. It ends the test if the engine does not start, and skips it under
-// -short. The engine is shared: a test must not depend on what else is on it.
+// -short. All tests share the engine: a test must not depend on what else is on it.
 func Get(tb testing.TB, kind Kind) *Engine {
 	tb.Helper()
 	skipIfShort(tb)
-	reply := ask(tb, keep.Request{Op: keep.OpShared, Kind: kind, Image: imageFor(tb, kind)})
+	reply := mustRequest(tb, keep.Request{Op: keep.OpShared, Kind: kind, Image: imageFor(tb, kind)})
 	return newEngine(reply.Engine)
 }
 
@@ -87,8 +87,8 @@ func skipIfShort(tb testing.TB) {
 	}
 }
 
-// ask has the keeper do something, without which the test ends.
-func ask(tb testing.TB, r keep.Request) keep.Reply {
+// mustRequest has the keeper do something, and ends the test if it cannot.
+func mustRequest(tb testing.TB, r keep.Request) keep.Reply {
 	tb.Helper()
 	reply, err := request(tb, r)
 	if err != nil {
@@ -139,7 +139,7 @@ func (e *Engine) Environ() []string {
 	return append(withoutEndpoint(os.Environ()), e.Env()...)
 }
 
-// withoutEndpoint leaves out what selects an endpoint or the way to speak to it.
+// withoutEndpoint leaves out what selects an endpoint or how to connect to it.
 func withoutEndpoint(environ []string) []string {
 	return slices.DeleteFunc(environ, func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
@@ -258,9 +258,9 @@ func (e *Engine) Restart(tb testing.TB) {
 func (e *Engine) control(tb testing.TB, op keep.Op) {
 	tb.Helper()
 	if e.conn == nil {
-		tb.Fatalf("the %s engine is everybody's: take StartPrivate for one to %s", e.Kind, op)
+		tb.Fatalf("all tests share the %s engine: call StartPrivate for one to %s", e.Kind, op)
 	}
 	if _, err := e.conn.Do(tb.Context(), keep.Request{Op: op, Engine: e.id}); err != nil {
-		tb.Fatalf("asking the %s engine to %s: %v", e.Kind, op, err)
+		tb.Fatalf("having the %s engine %s: %v", e.Kind, op, err)
 	}
 }

@@ -21,13 +21,13 @@ import (
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
 
-// Every kind says what is reached on it, and is there once.
+// Every kind says which addresses reach a server on it, and has one recipe.
 func TestEveryKindHasOneRecipe(t *testing.T) {
 	t.Parallel()
 	seen := map[enginetest.Kind]bool{}
 	for _, about := range enginetest.About() {
-		assert.Assert(t, !seen[about.Kind], "%s is there twice", about.Kind)
-		assert.Assert(t, len(about.Reach.Clients) > 0 && len(about.Reach.Containers) > 0, "%s does not say what is reached", about.Kind)
+		assert.Assert(t, !seen[about.Kind], "%s has two recipes", about.Kind)
+		assert.Assert(t, len(about.Reach.Clients) > 0 && len(about.Reach.Containers) > 0, "%s does not say which addresses reach a server", about.Kind)
 		seen[about.Kind] = true
 	}
 	for _, kind := range enginetest.Kinds() {
@@ -35,8 +35,8 @@ func TestEveryKindHasOneRecipe(t *testing.T) {
 	}
 }
 
-// Every kind starts, answers docker's CLI from its clients' side, and is of the
-// version that it says.
+// Every kind starts, answers docker's CLI where its clients are, and has the version
+// of its recipe.
 func TestKindsStart(t *testing.T) {
 	t.Parallel()
 	for _, about := range enginetest.About() {
@@ -51,8 +51,8 @@ func TestKindsStart(t *testing.T) {
 	}
 }
 
-// A published test server is reached from the clients' side as on a real engine
-// of the kind, and so it is from a container: as the kind's recipe says.
+// A published test server is reached at the addresses that the kind's recipe names,
+// by the engine's clients and from a container.
 func TestReachability(t *testing.T) {
 	t.Parallel()
 	program := enginetest.TestProgram(t)
@@ -76,7 +76,7 @@ func TestReachability(t *testing.T) {
 	}
 }
 
-// server is a started container and what addresses are made of.
+// server is a started container and the parts of its addresses.
 type server struct {
 	id       string
 	replacer *strings.Replacer
@@ -112,9 +112,8 @@ func start(t *testing.T, api client.APIClient, config *container.Config, host *c
 	return created.ID
 }
 
-// runToEnd runs a container and returns its exit status and what it printed.
-// It is not done by docker run --rm, which ends with 0 on Podman 4.3 whatever
-// the container's status was.
+// runToEnd runs a container and returns its exit status and what it printed. docker
+// run --rm would not do: on Podman 4.3 it always ends with status 0.
 func runToEnd(t *testing.T, engine *enginetest.Engine, ref string, args ...string) (status int64, log string) {
 	t.Helper()
 	api := engine.Client(t)
@@ -135,8 +134,7 @@ func runToEnd(t *testing.T, engine *enginetest.Engine, ref string, args ...strin
 	return status, strings.TrimSpace(out.String())
 }
 
-// ports are the published ports of IPv4, or of no family in particular, and
-// IPv6.
+// ports returns the published ports for IPv4, or for both families, and for IPv6.
 func ports(t *testing.T, bindings []nat.PortBinding) (port, port6 string) {
 	t.Helper()
 	for _, binding := range bindings {
@@ -152,7 +150,7 @@ func ports(t *testing.T, bindings []nat.PortBinding) (port, port6 string) {
 	return port, port6
 }
 
-// The same remote engine by environment and by a docker context.
+// The environment and a docker context lead to the same remote engine.
 func TestContext(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []enginetest.Kind{enginetest.Toolbox, enginetest.SSH} {
@@ -175,7 +173,7 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// A remote engine takes nobody who does not show what its clients have.
+// A remote engine refuses clients without a certificate or a key.
 func TestRemoteEngineRefusesUnknownClients(t *testing.T) {
 	t.Parallel()
 	for kind, withhold := range map[enginetest.Kind]string{
@@ -186,9 +184,9 @@ func TestRemoteEngineRefusesUnknownClients(t *testing.T) {
 			t.Parallel()
 			cmd := enginetest.Get(t, kind).Command(t.Context(), "docker", "ps")
 			cmd.Env = append(cmd.Env, withhold, "HOME="+t.TempDir())
-			cmd.Stdin = nil // nobody to be asked for a password
+			cmd.Stdin = nil // no terminal for a password prompt
 			out, err := cmd.CombinedOutput()
-			assert.Assert(t, err != nil, "the engine takes strangers: %s", out)
+			assert.Assert(t, err != nil, "the engine accepts any client: %s", out)
 		})
 	}
 }
@@ -214,12 +212,12 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// A private engine can be stopped and started; it is not the shared one.
+// A private engine is not the shared one, and can be stopped and started.
 func TestPrivateEngineRestarts(t *testing.T) {
 	t.Parallel()
 	for _, kind := range enginetest.All() {
 		if kind == enginetest.Linux {
-			continue // everybody's
+			continue // shared by all tests
 		}
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()

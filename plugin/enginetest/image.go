@@ -32,7 +32,7 @@ func TestImage(tb testing.TB, e *Engine) string {
 	api := e.Client(tb)
 	version, err := api.ServerVersion(tb.Context())
 	if err != nil {
-		tb.Fatalf("asking the %s engine for its CPU: %v", e.Kind, err)
+		tb.Fatalf("finding the CPU of the %s engine: %v", e.Kind, err)
 	}
 	archive, err := testArchive(tb.Context(), version.Arch)
 	if err != nil {
@@ -49,8 +49,8 @@ func TestImage(tb testing.TB, e *Engine) string {
 	return archive.Tag
 }
 
-// TestProgram is the path of [testserver] as a program for this machine, for a
-// probe with --get from where the clients of an engine are.
+// TestProgram is the path of [testserver] as a program for this machine, to send
+// requests with --get from where the clients of an engine are.
 //
 // [testserver]: https://pkg.go.dev/github.com/nestprobe/docker-nestprobe/plugin/enginetest/testserver
 func TestProgram(tb testing.TB) string {
@@ -84,7 +84,7 @@ func testArchive(ctx context.Context, arch string) (agentimage.Archive, error) {
 	}, nil
 }
 
-// loadUnlessThere loads an archive whose image is tagged so.
+// loadUnlessThere loads an archive, unless the engine has an image with its tag.
 func loadUnlessThere(ctx context.Context, api client.APIClient, tag string, open func() (io.ReadCloser, error)) error {
 	_, err := api.ImageInspect(ctx, tag)
 	if err == nil {
@@ -106,8 +106,8 @@ func loadUnlessThere(ctx context.Context, api client.APIClient, tag string, open
 	return drain(response.Body)
 }
 
-// drain reads a stream of progress messages to its end: that is where engines
-// report errors of a request they have already answered with 200.
+// drain reads a stream of progress messages to its end: engines report errors there
+// after they have answered with 200.
 func drain(stream io.Reader) error {
 	return jsonmessage.DisplayJSONMessagesStream(stream, io.Discard, 0, false, nil)
 }
@@ -123,7 +123,7 @@ type Registry struct {
 // call in the run.
 func (e *Engine) Registry(tb testing.TB) *Registry {
 	tb.Helper()
-	reply := ask(tb, keep.Request{Op: keep.OpRegistry, Engine: e.id})
+	reply := mustRequest(tb, keep.Request{Op: keep.OpRegistry, Engine: e.id})
 	return &Registry{Address: reply.Registry, engine: e}
 }
 

@@ -13,9 +13,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// A container on a macvlan network is reached from the parent's other side, and
-// reaches it, but not its own machine. That is so for every kind that can have a
-// parent.
+// On every kind that can have a parent, a container on a macvlan network is reached
+// from the other machine on the parent's network, but not from its own machine.
 func TestParent(t *testing.T) {
 	t.Parallel()
 	program := enginetest.TestProgram(t)

@@ -23,8 +23,8 @@ const (
 	dindEntry  program = "dind"
 )
 
-// programSource is what the programs are built from. A keeper may serve test
-// binaries of before and after a change to it.
+// programSource is the source of the programs. A keeper may serve test binaries from
+// before and after a change to it.
 //
 //go:embed testserver/*.go dind/*.go internal/certs/*.go
 var programSource embed.FS
@@ -58,11 +58,11 @@ func (p program) build(ctx context.Context, arch string) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", p, err, out)
 	}
-	// Images are told apart by the times of their files, among other things.
+	// The times of an image's files are part of its digest.
 	if err := os.Chtimes(built, time.Unix(0, 0), time.Unix(0, 0)); err != nil {
 		return "", fmt.Errorf("building %s: %w", p, err)
 	}
-	// Two test binaries may build it at once; either result will do.
+	// Two test binaries may build it at the same time; either result will do.
 	if err := os.Rename(built, final); err != nil {
 		return "", fmt.Errorf("building %s: %w", p, err)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// A rootless engine says so, belongs to an ordinary user, and finds its socket at
-// the path that its clients have.
+// A rootless engine reports that it is one, belongs to an ordinary user, and has its
+// socket at the path that its clients use.
 func TestRootless(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Get(t, enginetest.Rootless)

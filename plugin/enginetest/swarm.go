@@ -6,9 +6,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/keep"
 )
 
-// StartSwarm starts engines for one test that are the nodes of one Swarm, on one
-// network of theirs: the first is its manager, the others are workers. They are
-// taken down at the end of the test.
+// StartSwarm starts engines for one test that are the nodes of one Swarm, on a shared
+// network: the first is the manager, the others are workers. They are taken down at
+// the end of the test.
 func StartSwarm(tb testing.TB, nodes int) []*Engine {
 	tb.Helper()
 	skipIfShort(tb)
@@ -29,11 +29,11 @@ func StartSwarm(tb testing.TB, nodes int) []*Engine {
 	return engines
 }
 
-// Cut has one node of a Swarm drop whatever comes from another one, and whatever
-// is for it, before any rule of Docker's sees it. More words of iptables say what
-// of it, such as "-p udp --dport 4789" for overlay networks alone. The function
-// that it returns mends that; so does the end of the test, with the node.
-func (e *Engine) Cut(tb testing.TB, other *Engine, match ...string) (mend func()) {
+// Cut has one node of a Swarm drop all packets from and to another one, before any
+// rule of Docker's. More arguments of iptables select some of them, such as
+// "-p udp --dport 4789" for only overlay networks. The function that it returns
+// restores the link; so does the end of the test, with the node.
+func (e *Engine) Cut(tb testing.TB, other *Engine, match ...string) (restore func()) {
 	tb.Helper()
 	rules := [][]string{
 		append([]string{"raw", "PREROUTING", "--source", other.Address}, match...),

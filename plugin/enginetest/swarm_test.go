@@ -11,8 +11,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// The engines of a Swarm know each other as its nodes, each by a name of its own, and
-// a cut between two of them is one between these two.
+// The engines of a Swarm are its nodes, each with a different name, and a cut between
+// two of them affects only these two.
 func TestSwarm(t *testing.T) {
 	t.Parallel()
 	program := enginetest.TestProgram(t)
@@ -35,10 +35,10 @@ func TestSwarm(t *testing.T) {
 		return strings.TrimSpace(string(out))
 	}
 	assert.Check(t, cmp.Equal(reach(1, 2), "refused"))
-	mend := engines[1].Cut(t, engines[2])
+	restore := engines[1].Cut(t, engines[2])
 	assert.Check(t, cmp.Equal(reach(1, 2), "timeout"))
 	assert.Check(t, cmp.Equal(reach(2, 1), "timeout"))
 	assert.Check(t, cmp.Equal(reach(1, 0), "refused"))
-	mend()
+	restore()
 	assert.Check(t, cmp.Equal(reach(1, 2), "refused"))
 }

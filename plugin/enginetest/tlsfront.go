@@ -16,7 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/certs"
 )
 
-// What can be wrong with the TLS of a front.
+// The faults of a TLS front.
 const (
 	FrontHealthy   = "healthy"
 	FrontExpired   = "expired"   // the certificate was good until yesterday
@@ -27,7 +27,7 @@ const (
 )
 
 // TLSFront gives a local engine a TLS endpoint on this machine's loopback, with a
-// fault of this sort, until the test ends. It returns the endpoint's address and
+// given fault, until the test ends. It returns the endpoint's address and
 // the folder with the client's files.
 func (e *Engine) TLSFront(tb testing.TB, fault string) (host, certDir string) {
 	tb.Helper()
@@ -99,9 +99,9 @@ func (e *Engine) forward(tb testing.TB, config *tls.Config) string {
 	return address
 }
 
-// pass connects both until one side has ended.
+// pass copies between the client and the engine until one side has ended.
 func (e *Engine) pass(ctx context.Context, conn net.Conn) {
-	defer conn.Close() //nolint:errcheck // its end is all that matters
+	defer conn.Close() //nolint:errcheck // nothing is left to send
 	if secured, ok := conn.(*tls.Conn); ok && secured.HandshakeContext(ctx) != nil {
 		return
 	}
@@ -111,14 +111,14 @@ func (e *Engine) pass(ctx context.Context, conn net.Conn) {
 	}
 	defer engine.Close() //nolint:errcheck // as above
 	defer context.AfterFunc(ctx, func() { _ = errors.Join(conn.Close(), engine.Close()) })()
-	var ways sync.WaitGroup
-	for _, way := range [][2]net.Conn{{conn, engine}, {engine, conn}} {
-		ways.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
-			_ = errors.Join(way[0].Close(), way[1].Close())
+	var copying sync.WaitGroup
+	for _, pair := range [][2]net.Conn{{conn, engine}, {engine, conn}} {
+		copying.Go(func() {
+			_, _ = io.Copy(pair[0], pair[1])
+			_ = errors.Join(pair[0].Close(), pair[1].Close())
 		})
 	}
-	ways.Wait()
+	copying.Wait()
 }
 
 func must(tb testing.TB, err error) {

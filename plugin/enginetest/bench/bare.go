@@ -19,8 +19,9 @@ import (
 
 const port = "4647/tcp"
 
-// bareCalls creates, starts and inspects servers, asks each until it says 200,
-// and removes it: all of them at once, in containers set up as nestprobe's.
+// bareCalls creates, starts and inspects servers, sends requests to each until it
+// answers 200, and removes it: all of them in parallel, in containers set up as
+// nestprobe's.
 func bareCalls(ctx context.Context, known target, servers int) error {
 	api, err := known.open()
 	if err != nil {
@@ -34,14 +35,14 @@ func bareCalls(ctx context.Context, known target, servers int) error {
 	return group.Wait()
 }
 
-// target is what a program knows beforehand that makes nothing but the bare calls.
+// target is what the program with only the bare calls knows beforehand.
 type target struct {
 	image   string // the agent's
 	version string // of the API
 }
 
-// learn asks the endpoint in the environment.
-func learn(ctx context.Context) (target, error) {
+// learnTarget learns it from the endpoint in the environment.
+func learnTarget(ctx context.Context) (target, error) {
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
 		return target{}, err
@@ -55,7 +56,7 @@ func learn(ctx context.Context) (target, error) {
 	return target{image: image, version: api.ClientVersion()}, err
 }
 
-// command is this program with what it is to know; what it is to do follows.
+// command begins a command line of this program with what it is to know.
 func (t target) command(self string) []string {
 	return slices.Clip([]string{self, "-image", t.image, "-api", t.version})
 }
@@ -98,8 +99,8 @@ func withContainer(ctx context.Context, api *client.Client, image string, host c
 func startContainer(ctx context.Context, api *client.Client, image string, host container.HostConfig) (id string, err error) {
 	config := &container.Config{Image: image, Cmd: []string{"serve", "--identity", "bare"}}
 	if host.NetworkMode.IsContainer() {
-		// Whose server has the usual port: this one would exit, and Podman does not
-		// remove a container that is about to.
+		// The server of that container has the usual port, so this one would exit,
+		// and Podman does not remove a container that is about to exit.
 		config.Cmd = append(config.Cmd, "--port", "4648")
 	}
 	for port := range host.PortBindings {
@@ -126,11 +127,11 @@ func reach(ctx context.Context, api *client.Client, id string) error {
 	if len(bindings) == 0 {
 		return fmt.Errorf("the engine published nothing for %s", port)
 	}
-	return firstAnswer(ctx, "http://127.0.0.1:"+bindings[0].HostPort+"/foo")
+	return awaitAnswer(ctx, "http://127.0.0.1:"+bindings[0].HostPort+"/foo")
 }
 
-// firstAnswer asks every millisecond until the answer is 200.
-func firstAnswer(ctx context.Context, url string) error {
+// awaitAnswer sends a request every millisecond until the answer is 200.
+func awaitAnswer(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)

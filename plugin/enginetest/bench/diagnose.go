@@ -43,7 +43,7 @@ func remove(ctx context.Context, api *client.Client, id string) error {
 }
 
 // bareHelpers creates, starts and removes containers in the place of helpers, all
-// of them at once.
+// of them in parallel.
 func bareHelpers(ctx context.Context, known target, modes []string) error {
 	api, err := known.open()
 	if err != nil {

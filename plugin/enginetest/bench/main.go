@@ -1,8 +1,8 @@
 // Command bench compares `docker nestprobe run`, `in-container` and `diagnose`, as
 // whole commands, with a program that makes nothing but the API calls that they
 // must make, and a server's answers through the relay with those at its own address. It
-// prints the ratio of the medians. The two run in alternation, so that whatever else
-// the machine does hits both. `make bench` calls it; it needs the plugin to be
+// prints the ratio of the medians. The two run in alternation, so that other load on
+// the machine affects both. `make bench` calls it; it needs the plugin to be
 // built, and an engine.
 package main
 
@@ -24,7 +24,7 @@ func main() {
 	pairs := flag.Int("pairs", 15, "how often each pair is measured")
 	bare := flag.Int("bare", 0, "make the bare API calls for this many servers, and exit")
 	nested := flag.Bool("nested", false, "make the bare API calls for a client and its server, and exit")
-	helpers := flag.String("helpers", "", "make the bare API calls for helpers with these network modes, parted by commas, and exit")
+	helpers := flag.String("helpers", "", "make the bare API calls for helpers with these network modes, separated by commas, and exit")
 	var known target
 	flag.StringVar(&known.image, "image", "", "the image of the bare servers")
 	flag.StringVar(&known.version, "api", "", "the API version that the bare calls are made in")
@@ -63,7 +63,7 @@ func compareAll(ctx context.Context, plugin string, pairs int) error {
 	if err != nil {
 		return err
 	}
-	config, err := installed(plugin)
+	config, err := installPlugin(plugin)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func compareAll(ctx context.Context, plugin string, pairs int) error {
 	if err := os.Setenv("DOCKER_CONFIG", config); err != nil {
 		return err
 	}
-	known, err := learn(ctx)
+	known, err := learnTarget(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,26 +98,25 @@ func printAll(ctx context.Context, comparisons []comparison) error {
 		if err != nil {
 			return err
 		}
-		line(c.name, ours, floor)
+		printLine(c.name, ours, floor)
 	}
 	return nil
 }
 
-func line(name string, ours, floor time.Duration) {
-	fmt.Printf("%-36s %12s %12s %12s %8.3f\n", name, precise(ours), precise(floor), precise(ours-floor), float64(ours)/float64(floor))
+func printLine(name string, ours, floor time.Duration) {
+	fmt.Printf("%-36s %12s %12s %12s %8.3f\n", name, roundTime(ours), roundTime(floor), roundTime(ours-floor), float64(ours)/float64(floor))
 }
 
-// precise rounds to what can be told apart.
-func precise(d time.Duration) time.Duration {
+// roundTime rounds to what can be distinguished.
+func roundTime(d time.Duration) time.Duration {
 	if d.Abs() < time.Millisecond {
 		return d.Round(time.Microsecond)
 	}
 	return d.Round(10 * time.Microsecond)
 }
 
-// installed makes a docker configuration folder of its own that has the plugin
-// and nothing of the user's.
-func installed(plugin string) (string, error) {
+// installPlugin makes a docker configuration folder that has only the plugin.
+func installPlugin(plugin string) (string, error) {
 	path, err := filepath.Abs(plugin)
 	if err != nil {
 		return "", err
@@ -130,7 +129,7 @@ func installed(plugin string) (string, error) {
 		return "", err
 	}
 	folder := filepath.Join(config, "cli-plugins")
-	if err := os.Mkdir(folder, 0o755); err != nil { //nolint:gosec // docker reads it, whoever runs docker
+	if err := os.Mkdir(folder, 0o755); err != nil { //nolint:gosec // docker reads it, whatever its user
 		return "", err
 	}
 	return config, os.Symlink(path, filepath.Join(folder, "docker-nestprobe"))

@@ -19,8 +19,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// exchanges is how many requests, or messages, each way is measured with; the
-// two ways alternate.
+// exchanges is how many requests, or messages, each path is measured with; the two
+// paths alternate.
 const exchanges = 2000
 
 // compareRelay measures what the relay adds to a request and to a message, on
@@ -36,7 +36,7 @@ func compareRelay(ctx context.Context, known target) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, removeRelay(context.WithoutCancel(ctx), known, relay.Servers[0].ID)) }()
-	through, direct, err := ways(&relay)
+	through, direct, err := baseURLs(&relay)
 	if err != nil {
 		return err
 	}
@@ -44,19 +44,19 @@ func compareRelay(ctx context.Context, known target) (err error) {
 	if err != nil {
 		return err
 	}
-	line("HTTP request, relayed / direct", added, floor)
+	printLine("HTTP request, relayed / direct", added, floor)
 	for _, size := range []int{1, 64 << 10} {
 		added, floor, err := messages(ctx, through, direct, size)
 		if err != nil {
 			return err
 		}
-		line(fmt.Sprintf("WebSocket, %d B, relayed / direct", size), added, floor)
+		printLine(fmt.Sprintf("WebSocket, %d B, relayed / direct", size), added, floor)
 	}
 	return nil
 }
 
-// ways are the base URLs of one server, through the relay and of its container.
-func ways(relay *report.Report) (through, direct string, err error) {
+// baseURLs are the base URLs of one server, through the relay and of its container.
+func baseURLs(relay *report.Report) (through, direct string, err error) {
 	for _, best := range relay.Best {
 		switch best.Vantage {
 		case experiment.VantageHost:
@@ -90,7 +90,7 @@ func removeRelay(ctx context.Context, known target, server string) error {
 	return nil
 }
 
-// request asks a server over one connection.
+// request sends requests to a server over one connection.
 func request(ctx context.Context, base string) func() error {
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	return func() error {

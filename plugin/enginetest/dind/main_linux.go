@@ -43,7 +43,7 @@ func run(args []string, certDir string) error {
 	if err := prepare(); err != nil {
 		return fmt.Errorf("%w: was the container started with --privileged?", err)
 	}
-	// An engine's containers lose their parents, and somebody must wait for them.
+	// An engine's containers lose their parents, and the first process must wait for them.
 	return become(append([]string{"docker-init", "--", "dockerd"}, args...))
 }
 
@@ -67,7 +67,7 @@ func hasHost(args []string) bool {
 	return false
 }
 
-// hostArgs are the arguments for the listeners of an engine that was told none.
+// hostArgs are the arguments for the listeners of an engine that was given none.
 // Plain TCP says --tls=false, or dockerd waits for 15 s as a warning.
 func hostArgs(certDir string) ([]string, error) {
 	const socket = "--host=unix:///var/run/docker.sock"

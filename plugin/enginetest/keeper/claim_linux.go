@@ -10,8 +10,8 @@ import (
 )
 
 // claim makes sure that no other run is going on with the same engines: the two
-// would remove each other's containers. The claim ends with the file that is
-// returned, which is the kernel's doing if nobody closes it.
+// would remove each other's containers. The claim ends when the returned
+// file is closed, which the kernel does at the latest when the process ends.
 func claim(path string) (*os.File, error) {
 	if os.Getenv(claimedVariable) != "" {
 		return nil, nil //nolint:nilnil // a nil File can be closed
@@ -30,6 +30,6 @@ func claim(path string) (*os.File, error) {
 	return file, nil
 }
 
-// claimPath is where the claim of the user's engines is: not in the keeper's folder,
-// which comes and goes with it.
+// claimPath is the lock file of the user's engines: not in the keeper's folder, which
+// the keeper makes and removes.
 func claimPath() string { return keep.Dir() + ".run" }

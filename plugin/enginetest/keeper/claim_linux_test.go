@@ -7,8 +7,7 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// Of two runs with the same engines the second is told to wait, until the first is
-// over.
+// While one run has the engines, a second run with the same engines is an error.
 func TestOneRunAtATime(t *testing.T) {
 	t.Setenv(claimedVariable, "")
 	path := filepath.Join(t.TempDir(), "run")

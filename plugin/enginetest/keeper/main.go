@@ -7,7 +7,7 @@
 //
 //	go run ./plugin/enginetest/keeper install
 //
-// It is called by the Makefile. All it does is in package keep.
+// The Makefile calls it. All that it does is in package keep.
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/internal/keep"
 )
 
-// claimedVariable tells a keeper that one around it has the claim already.
+// claimedVariable is set if a keeper around this one already has the claim.
 const claimedVariable = "NESTPROBE_ENGINETEST_CLAIMED"
 
 const usage = "usage: keeper install, or keeper -- COMMAND [ARG...]"
@@ -57,8 +57,8 @@ func install() (int, error) {
 
 // keepDuring runs a command with a keeper and returns its exit status.
 func keepDuring(command []string) (int, error) {
-	// Ctrl-C reaches the command by itself, and what it prints while it ends is
-	// wanted; SIGTERM is passed on.
+	// Ctrl-C reaches the command without the keeper, which stays so that the
+	// command's last output is printed; SIGTERM is passed on.
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)

@@ -15,9 +15,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The command runs while a keeper does, and its exit status is the keeper's.
-func TestKeepsDuringACommand(t *testing.T) {
-	t.Setenv(claimedVariable, "yes") // or these tests would be in each other's way
+// The keeper runs while its command does, and exits with the command's status.
+func TestKeeperRunsDuringCommand(t *testing.T) {
+	t.Setenv(claimedVariable, "yes") // or these tests would block each other
 	if testing.Short() {
 		t.Skip("-short leaves out tests with the keeper of engines")
 	}
@@ -37,7 +37,7 @@ func TestUsage(t *testing.T) {
 }
 
 // A command that is not there is an error that names it.
-func TestNoSuchCommand(t *testing.T) {
+func TestCommandNotFound(t *testing.T) {
 	t.Setenv(claimedVariable, "yes")
 	if testing.Short() {
 		t.Skip("-short leaves out tests with the keeper of engines")

@@ -15,24 +15,24 @@ import (
 // maxBody is more than any body that tests look at.
 const maxBody = 64 << 10
 
-// askAgain is the pause before another question with --get-until.
-const askAgain = 20 * time.Millisecond
+// retryPause is the pause before the next request with --get-until.
+const retryPause = 20 * time.Millisecond
 
-// get asks and prints what came of it, on one line. The exit status is 0 if
+// get sends a request and prints the result on one line. The exit status is 0 if
 // there was an answer, whatever it was.
 func get(out io.Writer, o options) int {
 	ctx, cancel := context.WithTimeout(context.Background(), o.getTimeout)
 	defer cancel()
 	for {
-		answer, err := ask(ctx, o.get)
+		answer, err := fetchLine(ctx, o.get)
 		line := answer
 		if err != nil {
-			line = inAWord(err)
+			line = errorWord(err)
 		}
-		if o.getUntil != "" && line != o.getUntil && wait(ctx, askAgain) == nil {
+		if o.getUntil != "" && line != o.getUntil && wait(ctx, retryPause) == nil {
 			continue
 		}
-		fmt.Fprintln(out, line) //nolint:errcheck // nobody to tell
+		fmt.Fprintln(out, line) //nolint:errcheck // there is no other output for the error
 		if err != nil {
 			return 1
 		}
@@ -40,7 +40,8 @@ func get(out io.Writer, o options) int {
 	}
 }
 
-func ask(ctx context.Context, url string) (string, error) {
+// fetchLine returns the status and the body of an answer on one line.
+func fetchLine(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return "", err
@@ -58,9 +59,9 @@ func ask(ctx context.Context, url string) (string, error) {
 	return fmt.Sprintf("%d %s", response.StatusCode, strings.TrimSpace(string(body))), nil
 }
 
-// inAWord tells apart what tests of reachability tell apart. A server that goes
-// away shows as one of three errors, one of them without a type.
-func inAWord(err error) string {
+// errorWord names the errors that tests of reachability distinguish. A server that
+// closes the connection shows as one of three errors, one of them without a type.
+func errorWord(err error) string {
 	var netError net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -1,7 +1,7 @@
 // Testserver is the program in the image of enginetest.TestImage: a server such
 // as a user might have in a container, with a flag for each way to behave well
 // or badly. It listens on port 8080 and answers every path with 200 and "ok"
-// unless told otherwise. It is run by tests, as the arguments of a container:
+// unless a flag says otherwise. Tests run it with the arguments of a container:
 //
 //	docker run nestprobe-testserver:… --listen 127.0.0.1:8080 --status 503
 //
@@ -58,7 +58,7 @@ type options struct {
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("testserver", flag.ContinueOnError)
-	flags.StringVar(&o.listen, "listen", ":8080", "`address` to listen on; 127.0.0.1:8080 is reachable from inside the container alone; none for no listener")
+	flags.StringVar(&o.listen, "listen", ":8080", "`address` to listen on; 127.0.0.1:8080 is reachable only from inside the container; none for no listener")
 	flags.DurationVar(&o.listenAfter, "listen-after", 0, "start to listen this much later")
 	flags.IntVar(&o.status, "status", 200, "HTTP status of every answer; 3xx redirects to /redirected")
 	flags.StringVar(&o.body, "body", "ok", "body of every answer")
@@ -69,16 +69,16 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.hostile, "hostile", "", "`kind` of answer no client should trust: escape (terminal control sequences), badheader (the same in a header), endless (a body without end), slow (a byte every 100 ms), hugeheader (16 MiB of headers), truncated (less than announced), close (none at all)")
 	flags.StringVar(&o.tcpBanner, "tcp-banner", "", "speak no HTTP: send this `text` to every connection, then echo")
 	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
-	flags.StringVar(&o.get, "get", "", "serve nothing: ask for this `URL` and print the status and the body on a line, or what went wrong in a word: refused, unreachable, timeout, closed, or the error")
-	flags.StringVar(&o.getUntil, "get-until", "", "ask again until this is what --get would `print`, or its time is over")
+	flags.StringVar(&o.get, "get", "", "serve nothing: request this `URL` and print the status and the body on a line, or what went wrong in a word: refused, unreachable, timeout, closed, or the error")
+	flags.StringVar(&o.getUntil, "get-until", "", "repeat the request until this is what --get would `print`, or its time is over")
 	flags.DurationVar(&o.getTimeout, "get-timeout", 5*time.Second, "how long --get takes at most")
 	flags.StringVar(&o.printEnv, "print-env", "", "answer with the value of this environment `variable`")
 	flags.StringVar(&o.printHost, "print-host", "", "answer with the addresses of this `name`, as the container resolves it")
 	flags.BoolVar(&o.printUser, "print-user", false, "answer with UID:GID")
 	flags.StringVar(&o.log, "log", "", "`lines` to print on stderr at the start; \\n parts them")
 	flags.IntVar(&o.exitCode, "exit-code", 0, "exit with this `status`")
-	flags.DurationVar(&o.exitAfter, "exit-after", 0, "exit this much after the start; at once with --exit-code alone")
-	flags.BoolVar(&o.ignoreSIGTERM, "ignore-sigterm", false, "go on when told to stop")
+	flags.DurationVar(&o.exitAfter, "exit-after", 0, "exit this much after the start; immediately with only --exit-code")
+	flags.BoolVar(&o.ignoreSIGTERM, "ignore-sigterm", false, "ignore the request to stop")
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -94,7 +94,7 @@ func parse(args []string) (options, error) {
 	return o, o.fillBody()
 }
 
-// fillBody works out the body of the answers that tell of the container.
+// fillBody sets the body of answers that describe the container.
 func (o *options) fillBody() error {
 	if o.printEnv != "" {
 		value, ok := os.LookupEnv(o.printEnv)
@@ -133,7 +133,7 @@ func main() {
 	os.Exit(code)
 }
 
-// run serves until it is told to stop or to exit, and returns the exit status.
+// run serves until it is to stop or to exit, and returns the exit status.
 func run(o options) (int, error) {
 	ctx, stop := stopContext(o)
 	defer stop()

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// printLog prints lines as a server does that is about to give up. A container
+// printLog prints lines as a server does before it exits with an error. A container
 // argument cannot hold a line break easily, so \n stands for one.
 func printLog(lines string) {
 	if lines != "" {
@@ -87,7 +87,7 @@ func serveRaw(ctx context.Context, listener net.Listener, o options) error {
 	}
 }
 
-// talk ends when the other side does.
+// talk returns when the other side closes the connection.
 func talk(conn net.Conn, o options) {
 	defer conn.Close() //nolint:errcheck // the client sees it
 	if o.silent {
@@ -125,12 +125,12 @@ func hostile(kind string) (http.HandlerFunc, bool) {
 		"slow":       slow,
 		"hugeheader": hugeHeader,
 		"truncated":  truncated,
-		"close":      closeAtOnce,
+		"close":      closeConnection,
 	}[kind]
 	return handler, ok
 }
 
-// answer picks the one way in which this server answers everything.
+// answer picks the one handler with which this server answers every request.
 func answer(o options) http.HandlerFunc {
 	if handler, ok := hostile(o.hostile); ok {
 		return handler
@@ -142,14 +142,14 @@ func answer(o options) http.HandlerFunc {
 		w.WriteHeader(o.status)
 		if o.bodySize > 0 {
 			_ = http.NewResponseController(w).Flush()                 // an error shows in what follows
-			_, _ = io.WriteString(w, strings.Repeat("x", o.bodySize)) //nolint:gosec // no text of anybody's
+			_, _ = io.WriteString(w, strings.Repeat("x", o.bodySize)) //nolint:gosec // constant text
 			return
 		}
-		_, _ = io.WriteString(w, o.body) //nolint:gosec // what the test asked for, harmful or not
+		_, _ = io.WriteString(w, o.body) //nolint:gosec // the test's own text, harmful or not
 	}
 }
 
-// hang has a request in hand until its client or this server is gone, and says so.
+// hang holds a request until its client or this server is gone, and prints that it does.
 func hang(_ http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(os.Stderr, "hanging")
 	<-r.Context().Done()
@@ -209,7 +209,7 @@ func slow(w http.ResponseWriter, r *http.Request) {
 
 func hugeHeader(w http.ResponseWriter, _ *http.Request) {
 	line := strings.Repeat("h", 64<<10)
-	for i := range 256 { // 16 MiB: Go's client takes 10 unless told otherwise
+	for i := range 256 { // 16 MiB: Go's client takes 10 by default
 		w.Header().Set(fmt.Sprintf("X-Huge-%d", i), line)
 	}
 	w.WriteHeader(http.StatusOK)
@@ -221,8 +221,8 @@ func truncated(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "only this")
 }
 
-// closeAtOnce closes the connection as a crashing server does.
-func closeAtOnce(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+// closeConnection closes the connection as a crashing server does.
+func closeConnection(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 // serverCertificate is the pair from the environment, or a self-signed one.
 func serverCertificate() (tls.Certificate, error) {

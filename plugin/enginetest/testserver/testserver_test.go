@@ -121,7 +121,7 @@ func TestHostile(t *testing.T) {
 	t.Run("close", func(t *testing.T) {
 		t.Parallel()
 		_, err := fetch(t, "http://"+started(t, "--hostile", "close")) //nolint:bodyclose // fetch does
-		assert.Equal(t, inAWord(err), "closed")
+		assert.Equal(t, errorWord(err), "closed")
 	})
 }
 
@@ -170,7 +170,7 @@ func TestWebSocketEcho(t *testing.T) {
 	assert.Equal(t, response.StatusCode, http.StatusOK)
 }
 
-// A server told to exit does so with its status, whether it listens or not.
+// A server with --exit-code exits with that status, whether it listens or not.
 func TestExit(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{

@@ -19,10 +19,10 @@ type Conn struct {
 }
 
 const (
-	// redial is the pause between two looks for a keeper that is starting up
-	// or clearing away the one before it.
+	// redial is the pause between two attempts to reach a keeper that is starting
+	// up, or clearing up after the one before it.
 	redial = 20 * time.Millisecond
-	// dialWait bounds them. Taking down five engines took 1 s at most.
+	// dialWait bounds all attempts. Taking down five engines took 1 s at most.
 	dialWait = 60 * time.Second
 )
 
@@ -69,15 +69,15 @@ func dial(ctx context.Context) (*Conn, error) {
 	return conn, nil
 }
 
-// Do sends a request and waits for its answer. What the keeper could not do is
+// Do sends a request and waits for its answer. If the keeper could not do it, that is
 // an error.
 func (c *Conn) Do(ctx context.Context, request Request) (Reply, error) {
 	if err := json.NewEncoder(c.conn).Encode(request); err != nil {
-		return Reply{}, fmt.Errorf("asking the keeper of engines: %w", err)
+		return Reply{}, fmt.Errorf("sending a request to the keeper of engines: %w", err)
 	}
 	reply, err := c.read(ctx)
 	if err != nil {
-		return Reply{}, fmt.Errorf("asking the keeper of engines: %w\n%s", err, Tail(LogPath()))
+		return Reply{}, fmt.Errorf("waiting for the keeper of engines: %w\n%s", err, Tail(LogPath()))
 	}
 	if reply.Error != "" {
 		return Reply{}, errors.New(reply.Error)
@@ -96,7 +96,7 @@ func (c *Conn) read(ctx context.Context) (Reply, error) {
 	return reply, err
 }
 
-// Close gives back what this connection holds.
+// Close releases what this connection holds.
 func (c *Conn) Close() error { return c.conn.Close() }
 
 // tailBytes is enough of a daemon's log to see the reason, which comes last.

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// serveNames answers DNS questions for the IPv4 addresses of a few names, and
-// every other one with "no such name". With no name server at all, a failed
+// serveNames answers DNS queries for the IPv4 addresses of a few names, and every
+// other query with "no such name". With no name server at all, a failed
 // lookup in a container takes 10 s.
 func serveNames(addr string, names map[string]netip.Addr) (io.Closer, error) {
 	ap, err := netip.ParseAddrPort(addr)
@@ -69,8 +69,7 @@ func answerQuery(query []byte, names map[string]netip.Addr) []byte {
 	return answer
 }
 
-// questionName is the name that a query asks for, in lower case, and the offset
-// behind it.
+// questionName is the name in a query, in lower case, and the offset behind it.
 func questionName(query []byte) (name string, end int) {
 	var labels []string
 	end = dnsHeader

@@ -9,8 +9,8 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// The resolver of a Desktop-like engine knows its names, in any case, and their
-// IPv4 addresses alone.
+// The resolver of a Desktop-like engine knows its names, in upper and lower case, and
+// only their IPv4 addresses.
 func TestResolverKnowsNames(t *testing.T) {
 	t.Parallel()
 	machine := netip.MustParseAddr("10.231.2.1")

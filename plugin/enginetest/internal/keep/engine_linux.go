@@ -23,7 +23,7 @@ const (
 	startWait = 10 * time.Minute
 	// readyWait bounds the start of a daemon; they took 0.3 to 2.2 s.
 	readyWait = 60 * time.Second
-	// readyPoll is the pause between two questions to a starting daemon.
+	// readyPoll is the pause between two requests to a starting daemon.
 	readyPoll = 20 * time.Millisecond
 )
 
@@ -31,7 +31,7 @@ const (
 type recipe struct {
 	kind     Kind
 	version  string   // what the engine's version begins with; empty for the machine's own
-	reach    Reach    // what is reached of a server on it
+	reach    Reach    // at which addresses a server on it is reached
 	slot     int      // address plan of the shared engine; 0: the machine's own engine
 	programs []string // what must be on the machine
 	bundles  []bundle // Debian packages to fetch; files of the first ones hide those of the others
@@ -51,7 +51,7 @@ type running struct {
 	box      *sandbox
 	daemon   process
 
-	undoing sync.Mutex // a registry and a parent may be made at once
+	undoing sync.Mutex // a registry and a parent may be made in parallel
 	undo    []func(context.Context) error
 
 	network func(context.Context) (string, error) // finds the engine's network namespace, if it is not its processes'
@@ -72,12 +72,12 @@ func (r *running) onStop(undo func(context.Context) error) {
 // path is a file in the engine's private folder.
 func (r *running) path(name string) string { return filepath.Join(r.Dir, name) }
 
-// privatePrefix and a number never used before name a private engine, so that
+// privatePrefix and a number that is used once name a private engine, so that
 // nothing of one is taken for another's.
 const privatePrefix = "private-"
 
-// start starts an engine. Without an id it gets one, and an address plan, of
-// its own.
+// start starts an engine. Without an id, the engine gets a new one and a free address
+// plan.
 func (k *keeper) start(ctx context.Context, recipe recipe, id string, image Image) (*running, error) {
 	begin := time.Now()
 	slot, err := k.takeSlot(recipe.slot, id == "")
@@ -197,7 +197,7 @@ func (k *keeper) close(ctx context.Context) {
 }
 
 // stopDaemon ends the engine's daemon as an administrator would, and returns when
-// nobody listens: the second of two processes may end after the first.
+// no process listens: the second of two processes may end after the first.
 func (r *running) stopDaemon(ctx context.Context) error {
 	if err := r.box.stop(ctx, r.daemon.name); err != nil {
 		return err
@@ -213,13 +213,13 @@ func (r *running) stopDaemon(ctx context.Context) error {
 		_ = conn.Close()
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s ended, but somebody still listens", r.daemon.name)
+			return fmt.Errorf("%s ended, but another process still listens", r.daemon.name)
 		case <-time.After(readyPoll):
 		}
 	}
 }
 
-// socketForTests is where tests reach the engine's API, whatever way clients have.
+// socketForTests is where tests reach the engine's API, whatever its clients use.
 func (r *running) socketForTests() string {
 	if r.API != "" {
 		return r.API
@@ -244,7 +244,7 @@ func (r *running) startDaemon(ctx context.Context) error {
 func (r *running) awaitPing(ctx context.Context) error {
 	api, err := client.NewClientWithOpts(client.WithHost("unix://"+r.socketForTests()), client.WithAPIVersionNegotiation())
 	if err != nil {
-		return fmt.Errorf("asking the engine: %w", err)
+		return fmt.Errorf("making a client of the engine: %w", err)
 	}
 	defer api.Close() //nolint:errcheck // idle connections only
 	for {
@@ -264,7 +264,7 @@ func (r *running) awaitPing(ctx context.Context) error {
 	}
 }
 
-// awaitHTTP waits until a server answers anything at all.
+// awaitHTTP waits until a server answers, with any status.
 func awaitHTTP(ctx context.Context, dial func(context.Context) (net.Conn, error)) error {
 	transport := &http.Transport{
 		DisableKeepAlives: true,

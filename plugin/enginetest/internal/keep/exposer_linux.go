@@ -17,25 +17,26 @@ import (
 )
 
 // The exposer takes the place of docker-proxy where gvproxy has the machine's
-// side: it listens inside, where other containers come from, and asks gvproxy to
-// listen on the machine for as long as it runs. What then comes from there are
-// packets to the published port, which the engine's own rules pass on.
+// side: it listens inside, for other containers, and has gvproxy listen on the
+// machine for as long as it runs. gvproxy then sends packets to the published port,
+// which the engine's own rules pass on.
 
-// roleExposer is the role of a process started by dockerd, after two arguments of
-// its own: where gvproxy takes orders, and the engine's address in its network.
+// roleExposer is the role of a process that dockerd starts. Before dockerd's
+// arguments it has two more: the address of gvproxy's API, and the engine's address
+// in its network.
 const roleExposer = "exposer"
 
 // gvproxyWait bounds an order to gvproxy, which has only to listen.
 const gvproxyWait = 5 * time.Second
 
-// exposure is what gvproxy is told, in its own words.
+// exposure is a request to gvproxy, in the names of its API.
 type exposure struct {
 	Local    string `json:"local"`
 	Remote   string `json:"remote,omitempty"`
 	Protocol string `json:"protocol"`
 }
 
-// exposer is one that listens, here and on the machine.
+// exposer listens, here and on the machine.
 type exposer struct {
 	forwarding
 	api      string
@@ -62,7 +63,7 @@ func runExposer(args []string) error {
 
 func openExposer(ctx context.Context, args []string) (exposer, error) {
 	if len(args) < 2 {
-		return exposer{}, errors.New("an exposer is started by dockerd alone")
+		return exposer{}, errors.New("only dockerd starts an exposer")
 	}
 	engine, err := netip.ParseAddr(args[1])
 	if err != nil {
@@ -78,7 +79,7 @@ func openExposer(ctx context.Context, args []string) (exposer, error) {
 	}
 	exposed := exposure{
 		Local:    f.onMachine().String(),
-		Remote:   netip.AddrPortFrom(engine, f.host.Port()).String(), // its network has IPv4 alone
+		Remote:   netip.AddrPortFrom(engine, f.host.Port()).String(), // its network has only IPv4
 		Protocol: f.proto,
 	}
 	if err := order(ctx, args[0], "expose", exposed); err != nil {
@@ -87,7 +88,7 @@ func openExposer(ctx context.Context, args []string) (exposer, error) {
 	return exposer{f, args[0], listener}, nil
 }
 
-// order tells gvproxy to begin or to end listening.
+// order has gvproxy begin or end listening.
 func order(ctx context.Context, api, verb string, what exposure) error {
 	ctx, cancel := context.WithTimeout(ctx, gvproxyWait)
 	defer cancel()
@@ -103,12 +104,12 @@ func order(ctx context.Context, api, verb string, what exposure) error {
 	transport := &http.Transport{DisableKeepAlives: true}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return fmt.Errorf("telling gvproxy to %s %s: %w", verb, what.Local, err)
+		return fmt.Errorf("requesting gvproxy to %s %s: %w", verb, what.Local, err)
 	}
 	defer response.Body.Close() //nolint:errcheck // read only
 	if response.StatusCode != http.StatusOK {
 		reason, _ := io.ReadAll(io.LimitReader(response.Body, tailBytes))
-		return fmt.Errorf("telling gvproxy to %s %s: %s", verb, what.Local, bytes.TrimSpace(reason))
+		return fmt.Errorf("requesting gvproxy to %s %s: %s", verb, what.Local, bytes.TrimSpace(reason))
 	}
 	return nil
 }

@@ -196,8 +196,8 @@ func (r *reaper) loop() {
 }
 
 func (r *reaper) reapOne() bool {
-	// The lock spans fork and bookkeeping in start, so a process that ends at
-	// once is known by the time it is looked up.
+	// The lock spans fork and bookkeeping in start, so a process that ends
+	// immediately is known by the time it is looked up.
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var status syscall.WaitStatus
@@ -242,7 +242,7 @@ func (r *reaper) start(request initRequest) error {
 	return nil
 }
 
-// runWait bounds a command that is to end by itself.
+// runWait bounds a command that ends without a signal.
 const runWait = 30 * time.Second
 
 // run runs a command to its end.
@@ -265,8 +265,8 @@ func (r *reaper) run(request initRequest) error {
 	return nil
 }
 
-// stopWait is how long a daemon may take to end when told to; dockerd gives its
-// containers 10 s each, side by side.
+// stopWait is how long a daemon may take to end after a signal; dockerd gives its
+// containers 10 s each, in parallel.
 const stopWait = 30 * time.Second
 
 func (r *reaper) stop(name string) error {
@@ -276,8 +276,8 @@ func (r *reaper) stop(name string) error {
 	if !ok {
 		return fmt.Errorf("there is no process %q", name)
 	}
-	// An already reaped process number cannot have been given out anew and be
-	// another's: the answer would be the same, no such process.
+	// If the process has ended meanwhile, the signal fails with ESRCH: its number
+	// cannot have been given to another process yet.
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		select {
 		case <-d.exited:

@@ -28,9 +28,9 @@ func packageOf(program string) string {
 }
 
 // Install puts on the machine what the kinds of engines need and fetches their
-// packages into the cache. What is there already is left alone, and so is a
-// running engine: the packages of other engines are unpacked, not installed.
-// On a machine where it cannot install it says what is missing.
+// packages into the cache. It does not change what is there already, nor a running
+// engine: the packages of other engines are unpacked, not installed. Where it
+// cannot install, the error says what is missing.
 func Install(ctx context.Context) error {
 	if err := installPrograms(ctx); err != nil {
 		return err

@@ -1,10 +1,9 @@
 // Package keep is the keeper behind enginetest: one process that starts test
-// engines, hands out where they are, and takes everything down when nobody
-// holds a connection to it any more. Because the kernel closes connections, a
+// engines, hands out where they are, and takes everything down when the last
+// connection to it is closed. Because the kernel closes connections, a
 // test binary that panics, times out or is killed gives its engines back too.
 //
-// Its callers are package enginetest (the test's side), the keeper command and
-// nothing else. It knows of engines, namespaces and packages; it must not know
+// Its callers are only package enginetest (the test's side) and the keeper command. It knows of engines, namespaces and packages; it must not know
 // of the plugin that is tested.
 //
 // Every engine runs in namespaces of its own for processes, mounts and, except
@@ -47,14 +46,14 @@ const (
 // image.
 const Label = "io.nestprobe.test"
 
-// Engine says where a started engine is and how to get at it.
+// Engine says where a started engine is and how to reach it.
 type Engine struct {
 	ID      string // unique among the keeper's engines
 	Kind    Kind
 	Version string // the engine's own, such as "26.1.5+dfsg1"
 	Host    string // value for DOCKER_HOST; empty for the default endpoint
 	Socket  string // path of its socket as seen from here; empty if there is none
-	API     string // socket for tests where the clients' way is not open to them; empty if it is
+	API     string // socket for tests where they cannot use the clients' endpoint; else empty
 	CertDir string // folder of ca.pem, cert.pem and key.pem; empty without TLS
 	Bin     string // folder with programs that clients need, to be first in PATH; empty for none
 	Netns   string // network namespace of its clients; empty for the machine's own
@@ -62,14 +61,14 @@ type Engine struct {
 	Dir     string // private folder of the engine, with its logs
 }
 
-// Op is what a Request asks for.
+// Op is the operation that a Request names.
 type Op string
 
-// The operations of the keeper. Hold asks for nothing: the connection itself
-// keeps the keeper and its shared engines alive.
+// The operations of the keeper. Hold does nothing: the connection itself keeps the
+// keeper and its shared engines alive.
 const (
 	OpHold     Op = "hold"
-	OpShared   Op = "shared"   // the one engine of a kind, started when first asked for
+	OpShared   Op = "shared"   // the one engine of a kind, started with the first request
 	OpPrivate  Op = "private"  // an engine that lives as long as the connection
 	OpStop     Op = "stop"     // stop the daemon of this connection's private engine
 	OpStart    Op = "start"    // start it again
@@ -94,8 +93,8 @@ type Image struct {
 }
 
 // Reply is one line of JSON from the keeper. It also sends an empty one when
-// it accepts a connection, which tells a client that it is not talking to a
-// keeper about to end.
+// it accepts a connection: without it, a client knows that the keeper is about to
+// end.
 type Reply struct {
 	Error    string
 	Engine   *Engine
@@ -114,12 +113,12 @@ type Parent struct {
 	PeerNetns string       // path of that machine's network namespace
 }
 
-// NameVariable sets apart a keeper from the user's usual one. Both would use the
-// same addresses, so it is for another network namespace: for tests of the
-// keeper's own end.
+// NameVariable gives a keeper another name than the user's usual one. Both would
+// use the same addresses, so it needs another network namespace. It is for tests of
+// how the keeper ends.
 const NameVariable = "NESTPROBE_ENGINETEST_NAME"
 
-// name is what everything of a keeper is called by.
+// name begins the names of everything that a keeper makes.
 func name() string {
 	return "nestprobe-engines-" + strconv.Itoa(os.Getuid()) + os.Getenv(NameVariable)
 }

@@ -12,7 +12,7 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// No two engines share an address, and all are inside of the guarded range.
+// No two engines share an address, and all addresses are in the guarded range.
 func TestPlansAreDisjoint(t *testing.T) {
 	t.Parallel()
 	guard := netip.MustParsePrefix(guardRange)
@@ -39,7 +39,7 @@ func TestPlansAreDisjoint(t *testing.T) {
 	}
 }
 
-// Shared engines have plans of their own, below those of private ones.
+// Each shared engine has its own address plan, below those of private engines.
 func TestSharedSlots(t *testing.T) {
 	t.Parallel()
 	seen := map[int]Kind{}
@@ -74,8 +74,7 @@ func asDNS(err error, target **net.DNSError) bool {
 	return ok
 }
 
-// What is not a whole query gets no answer, and an answer is never longer than
-// its question.
+// An incomplete query gets no answer, and an answer is never longer than its query.
 func FuzzNoSuchName(f *testing.F) {
 	query := []byte{0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 0, 0, 1, 0, 1}
 	f.Add(query)
@@ -93,8 +92,7 @@ func FuzzNoSuchName(f *testing.F) {
 	})
 }
 
-// A lease ends once, when nobody holds it: after the last one gave it back, or
-// when nobody came.
+// A lease ends once: after the last holder gave it back, or if none took it in time.
 func TestLease(t *testing.T) {
 	t.Parallel()
 	var ended atomic.Int32

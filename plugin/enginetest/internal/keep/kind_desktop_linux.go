@@ -43,7 +43,7 @@ func startDesktop(ctx context.Context, r *running) error {
 	if err := r.linkUp(); err != nil {
 		return err
 	}
-	if err := r.ownPorts(ctx); err != nil {
+	if err := r.limitPorts(ctx); err != nil {
 		return err
 	}
 	if err := r.leadToLoopback(ctx); err != nil {
@@ -53,7 +53,7 @@ func startDesktop(ctx context.Context, r *running) error {
 	if err != nil {
 		return err
 	}
-	// An argument that comes later replaces the one before.
+	// A later argument replaces an earlier one.
 	err = r.startDockerd(ctx, "--userland-proxy-path", forwarder, "--host-gateway-ip", r.plan.outside().String())
 	r.Host = "unix://" + r.Socket
 	return err
@@ -72,21 +72,21 @@ func (r *running) writeRole(role string, args ...string) (string, error) {
 	return path, nil
 }
 
-// Every slot has ports of its own, below those that the machine and its engine
-// give out (32768 and up), because they are listened on at the machine's
-// loopback address.
+// Every slot has its own ports, because published ports are listened on at the
+// machine's loopback address. They are below those that the machine and its engine
+// give out (32768 and up).
 const (
 	firstPort    = 10000
 	portsPerSlot = 320
 )
 
-// ownPorts makes the engine give out ports of its slot.
-func (r *running) ownPorts(ctx context.Context) error {
+// limitPorts makes the engine give out only ports of its slot.
+func (r *running) limitPorts(ctx context.Context) error {
 	first := firstPort + portsPerSlot*r.plan.slot
 	return r.sysctl(ctx, "ipv4/ip_local_port_range", fmt.Sprintf("%d %d", first, first+portsPerSlot-1))
 }
 
-// loopbackMark marks packets on their way to the machine's loopback address, and
+// loopbackMark marks packets for the machine's loopback address, and
 // is the number of the routing table for them.
 const loopbackMark = 231
 
@@ -127,8 +127,8 @@ func (r *running) leadToLoopback(ctx context.Context) error {
 	return nil
 }
 
-// routeMarked sends marked packets to the machine, before the rule that keeps
-// loopback addresses local is asked.
+// routeMarked sends marked packets to the machine, by a rule before the one that
+// keeps loopback addresses local.
 func (r *running) routeMarked(handle *netlink.Handle) error {
 	eth0, err := handle.LinkByName("eth0")
 	if err != nil {

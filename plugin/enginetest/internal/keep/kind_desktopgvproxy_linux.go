@@ -39,7 +39,7 @@ func startDesktopGvproxy(ctx context.Context, r *running) error {
 	if err := r.enclose(ctx); err != nil {
 		return err
 	}
-	if err := r.ownPorts(ctx); err != nil {
+	if err := r.limitPorts(ctx); err != nil {
 		return err
 	}
 	if err := r.startGvproxy(ctx); err != nil {
@@ -54,8 +54,8 @@ func startDesktopGvproxy(ctx context.Context, r *running) error {
 	return err
 }
 
-// gvproxyAPI is where gvproxy takes orders from the engine's side, as it does from
-// the Podman in a machine.
+// gvproxyAPI is the address of gvproxy's API on the engine's side, as for the Podman
+// in a machine.
 func (r *running) gvproxyAPI() string { return netip.AddrPortFrom(r.plan.outside(), 80).String() }
 
 // gvproxyConfig makes its network the plan's link. It has one more address, which
@@ -69,15 +69,15 @@ stack:
 `
 
 // tap is the engine's end of that network. It has no default route: gvproxy would
-// take packets to anywhere.
+// forward packets to any address.
 const tap = tunDevice + `
 ip tuntap add tap0 mode tap
 ip address add %s dev tap0
 ip link set tap0 up
 `
 
-// startGvproxy starts gvproxy in the machine's network and its other end, which
-// the module calls a virtual machine's, in the engine's.
+// startGvproxy starts gvproxy in the machine's network, and its other end, which the
+// module calls vm, in the engine's.
 func (r *running) startGvproxy(ctx context.Context) error {
 	nsenter, err := r.program("nsenter")
 	if err != nil {

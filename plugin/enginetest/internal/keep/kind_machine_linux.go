@@ -20,11 +20,11 @@ func linuxRecipe() recipe {
 func startMachine(ctx context.Context, r *running) error {
 	api, err := client.NewClientWithOpts(client.WithAPIVersionNegotiation())
 	if err != nil {
-		return fmt.Errorf("asking the machine's engine: %w", err)
+		return fmt.Errorf("making a client of the machine's engine: %w", err)
 	}
 	version, err := api.ServerVersion(ctx)
 	if err != nil {
-		return errors.Join(fmt.Errorf("asking the machine's engine: %w: is Docker running?", err), api.Close())
+		return errors.Join(fmt.Errorf("reaching the machine's engine: %w: is Docker running?", err), api.Close())
 	}
 	r.Version = version.Version
 	r.Socket = trimUnix(client.DefaultDockerHost)

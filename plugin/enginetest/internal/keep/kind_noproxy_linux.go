@@ -1,6 +1,6 @@
 package keep
 
-// noProxyRecipe is Docker 26.1 whose published ports are rules of iptables alone:
+// noProxyRecipe is Docker 26.1 whose published ports are only rules of iptables:
 // no docker-proxy listens, accepts, or translates between address families.
 func noProxyRecipe() recipe {
 	r := engine26Recipe()

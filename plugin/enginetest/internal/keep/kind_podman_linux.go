@@ -57,15 +57,16 @@ func startPodman(ctx context.Context, r *running) error {
 	return r.startDaemon(ctx)
 }
 
-// hidePackages hides the machine's packages from the engine. With every /version
-// and /info Podman asks for those that it and its runtime are from, for which dpkg
-// reads the list of files of every package: 0.3 s of a processor, which was a tenth
-// of what all tests take.
+// hidePackages hides the machine's packages from the engine. For every /version and
+// /info Podman looks up the packages of itself and its runtime, for which dpkg reads
+// the list of files of every package: 0.3 s of a processor, which was a tenth of what
+// all tests take.
 func (r *running) hidePackages(ctx context.Context) error {
 	return r.script(ctx, "mount -t tmpfs tmpfs /var/lib/dpkg/info")
 }
 
-// podmanPlace is where a Podman has what stays and what may go with its machine.
+// podmanPlace has the folders of a Podman: for files that stay, and for those that
+// may go with its machine.
 type podmanPlace struct {
 	dir string
 	run string // Podman allows 50 bytes for the folder in it
@@ -114,7 +115,7 @@ default_subnet = %[3]q
 default_subnet_pools = [{base = %[4]q, size = %[5]d}]
 `
 
-// storageConf is for what reads it before it reads the arguments.
+// storageConf is for programs that read it before they read their arguments.
 const storageConf = `[storage]
 driver = "overlay"
 graphroot = %q

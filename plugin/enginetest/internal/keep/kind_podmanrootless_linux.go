@@ -27,8 +27,8 @@ func podmanRootlessRecipe() recipe {
 	}
 }
 
-// userRun makes the folder in which a user's programs have what goes with the
-// session (XDG Base Directory Specification), where a login would have it.
+// userRun makes the runtime folder of a user's session (XDG Base Directory
+// Specification), where a login would make it.
 const userRun = `
 mkdir -p %[1]s
 chown %[2]d:%[2]d %[1]s
@@ -59,11 +59,11 @@ func startPodmanRootless(ctx context.Context, r *running) error {
 	}
 	r.podmanService(place, append(env, "XDG_RUNTIME_DIR="+place.run), asUser...)
 	r.network = func(context.Context) (string, error) {
-		return "", errors.New("a rootless Podman 4.3 has none while no container runs, " +
-			"and makes another one when the next is started: nothing that is put there stays")
+		return "", errors.New("a rootless Podman 4.3 has no network namespace while no container runs, " +
+			"and makes another one for the next container: an interface in it would not stay")
 	}
-	// It starts itself again in a user namespace. To pass on a signal to that one
-	// is up to the first, which was seen to end without doing so.
+	// It starts itself again in a user namespace. The first process is to pass on
+	// signals to the second, but was seen to end without doing so.
 	r.daemon.both = true
 	return r.startDaemon(ctx)
 }

@@ -10,8 +10,8 @@ import (
 
 // rootlessRecipe is Docker 20.10 in rootless mode, beside its clients: they are
 // in the network namespace in which RootlessKit listens for published ports, and
-// the engine is in another one, behind slirp4netns. The ordinary user whose it is
-// exists among the engine's own processes alone.
+// the engine is in another one, behind slirp4netns. The ordinary user that owns it
+// exists only in the engine's namespaces.
 func rootlessRecipe() recipe {
 	return recipe{
 		kind:     Rootless,
@@ -32,18 +32,18 @@ func rootlessRecipe() recipe {
 	}
 }
 
-// reachRootless is that of an engine in a namespace of its own: ports are on the
-// machine's own addresses, of which one is named that is no loopback address, and not
-// on the gateways of the engine's networks.
+// reachRootless is for an engine in another namespace: published ports are on the
+// machine's addresses, and not on the gateways of the engine's networks. The address
+// is one of the machine's that is no loopback address.
 func reachRootless(address string) Reach {
 	reach := reachForwarded()
 	reach.Containers = map[string]string{"GATEWAY:PORT": refused, address + ":PORT": answer}
 	return reach
 }
 
-// rootlessBundle is what every rootless engine needs of a machine: numbers of
-// users to give to containers, and a way out for their packets. It is for the
-// machine's C library, which later releases' is not.
+// rootlessBundle is what every rootless engine needs of a machine: user ids for
+// containers, and a route to the outside for their packets. It is of an older Debian
+// release, since later ones may need a newer C library than the machine's.
 func rootlessBundle() bundle {
 	return bundle{
 		name:     "rootless-tools",
@@ -54,21 +54,21 @@ func rootlessBundle() bundle {
 }
 
 const (
-	// rootlessUID is above the numbers that distributions give to users.
+	// rootlessUID is above the user ids that distributions give to users.
 	rootlessUID = 231000
-	// rootlessFirst is the first of the numbers that the user's containers have.
+	// rootlessFirst is the first of the user ids for containers.
 	rootlessFirst = 231_000_000
 	rootlessCount = 65536
 )
 
-// tunDevice makes tun devices available to everybody, for what sees its mounts.
+// tunDevice makes tun devices available to every user in the mount namespace.
 const tunDevice = `
 mount -t tmpfs -o mode=755 tmpfs /dev/net
 mknod -m 666 /dev/net/tun c 10 200
 `
 
-// rootlessPlace shows the engine's processes a machine with one more user, who
-// may use tun devices and gets at the engine's folder, but at no other's.
+// rootlessPlace shows the engine's processes a machine with one more user. This user
+// can use tun devices and read the engine's folder, but no other engine's.
 const rootlessPlace = `
 mount --bind passwd /etc/passwd
 mount --bind group /etc/group
@@ -121,7 +121,8 @@ func startRootless(ctx context.Context, r *running) error {
 	return r.startDaemon(ctx)
 }
 
-// rootlessKitNetns is where the daemon is. RootlessKit notes who is there.
+// rootlessKitNetns is the daemon's network namespace. RootlessKit writes down the id
+// of a process in it.
 func (r *running) rootlessKitNetns(context.Context) (string, error) {
 	pid, err := os.ReadFile(r.path("user/rootlesskit/child_pid"))
 	if err != nil {
@@ -130,8 +131,8 @@ func (r *running) rootlessKitNetns(context.Context) (string, error) {
 	return r.box.netnsOf(strings.TrimSpace(string(pid))), nil
 }
 
-// makeUser adds the user, whose folder is the engine's own one's "user", and
-// returns how a command begins that is to be that user's.
+// makeUser adds the user, with the folder "user" in the engine's folder, and returns
+// the beginning of a command that runs as that user.
 func (r *running) makeUser(ctx context.Context) ([]string, error) {
 	if err := r.writeUser(); err != nil {
 		return nil, fmt.Errorf("making a user for the engine: %w", err)
@@ -161,8 +162,8 @@ func (r *running) writeUser() error {
 			return err
 		}
 	}
-	// The keeper's own folder, which is closed to all others, is not in the way
-	// where the user is.
+	// The keeper's folder, which is closed to other users, does not block this one:
+	// rootlessPlace has hidden it.
 	if err := os.Chmod(r.Dir, 0o711); err != nil { //nolint:gosec // see above
 		return err
 	}

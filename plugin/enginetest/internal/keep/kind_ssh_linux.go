@@ -13,7 +13,7 @@ import (
 )
 
 // sshRecipe is an engine on another machine, reached by ssh: Docker 26.1 in a
-// namespace, and beside it an sshd with keys and accounts of its own.
+// namespace, and beside it an sshd with separate keys and accounts.
 func sshRecipe() recipe {
 	r := engine26Recipe()
 	r.kind, r.slot, r.start = SSH, 7, startSSH
@@ -24,9 +24,9 @@ func sshRecipe() recipe {
 
 const sshPort = 22
 
-// startSSH starts both. That a client needs a key and a configuration is hidden
-// behind an ssh of the engine's own, to be put first in PATH, so that the
-// endpoint is as plain as a user's.
+// startSSH starts both. A client needs a key and a configuration. An ssh program of
+// the engine's, to be put first in PATH, hides them, so that the endpoint is as plain
+// as in practice.
 func startSSH(ctx context.Context, r *running) error {
 	if err := r.enclose(ctx); err != nil {
 		return err
@@ -42,7 +42,7 @@ func startSSH(ctx context.Context, r *running) error {
 	}
 	r.Address = r.plan.inside().String()
 	r.Host = "ssh://root@" + r.Address
-	r.API = r.Socket // an ssh that gets through is not in the PATH of tests
+	r.API = r.Socket // the ssh with the key is not in the PATH of tests
 	r.Bin = r.path("bin")
 	return r.startSSHD(ctx)
 }
@@ -72,8 +72,9 @@ BatchMode yes
 LogLevel ERROR
 `
 
-// sshAccounts replaces the machine's accounts where sshd runs: root may be locked
-// there, and have a shell that greets. The folder is root's home.
+// sshAccounts replaces the machine's accounts where sshd runs, since the machine's
+// root may be locked, or have a shell that prints a greeting. The folder is root's
+// home.
 const sshAccounts = `root:x:0:0:root:%s:/bin/sh
 sshd:x:100:65534::/run/sshd:/usr/sbin/nologin
 `
@@ -114,7 +115,8 @@ func (r *running) writeSSH(ctx context.Context) error {
 	return nil
 }
 
-// sshdPlace makes what sshd needs of the machine's file system, seen by it alone.
+// sshdPlace makes the files that sshd needs, which only processes in the engine's
+// mount namespace see.
 const sshdPlace = `mkdir /run/sshd
 mount --bind ssh/passwd /etc/passwd
 mount --bind ssh/shadow /etc/shadow

@@ -17,7 +17,7 @@ import (
 )
 
 // swarmNode is a node of a Swarm: Docker 26.1 in a namespace, on a switch with
-// the other nodes. It is no recipe of its own, because a Swarm is several engines.
+// the other nodes. It is not in [recipes], because a Swarm is several engines.
 func swarmNode(s *netSwitch) recipe {
 	r := engine26Recipe()
 	r.kind, r.slot = Swarm, 0
@@ -25,8 +25,8 @@ func swarmNode(s *netSwitch) recipe {
 	return r
 }
 
-// netSwitch is a bridge in a namespace of its own, where no engine's rules
-// and none of the machine's see what passes it. Its plan has the addresses of the
+// netSwitch is a bridge in a separate namespace, where neither the engines' rules
+// nor the machine's apply to what passes it. Its plan has the addresses of the
 // nodes, and the subnets of the networks that they share.
 type netSwitch struct {
 	dir  string
@@ -125,7 +125,7 @@ func (s *netSwitch) startNode(ctx context.Context, r *running) error {
 	if err != nil {
 		return err
 	}
-	// A node is named by its machine's name, of which every engine has its own.
+	// A node has its machine's name, which is different for every engine.
 	name := "node-" + strconv.Itoa(s.next-firstNode)
 	if err := r.script(ctx, "echo "+name+" > /proc/sys/kernel/hostname"); err != nil {
 		return err
@@ -177,7 +177,7 @@ func joinAll(ctx context.Context, engines []*Engine, shared plan) error {
 	group, joining := errgroup.WithContext(ctx)
 	for _, worker := range engines[1:] {
 		group.Go(func() error {
-			return asking(worker, func(api *client.Client) error {
+			return withAPI(worker, func(api *client.Client) error {
 				return api.SwarmJoin(joining, swarm.JoinRequest{
 					ListenAddr:    worker.Address,
 					AdvertiseAddr: worker.Address,
@@ -196,7 +196,7 @@ func joinAll(ctx context.Context, engines []*Engine, shared plan) error {
 // awaitNodes waits until all nodes are ready. One that has just joined has no name
 // and no address yet, and its state is unknown.
 func awaitNodes(ctx context.Context, manager *Engine, count int) error {
-	return asking(manager, func(api *client.Client) error {
+	return withAPI(manager, func(api *client.Client) error {
 		for {
 			nodes, err := api.NodeList(ctx, swarm.NodeListOptions{})
 			if err != nil {
@@ -222,7 +222,7 @@ func awaitNodes(ctx context.Context, manager *Engine, count int) error {
 
 // initSwarm makes a Swarm of one and returns what a worker joins it with.
 func initSwarm(ctx context.Context, manager *Engine, shared plan) (token string, err error) {
-	err = asking(manager, func(api *client.Client) error {
+	err = withAPI(manager, func(api *client.Client) error {
 		_, err := api.SwarmInit(ctx, swarm.InitRequest{
 			ListenAddr:      fmt.Sprintf("%s:%d", manager.Address, swarmPort),
 			AdvertiseAddr:   manager.Address,
@@ -239,11 +239,11 @@ func initSwarm(ctx context.Context, manager *Engine, shared plan) (token string,
 	return token, err
 }
 
-// asking opens the API of an engine for as long as it is asked.
-func asking(e *Engine, ask func(*client.Client) error) error {
+// withAPI opens the API of an engine while use runs.
+func withAPI(e *Engine, use func(*client.Client) error) error {
 	api, err := client.NewClientWithOpts(client.WithHost("unix://"+e.Socket), client.WithAPIVersionNegotiation())
 	if err != nil {
 		return err
 	}
-	return errors.Join(ask(api), api.Close())
+	return errors.Join(use(api), api.Close())
 }

@@ -36,8 +36,8 @@ func clearLeftovers(ctx context.Context) {
 
 const cgroupMount = "/sys/fs/cgroup"
 
-// cgroupName is the cgroup below which an engine puts its containers, so that
-// they can be told from those of other engines.
+// cgroupName is the cgroup below which an engine puts its containers, which
+// distinguishes them from those of other engines.
 func cgroupName(id string) string { return "/" + name() + "-" + id }
 
 // removeCgroups removes the empty cgroups that an engine leaves when it is
@@ -54,8 +54,8 @@ func removeCgroups(id string) error {
 	return errors.Join(errs...)
 }
 
-// podmanParents are where every Podman on the machine puts the cgroups of its
-// containers, side by side; it has no setting for it.
+// podmanParents are the cgroups in which every Podman on the machine puts those of
+// its containers; it has no setting for them.
 func podmanParents() []string {
 	parents, _ := filepath.Glob(filepath.Join(cgroupMount, "*", "libpod_parent")) // the pattern is a good one
 	return append(parents, filepath.Join(cgroupMount, "libpod_parent"))
@@ -77,8 +77,8 @@ func removePodmanCgroups(dir string) error {
 	return errors.Join(errs...)
 }
 
-// removePodmanParents removes what is around them, unless another Podman has
-// something in it.
+// removePodmanParents removes the cgroups around them, unless another Podman uses
+// them.
 func removePodmanParents() {
 	for _, parent := range podmanParents() {
 		_ = os.Remove(filepath.Join(parent, "conmon"))

@@ -20,7 +20,7 @@ const guardRange = "10.231.0.0/16"
 
 const (
 	// guardProtocol and guardMetric mark the route as the keeper's, so that it
-	// neither takes over nor removes one that someone else has put there.
+	// neither takes over nor removes a route that is not its own.
 	guardProtocol = 231
 	guardMetric   = 23100
 )
@@ -47,13 +47,13 @@ func (p plan) inside() netip.Addr  { return planAddr(p.slot, 2) }
 // where something translates it.
 func (p plan) alias() netip.Addr { return planAddr(p.slot, 3) }
 
-// resolver is where containers send DNS questions, on the loopback interface.
+// resolver is where containers send DNS queries, on the loopback interface.
 func (p plan) resolver() netip.Addr { return planAddr(p.slot, 53) }
 
 // parent is the subnet of a macvlan network on the engine's parent, room for 60.
 // The range is one of the link's that nothing there uses; its route is the more
-// specific one. The first address is the neighbour's, which engines take for the
-// gateway if they are told none, and give to no container.
+// specific one. The first address is the neighbour's: engines take it for the gateway
+// if none is given, and give it to no container.
 func (p plan) parent() netip.Prefix { return netip.PrefixFrom(planAddr(p.slot, 64), 26) }
 
 // parentAddress is the engine's machine in it, the last that an engine gives out.
@@ -130,7 +130,7 @@ func setUp(handle *netlink.Handle, name string, prefix netip.Prefix) error {
 	return handle.LinkSetUp(link)
 }
 
-// linkDown removes the link at once; with the namespace alone it would go a
+// linkDown removes the link immediately; it would disappear with the namespace, but a
 // moment later.
 func (r *running) linkDown(context.Context) error {
 	link, err := netlink.LinkByName(r.linkName())

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// bundle is a set of Debian packages that are unpacked into a folder of their
-// own and run from there, so that nothing on the machine changes. Nothing of
-// what packages do when they are installed happens.
+// bundle is a set of Debian packages that are unpacked into a separate folder and
+// run from there, so that nothing on the machine changes. Their install scripts do
+// not run.
 type bundle struct {
 	name     string
 	suite    string   // Debian release
@@ -39,11 +39,11 @@ func (b bundle) fetch(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("making the cache of packages: %w", err)
 	}
-	defer os.RemoveAll(work) //nolint:errcheck // what is left is hidden and in nobody's way
+	defer os.RemoveAll(work) //nolint:errcheck // leftovers are hidden and harmless
 	if err := b.unpack(ctx, work); err != nil {
 		return "", fmt.Errorf("fetching %s from Debian %s: %w", strings.Join(b.packages, ", "), b.suite, err)
 	}
-	// A whole folder appears at once; another keeper's is as good as this one.
+	// The rename is atomic; a folder from another keeper is as good as this one.
 	if err := os.Rename(filepath.Join(work, "root"), final); err != nil && !os.IsExist(err) {
 		return "", fmt.Errorf("filling the cache of packages: %w", err)
 	}
@@ -96,7 +96,7 @@ func (b bundle) checkVersion(ctx context.Context, apt *privateApt, file string) 
 	return nil
 }
 
-// privateApt is apt with sources, lists and a cache of its own, in one folder.
+// privateApt is apt with separate sources, lists and cache, in one folder.
 // The machine's other settings hold, proxies for instance.
 type privateApt struct {
 	dir string
@@ -157,7 +157,7 @@ func output(cmd *exec.Cmd) (string, error) {
 	return string(out), nil
 }
 
-// errNoDebian is what a machine gets that has other packages or none.
+// errNoDebian is returned on a machine with other packages than Debian's, or none.
 var errNoDebian = errors.New("the machine's apt has no Debian mirror to fetch packages from")
 
 // debianMirror is the mirror that the machine itself uses.
@@ -169,7 +169,7 @@ func debianMirror(ctx context.Context) (string, error) {
 	}
 	for line := range strings.Lines(targets) {
 		fields := strings.Fields(line)
-		// The label tells the main archive from the one of security fixes.
+		// The label distinguishes the main archive from that of security fixes.
 		if len(fields) == 3 && fields[0] == "Debian" && fields[1] == "Debian" {
 			return fields[2], nil
 		}

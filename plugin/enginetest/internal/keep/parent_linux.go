@@ -19,7 +19,7 @@ import (
 // parentName is the interface's name in every engine's network.
 const parentName = "np-parent"
 
-// parents is what an engine has once somebody asked for its parent.
+// parents is what an engine has after the first request for its parent.
 type parents struct {
 	once   sync.Once
 	parent *Parent
@@ -65,7 +65,7 @@ func (r *running) newParent(ctx context.Context) (*Parent, error) {
 		return nil, err
 	}
 	r.onStop(func(context.Context) error {
-		_ = insideOf(path, removeParent) // at once; with the namespace it would go a moment later
+		_ = insideOf(path, removeParent) // now; with the namespace it would go a moment later
 		return peer.close()
 	})
 	subnet := r.plan.parent()
@@ -109,8 +109,8 @@ func removeParent(handle *netlink.Handle) error {
 	return handle.LinkDel(link)
 }
 
-// netnsOf is the network namespace of one of the engine's processes, whose number
-// is the one that it has among them.
+// netnsOf is the network namespace of one of the engine's processes, by its id in the
+// engine's process namespace.
 func (b *sandbox) netnsOf(pid string) string {
 	return fmt.Sprintf("/proc/%d/root/proc/%s/ns/net", b.cmd.Process.Pid, pid)
 }

@@ -1,8 +1,7 @@
 package keep
 
 // recipes lists every kind; a new one is a file and a line here. Slots are
-// address plans: 0 is for the machine's own engine alone, 1 to 31 are free to
-// give.
+// address plans: 0 is only for the machine's own engine, 1 to 31 are for new kinds.
 func recipes() []recipe {
 	return []recipe{
 		linuxRecipe(),
@@ -22,7 +21,7 @@ func recipes() []recipe {
 	}
 }
 
-// All tells of every kind.
+// All describes every kind.
 func All() []About {
 	recipes := recipes()
 	all := make([]About, len(recipes))

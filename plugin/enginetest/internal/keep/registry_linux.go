@@ -93,8 +93,8 @@ func (r *running) registryPlace(ctx context.Context) (*sandbox, string, error) {
 	return box, address, err
 }
 
-// freeAddress is a loopback address that was free a moment ago: the registry
-// cannot be handed a socket.
+// freeAddress is a loopback address that was free a moment ago: the registry cannot
+// take over an open socket.
 func freeAddress(ctx context.Context) (string, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")

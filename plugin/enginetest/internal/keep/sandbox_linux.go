@@ -80,7 +80,7 @@ func (b *sandbox) netns() string { return fmt.Sprintf("/proc/%d/ns/net", b.cmd.P
 // close ends everything in the namespaces and returns when it has ended.
 func (b *sandbox) close() error {
 	_ = b.orders.Close()
-	_ = b.cmd.Process.Kill() // at once, even if it is busy with an order
+	_ = b.cmd.Process.Kill() // without delay, even if it is busy with an order
 	var exit *exec.ExitError
 	if err := b.cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		return fmt.Errorf("ending the engine's namespaces: %w", err)
@@ -110,7 +110,7 @@ func (r *running) run(ctx context.Context, program string, args ...string) error
 }
 
 // script runs a shell script among the engine's processes, in the engine's
-// folder. Its mounts are seen by them alone.
+// folder. Only these processes see its mounts.
 func (r *running) script(ctx context.Context, text string) error {
 	return r.run(ctx, "sh", "-ec", "cd "+r.Dir+"\n"+text)
 }
@@ -157,13 +157,13 @@ func (b *sandbox) order(_ context.Context, request initRequest) (initReply, erro
 
 const initPIDFile = "init.pid"
 
-// leftoverWait bounds the wait for a killed keeper's engines, which end by
-// themselves when its pipes close.
+// leftoverWait bounds the wait for a killed keeper's engines, which end when its
+// pipes close.
 const leftoverWait = 10 * time.Second
 
 // awaitOldInit waits until the first process that a folder of a killed keeper
 // names is gone, and kills it if it stays. Only a process that carries the role
-// variable is taken for one: process numbers are used again.
+// variable is taken for one: process ids are reused.
 func awaitOldInit(ctx context.Context, dir string) {
 	data, err := os.ReadFile(filepath.Join(dir, initPIDFile)) //nolint:gosec // in the keeper's folder
 	if err != nil {

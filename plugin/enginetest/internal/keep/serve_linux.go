@@ -49,7 +49,7 @@ func serve() error {
 	clearLeftovers(ctx)
 	k := newKeeper()
 	err = k.listen(ctx)
-	// Whatever ended it, the engines go; the signal's context is over by then.
+	// The engines are taken down in any case; the signal's context is over by then.
 	k.close(context.WithoutCancel(ctx))
 	removePodmanParents()
 	return errors.Join(err, os.RemoveAll(Dir()))
@@ -205,7 +205,7 @@ func (l *lease) endIfFree() {
 }
 
 // serveConn answers the requests of one connection and, at its end, takes down
-// the private engines that it asked for.
+// the private engines that it requested.
 func (k *keeper) serveConn(ctx context.Context, conn net.Conn) {
 	defer conn.Close() //nolint:errcheck // nothing left to say
 	// The reader below notices a client that went away while its request is
@@ -235,7 +235,7 @@ func (k *keeper) serveConn(ctx context.Context, conn net.Conn) {
 	}
 	cancel()
 	if err := group.Wait(); err != nil {
-		slog.Warn("a client ended in an odd way", "error", err)
+		slog.Warn("a client ended with an error", "error", err)
 	}
 }
 
@@ -254,7 +254,7 @@ func readRequests(ctx context.Context, conn io.Reader, requests chan<- Request) 
 	}
 }
 
-// ignoreEnd is nil for a client or a keeper that ended as they should.
+// ignoreEnd is nil if a client or a keeper ended as it should.
 func ignoreEnd(ctx context.Context, err error) error {
 	ended := errors.Is(err, io.EOF) || ctx.Err() != nil
 	if ended {
@@ -309,8 +309,8 @@ func (k *keeper) sharedEngine(ctx context.Context, request Request) (Reply, erro
 		return Reply{}, fmt.Errorf("the keeper knows no engine kind %q", kind)
 	}
 	entry.once.Do(func() {
-		// The engine belongs to all, so it starts even if the first who asked
-		// for it goes away.
+		// All tests share the engine, so it starts even if the test that first
+		// requested it ends.
 		starting, cancel := context.WithTimeout(context.WithoutCancel(ctx), startWait)
 		defer cancel()
 		entry.engine, entry.err = k.start(starting, k.recipes[kind], string(kind), request.Image)
@@ -328,7 +328,7 @@ func (s *session) startPrivate(ctx context.Context, request Request) (Reply, err
 		return Reply{}, fmt.Errorf("the keeper knows no engine kind %q", kind)
 	}
 	if recipe.slot == 0 {
-		return Reply{}, fmt.Errorf("there is only one engine of kind %q, and it is everybody's", kind)
+		return Reply{}, fmt.Errorf("there is only one engine of kind %q, which all tests share", kind)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// roleVariable makes a program that calls [Role] first be something else than
-// itself: the keeper, or the first process of an engine's namespaces. The
-// program is thus the only file that is needed to start either.
+// roleVariable gives a program that calls [Role] first another role: the keeper, or
+// the first process of an engine's namespaces. So only the program's own file is
+// needed to start either.
 const roleVariable = "NESTPROBE_ENGINETEST_ROLE"
 
 const (
@@ -18,8 +18,8 @@ const (
 )
 
 // Role runs the keeper, an engine's first process, a forwarder or an exposer if
-// this process was started to be one, and then ends it. Otherwise it returns at
-// once. It must be called before anything else is done.
+// this process was started to be one, and then ends it. Otherwise it returns
+// immediately. It must be called before anything else is done.
 func Role() {
 	var err error
 	switch os.Getenv(roleVariable) {
@@ -41,8 +41,8 @@ func Role() {
 	os.Exit(0)
 }
 
-// starter starts keepers until one answers. One that finds another at work
-// ends by itself, and so does one that nobody connects to.
+// starter starts keepers until one answers. A keeper ends if it finds another at
+// work, or if no test connects to it.
 type starter struct {
 	done chan struct{} // closed when the last one that was started ended
 }
@@ -60,8 +60,8 @@ func (s *starter) ensure() error {
 	cmd := exec.Command("/proc/self/exe") //nolint:noctx // see above
 	cmd.Env = append(os.Environ(), roleVariable+"="+roleKeeper)
 	cmd.Dir = "/" // and no output: it logs to LogPath, and go test waits for open pipes
-	// A session of its own, so that Ctrl-C ends the tests but not the one that
-	// cleans up after them.
+	// A new session, so that Ctrl-C ends the tests but not the keeper, which cleans
+	// up after them.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the keeper of engines: %w", err)

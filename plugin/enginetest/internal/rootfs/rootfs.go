@@ -64,7 +64,7 @@ func (f *FS) AddFile(name, source string) {
 }
 
 // AddProgram adds a program or a library of this machine at its own path, with
-// all that it needs. Links on the way to the file become one, so that a program
+// all that it needs. Links along the path become one, so that a program
 // with many names has them here too.
 func (f *FS) AddProgram(path string) error {
 	file, err := filepath.EvalSymlinks(path)
@@ -129,7 +129,7 @@ func needs(path string) ([]string, error) {
 	return found, nil
 }
 
-// linker is the dynamic linker that a program asks for, if it is a dynamic one.
+// linker is the dynamic linker that a program names, if it is a dynamic one.
 func linker(file *elf.File) ([]string, error) {
 	for _, segment := range file.Progs {
 		if segment.Type != elf.PT_INTERP {

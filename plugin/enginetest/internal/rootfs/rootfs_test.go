@@ -15,7 +15,7 @@ import (
 	"gotest.tools/v3/assert/cmp"
 )
 
-// A dynamic program runs in what was made for it, with nothing else there.
+// A dynamic program runs in a file system that holds only what it needs.
 func TestProgramRunsInRootFS(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
