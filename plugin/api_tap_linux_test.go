@@ -2,14 +2,11 @@ package plugin_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -17,7 +14,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
@@ -48,30 +44,18 @@ func (m moment) is(pattern string, answered bool) bool {
 // startTap starts a tap on an engine. Requests wait until pass has returned.
 func startTap(t *testing.T, engine *enginetest.Engine, pass func(moment)) *tap {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "tap") //nolint:usetesting // the paths of sockets are short (unix(7))
-	assert.NilError(t, err)
-	t.Cleanup(func() { assert.Check(t, os.RemoveAll(dir)) })
-	socket := filepath.Join(dir, "docker.sock")
-	return listenTap(t, engine, "unix", socket, pass)
+	return listenTap(t, engine, "unix", newSocketPath(t), pass)
 }
 
 // listenTap is a tap at an address.
 func listenTap(t *testing.T, engine *enginetest.Engine, network, address string, pass func(moment)) *tap {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), network, address)
-	assert.NilError(t, err)
 	server := &http.Server{
 		Handler:     relay(engine, pass),
 		ConnContext: notePeer,
 		ErrorLog:    log.New(io.Discard, "", 0),
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		assert.Check(t, server.Close())
-		assert.Check(t, errors.Is(<-ended, http.ErrServerClosed))
-	})
-	return &tap{Host: network + "://" + listener.Addr().String()}
+	return &tap{Host: serve(t, server, network, address)}
 }
 
 func relay(engine *enginetest.Engine, pass func(moment)) http.Handler {

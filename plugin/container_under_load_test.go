@@ -110,21 +110,18 @@ func (b *bench) startUsers(t *testing.T) []string {
 
 func awaitAnswer(t *testing.T, address string) {
 	t.Helper()
-	limit := time.After(hangs)
-	for {
-		err := ask(t.Context(), http.DefaultClient, address)
-		if err == nil {
-			return
-		}
-		select {
-		case <-time.After(look):
-		case <-limit:
-			t.Fatalf("the user's container does not answer: %v", err)
-		}
+	var err error
+	answers := func() bool {
+		err = get(t.Context(), http.DefaultClient, address)
+		return err == nil
+	}
+	if !eventually(hangs, answers) {
+		t.Fatalf("the user's container does not answer: %v", err)
 	}
 }
 
-func ask(ctx context.Context, client *http.Client, address string) error {
+// get requests a page of a test server.
+func get(ctx context.Context, client *http.Client, address string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", http.NoBody)
 	if err != nil {
 		return err
@@ -165,7 +162,7 @@ func startLoad(t *testing.T, addresses []string) *load {
 	for _, address := range addresses {
 		for _, lasting := range []bool{true, false} {
 			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: !lasting}, Timeout: hangs}
-			l.work(ctx, func() error { return ask(ctx, client, address) })
+			l.work(ctx, func() error { return get(ctx, client, address) })
 		}
 	}
 	socket, _, err := websocket.Dial(ctx, "ws://"+addresses[0]+"/ws", nil) //nolint:bodyclose // package websocket closes it

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/docker/docker/api/types/network"
@@ -95,27 +94,8 @@ func TestDiagnoseInterruptedOrKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
 		b.makeContainer(t, "target", "", nil, true)
-		before := b.state(t, "target")
-		for name, end := range map[string]func(*testing.T, *process) bool{
-			"interrupted": func(t *testing.T, p *process) bool {
-				t.Helper()
-				p.signalGroup(t, syscall.SIGINT)
-				return assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
-			},
-			"killed": func(t *testing.T, p *process) bool {
-				t.Helper()
-				assert.NilError(t, p.plugin(t).Kill())
-				return assert.Check(t, p.status(t) != 0)
-			},
-		} {
-			t.Run(name, func(t *testing.T) {
-				p := start(t, b.nestprobe(t, "diagnose", "--from", "target", "--from", "network:bridge", "--timeout", "10m", "target:8080"))
-				b.allRunning(t, p, 2)
-				end(t, p)
-				b.gone(t)
-				assert.Check(t, is.Equal(b.state(t, "target"), before))
-			})
-		}
+		b.interruptAndKill(t, "target", (*process).signalGroup,
+			"diagnose", "--from", "target", "--from", "network:bridge", "--timeout", "10m", "target:8080")
 	})
 }
 

@@ -26,28 +26,36 @@ func TestFromInterruptedOrKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
 		b.makeContainer(t, "users", "none", nil, true)
-		before := b.state(t, "users")
-		for name, end := range map[string]func(*testing.T, *process) bool{
-			"interrupted": func(t *testing.T, p *process) bool {
-				t.Helper()
-				p.signal(t, syscall.SIGINT)
-				return assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
-			},
-			"killed": func(t *testing.T, p *process) bool {
-				t.Helper()
-				assert.NilError(t, p.plugin(t).Kill())
-				return assert.Check(t, p.status(t) != 0)
-			},
-		} {
-			t.Run(name, func(t *testing.T) {
-				p := start(t, b.nestprobe(t, inside("--from", "users", "--wait", "10m")...))
-				b.allRunning(t, p, 2) // server and helper
-				end(t, p)
-				b.gone(t)
-				assert.Check(t, is.Equal(b.state(t, "users"), before))
-			})
-		}
+		b.interruptAndKill(t, "users", (*process).signal, inside("--from", "users", "--wait", "10m")...)
 	})
+}
+
+// interruptAndKill interrupts a command that has two containers, and kills the plugin
+// of another such command. It checks that the containers go, and that the container
+// which the command probes from stays as it is.
+func (b *bench) interruptAndKill(t *testing.T, source string, signal func(*process, *testing.T, syscall.Signal), args ...string) {
+	t.Helper()
+	before := b.state(t, source)
+	for name, end := range map[string]func(*testing.T, *process) bool{
+		"interrupted": func(t *testing.T, p *process) bool {
+			t.Helper()
+			signal(p, t, syscall.SIGINT)
+			return assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
+		},
+		"killed": func(t *testing.T, p *process) bool {
+			t.Helper()
+			assert.NilError(t, p.plugin(t).Kill())
+			return assert.Check(t, p.status(t) != 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, b.nestprobe(t, args...))
+			b.allRunning(t, p, 2)
+			end(t, p)
+			b.gone(t)
+			assert.Check(t, is.Equal(b.state(t, source), before))
+		})
+	}
 }
 
 // A helper is not kept, whatever is: what never ran when the plugin was killed has a

@@ -114,16 +114,22 @@ func (b *bench) succeeds(t *testing.T, args ...string) string {
 	return p.stderr.String()
 }
 
-// look is the pause between two looks at an engine's containers. Not every
-// engine tells of all that happens in its events.
-const look = 20 * time.Millisecond
+// pollPause is the pause between two looks at an engine's containers. They are polled
+// because not every engine reports all that happens in its events.
+const pollPause = 20 * time.Millisecond
 
-// eventually looks until something is so, and says whether it was within the limit.
-func eventually(limit time.Duration, isSo func() bool) bool {
+// eventually polls until a condition holds, and returns false if that takes longer
+// than the limit.
+func eventually(limit time.Duration, holds func() bool) bool {
+	return eventuallyEvery(pollPause, limit, holds)
+}
+
+// eventuallyEvery does that with another pause.
+func eventuallyEvery(pause, limit time.Duration, holds func() bool) bool {
 	over := time.After(limit)
-	for !isSo() {
+	for !holds() {
 		select {
-		case <-time.After(look):
+		case <-time.After(pause):
 		case <-over:
 			return false
 		}

@@ -24,13 +24,6 @@ var apiVersion = regexp.MustCompile(`^/v\d+\.\d+/`)
 // not to be had here; a script that uses it says so.
 func startRecorded(tb testing.TB, folder string) string {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "recorded") //nolint:usetesting // the paths of sockets are short (unix(7))
-	assert.NilError(tb, err)
-	tb.Cleanup(func() { assert.Check(tb, os.RemoveAll(dir)) })
-	socket := filepath.Join(dir, "docker.sock")
-	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "unix", socket)
-	assert.NilError(tb, err)
-
 	var version struct{ APIVersion, OS string }
 	data, err := os.ReadFile(filepath.Join(folder, "version.json"))
 	assert.NilError(tb, err)
@@ -50,11 +43,29 @@ func startRecorded(tb testing.TB, folder string) string {
 		}
 		_, _ = w.Write(answer)
 	})}
+	return serve(tb, server, "unix", newSocketPath(tb))
+}
+
+// newSocketPath is a path for a socket, in a folder that is removed with the test.
+func newSocketPath(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "nestprobe") //nolint:usetesting // the paths of sockets are short (unix(7))
+	assert.NilError(tb, err)
+	tb.Cleanup(func() { assert.Check(tb, os.RemoveAll(dir)) })
+	return filepath.Join(dir, "docker.sock")
+}
+
+// serve serves at an address until the end of the test, and returns what DOCKER_HOST
+// is set to.
+func serve(tb testing.TB, server *http.Server, network, address string) string {
+	tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), network, address)
+	assert.NilError(tb, err)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	tb.Cleanup(func() {
 		assert.Check(tb, server.Close())
 		assert.Check(tb, errors.Is(<-ended, http.ErrServerClosed))
 	})
-	return "unix://" + socket
+	return network + "://" + listener.Addr().String()
 }

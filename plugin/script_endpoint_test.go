@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"io"
 	"math/big"
 	"net"
 	"os"
@@ -42,7 +41,7 @@ func selectTLSEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 // engine into a variable: `loopback VARIABLE`.
 func openLoopbackEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	s := scriptOf(ts)
-	ts.Setenv(args[0], forwardLoopback(s.T, s.engine))
+	ts.Setenv(args[0], s.engine.LoopbackEndpoint(s))
 }
 
 // openSquattedEndpoint puts an endpoint into a variable on which another client
@@ -99,47 +98,6 @@ func selfSigned(from, until string, names []string) (cert, key []byte, err error
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), err
-}
-
-// forwardLoopback forwards a port of this machine's loopback to an engine's socket
-// until the end of the test.
-func forwardLoopback(t *testing.T, engine *enginetest.Engine) string {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	assert.NilError(t, err)
-	var working sync.WaitGroup
-	working.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return // closed
-			}
-			working.Go(func() { forward(t, client, engine.Socket) })
-		}
-	})
-	t.Cleanup(func() {
-		assert.Check(t, listener.Close())
-		working.Wait()
-	})
-	return "tcp://" + listener.Addr().String()
-}
-
-// forward passes on what two sides say until one of them is gone.
-func forward(t *testing.T, client net.Conn, socket string) {
-	t.Helper()
-	defer client.Close() //nolint:errcheck // both sides have ended
-	engine, err := (&net.Dialer{}).DialContext(t.Context(), "unix", socket)
-	if err != nil {
-		return // the client sees it
-	}
-	var up sync.WaitGroup
-	up.Go(func() {
-		_, _ = io.Copy(engine, client)
-		_ = engine.Close()
-	})
-	_, _ = io.Copy(client, engine)
-	_ = client.Close()
-	up.Wait()
 }
 
 // startSquatter starts an endpoint that creates a container of the same name before it

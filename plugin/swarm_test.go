@@ -25,7 +25,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// swarmBench is a Swarm of a test's own, and a user with a context for each node.
+// swarmBench is a private Swarm, and a docker configuration with a context for each node.
 type swarmBench struct {
 	nodes  []*enginetest.Engine // the manager first
 	config string
@@ -41,7 +41,7 @@ func newSwarmBench(t *testing.T) *swarmBench {
 	return s
 }
 
-// run is docker nestprobe run on the manager, or on another node.
+// run is the command docker nestprobe run on a node; 0 is the manager.
 func (s *swarmBench) run(t *testing.T, node int, args ...string) *exec.Cmd {
 	t.Helper()
 	return s.command(t.Context(), node, append([]string{"nestprobe", "run"}, args...)...)
@@ -54,8 +54,8 @@ func (s *swarmBench) command(ctx context.Context, node int, args ...string) *exe
 	return cmd
 }
 
-// asked is the Report of docker nestprobe run --nodes, and its exit status.
-func (s *swarmBench) asked(t *testing.T) (*report.Report, int) {
+// runNodes runs docker nestprobe run --nodes, and returns the Report and the exit status.
+func (s *swarmBench) runNodes(t *testing.T) (*report.Report, int) {
 	t.Helper()
 	p := start(t, s.run(t, 0, "--nodes", "--format", "json"))
 	status := p.status(t)
@@ -64,29 +64,29 @@ func (s *swarmBench) asked(t *testing.T) (*report.Report, int) {
 	return rep, status
 }
 
-// reached lists by which kinds of addresses each node reaches each, as "1>2": 3.
+// reached counts at how many addresses each node reaches each, as "1>2": 3.
 func reached(rep *report.Report) map[string]int {
-	ways := map[string]int{}
+	counts := map[string]int{}
 	for _, p := range rep.Probes {
 		if p.OK {
-			ways[strings.TrimPrefix(p.Vantage, "node:node-")+">"+strings.TrimPrefix(rep.Servers[p.Server].Node, "node-")]++
+			counts[strings.TrimPrefix(p.Vantage, "node:node-")+">"+strings.TrimPrefix(rep.Servers[p.Server].Node, "node-")]++
 		}
 	}
-	return ways
+	return counts
 }
 
-// everyWay is what three nodes reach of each other, but for the pairs left out.
-func everyWay(but ...string) map[string]int {
-	ways := map[string]int{}
+// everyPair is the result of reached for three nodes that reach each other, except pairs.
+func everyPair(except ...string) map[string]int {
+	counts := map[string]int{}
 	for _, pair := range []string{"1>1", "1>2", "1>3", "2>1", "2>2", "2>3", "3>1", "3>2", "3>3"} {
-		if !slices.Contains(but, pair) {
-			ways[pair] = 3
+		if !slices.Contains(except, pair) {
+			counts[pair] = 3
 		}
 	}
-	return ways
+	return counts
 }
 
-// finding is the one of a cause; nothing else may be an error.
+// findingOf is the finding of a cause; no other finding may be an error.
 func findingOf(t *testing.T, rep *report.Report, cause report.Cause) report.Finding {
 	t.Helper()
 	var found report.Finding
@@ -127,30 +127,25 @@ func (s *swarmBench) left(t *testing.T) []string {
 	return all
 }
 
-// checkNothingLeft waits for what the nodes do after the command, which took them
-// 3 s: they remove containers that have ended when they see that their tasks are
-// gone.
+// checkNothingLeft waits until the nodes have cleaned up after the command, which took
+// them 3 s: they remove ended containers when they see that the tasks are gone.
 func (s *swarmBench) checkNothingLeft(t *testing.T) {
 	t.Helper()
 	s.await(t, "nothing to be left", func(left string) bool { return left == "" })
 }
 
-// await waits until what is on the nodes is as it should be.
-func (s *swarmBench) await(t *testing.T, what string, is func(left string) bool) {
+// await waits until what is on the nodes meets a condition.
+func (s *swarmBench) await(t *testing.T, what string, met func(left string) bool) {
 	t.Helper()
-	limit := time.After(hangs)
-	for left := s.left(t); !is(strings.Join(left, "\n")); left = s.left(t) {
-		select {
-		case <-limit:
-			t.Errorf("waiting for %s: %q", what, left)
-			return
-		case <-time.After(100 * time.Millisecond):
-		}
+	var left []string
+	holds := func() bool { left = s.left(t); return met(strings.Join(left, "\n")) }
+	if !eventuallyEvery(100*time.Millisecond, hangs, holds) {
+		t.Errorf("waiting for %s: %q", what, left)
 	}
 }
 
-// The ways from node to node of a Swarm, from that all are open to a node that is
-// cut off, in one Swarm, whose start takes longer than a step.
+// The links between the nodes of a Swarm, from all open to a node that is cut off. The
+// steps share one Swarm, whose start takes longer than a step.
 func TestSwarm(t *testing.T) { //nolint:tparallel // one Swarm, whose network each step changes
 	t.Parallel()
 	s := newSwarmBench(t)
@@ -167,10 +162,10 @@ func TestSwarm(t *testing.T) { //nolint:tparallel // one Swarm, whose network ea
 
 func (s *swarmBench) healthy(t *testing.T) {
 	t.Helper()
-	rep, status := s.asked(t)
+	rep, status := s.runNodes(t)
 	assert.Check(t, is.Equal(status, 0))
 	assert.Check(t, rep.OK)
-	assert.Check(t, is.DeepEqual(reached(rep), everyWay()))
+	assert.Check(t, is.DeepEqual(reached(rep), everyPair()))
 	assert.Check(t, is.Len(rep.Probes, 27))
 	assert.Check(t, is.Len(rep.Best, 9))
 	assert.Check(t, is.Len(rep.Findings, 0), "%+v", rep.Findings)
@@ -248,7 +243,7 @@ func checkNoManager(t *testing.T, cmd *exec.Cmd, words string) {
 	assert.Check(t, is.Contains(rep.Error, words))
 }
 
-// An engine that is in no Swarm is told how to make one.
+// On an engine that is in no Swarm, the error says how to make one.
 func TestNoSwarm(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Toolbox, enginetest.Podman}, func(t *testing.T, b *bench) {
@@ -260,9 +255,9 @@ func TestNoSwarm(t *testing.T) {
 func (s *swarmBench) pairCut(t *testing.T) {
 	t.Helper()
 	defer s.nodes[1].Cut(t, s.nodes[2])()
-	rep, status := s.asked(t)
+	rep, status := s.runNodes(t)
 	assert.Check(t, is.Equal(status, 1))
-	assert.Check(t, is.DeepEqual(reached(rep), everyWay("2>3", "3>2")))
+	assert.Check(t, is.DeepEqual(reached(rep), everyPair("2>3", "3>2")))
 	assert.Check(t, is.Len(rep.Probes, 27), "the table is not complete")
 	found := findingOf(t, rep, "firewall-drops")
 	assert.Check(t, is.Equal(found.Severity, report.SeverityError))
@@ -277,15 +272,15 @@ func (s *swarmBench) pairCut(t *testing.T) {
 	s.checkNothingLeft(t)
 }
 
-// The overlay network's packets alone, as where a cloud lets tcp pass.
+// Only the packets of overlay networks are dropped, as where a cloud lets tcp pass.
 func (s *swarmBench) overlayCut(t *testing.T) {
 	t.Helper()
 	overlay := []string{"--protocol", "udp", "--dport", "4789"}
 	defer s.nodes[2].Cut(t, s.nodes[0], overlay...)()
 	defer s.nodes[2].Cut(t, s.nodes[1], overlay...)()
-	rep, status := s.asked(t)
+	rep, status := s.runNodes(t)
 	assert.Check(t, is.Equal(status, 0), "the ports of the nodes are still open")
-	want := everyWay()
+	want := everyPair()
 	for _, pair := range []string{"1>3", "2>3", "3>1", "3>2"} {
 		want[pair] = 1
 	}
@@ -301,9 +296,9 @@ func (s *swarmBench) drained(t *testing.T) {
 	t.Helper()
 	s.update(t, "drain")
 	defer s.update(t, "active")
-	rep, status := s.asked(t)
+	rep, status := s.runNodes(t)
 	assert.Check(t, is.Equal(status, 0))
-	assert.Check(t, is.DeepEqual(reached(rep), everyWay("1>3", "2>3", "3>1", "3>2", "3>3")))
+	assert.Check(t, is.DeepEqual(reached(rep), everyPair("1>3", "2>3", "3>1", "3>2", "3>3")))
 	assert.Check(t, is.Equal(rep.Nodes[2].State, "drained"))
 	assert.Check(t, is.Len(rep.Findings, 0), "%+v", rep.Findings)
 }
@@ -315,16 +310,16 @@ func (s *swarmBench) update(t *testing.T, availability string) {
 	assert.NilError(t, err, "%s", out)
 }
 
-// A node that is cut off from all others is down to the manager before long. It is
-// the same fault before and after that.
+// The manager soon reports a node as down that is cut off from all others. The finding
+// is the same before and after that.
 func (s *swarmBench) nodeCut(t *testing.T) {
 	t.Helper()
 	defer s.nodes[2].Cut(t, s.nodes[0])()
 	defer s.nodes[2].Cut(t, s.nodes[1])()
-	for _, when := range []string{"at once", "later"} {
-		rep, status := s.asked(t)
+	for _, when := range []string{"immediately", "later"} {
+		rep, status := s.runNodes(t)
 		assert.Check(t, is.Equal(status, 1), when)
-		assert.Check(t, is.DeepEqual(reached(rep), everyWay("1>3", "2>3", "3>1", "3>2", "3>3")), when)
+		assert.Check(t, is.DeepEqual(reached(rep), everyPair("1>3", "2>3", "3>1", "3>2", "3>3")), when)
 		assert.Check(t, is.Equal(rep.Nodes[2].State, "down"), when)
 		found := findingOf(t, rep, "firewall-drops")
 		assert.Check(t, is.Equal(found.Severity, report.SeverityError), when)
@@ -334,8 +329,8 @@ func (s *swarmBench) nodeCut(t *testing.T) {
 	s.checkNothingLeft(t)
 }
 
-// A node to which no context leads has no image, which is said with the command to
-// load it; the others are asked.
+// A node to which no context leads has no image: the finding has the command to load
+// it, and the other nodes are probed.
 func TestSwarmWithoutContext(t *testing.T) {
 	t.Parallel()
 	s := newSwarmBench(t)
@@ -346,32 +341,32 @@ func TestSwarmWithoutContext(t *testing.T) {
 		out, err := s.command(t.Context(), 0, args...).CombinedOutput()
 		assert.NilError(t, err, "%s: %s", name, out)
 	}
-	rep, status := s.asked(t)
+	rep, status := s.runNodes(t)
 	assert.Check(t, is.Equal(status, 1))
-	assert.Check(t, is.DeepEqual(reached(rep), everyWay("1>3", "2>3", "3>1", "3>2", "3>3")))
+	assert.Check(t, is.DeepEqual(reached(rep), everyPair("1>3", "2>3", "3>1", "3>2", "3>3")))
 	found := findingOf(t, rep, "image-unavailable")
 	assert.Check(t, is.Contains(found.Evidence[0], "node node-3: "))
 	assert.Check(t, is.DeepEqual(found.Commands, []string{"docker save " + rep.Servers[2].Image + " | docker --context node-3 load"}))
 	s.checkNothingLeft(t)
 
 	s.nodes[2].CreateContext(t, s.config, "node-3")
-	rep, status = s.asked(t)
+	rep, status = s.runNodes(t)
 	assert.Check(t, is.Equal(status, 0))
-	assert.Check(t, is.DeepEqual(reached(rep), everyWay()))
+	assert.Check(t, is.DeepEqual(reached(rep), everyPair()))
 }
 
 // An interrupt leaves nothing behind, at any time.
 func TestSwarmInterrupted(t *testing.T) { //nolint:tparallel // one Swarm, on which each looks for what is left
 	t.Parallel()
 	s := newSwarmBench(t)
-	for name, reached := range map[string]func(left string) bool{
+	for name, enough := range map[string]func(left string) bool{
 		"the network is made":  func(left string) bool { return strings.Contains(left, ": network ") },
 		"servers run":          func(left string) bool { return strings.Count(left, "running") >= 3 },
 		"helpers were created": func(left string) bool { return strings.Contains(left, "-helper") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, s.run(t, 0, "--nodes"))
-			s.awaitLeft(t, p, reached)
+			s.awaitMade(t, p, enough)
 			began := time.Now()
 			p.signalGroup(t, syscall.SIGINT)
 			assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
@@ -383,23 +378,23 @@ func TestSwarmInterrupted(t *testing.T) { //nolint:tparallel // one Swarm, on wh
 	}
 }
 
-// awaitLeft waits until what is on the nodes is as it should be.
-func (s *swarmBench) awaitLeft(t *testing.T, p *process, is func(left string) bool) {
+// awaitMade waits until a command has made enough on the nodes.
+func (s *swarmBench) awaitMade(t *testing.T, p *process, enough func(left string) bool) {
 	t.Helper()
-	limit := time.After(hangs)
-	for !is(strings.Join(s.left(t), "\n")) {
-		select {
-		case err := <-p.ended:
-			t.Fatalf("the command has ended: %v\n%s%s", err, &p.stdout, &p.stderr)
-		case <-limit:
-			t.Fatalf("it is not as it should be: %q", s.left(t))
-		case <-time.After(50 * time.Millisecond):
+	holds := func() bool {
+		if enough(strings.Join(s.left(t), "\n")) {
+			return true
 		}
+		assert.Assert(t, is.Len(p.ended, 0), "the command has ended: %s%s", &p.stdout, &p.stderr)
+		return false
+	}
+	if !eventuallyEvery(50*time.Millisecond, hangs, holds) {
+		t.Fatalf("waiting for what the command makes: %q", s.left(t))
 	}
 }
 
-// What a run leaves that was killed ends by its deadline, is told of by diagnose, and
-// goes with the next command.
+// What a killed run leaves ends at its deadline. diagnose reports it, and the next run
+// removes it.
 func TestSwarmKilled(t *testing.T) {
 	t.Parallel()
 	s := newSwarmBench(t)
@@ -425,7 +420,7 @@ func TestSwarmKilled(t *testing.T) {
 	diagnosed := start(t, s.command(t.Context(), 0, "nestprobe", "diagnose", "--format", "json"))
 	assert.Check(t, is.Equal(diagnosed.status(t), 0))
 	assert.Check(t, is.Contains(diagnosed.stdout.String(), "docker --context node-1 service rm "+services[0].Spec.Name))
-	out, err = s.run(t, 1, "-q").CombinedOutput() // a worker can remove its own containers alone
+	out, err = s.run(t, 1, "-q").CombinedOutput() // a worker can remove only its own containers
 	assert.NilError(t, err, "%s", out)
 	assert.Check(t, !strings.Contains(string(out), "could not"), "%s", out)
 	out, err = s.run(t, 0, "-q").CombinedOutput()

@@ -54,6 +54,13 @@ func (e *Engine) TLSFront(tb testing.TB, fault string) (host, certDir string) {
 	return "tcp://" + e.forward(tb, config), client
 }
 
+// LoopbackEndpoint gives a local engine an endpoint without TLS on this machine's
+// loopback until the test ends, and returns its address.
+func (e *Engine) LoopbackEndpoint(tb testing.TB) string {
+	tb.Helper()
+	return "tcp://" + e.forward(tb, nil)
+}
+
 func serverConfig(tb testing.TB, dir string) *tls.Config {
 	tb.Helper()
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
