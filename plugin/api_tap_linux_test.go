@@ -18,9 +18,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// tap is a socket that leads to a real engine and tells of every request that
-// passes. With it a test acts at a moment that it names, such as "the engine has
-// made the container, and the plugin has not heard of it".
+// tap is a socket that passes requests on to a real engine and reports each one. With
+// it a test acts at an exact moment, such as "the engine has made the container, and
+// the plugin has not received the answer".
 type tap struct {
 	Host string // what DOCKER_HOST is set to
 }
@@ -34,8 +34,7 @@ type moment struct {
 	Client   int    // process id of the client
 }
 
-// is says whether a request is the one that a pattern means, in which ID stands
-// for any name.
+// is reports whether a request matches a pattern, in which ID stands for any name.
 func (m moment) is(pattern string, answered bool) bool {
 	quoted := strings.ReplaceAll(regexp.QuoteMeta(pattern), "ID", "[^/]+")
 	return m.Answered == answered && regexp.MustCompile("^"+quoted+"$").MatchString(m.Request)
@@ -47,21 +46,23 @@ func startTap(t *testing.T, engine *enginetest.Engine, pass func(moment)) *tap {
 	return listenTap(t, engine, "unix", newSocketPath(t), pass)
 }
 
-// listenTap is a tap at an address.
+// listenTap starts a tap at an address.
 func listenTap(t *testing.T, engine *enginetest.Engine, network, address string, pass func(moment)) *tap {
 	t.Helper()
 	server := &http.Server{
-		Handler:     relay(engine, pass),
+		Handler:     proxyTo(engine, pass),
 		ConnContext: notePeer,
 		ErrorLog:    log.New(io.Discard, "", 0),
 	}
 	return &tap{Host: serve(t, server, network, address)}
 }
 
-func relay(engine *enginetest.Engine, pass func(moment)) http.Handler {
+// proxyTo passes requests on to an engine, and calls pass before each and after its
+// answer.
+func proxyTo(engine *enginetest.Engine, pass func(moment)) http.Handler {
 	var number atomic.Int64
 	transport := &http.Transport{
-		DisableKeepAlives:  true, // an engine that restarts leaves none behind
+		DisableKeepAlives:  true, // or connections to an engine would outlive its restart
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", engine.Socket)
@@ -98,7 +99,7 @@ type (
 	peerKey   struct{}
 )
 
-// notePeer keeps the process id of whoever is at the other end of the socket.
+// notePeer keeps the process id of the client at the other end of the socket.
 func notePeer(ctx context.Context, conn net.Conn) context.Context {
 	pid := 0
 	if raw, err := conn.(syscall.Conn).SyscallConn(); err == nil {

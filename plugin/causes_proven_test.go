@@ -22,9 +22,8 @@ import (
 // proof is a line of a script that proves a cause.
 var proof = regexp.MustCompile(`(?m)^\s*(?:\[[^\]]+\] )?proves (\S+) (\S+)`)
 
-// Every cause is proven by a script, and CONTRIBUTING says by which, on which
-// kinds of engine: `go test ./plugin -run TestEveryCauseIsProven -update` writes
-// it there.
+// A script proves every cause. The table in CONTRIBUTING says which one, on which kinds
+// of engine: `go test ./plugin -run TestEveryCauseIsProven -update` writes it.
 func TestEveryCauseIsProven(t *testing.T) {
 	t.Parallel()
 	scripts, err := filepath.Glob("../testdata/script/*.txtar")
@@ -55,8 +54,8 @@ func TestEveryCauseIsProven(t *testing.T) {
 	compareTable(t, "../CONTRIBUTING.md", "causes", table)
 }
 
-// compareTable wants a generated table to stand in a file, between comments with
-// its name. With golden's flag -update it is written there.
+// compareTable checks that a file has a generated table, between comments with its
+// name. With golden's flag -update it writes the table there.
 func compareTable(t *testing.T, file, name, table string) {
 	t.Helper()
 	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->\n"
@@ -66,10 +65,10 @@ func compareTable(t *testing.T, file, name, table string) {
 	assert.Assert(t, ok, "%s has no %q", file, begin)
 	_, after, ok := bytes.Cut(rest, []byte(end))
 	assert.Assert(t, ok, "%s has no %q", file, end)
-	wanted := string(before) + begin + table + end + string(after)
+	want := string(before) + begin + table + end + string(after)
 	if golden.FlagUpdate() {
-		assert.NilError(t, os.WriteFile(file, []byte(wanted), 0o644))
+		assert.NilError(t, os.WriteFile(file, []byte(want), 0o644))
 		return
 	}
-	assert.Check(t, wanted == string(text), "the table of %s in %s is not up to date: go test ./plugin -run '^%s$' -update", name, file, t.Name())
+	assert.Check(t, want == string(text), "the table of %s in %s is not up to date: go test ./plugin -run '^%s$' -update", name, file, t.Name())
 }

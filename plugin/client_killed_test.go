@@ -18,11 +18,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// Whichever is killed at whatever moment of the client's work, the plugin or the
-// client, the other removes what there is, what never ran included.
+// If the plugin or the client is killed at any request of the client's, the other one
+// removes everything, containers that never ran included.
 func TestPluginOrClientKilledAtAnyRequest(t *testing.T) {
 	t.Parallel()
-	moments := []deadly{ // as the client's own requests tell of them
+	moments := []killMoment{ // requests of the client's
 		{"the network has been made", "POST /networks/create", true, 0},
 		{"the server has been created", "POST /containers/create", true, 0},
 		{"the lease has been taken", "POST /containers/ID/attach", true, 0},
@@ -35,7 +35,7 @@ func TestPluginOrClientKilledAtAnyRequest(t *testing.T) {
 		for _, at := range moments {
 			for _, role := range []string{"client", "relay"} {
 				if role == "relay" && b.Kind != enginetest.Engine28_5 {
-					continue // on a remote engine nobody reaches it past a tap; on others it is the same
+					continue // a relay on a remote engine cannot be reached past a tap; on other engines it is the same
 				}
 				t.Run(role+" lives, "+at.name, func(t *testing.T) { killAtWork(t, b, at, role, false) })
 				t.Run(role+" dies, "+at.name, func(t *testing.T) { killAtWork(t, b, at, role, true) })
@@ -46,7 +46,7 @@ func TestPluginOrClientKilledAtAnyRequest(t *testing.T) {
 
 // killAtWork has the client's requests pass a tap, and kills either the client or
 // the plugin at one of them.
-func killAtWork(t *testing.T, b *bench, at deadly, role string, client bool) {
+func killAtWork(t *testing.T, b *bench, at killMoment, role string, client bool) {
 	t.Helper()
 	plugin := make(chan int, 1)
 	outer := startTap(t, b.Engine, func(m moment) {
@@ -67,15 +67,15 @@ func killAtWork(t *testing.T, b *bench, at deadly, role string, client bool) {
 	p := start(t, through(b.nestprobe(t, args...), outer))
 	status := p.status(t)
 	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
-	assert.Check(t, status != 0, "docker says that all is well")
+	assert.Check(t, status != 0, "docker exits with 0")
 	b.gone(t)
 	b.networksGone(t)
 	t.Logf("status %d; nothing left %s after SIGKILL", status, time.Since(<-killed).Round(time.Millisecond))
 }
 
-// Whatever is killed while a client waits for its servers: nothing is left. The
-// client is not killed, so it removes the servers of the user's and the network
-// too.
+// If docker, the plugin or both are killed while a client waits for its servers,
+// nothing is left. The client still runs, so it also removes servers from a user's
+// image, and the network.
 func TestKilledWhileClientWaits(t *testing.T) {
 	t.Parallel()
 	onEach(t, untappedKinds(), func(t *testing.T, b *bench) {
@@ -84,7 +84,7 @@ func TestKilledWhileClientWaits(t *testing.T) {
 			kills := map[string]func(*testing.T, *process){
 				"the plugin": func(t *testing.T, p *process) { t.Helper(); assert.NilError(t, p.plugin(t).Kill()) },
 			}
-			if slices.Contains(relayKinds(), b.Kind) { // who else is killed is nothing to the engine
+			if slices.Contains(relayKinds(), b.Kind) { // which processes are killed makes no difference to the engine
 				kills["docker"] = func(t *testing.T, p *process) { t.Helper(); p.signal(t, syscall.SIGKILL) }
 				kills["both"] = func(t *testing.T, p *process) { t.Helper(); p.signalGroup(t, syscall.SIGKILL) }
 			}
@@ -104,8 +104,8 @@ func TestKilledWhileClientWaits(t *testing.T) {
 	})
 }
 
-// A client that is killed takes its built-in servers with it; the command says
-// what became of it and removes the rest.
+// When a client is killed, its built-in servers end. The command reports its exit code
+// and removes the rest.
 func TestClientKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
@@ -113,7 +113,7 @@ func TestClientKilled(t *testing.T) {
 			args, running := b.waiting(images...)
 			p := start(t, b.nestprobe(t, args...))
 			for _, c := range b.allRunning(t, p, running) {
-				if strings.Contains(c.Names[0], "-client-") {
+				if isClient(c) {
 					assert.NilError(t, b.api.ContainerKill(t.Context(), c.ID, "KILL"))
 				}
 			}
@@ -124,15 +124,14 @@ func TestClientKilled(t *testing.T) {
 	})
 }
 
-// A plugin that is killed with a nested engine takes all but that with it. A
-// nested engine has no lease: it stays until its deadline, its volume with it, and
-// so does what never ran.
+// When the plugin is killed, everything ends but the nested engine, which has no lease.
+// It stays until its deadline, with its volume, and so do containers that never ran.
 func TestPluginKilledWithNestedEngine(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
 	args := inside("--access", "dind", "--dind-image", enginetest.DindImage(t, b.Engine))
 	for _, at := range []struct {
-		created string // the container whose creation the plugin does not hear of
+		created string // the container whose creation is answered after the plugin was killed
 		left    []string
 	}{
 		{"dind", []string{"dind"}},
@@ -146,7 +145,7 @@ func TestPluginKilledWithNestedEngine(t *testing.T) { //nolint:tparallel // one 
 				}
 			})
 			p := start(t, through(b.nestprobe(t, args...), tap))
-			assert.Check(t, p.status(t) != 0, "docker says that all is well")
+			assert.Check(t, p.status(t) != 0, "docker exits with 0")
 			all := b.awaitContainers(t, "what has a lease to end", func(all []container.Summary) bool { return len(all) == len(at.left) })
 			var left []string
 			for _, c := range all {
@@ -163,7 +162,10 @@ func TestPluginKilledWithNestedEngine(t *testing.T) { //nolint:tparallel // one 
 	}
 }
 
-// roleOf is what a container's name says beside the id of the run.
+// isClient reports whether a container is a client, or a relay.
+func isClient(c container.Summary) bool { return strings.Contains(c.Names[0], "-client-") }
+
+// roleOf is the part of a container's name after the id of the run.
 func roleOf(name string) string {
 	_, role, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(name, "/"), "nestprobe-"), "-")
 	return role

@@ -9,9 +9,9 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// TestCompletions: cobra tells of a completion for a flag that does not exist by an
-// error which is not looked at, since at run time nobody could act on it. So here is
-// who looks: every flag whose value can be guessed has a completion.
+// Every flag whose value can be guessed has a completion. cobra returns an error for a
+// completion of a flag that does not exist, which the plugin ignores, since a user
+// could not fix it.
 func TestCompletions(t *testing.T) {
 	t.Parallel()
 	dockerCLI, err := command.NewDockerCli(command.WithCombinedStreams(io.Discard))

@@ -16,27 +16,27 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// nobody is the user of the agent's image. A client is root, unless the user wants
-// another: the engine's socket is root's.
+// nobody is the user of the agent's image. A client is root by default, since the
+// engine's socket belongs to root.
 const (
 	nobody = "65534:65534"
 	root   = "0:0"
 )
 
-// What the commands really make of the agent has the least that it needs, and goes
-// by itself: with its lease, and the built-in server with a deadline of its own too.
+// Every container of the agent has only the privileges that it needs. It ends with its
+// lease, and a built-in server also at its deadline.
 func TestContainersHaveLeastPrivilege(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
 	b.makeContainer(t, "users", "", nil, true)
-	made := newMade(t, b)
+	made := recordAgentContainers(t, b)
 	tests := []struct {
 		name  string
 		args  []string
 		users map[string]string // of the containers, by what the agent does in them
 	}{
 		{"run", []string{"run"}, map[string]string{"serve": nobody}},
-		{"what listens", []string{"run", "--wait", "1s", b.image, "--listen", "none"}, map[string]string{"sockets": nobody}},
+		{"listeners", []string{"run", "--wait", "1s", b.image, "--listen", "none"}, map[string]string{"sockets": nobody}},
 		{"client", inside(made.socket...), map[string]string{"client": root, "serve": nobody}},
 		{"relay", append(inside(made.socket...), "--relay"), map[string]string{"relay": root, "serve": nobody}},
 		{"from", inside("--from", "users"), map[string]string{"probe": nobody, "serve": nobody}},
@@ -50,7 +50,7 @@ func TestContainersHaveLeastPrivilege(t *testing.T) { //nolint:tparallel // one 
 			users := map[string]string{}
 			for _, c := range made.take(t) {
 				users[c.Config.Cmd[0]] = c.Config.User
-				checkLeast(t, c)
+				checkPrivileges(t, c)
 				checkEnds(t, c)
 			}
 			assert.Check(t, is.DeepEqual(users, test.users))
@@ -59,8 +59,8 @@ func TestContainersHaveLeastPrivilege(t *testing.T) { //nolint:tparallel // one 
 	}
 }
 
-// checkLeast looks at what a container of the agent's may do.
-func checkLeast(t *testing.T, c container.InspectResponse) {
+// checkPrivileges checks what a container of the agent may do.
+func checkPrivileges(t *testing.T, c container.InspectResponse) {
 	t.Helper()
 	host := c.HostConfig
 	assert.Check(t, host.ReadonlyRootfs, c.Name)
@@ -72,15 +72,15 @@ func checkLeast(t *testing.T, c container.InspectResponse) {
 	assert.Check(t, is.Len(c.Config.Volumes, 0), c.Name)
 }
 
-// checkEnds looks at what makes a container of the agent's go when nobody removes
-// it, and leave nothing on the engine's disk.
+// checkEnds checks that a container of the agent ends even if it is not removed, and
+// leaves nothing on the engine's disk.
 func checkEnds(t *testing.T, c container.InspectResponse) {
 	t.Helper()
 	assert.Check(t, c.HostConfig.AutoRemove, c.Name)
 	assert.Check(t, is.Equal(c.HostConfig.LogConfig.Type, "none"), c.Name)
 	assert.Check(t, c.Config.OpenStdin && c.Config.StdinOnce, "%s has no lease", c.Name)
 	if c.Config.Cmd[0] != "serve" {
-		return // whatever else it does over its stdin, it ends with that
+		return // the other subcommands end with their stdin
 	}
 	assert.Check(t, slices.Contains(c.Config.Cmd, "--lease"), "%v", c.Config.Cmd)
 	at := slices.Index(c.Config.Cmd, "--deadline")
@@ -90,20 +90,20 @@ func checkEnds(t *testing.T, c container.InspectResponse) {
 	assert.Check(t, deadline > 0)
 }
 
-// made is what commands make of the agent on an engine, as the engine has it when it
-// is about to be started.
-type made struct {
+// agentContainers records the containers of the agent that commands make on an engine,
+// as inspected before each is started.
+type agentContainers struct {
 	tap    *tap
-	socket []string // arguments that lead a client past the same tap
+	socket []string // arguments with which a client uses the same tap
 
 	mu         sync.Mutex
 	containers []container.InspectResponse
 	errs       []error
 }
 
-func newMade(t *testing.T, b *bench) *made {
+func recordAgentContainers(t *testing.T, b *bench) *agentContainers {
 	t.Helper()
-	m := &made{}
+	m := &agentContainers{}
 	m.tap = startTap(t, b.Engine, func(at moment) {
 		if !at.is("POST /containers/ID/start", false) {
 			return
@@ -122,8 +122,8 @@ func newMade(t *testing.T, b *bench) *made {
 	return m
 }
 
-// take returns what has been made since the last time.
-func (m *made) take(t *testing.T) []container.InspectResponse {
+// take returns the containers since the last call.
+func (m *agentContainers) take(t *testing.T) []container.InspectResponse {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -28,16 +28,16 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// A user's container that is under load while every network mode is tried never
-// fails to answer, every mode works or is explained, and no network is left.
+// While every network mode is tried, another container under load answers every
+// request. Every mode works or has a cause, and no network is left.
 func TestNetworksDoNotDisturbOtherContainers(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Get(t, enginetest.Linux)
 	config := t.TempDir()
 	assert.NilError(t, installPlugin(config))
 	b := &bench{Engine: engine, api: engine.Client(t), config: config, image: enginetest.TestImage(t, engine)}
-	users := b.startUsers(t)
-	load := startLoad(t, users)
+	addresses := b.startUserServer(t)
+	load := startLoad(t, addresses)
 	p := start(t, b.nestprobe(t, inside("--networks", "all", "--access", "socket", "--format", "json")...))
 	status := p.status(t)
 	requests, errs := load.end()
@@ -57,10 +57,10 @@ func TestNetworksDoNotDisturbOtherContainers(t *testing.T) {
 		assert.Check(t, len(m.From) > 0, "%+v", m)
 		assert.Check(t, m.Result == report.ModeWorks || m.Cause != "", "%+v", m)
 	}
-	b.nothingOf(t, runOf(t, rep))
+	b.checkNothingLeftOf(t, runOf(t, rep))
 }
 
-// runOf is the id of the run, which its servers' names carry.
+// runOf is the id of a run, which the names of its servers contain.
 func runOf(t *testing.T, rep report.Report) string {
 	t.Helper()
 	assert.Assert(t, len(rep.Servers) > 0)
@@ -69,9 +69,9 @@ func runOf(t *testing.T, rep report.Report) string {
 	return parts[1]
 }
 
-// nothingOf checks that nothing of a run is left on an engine that other tests use
-// too.
-func (b *bench) nothingOf(t *testing.T, run string) {
+// checkNothingLeftOf checks that nothing of a run is left on an engine that other tests
+// use too.
+func (b *bench) checkNothingLeftOf(t *testing.T, run string) {
 	t.Helper()
 	label := filters.NewArgs(filters.Arg("label", engine.LabelRun+"="+run))
 	containers, err := b.api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: label})
@@ -82,9 +82,9 @@ func (b *bench) nothingOf(t *testing.T, run string) {
 	assert.Check(t, is.Len(networks, 0))
 }
 
-// startUsers starts a container as a user has it, and returns the addresses at
-// which it answers: a published port, and its own.
-func (b *bench) startUsers(t *testing.T) []string {
+// startUserServer starts a container as a user would, and returns the addresses at which
+// it answers: a published port, and the container's own.
+func (b *bench) startUserServer(t *testing.T) []string {
 	t.Helper()
 	const port = nat.Port("8080/tcp")
 	created, err := b.api.ContainerCreate(t.Context(),
@@ -138,7 +138,7 @@ func get(ctx context.Context, client *http.Client, address string) error {
 	return err
 }
 
-// load is what keeps a container busy.
+// load keeps a container busy.
 type load struct {
 	stop    context.CancelFunc
 	working sync.WaitGroup
@@ -148,12 +148,12 @@ type load struct {
 	errs     []error
 }
 
-// loadPace is the pause between two requests of a worker: with four of them, no
-// more connections than a machine has ports for until the last are forgotten.
+// loadPace is the pause between two requests of a worker. With four workers, it keeps
+// the closed connections below the number of ports that a machine has for them.
 const loadPace = 5 * time.Millisecond
 
-// startLoad asks at each address over connections that last and over new ones, and
-// over a WebSocket.
+// startLoad sends requests to each address over lasting and over new connections, and
+// messages over a WebSocket.
 func startLoad(t *testing.T, addresses []string) *load {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -178,7 +178,7 @@ func startLoad(t *testing.T, addresses []string) *load {
 	return l
 }
 
-// work asks again and again until the load ends.
+// work repeats a request until the load ends.
 func (l *load) work(ctx context.Context, once func() error) {
 	l.working.Go(func() {
 		ticker := time.NewTicker(loadPace)
@@ -204,8 +204,8 @@ func (l *load) note(err error) {
 	}
 }
 
-// end stops the load and returns how many requests there were and what became of
-// those that failed.
+// end stops the load and returns the number of requests, and the errors of those that
+// failed.
 func (l *load) end() (int, []error) {
 	l.stop()
 	l.working.Wait()

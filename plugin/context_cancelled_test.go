@@ -24,8 +24,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
-// A context that ends at any request to the engine, before it is made or before
-// it is answered, leaves nothing behind, no container and no goroutine.
+// A context may end at any request to the engine, before the request or before its
+// answer. No container and no goroutine is left then.
 func TestContextCancelledAtAnyRequest(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
@@ -37,14 +37,14 @@ func TestContextCancelledAtAnyRequest(t *testing.T) { //nolint:tparallel // one 
 	}
 	for name, spec := range specs {
 		spec.Scheme, spec.Expect.Status, spec.PublishPort = netprobe.HTTP, 200, true
-		spec.Wait, spec.Timeout, spec.Pull = 5*time.Second, time.Second, engine.PullNever
-		for when, answered := range map[string]bool{"asked": false, "answered": true} {
+		spec.Wait, spec.Timeout, spec.Pull = 5*time.Second, time.Second, experiment.PullNever
+		for when, answered := range map[string]bool{"requested": false, "answered": true} {
 			t.Run(name+" "+when, func(t *testing.T) {
 				n := 1
 				for b.cancelAt(t, spec, n, answered) {
 					n++
 				}
-				assert.Check(t, n > 8, "there were %d requests only", n-1)
+				assert.Check(t, n > 8, "there were only %d requests", n-1)
 			})
 		}
 	}
@@ -96,7 +96,7 @@ func (b *bench) agent(ctx context.Context) (string, error) {
 	return images[0].RepoTags[0], nil
 }
 
-// silence is a Progress that tells nobody.
+// silence is a Progress that prints nothing.
 type silence struct{}
 
 func (silence) Step(string) func()          { return func() {} }

@@ -12,7 +12,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// Without a target diagnose asks, and does nothing else.
+// Without a target, diagnose only reads from the engine.
 func TestDiagnoseSendsOnlyGETAndHEAD(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Podman}, func(t *testing.T, b *bench) {
@@ -24,8 +24,8 @@ func TestDiagnoseSendsOnlyGETAndHEAD(t *testing.T) {
 	})
 }
 
-// A nested engine that is well has nothing wrong with it. It is no kind that
-// scripts run on.
+// diagnose finds nothing wrong with a healthy nested engine. Scripts do not run on this
+// kind.
 func TestDiagnoseHealthyNestedEngine(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Dind)

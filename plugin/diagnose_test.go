@@ -16,56 +16,55 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// besideKinds are the private kinds whose clients are in the engine's own network
-// namespace, where its rules and routes are seen.
+// besideKinds are the private kinds whose clients are in the engine's network
+// namespace, and see its rules and routes.
 func besideKinds() []enginetest.Kind {
 	return []enginetest.Kind{enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}
 }
 
-// diagnose changes nothing: not the container that it explains, not one that it
-// asks from, not one beside, and neither networks nor the engine's rules and
-// routes.
+// diagnose changes nothing: neither the target, nor a container that it probes from, nor
+// another container, nor networks, nor the engine's rules and routes.
 func TestDiagnoseChangesNothing(t *testing.T) {
 	t.Parallel()
 	onEach(t, besideKinds(), func(t *testing.T, b *bench) {
 		b.makeNetwork(t, "users", nil)
 		b.makeContainer(t, "target", "users", nil, true)
-		b.makeContainer(t, "asking", "", nil, true)
+		b.makeContainer(t, "source", "", nil, true)
 		b.makeContainer(t, "beside", "", nil, true)
 		b.makeContainer(t, "stopped", "users", nil, false)
-		before := strings.Split(b.everything(t), "\n")
+		before := strings.Split(b.snapshot(t), "\n")
 		for _, args := range [][]string{
 			nil,
 			{"target:8080"},
 			{"stopped:8080"},
 			{"host:17140"},
-			{"--from", "asking", "--from", "network:users", "target:8080"},
+			{"--from", "source", "--from", "network:users", "target:8080"},
 			{"--from", "target", "host:17140"},
-			{"nobody:1"},
+			{"missing:1"},
 		} {
-			b.diagnoses(t, args...)
-			assert.Check(t, is.DeepEqual(strings.Split(b.everything(t), "\n"), before), "diagnose %v", args)
+			b.runDiagnose(t, args...)
+			assert.Check(t, is.DeepEqual(strings.Split(b.snapshot(t), "\n"), before), "diagnose %v", args)
 		}
 	})
 }
 
-// diagnoses runs diagnose to its end, which may find something wrong.
-func (b *bench) diagnoses(t *testing.T, args ...string) {
+// runDiagnose runs diagnose to its end, whatever it finds.
+func (b *bench) runDiagnose(t *testing.T, args ...string) {
 	t.Helper()
 	p := start(t, b.nestprobe(t, append([]string{"diagnose"}, args...)...))
 	assert.Check(t, p.status(t) != -1, "%s", &p.stderr)
 }
 
-// changing is what changes of itself: the packets and bytes that a chain of iptables
-// has seen, the time at which they were told, and the routes that the kernel makes
-// with each link, which it takes back some time after a container has gone.
+// changing matches what changes without diagnose: the counters of a chain of iptables,
+// the time at which they were printed, and the kernel's routes for each link, which it
+// removes some time after the container.
 var changing = regexp.MustCompile(`(?m)^#.*$| ?\[\d+:\d+\]|^.* proto kernel .*\n`)
 
-// everything is all that diagnose could have changed.
-func (b *bench) everything(t *testing.T) string {
+// snapshot is the state of everything that diagnose could change.
+func (b *bench) snapshot(t *testing.T) string {
 	t.Helper()
 	var text strings.Builder
-	for _, name := range []string{"target", "asking", "beside", "stopped"} {
+	for _, name := range []string{"target", "source", "beside", "stopped"} {
 		fmt.Fprintln(&text, b.state(t, name))
 	}
 	networks, err := b.api.NetworkList(t.Context(), network.ListOptions{})
@@ -88,8 +87,8 @@ func (b *bench) everything(t *testing.T) string {
 	return text.String()
 }
 
-// A diagnosis that ends early leaves nothing: its helpers go with it when it is
-// interrupted, and by their leases when it is killed.
+// A diagnosis that ends early leaves nothing: when it is interrupted, it removes its
+// helpers; when it is killed, they end with their leases.
 func TestDiagnoseInterruptedOrKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
@@ -99,13 +98,13 @@ func TestDiagnoseInterruptedOrKilled(t *testing.T) {
 	})
 }
 
-// One that is killed while a helper is being made leaves what never ran, until its
-// deadline, and nothing else.
+// A diagnosis that is killed while a helper is being made leaves only a container that
+// never ran, until its deadline.
 func TestDiagnoseKilledAtAnyRequest(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	b.makeContainer(t, "target", "", nil, true)
-	for _, at := range []deadly{
+	for _, at := range []killMoment{
 		{"the image is being loaded", "POST /images/load", false, 0},
 		{"the helper has been created", "POST /containers/create", true, 1},
 		{"the lease has been taken", "POST /containers/ID/attach", true, 1},

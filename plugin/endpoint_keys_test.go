@@ -26,7 +26,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// The key of the user's endpoint is nowhere on the engine while a client has it.
+// While a client has the key of the user's endpoint, the key is nowhere on the engine's
+// disk or in its API.
 func TestKeysStayInMemory(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
@@ -35,20 +36,20 @@ func TestKeysStayInMemory(t *testing.T) {
 	r := keepRelay(t, b, 2, "--access", "endpoint")
 	assert.Check(t, is.DeepEqual(b.find(t, traces(t, key)), []string(nil)))
 
-	// The search finds what is there.
+	// The search finds keys where they are.
 	planted := b.plant(t, key)
 	found := b.find(t, traces(t, key))
 	for _, place := range planted {
 		assert.Check(t, is.Contains(found, place))
 	}
-	r.removeKept(t, r.said)
+	r.removeKept(t, r.stderr)
 	r.gone(t) // a stopped container that removes itself may be listed for a moment
 	checkNothingLeft(t, b.Engine)
 }
 
-// traces are what a key looks like: a line of its PEM and its bytes, as they are
-// and in the encodings in which either is written into JSON, several parts of it
-// since lines may break anywhere.
+// traces are byte sequences that show a key: its bytes, the lines of its PEM, and parts
+// of both in base64, as JSON has them. They are several parts, since lines may break
+// anywhere.
 func traces(t *testing.T, key []byte) [][]byte {
 	t.Helper()
 	block, _ := pem.Decode(key)
@@ -67,7 +68,7 @@ func traces(t *testing.T, key []byte) [][]byte {
 	return all
 }
 
-// find returns the places on an engine in which a trace is.
+// find returns the places on an engine that contain a trace.
 func (b *bench) find(t *testing.T, traces [][]byte) []string {
 	t.Helper()
 	var found []string
@@ -93,7 +94,7 @@ func (b *bench) find(t *testing.T, traces [][]byte) []string {
 		files, err := b.api.ContainerExport(ctx, c.ID)
 		search("files "+name, files, err)
 		if logs, err := b.api.ContainerLogs(ctx, c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true}); err == nil {
-			search("logs "+name, logs, nil) // of a driver that keeps any
+			search("logs "+name, logs, nil) // other log drivers keep none
 		}
 	}
 	images, err := b.api.ImageList(ctx, image.ListOptions{All: true})
@@ -109,15 +110,14 @@ func (b *bench) find(t *testing.T, traces [][]byte) []string {
 	return append(found, b.findOnDisk(t, traces)...)
 }
 
-// findOnDisk looks at all that the engine's daemon has written, volumes and the
-// files of its runtime included, and at what its containers' processes were
-// started with.
+// findOnDisk searches all files of the engine's daemon, volumes and the files of its
+// runtime included, and the arguments and environments of its containers' processes.
 func (b *bench) findOnDisk(t *testing.T, traces [][]byte) []string {
 	t.Helper()
 	var found []string
 	search := func(path string) {
 		data, err := os.ReadFile(path)
-		if os.IsNotExist(err) { // an engine at work
+		if os.IsNotExist(err) { // the engine has just removed it
 			return
 		}
 		assert.NilError(t, err)
@@ -135,7 +135,7 @@ func (b *bench) findOnDisk(t *testing.T, traces [][]byte) []string {
 			return nil
 		case err != nil:
 			return err
-		case path == b.CertDir: // the user's own, who is on this machine
+		case path == b.CertDir: // the user's own files, on this machine
 			return fs.SkipDir
 		case entry.Type().IsRegular():
 			files++
@@ -144,7 +144,7 @@ func (b *bench) findOnDisk(t *testing.T, traces [][]byte) []string {
 		return nil
 	})
 	assert.NilError(t, err)
-	assert.Assert(t, files > 50, "the engine keeps its files elsewhere: %d are in %s", files, b.LogDir)
+	assert.Assert(t, files > 50, "the engine has its files in another folder: only %d are in %s", files, b.LogDir)
 	for _, c := range b.containers(t) {
 		inspected, err := b.api.ContainerInspect(t.Context(), c.ID)
 		assert.NilError(t, err)
@@ -155,7 +155,7 @@ func (b *bench) findOnDisk(t *testing.T, traces [][]byte) []string {
 	return found
 }
 
-// plant puts a key where it must not be, in every way, and returns the places.
+// plant puts a key into every kind of place where it must not be, and returns the places.
 func (b *bench) plant(t *testing.T, key []byte) []string {
 	t.Helper()
 	ctx := t.Context()

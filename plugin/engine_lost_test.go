@@ -19,16 +19,16 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// An engine that is killed and stays away: the command says so and ends. When
-// the engine is back, the built-in server has gone by its lease; what the engine
-// does not manage to remove (20.10 was seen to keep it as dead), a command after that
-// does.
+// When an engine is killed and does not come back, the command reports that and ends.
+// When the engine is back, the built-in server has ended with its lease. The next
+// command removes what the engine failed to remove: 20.10 was seen to keep a dead
+// container.
 func TestEngineKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
-	p := start(t, b.unreached(b.nestprobe(t, "run", "--wait", "1h", "--format", "json")))
+	p := start(t, b.withoutServers(b.nestprobe(t, "run", "--wait", "1h", "--format", "json")))
 	b.running(t)
-	b.testKilled(t, p)
+	b.testEngineKilled(t, p)
 }
 
 // With a helper there is more to remove, in the same time.
@@ -36,18 +36,18 @@ func TestEngineKilledWithHelper(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	b.makeContainer(t, "users", "none", nil, true)
-	p := start(t, b.unreached(b.nestprobe(t, inside("--from", "users", "--wait", "1h", "--format", "json")...)))
+	p := start(t, b.withoutServers(b.nestprobe(t, inside("--from", "users", "--wait", "1h", "--format", "json")...)))
 	b.allRunning(t, p, 2)
-	b.testKilled(t, p)
+	b.testEngineKilled(t, p)
 }
 
-// testKilled kills the engine below a command that waits for an answer.
-func (b *bench) testKilled(t *testing.T, p *process) {
+// testEngineKilled kills the engine while a command waits for an answer.
+func (b *bench) testEngineKilled(t *testing.T, p *process) {
 	t.Helper()
 	began := time.Now()
 	assert.NilError(t, syscall.Kill(b.daemon(t), syscall.SIGKILL))
 	assert.Check(t, is.Equal(p.status(t), 125))
-	t.Logf("ended %s after the engine; said %s", time.Since(began), &p.stderr)
+	t.Logf("ended %s after the engine, with %s", time.Since(began), &p.stderr)
 	assert.Check(t, time.Since(began) < 15*time.Second, "it took %s", time.Since(began)) // and not a minute
 	assert.Check(t, is.DeepEqual(causes(t, p), []string{"engine-unreachable"}))
 	assert.Check(t, is.Contains(p.stderr.String(), "the engine is not running, nothing listens at its socket "+b.Socket))
@@ -59,23 +59,22 @@ func (b *bench) testKilled(t *testing.T, p *process) {
 	next := start(t, b.nestprobe(t, "run", "--quiet"))
 	assert.Check(t, is.Equal(next.status(t), 0), "%s", &next.stderr)
 	b.awaitContainers(t, "nothing that the engine knows of", func(all []container.Summary) bool {
-		return !slices.ContainsFunc(all, func(c container.Summary) bool { return !b.ghost(t, c) })
+		return !slices.ContainsFunc(all, func(c container.Summary) bool { return !b.isGhost(t, c) })
 	})
 	t.Logf("nothing left %s after the engine was back", time.Since(began))
 }
 
-// ghost says whether the engine lists a container that it says it does not have, as
-// 20.10 may do after it was killed, until it is started again. Nobody can remove that.
-func (b *bench) ghost(t *testing.T, c container.Summary) bool {
+// isGhost reports whether the engine lists a container that it cannot inspect or remove.
+// 20.10 may do so after it was killed, until its next start.
+func (b *bench) isGhost(t *testing.T, c container.Summary) bool {
 	t.Helper()
 	_, err := b.api.ContainerInspect(t.Context(), c.ID)
 	return c.State == container.StateDead && errdefs.IsNotFound(err)
 }
 
-// An engine that is restarted ends the run, with what it was seen to do: Docker
-// stops its containers before it ends itself, Podman's service just ends. No
-// container is left. A network may be: while Docker shuts down it says that it
-// has none. That one goes after its deadline.
+// When an engine is restarted, the run ends and reports what it saw: Docker stops its
+// containers before it ends itself, Podman's service just ends. No container is left. A
+// network may be left, until its deadline: Docker lists none while it shuts down.
 func TestEngineRestarted(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -94,7 +93,7 @@ func TestEngineRestarted(t *testing.T) {
 			b.running(t)
 			b.Restart(t)
 			status, causes := p.status(t), causes(t, p)
-			if status == 125 { // it was lost before it could be asked for more
+			if status == 125 { // the engine was lost before the server could be inspected
 				assert.Check(t, is.DeepEqual(causes, []string{"engine-unreachable"}))
 			} else {
 				assert.Check(t, is.Equal(status, test.status))
@@ -110,9 +109,9 @@ func TestEngineRestarted(t *testing.T) {
 	}
 }
 
-// unreached leads a command to an engine on another machine by its socket, so
-// that none of its servers is reached: a built-in server, too, is waited for.
-func (b *bench) unreached(cmd *exec.Cmd) *exec.Cmd {
+// withoutServers leads a command to an engine on another machine by its socket, so that
+// no server is reached, and the command also waits for a built-in one.
+func (b *bench) withoutServers(cmd *exec.Cmd) *exec.Cmd {
 	return through(cmd, &tap{Host: "unix://" + b.Socket})
 }
 

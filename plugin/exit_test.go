@@ -11,7 +11,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 )
 
-// Errors that were joined are told in a line each, and once.
+// Joined errors are printed once each, on separate lines.
 func TestNotMeasured(t *testing.T) {
 	t.Parallel()
 	one, two := errors.New("one\n\x1b"), errors.New("two")

@@ -20,8 +20,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// The container that is asked from stays as it is when the asking is interrupted
-// or killed, and its helper goes.
+// When a command with --from is interrupted or killed, the container that it probes from
+// stays as it is, and the helper is removed.
 func TestFromInterruptedOrKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
@@ -58,7 +58,7 @@ func (b *bench) interruptAndKill(t *testing.T, source string, signal func(*proce
 	}
 }
 
-// A helper is not kept, whatever is: what never ran when the plugin was killed has a
+// --keep does not keep helpers: one that never ran when the plugin was killed has a
 // deadline.
 func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
@@ -80,7 +80,7 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 					assert.Check(t, err)
 				}
 				err := b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true})
-				// The start that the plugin was killed in may have failed: the engine removes the server.
+				// The plugin was killed during a start, which may have failed: then the engine removes the server.
 				assert.Check(t, err == nil || errdefs.IsConflict(err) || errdefs.IsNotFound(err), "%v", err)
 			}
 			assert.Check(t, is.Equal(found, 1))
@@ -90,8 +90,8 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 	}
 }
 
-// killOnceMade kills a client when the engine has made a helper for it, and is making
-// no other container.
+// killOnceMade kills the process that requests a helper when the engine has made that
+// helper and is making no other container.
 func killOnceMade(t *testing.T, helper string) func(moment) {
 	t.Helper()
 	var mu sync.Mutex
@@ -103,7 +103,7 @@ func killOnceMade(t *testing.T, helper string) func(moment) {
 			return
 		}
 		mu.Lock()
-		if made && !m.Answered { // what it asks for now is not passed on
+		if made && !m.Answered { // further requests are not passed on
 			mu.Unlock()
 			<-over.Done()
 			return
@@ -121,7 +121,7 @@ func killOnceMade(t *testing.T, helper string) func(moment) {
 	}
 }
 
-// state is all that an engine says of a container and of what it has changed.
+// state is everything that an engine reports about a container and its changed files.
 func (b *bench) state(t *testing.T, name string) string {
 	t.Helper()
 	_, inspected, err := b.api.ContainerInspectWithRaw(t.Context(), name, true)

@@ -39,19 +39,19 @@ func TestInterruptOnTerminal(t *testing.T) {
 	})
 }
 
-// holdRemoval is a tap that tells of the removal of a container with such a name and
-// passes it on after release.
+// holdRemoval starts a tap that signals when a container with this name is to be
+// removed, and passes the request on after release.
 func holdRemoval(t *testing.T, b *bench, name string) (tap *tap, removing <-chan struct{}, release func()) {
 	t.Helper()
-	asked, held := make(chan struct{}), make(chan struct{})
-	tell := sync.OnceFunc(func() { close(asked) })
+	requested, held := make(chan struct{}), make(chan struct{})
+	signal := sync.OnceFunc(func() { close(requested) })
 	tap = startTap(t, b.Engine, func(m moment) {
 		if m.is("DELETE /containers/"+name, false) {
-			tell()
+			signal()
 			<-held
 		}
 	})
-	return tap, asked, sync.OnceFunc(func() { close(held) })
+	return tap, requested, sync.OnceFunc(func() { close(held) })
 }
 
 // The second Ctrl-C does not wait for the clean-up. It may end docker itself, which for
@@ -71,8 +71,8 @@ func TestInterruptTwiceOnTerminal(t *testing.T) {
 	release()
 }
 
-// Signals off a terminal, to whichever process: the server is gone when the
-// command has ended.
+// Without a terminal, a signal to docker, to the plugin or to both ends the command, and
+// the server is gone then.
 func TestSignalsOffTerminal(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	tests := []struct {
@@ -100,8 +100,8 @@ func TestSignalsOffTerminal(t *testing.T) { //nolint:tparallel // one engine, on
 	}
 }
 
-// A request that the engine never answers does not keep a run from ending, be it
-// one that is cancelled or one that is not.
+// A run ends even if the engine never answers a request, whether the run cancels that
+// request or not.
 func TestInterruptHangingEngine(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
@@ -115,16 +115,16 @@ func TestInterruptHangingEngine(t *testing.T) { //nolint:tparallel // one engine
 		"GET /containers/ID/json",
 	} {
 		t.Run(request, func(t *testing.T) {
-			asked, release := make(chan struct{}, 100), make(chan struct{})
+			requested, release := make(chan struct{}, 100), make(chan struct{})
 			tap := startTap(t, b.Engine, func(m moment) {
 				if m.is(request, false) {
-					asked <- struct{}{}
+					requested <- struct{}{}
 					<-release
 					panic(http.ErrAbortHandler) // the engine never gets to it
 				}
 			})
 			p := start(t, through(b.nestprobe(t, "run", "--network-driver", "bridge"), tap))
-			<-asked
+			<-requested
 			began := time.Now()
 			p.signal(t, syscall.SIGTERM)
 			assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
@@ -136,8 +136,8 @@ func TestInterruptHangingEngine(t *testing.T) { //nolint:tparallel // one engine
 	}
 }
 
-// An interrupt during the clean-up of a command that went well is one, too, whatever
-// is removed last.
+// An interrupt during the clean-up of a successful command also counts as an interrupt,
+// whatever is removed last.
 func TestInterruptDuringCleanUp(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
@@ -175,20 +175,20 @@ func TestTerminalClosed(t *testing.T) {
 	terminal, err := pty.Start(p.cmd)
 	assert.NilError(t, err)
 	p.await(t)
-	// Nothing may be reading when it is closed, or it stays open until then.
-	said := bufio.NewScanner(terminal)
-	for said.Scan() && said.Text() != "Waiting for an answer..." { // a slow machine says more before
+	// Nothing may read from the terminal when it is closed, or it stays open.
+	lines := bufio.NewScanner(terminal)
+	for lines.Scan() && lines.Text() != "Waiting for an answer..." { // a slow machine prints more before
 	}
-	assert.NilError(t, said.Err())
+	assert.NilError(t, lines.Err())
 	plugin := p.plugin(t)
 	assert.NilError(t, terminal.Close())
-	p.status(t) // docker's own is that of the signal
+	p.status(t) // docker's is that of the signal
 	awaitEnd(t, plugin)
 	checkNothingLeft(t, b.Engine)
 }
 
-// An interrupt ends a client that waits, whatever it waits for, and leaves
-// nothing behind. What the client has measured by then is shown.
+// An interrupt ends a client that waits, whatever it waits for, and leaves nothing
+// behind. The command shows what the client has measured by then.
 func TestInterruptClient(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
@@ -222,14 +222,14 @@ func TestInterruptClient(t *testing.T) {
 	})
 }
 
-// A client that does not tell what it has measured does not keep the command.
+// If a client does not report what it has measured, the command ends all the same.
 func TestInterruptClientThatHangs(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	args, running := b.waiting(b.image)
 	p := start(t, b.nestprobe(t, args...))
 	for _, c := range b.allRunning(t, p, running) {
-		if strings.Contains(c.Names[0], "-client-") {
+		if isClient(c) {
 			assert.NilError(t, b.api.ContainerPause(t.Context(), c.ID))
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 )
 
-// What chooses the endpoint is repeated, quoted for a shell; the rest is not.
+// The command for removal repeats the flags that choose the endpoint, quoted for a
+// shell, and no others.
 func TestDockerCommandKeepsEndpointFlags(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

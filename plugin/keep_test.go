@@ -17,11 +17,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// What --keep leaves running is removed by the command that it prints.
+// The command that --keep prints removes what it leaves running.
 func TestKeepPrintsRemoveCommand(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
-		said := b.succeeds(t, "run", "--keep", "-q", "--servers", "2", "--network-driver", "bridge")
+		stderr := b.succeeds(t, "run", "--keep", "-q", "--servers", "2", "--network-driver", "bridge")
 		kept := b.containers(t)
 		assert.Assert(t, is.Len(kept, 2))
 		for _, c := range kept {
@@ -33,7 +33,7 @@ func TestKeepPrintsRemoveCommand(t *testing.T) {
 		}
 		assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""), "kept servers are leftovers")
 		assert.Assert(t, is.Len(b.containers(t), 2))
-		b.removeKept(t, said)
+		b.removeKept(t, stderr)
 		checkNothingLeft(t, b.Engine)
 	})
 }
@@ -65,7 +65,8 @@ func TestKeepInterrupted(t *testing.T) {
 	checkNothingLeft(t, b.Engine)
 }
 
-// Where a helper is left behind, what was kept is told of all the same.
+// If a helper could not be removed, --keep still prints the command that removes what
+// was kept.
 func TestKeepPrintsRemoveCommandWithHelperLeft(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
@@ -87,8 +88,8 @@ func TestKeepPrintsRemoveCommandWithHelperLeft(t *testing.T) {
 	checkNothingLeft(t, b.Engine)
 }
 
-// Output that cannot be written is an error, and not a reason to leave anything
-// behind untold.
+// If the output cannot be written, the command exits with an error, removes what it made,
+// and still prints how to remove what it keeps.
 func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
@@ -108,16 +109,16 @@ func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine,
 	tests := []struct {
 		name string
 		open func(*testing.T) *os.File
-		says string
+		want string
 	}{
 		{"full disk", full, "writing the report: write /dev/stdout: no space left on device\n"},
-		{"nobody reads", unread, "writing the report: write /dev/stdout: broken pipe\n"},
+		{"closed pipe", unread, "writing the report: write /dev/stdout: broken pipe\n"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := startWriting(t, b.nestprobe(t, "run"), test.open(t))
 			assert.Check(t, is.Equal(p.status(t), 125))
-			assert.Check(t, is.Equal(p.stderr.String(), test.says))
+			assert.Check(t, is.Equal(p.stderr.String(), test.want))
 			checkNothingLeft(t, b.Engine)
 		})
 		t.Run(test.name+" and kept", func(t *testing.T) {
@@ -129,7 +130,7 @@ func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine,
 	}
 	for _, test := range []struct {
 		args []string
-		says string // first
+		want string // the first line begins with it
 	}{
 		{[]string{"run", "--pull", "never", "nestprobe-test-missing:1"}, "image nestprobe-test-missing:1: it is not on the engine, "},
 		{[]string{"diagnose", "nestprobe-test-missing"}, "there is no container or service nestprobe-test-missing: "},
@@ -138,8 +139,8 @@ func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine,
 			p := startWriting(t, b.nestprobe(t, test.args...), full(t))
 			assert.Check(t, is.Equal(p.status(t), 125))
 			first, second, _ := strings.Cut(p.stderr.String(), "\n")
-			assert.Check(t, strings.HasPrefix(first, test.says), first)
-			assert.Check(t, is.Equal(second, tests[0].says))
+			assert.Check(t, strings.HasPrefix(first, test.want), first)
+			assert.Check(t, is.Equal(second, tests[0].want))
 		})
 	}
 	t.Run("full disk and interrupted", func(t *testing.T) {
@@ -147,7 +148,7 @@ func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine,
 		b.running(t)
 		p.signal(t, syscall.SIGINT)
 		assert.Check(t, is.Equal(p.status(t), statusInterrupted))
-		assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"+tests[0].says))
+		assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"+tests[0].want))
 		checkNothingLeft(t, b.Engine)
 	})
 }

@@ -9,12 +9,10 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
 // labelled lists the containers and networks on an engine that carry nestprobe's
@@ -22,10 +20,9 @@ import (
 func labelled(t *testing.T, engine *enginetest.Engine) []string {
 	t.Helper()
 	api := engine.Client(t)
-	label := filters.NewArgs(filters.Arg("label", experiment.LabelRun))
-	containers, err := api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: label})
+	containers, err := api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: ours()})
 	assert.NilError(t, err)
-	networks, err := api.NetworkList(t.Context(), network.ListOptions{Filters: label})
+	networks, err := api.NetworkList(t.Context(), network.ListOptions{Filters: ours()})
 	assert.NilError(t, err)
 	var found []string
 	for _, c := range containers {
@@ -37,12 +34,12 @@ func labelled(t *testing.T, engine *enginetest.Engine) []string {
 	return found
 }
 
-// soon is how long a command of another test may take to remove what it has made; what
-// goes by its own deadline does so later.
+// soon is how long a command of another test may take to remove what it has made. It is
+// shorter than any deadline.
 const soon = 30 * time.Second
 
-// checkNothingNew fails for whatever stays that was not there before. Other tests use
-// the engine too, so what is there may be about to go.
+// checkNothingNew fails for containers and networks that were not there before and stay.
+// Other tests use the engine too, and may be about to remove theirs.
 func checkNothingNew(t *testing.T, engine *enginetest.Engine, before []string) {
 	t.Helper()
 	left := slices.DeleteFunc(labelled(t, engine), func(object string) bool { return slices.Contains(before, object) })
@@ -51,17 +48,18 @@ func checkNothingNew(t *testing.T, engine *enginetest.Engine, before []string) {
 		left = slices.DeleteFunc(left, func(object string) bool { return !slices.Contains(there, object) })
 		return len(left) == 0
 	})
-	leftBehind(t, engine, left)
+	failForLeftovers(t, engine, left)
 }
 
-// checkNothingLeft fails for whatever of nestprobe's is on an engine of a test's own.
+// checkNothingLeft fails if containers or networks of nestprobe's are on a private
+// engine.
 func checkNothingLeft(t *testing.T, engine *enginetest.Engine) {
 	t.Helper()
-	leftBehind(t, engine, labelled(t, engine))
+	failForLeftovers(t, engine, labelled(t, engine))
 }
 
-// leftBehind removes what it fails for, so that one failure does not become many.
-func leftBehind(t *testing.T, engine *enginetest.Engine, objects []string) {
+// failForLeftovers also removes them, so that one failure does not cause others.
+func failForLeftovers(t *testing.T, engine *enginetest.Engine, objects []string) {
 	t.Helper()
 	for _, left := range objects {
 		t.Errorf("left behind: docker %s", left)

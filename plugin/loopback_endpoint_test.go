@@ -11,8 +11,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// An endpoint on this machine's loopback would lead a client to itself. It is not
-// carried, and the socket takes its place.
+// An endpoint on this machine's loopback would lead a client to itself. The client gets
+// the engine's socket instead.
 func TestLoopbackEndpointIsNotCarried(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)

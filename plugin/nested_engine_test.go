@@ -16,9 +16,9 @@ import (
 // in which they are made.
 func nestedRoles() []string { return []string{"dind", "dind-client", "dind-sibling"} }
 
-// nestedAt has an experiment with a nested engine pass a tap, and does something
-// when a container has been made and the plugin has not heard of it.
-func nestedAt(t *testing.T, b *bench, role string, do func(m moment)) (args []string, tap *tap) {
+// tapNested returns the arguments and the tap for an experiment with a nested engine. It
+// calls do when the engine has made a container, before the plugin gets the answer.
+func tapNested(t *testing.T, b *bench, role string, do func(m moment)) (args []string, tap *tap) {
 	t.Helper()
 	tap = startTap(t, b.Engine, func(m moment) {
 		if m.is("POST /containers/create", true) && roleOf(m.Name) == role {
@@ -28,11 +28,11 @@ func nestedAt(t *testing.T, b *bench, role string, do func(m moment)) (args []st
 	return inside(longWait, "--access", "dind", "--dind-image", enginetest.DindImage(t, b.Engine)), tap
 }
 
-// The API of a nested engine is for the client beside it alone.
+// Only the client of a nested engine can reach its API.
 func TestNestedEngineAPIOnlyForClient(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
-	args, tap := nestedAt(t, b, "dind-sibling", func(m moment) {
+	args, tap := tapNested(t, b, "dind-sibling", func(m moment) {
 		engine, _, _ := strings.Cut(m.Name, "-sibling")
 		found, err := b.api.ContainerInspect(t.Context(), engine)
 		if !assert.Check(t, err) {
@@ -46,15 +46,15 @@ func TestNestedEngineAPIOnlyForClient(t *testing.T) {
 	assert.Check(t, is.Equal(p.status(t), 0), "%s%s", &p.stdout, &p.stderr)
 }
 
-// Ctrl-C ends an experiment with a nested engine at whatever moment, and nothing of
-// it is left, its data included.
+// Ctrl-C ends an experiment with a nested engine at any moment. Nothing is left, not even
+// the engine's data.
 func TestInterruptNestedEngine(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
 	for _, role := range nestedRoles() {
 		t.Run(role, func(t *testing.T) {
 			made, interrupted := make(chan struct{}), make(chan struct{})
-			args, tap := nestedAt(t, b, role, func(moment) { close(made); <-interrupted })
+			args, tap := tapNested(t, b, role, func(moment) { close(made); <-interrupted })
 			p, terminal := startOnTerminal(t, through(b.nestprobe(t, args...), tap))
 			p.reaches(t, made)
 			_, err := terminal.WriteString("\x03")
@@ -68,14 +68,14 @@ func TestInterruptNestedEngine(t *testing.T) { //nolint:tparallel // one engine,
 	}
 }
 
-// A nested engine that is killed while it is at work ends the experiment, which says
-// so and removes the rest.
+// When a nested engine is killed during the experiment, the command reports that, ends,
+// and removes the rest.
 func TestNestedEngineKilled(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
 	for _, role := range nestedRoles()[1:] {
 		t.Run(role, func(t *testing.T) {
-			args, tap := nestedAt(t, b, role, func(m moment) {
+			args, tap := tapNested(t, b, role, func(m moment) {
 				engine, _, _ := strings.Cut(m.Name, "-"+role)
 				assert.Check(t, b.api.ContainerKill(t.Context(), engine+"-dind", "KILL"))
 			})

@@ -24,7 +24,8 @@ func threeModes(flags ...string) []string {
 	return append(flags, "--networks", "user-bridge,internal,mtu")
 }
 
-// When network modes are interrupted, all their servers, peers and networks go.
+// When a run of network modes is interrupted, all its servers, peers and networks are
+// removed.
 func TestNetworksInterrupted(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Toolbox, enginetest.Podman}, func(t *testing.T, b *bench) {
@@ -47,15 +48,16 @@ func TestNetworksInterrupted(t *testing.T) {
 	})
 }
 
-// What was measured of a mode by then is shown, also if a client has measured it.
+// An interrupted run shows the modes measured by then, also those that a client has
+// measured.
 func TestNetworksInterruptedShowMeasuredModes(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Podman}, func(t *testing.T, b *bench) {
 		for _, command := range [][]string{{"run"}, inside("--access", "socket")} {
 			args := slices.Concat(command, []string{"--networks", "none,user-bridge", "--wait", "10m", b.image, "--listen", "none"})
-			removed := b.removal(t, "-none-1")
+			awaitRemoval := b.watchRemoval(t, "-none-1")
 			p := start(t, b.nestprobe(t, args...))
-			removed()
+			awaitRemoval()
 			p.signal(t, syscall.SIGINT)
 			assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
 			assert.Check(t, is.Contains(p.stdout.String(), ": network-none: "))
@@ -65,8 +67,9 @@ func TestNetworksInterruptedShowMeasuredModes(t *testing.T) {
 	})
 }
 
-// removal returns how to wait until a container whose name ends so is removed.
-func (b *bench) removal(t *testing.T, suffix string) (wait func()) {
+// watchRemoval returns a function that waits until a container whose name ends with the
+// suffix is removed.
+func (b *bench) watchRemoval(t *testing.T, suffix string) (wait func()) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hangs)
 	t.Cleanup(cancel)
@@ -85,12 +88,12 @@ func (b *bench) removal(t *testing.T, suffix string) (wait func()) {
 	}
 }
 
-// When the plugin is killed, its servers and peers end by themselves, and the
-// networks carry a deadline, after which a next command removes them.
+// When the plugin is killed, its servers and peers end with their leases. The networks
+// carry a deadline, after which the next command removes them.
 func TestNetworksKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
-		at := deadly{"a server has been started", "POST /containers/ID/start", true, 0}
+		at := killMoment{"a server has been started", "POST /containers/ID/start", true, 0}
 		tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
 		p := start(t, through(b.nestprobe(t, threeModes("run", longWait)...), tap))
 		assert.Check(t, p.status(t) != 0)

@@ -17,26 +17,25 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// deadly is a moment at which something is killed, as requests to the engine tell
-// of it.
-type deadly struct {
+// killMoment is a request to the engine at which a process is killed.
+type killMoment struct {
 	name     string
 	request  string
 	answered bool
 	left     int // containers that stay until a command after their deadline
 }
 
-// longWait gives what is started a deadline that lies far beyond [hangs], so that
-// what goes by then goes by its lease.
+// longWait gives containers a deadline far beyond [hangs], so that those that end within
+// [hangs] end with their leases.
 const longWait = "--wait=10m"
 
-// A plugin that is killed takes what it has started with it, by the lease: the
-// built-in server, or the client, which takes its servers. What never ran had no
-// lease to lose, and stays, as a network does.
+// When a plugin is killed, what it has started ends with its lease: the built-in server,
+// or the client, which removes its servers. A container that never ran had no lease, and
+// stays until its deadline, as a network does.
 func TestPluginKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
-		for _, at := range []deadly{
+		for _, at := range []killMoment{
 			{"the image is being loaded", "POST /images/load", false, 0},
 			{"the container has been created", "POST /containers/create", true, 1},
 			{"the lease has been taken", "POST /containers/ID/attach", true, 1},
@@ -46,7 +45,7 @@ func TestPluginKilled(t *testing.T) {
 		} {
 			t.Run(at.name, func(t *testing.T) { killPlugin(t, b, at, "run", longWait) })
 		}
-		at := deadly{"the network has been made", "POST /networks/create", true, 0}
+		at := killMoment{"the network has been made", "POST /networks/create", true, 0}
 		t.Run(at.name, func(t *testing.T) {
 			killAndSettle(t, b, at, "run", longWait, "--network-driver", "bridge")
 			deadline := b.leftNetwork(t)
@@ -61,7 +60,7 @@ func TestPluginKilledWithClient(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
 		args := inside(longWait, "--access", "socket", "--socket-path", b.Socket)
-		for _, at := range []deadly{
+		for _, at := range []killMoment{
 			{"the image is being loaded", "POST /images/load", false, 0},
 			{"the client has been created", "POST /containers/create", true, 1},
 			{"the lease has been taken", "POST /containers/ID/attach", true, 1},
@@ -70,14 +69,14 @@ func TestPluginKilledWithClient(t *testing.T) {
 		} {
 			t.Run(at.name, func(t *testing.T) { killPlugin(t, b, at, args...) })
 		}
-		at := deadly{"it asks through a relay", "GET /containers/ID/json", true, 0}
+		at := killMoment{"it sends a request through a relay", "GET /containers/ID/json", true, 0}
 		t.Run(at.name, func(t *testing.T) { killPlugin(t, b, at, append(args, "--relay", "--servers", "2")...) })
 	})
 }
 
-// killPlugin kills the plugin at a moment, and looks that nothing is left but the
+// killPlugin kills the plugin at a moment, and checks that nothing is left but the
 // containers that never ran.
-func killPlugin(t *testing.T, b *bench, at deadly, args ...string) {
+func killPlugin(t *testing.T, b *bench, at killMoment, args ...string) {
 	t.Helper()
 	killAndSettle(t, b, at, args...)
 	checkNothingLeft(t, b.Engine)
@@ -85,17 +84,17 @@ func killPlugin(t *testing.T, b *bench, at deadly, args ...string) {
 
 // killAndSettle kills the plugin at a moment, waits until only so many containers
 // that never ran are left, and removes those.
-func killAndSettle(t *testing.T, b *bench, at deadly, args ...string) {
+func killAndSettle(t *testing.T, b *bench, at killMoment, args ...string) {
 	t.Helper()
 	tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
 	p := start(t, through(b.nestprobe(t, args...), tap))
 	if args[0] == "run" && strings.HasPrefix(at.request, "DELETE") && b.Address != "" {
 		b.running(t)
-		p.signal(t, syscall.SIGINT) // a tap on a remote engine leads to no server, so nothing else ends the wait
+		p.signal(t, syscall.SIGINT) // past a tap on a remote engine no server is reached, so only this ends the wait
 	}
 	status := p.status(t)
 	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
-	assert.Check(t, status != 0, "docker says that all is well")
+	assert.Check(t, status != 0, "docker exits with 0")
 	all := b.awaitContainers(t, "what was started to end", func(all []container.Summary) bool { return len(all) == at.left })
 	t.Logf("status %d; settled %s after SIGKILL", status, time.Since(<-killed).Round(time.Millisecond))
 	for _, c := range all { // until the deadline
@@ -121,9 +120,9 @@ func (b *bench) removeNetworks(t *testing.T) {
 	}
 }
 
-// killAt is a tap that kills a process when a moment has come for the first time,
-// and tells when that was.
-func killAt(t *testing.T, b *bench, at deadly, victim func(moment) int) (tap *tap, killed <-chan time.Time) {
+// killAt starts a tap that kills a process at the first request of a kind, and reports
+// when that was.
+func killAt(t *testing.T, b *bench, at killMoment, victim func(moment) int) (tap *tap, killed <-chan time.Time) {
 	t.Helper()
 	var once sync.Once
 	when := make(chan time.Time, 1)
@@ -131,7 +130,7 @@ func killAt(t *testing.T, b *bench, at deadly, victim func(moment) int) (tap *ta
 		if m.is(at.request, at.answered) {
 			once.Do(func() {
 				pid := victim(m)
-				when <- time.Now() // first: whoever waits for the end of the process looks at it
+				when <- time.Now() // before the kill, since the test reads it when the process has ended
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			})
 		}
@@ -139,8 +138,8 @@ func killAt(t *testing.T, b *bench, at deadly, victim func(moment) int) (tap *ta
 	return tap, when
 }
 
-// A docker command that is killed takes its plugin with it, which still cleans
-// up: it is told by the end of docker's socket.
+// When docker is killed, the plugin sees that docker's socket is closed, cleans up and
+// ends.
 func TestDockerKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)

@@ -24,32 +24,32 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// hangs bounds waits that end long before, unless something hangs.
+// hangs bounds waits. They end long before, unless a process hangs.
 const hangs = 2 * time.Minute
 
-// privateKinds are the kinds that can be had privately: what these tests make
-// looks like leftovers to commands that other tests run on a shared engine.
+// privateKinds are kinds for private engines: what these tests make would look like
+// leftovers to commands that other tests run on a shared engine.
 func privateKinds() []enginetest.Kind {
 	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}
 }
 
-// relayKinds have different ways to carry a lease and to publish a port.
+// relayKinds differ in how they carry a lease and publish a port.
 func relayKinds() []enginetest.Kind {
 	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine28_5, enginetest.Podman}
 }
 
-// untappedKinds are those for tests that need no tap, which is a socket of a plain
-// engine: the others are reached by other ways, or are not root's.
+// untappedKinds are for tests without a tap. A tap needs a socket of an engine that runs
+// as root.
 func untappedKinds() []enginetest.Kind {
 	return append(privateKinds(), enginetest.SSH, enginetest.Desktop, enginetest.Rootless)
 }
 
-// bench is an engine of a test's own with what the test needs on it.
+// bench is a private engine with what a test needs on it.
 type bench struct {
 	*enginetest.Engine
 	api    *client.Client
 	config string // DOCKER_CONFIG, with the plugin
-	image  string // of a server of the user's
+	image  string // of a server, in place of a user's
 }
 
 func newBench(t *testing.T, kind enginetest.Kind) *bench {
@@ -63,7 +63,7 @@ func newBench(t *testing.T, kind enginetest.Kind) *bench {
 // inside are the arguments of an experiment in a client container.
 func inside(flags ...string) []string { return append([]string{"in-container"}, flags...) }
 
-// onEach runs a test on a private engine of each kind, side by side.
+// onEach runs a test on a private engine of each kind, in parallel.
 func onEach(t *testing.T, kinds []enginetest.Kind, test func(*testing.T, *bench)) {
 	t.Helper()
 	for _, kind := range kinds {
@@ -74,15 +74,15 @@ func onEach(t *testing.T, kinds []enginetest.Kind, test func(*testing.T, *bench)
 	}
 }
 
-// silent are the arguments of a run whose server never listens, so that it
-// waits for an answer until something else happens.
+// silent are the arguments of a run whose server never listens, so that it waits for an
+// answer until it is stopped.
 func (b *bench) silent(flags ...string) []string {
 	args := append([]string{"run", "--wait", "10m"}, flags...)
 	return append(args, b.image, "--listen", "none")
 }
 
-// waiting is what a client has under way that waits for an answer: the
-// arguments, and how many containers run then.
+// waiting are the arguments of a command whose client waits for an answer, and the
+// number of containers that run then.
 func (b *bench) waiting(image ...string) (args []string, running int) {
 	args = inside("--wait", "10m", "--network-driver", "bridge")
 	if len(image) == 0 { // the built-in server always answers, if only the client is on a network
@@ -91,7 +91,7 @@ func (b *bench) waiting(image ...string) (args []string, running int) {
 	return append(append(args, image...), "--listen", "none"), 2
 }
 
-// nestprobe is the command `docker nestprobe`, in a process group of its own.
+// nestprobe is the command `docker nestprobe`, in a new process group.
 func (b *bench) nestprobe(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := b.Command(t.Context(), "docker", append([]string{"nestprobe"}, args...)...)
@@ -100,13 +100,13 @@ func (b *bench) nestprobe(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// through leads a command to the engine by way of a tap.
+// through leads a command to the engine through a tap.
 func through(cmd *exec.Cmd, tap *tap) *exec.Cmd {
 	cmd.Env = append(cmd.Env, "DOCKER_HOST="+tap.Host, "DOCKER_TLS_VERIFY=", "DOCKER_CERT_PATH=")
 	return cmd
 }
 
-// succeeds runs a command to its end and returns what it said on stderr.
+// succeeds runs a command that is to succeed and returns its stderr.
 func (b *bench) succeeds(t *testing.T, args ...string) string {
 	t.Helper()
 	p := start(t, b.nestprobe(t, args...))
@@ -147,19 +147,19 @@ func (b *bench) awaitContainers(t *testing.T, what string, enough func([]contain
 	return all
 }
 
-// running waits until a container of nestprobe's runs and returns it.
+// running waits until a container of nestprobe runs and returns it.
 func (b *bench) running(t *testing.T) container.Summary {
 	t.Helper()
-	return b.awaitContainers(t, "a running container of nestprobe's", func(all []container.Summary) bool {
+	return b.awaitContainers(t, "a running container of nestprobe", func(all []container.Summary) bool {
 		return len(all) > 0 && all[0].State == "running"
 	})[0]
 }
 
-// allRunning waits until so many containers of a command's run.
+// allRunning waits until the given number of a command's containers run.
 func (b *bench) allRunning(t *testing.T, p *process, count int) []container.Summary {
 	t.Helper()
-	return b.awaitContainers(t, fmt.Sprintf("%d running containers of nestprobe's", count), func(all []container.Summary) bool {
-		assert.Assert(t, is.Len(p.ended, 0), "it has ended: %s%s", &p.stdout, &p.stderr)
+	return b.awaitContainers(t, fmt.Sprintf("%d running containers of nestprobe", count), func(all []container.Summary) bool {
+		assert.Assert(t, is.Len(p.ended, 0), "the command has ended: %s%s", &p.stdout, &p.stderr)
 		for _, c := range all {
 			if c.State != "running" {
 				return false
@@ -169,20 +169,20 @@ func (b *bench) allRunning(t *testing.T, p *process, count int) []container.Summ
 	})
 }
 
-// gone waits until no container of nestprobe's is left.
+// gone waits until no container of nestprobe is left.
 func (b *bench) gone(t *testing.T) {
 	t.Helper()
-	b.awaitContainers(t, "no container of nestprobe's", func(all []container.Summary) bool { return len(all) == 0 })
+	b.awaitContainers(t, "no container of nestprobe", func(all []container.Summary) bool { return len(all) == 0 })
 }
 
-// settle waits until no container of nestprobe's is left, and removes those that never
-// ran, which have no lease to lose. The engine may still be making some.
+// settle waits until no container of nestprobe is left, and removes those that never ran,
+// which have no lease. The engine may still be making some.
 func (b *bench) settle(t *testing.T) {
 	t.Helper()
 	b.awaitContainers(t, "what ran to end", func(all []container.Summary) bool {
 		for _, c := range all {
 			if c.State == container.StateCreated {
-				_ = b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true}) // if it fails, it is there for the next look
+				_ = b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true}) // if it fails, the next look finds it again
 			}
 		}
 		return len(all) == 0
@@ -206,8 +206,8 @@ func (b *bench) containers(t *testing.T) []container.Summary {
 	return all
 }
 
-// list fails on Podman while a container is ending ("read /proc/PID/cgroup: no
-// such process", seen with 4.3), so whoever waits for that must look again.
+// list fails on Podman while a container is ending ("read /proc/PID/cgroup: no such
+// process", seen with 4.3), so callers that wait for the end must repeat it.
 func (b *bench) list(t *testing.T) ([]container.Summary, error) {
 	t.Helper()
 	return b.api.ContainerList(t.Context(), container.ListOptions{All: true, Filters: ours()})
@@ -220,7 +220,7 @@ func (b *bench) networks(t *testing.T) []network.Summary {
 	return all
 }
 
-// volumes are the names of all that an engine has.
+// volumes are the names of all volumes on the engine.
 func (b *bench) volumes(t *testing.T) []string {
 	t.Helper()
 	all, err := b.api.VolumeList(t.Context(), volume.ListOptions{})

@@ -19,7 +19,7 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// process is a command under way.
+// process is a running command.
 type process struct {
 	cmd    *exec.Cmd
 	stdout output
@@ -27,8 +27,8 @@ type process struct {
 	ended  chan error
 }
 
-// start starts a command. What it started in turn and left running at its end
-// is waited for too, as long as it holds the output.
+// start starts a command. Its end is also that of processes which it has started and
+// left running, as long as they hold the output.
 func start(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, ended: make(chan error, 1)}
@@ -38,10 +38,10 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-// startOnTerminal starts a command on a terminal of its own, and returns that.
+// startOnTerminal starts a command on a new terminal, and returns the terminal.
 func startOnTerminal(t *testing.T, cmd *exec.Cmd) (*process, *os.File) {
 	t.Helper()
-	cmd.SysProcAttr = nil // a session, not only a process group
+	cmd.SysProcAttr = nil // it gets a new session, not only a process group
 	p := &process{cmd: cmd, ended: make(chan error, 1)}
 	terminal, err := pty.Start(cmd)
 	assert.NilError(t, err)
@@ -94,8 +94,8 @@ func (p *process) signalGroup(t *testing.T, signal syscall.Signal) {
 	assert.NilError(t, syscall.Kill(-p.cmd.Process.Pid, signal))
 }
 
-// status waits for the end of the process and returns its exit status, as a shell
-// tells it: for one that a signal has ended that is 128 more than the signal's number.
+// status waits for the end of the process and returns its exit status as a shell does:
+// after a signal, it is 128 plus the signal's number.
 func (p *process) status(t *testing.T) int {
 	t.Helper()
 	select {
@@ -108,7 +108,7 @@ func (p *process) status(t *testing.T) int {
 		}
 		return p.cmd.ProcessState.ExitCode()
 	case <-time.After(hangs):
-		t.Fatalf("%v does not end; it said:\n%s%s", p.cmd.Args, &p.stdout, &p.stderr)
+		t.Fatalf("%v does not end; its output:\n%s%s", p.cmd.Args, &p.stdout, &p.stderr)
 		return 0
 	}
 }
@@ -119,7 +119,7 @@ func (p *process) reaches(t *testing.T, moment <-chan struct{}) {
 	select {
 	case <-moment:
 	case <-time.After(hangs):
-		t.Fatalf("%v does not get so far; it said:\n%s%s", p.cmd.Args, &p.stdout, &p.stderr)
+		t.Fatalf("%v does not get so far; its output:\n%s%s", p.cmd.Args, &p.stdout, &p.stderr)
 	}
 }
 
@@ -133,7 +133,7 @@ func (p *process) plugin(t *testing.T) *os.Process {
 	return found
 }
 
-// awaitEnd waits for a process that is nobody's child here.
+// awaitEnd waits for a process that is not a child of this one.
 func awaitEnd(t *testing.T, process *os.Process) {
 	t.Helper()
 	fd, err := unix.PidfdOpen(process.Pid, 0)
@@ -144,7 +144,7 @@ func awaitEnd(t *testing.T, process *os.Process) {
 	defer func() { assert.Check(t, unix.Close(fd)) }()
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(hangs.Milliseconds()))
 	assert.NilError(t, err)
-	assert.Equal(t, n, 1, "the plugin goes on")
+	assert.Equal(t, n, 1, "the plugin still runs")
 }
 
 // output is what a process has written so far.

@@ -19,9 +19,9 @@ import (
 // apiVersion is what Docker's client puts in front of a path.
 var apiVersion = regexp.MustCompile(`^/v\d+\.\d+/`)
 
-// startRecorded serves a Docker API on a socket from files, such as version.json
-// and containers/json.json, and returns its address. It is for engines that are
-// not to be had here; a script that uses it says so.
+// startRecorded serves a Docker API on a socket from files, such as version.json and
+// containers/json.json, and returns its address. It is for engines that the tests cannot
+// start; a script that uses it says so.
 func startRecorded(tb testing.TB, folder string) string {
 	tb.Helper()
 	var version struct{ APIVersion, OS string }

@@ -33,15 +33,15 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// relayBench is an engine with a relay on it that is kept.
+// relayBench is an engine with a kept relay on it.
 type relayBench struct {
 	*bench
 	urls   []string // of its servers
-	said   string   // on stderr
+	stderr string   // of the command
 	client *http.Client
 }
 
-// keepRelay starts a relay with so many servers and leaves it running.
+// keepRelay starts a relay with a number of servers and leaves it running.
 func keepRelay(t *testing.T, b *bench, servers int, args ...string) *relayBench {
 	t.Helper()
 	args = append([]string{"in-container", "--relay", "--servers", itoa(servers), "--keep", "--format", "json"}, args...)
@@ -55,9 +55,9 @@ func keepRelay(t *testing.T, b *bench, servers int, args ...string) *relayBench 
 			urls = append(urls, best.URL)
 		}
 	}
-	transport := &http.Transport{DialContext: dialBeside(b.Engine), MaxIdleConnsPerHost: 200}
+	transport := &http.Transport{DialContext: dialAsClient(b.Engine), MaxIdleConnsPerHost: 200}
 	t.Cleanup(transport.CloseIdleConnections)
-	r := &relayBench{bench: b, urls: urls, said: p.stderr.String(), client: &http.Client{Transport: transport}}
+	r := &relayBench{bench: b, urls: urls, stderr: p.stderr.String(), client: &http.Client{Transport: transport}}
 	assert.Assert(t, is.Len(r.urls, servers))
 	kept := b.containers(t)
 	assert.Assert(t, is.Len(kept, servers+1))
@@ -67,9 +67,9 @@ func keepRelay(t *testing.T, b *bench, servers int, args ...string) *relayBench 
 	return r
 }
 
-// dialBeside dials as the clients of an engine do. A socket stays in the network
-// namespace in which it was made; the thread that made it is given up.
-func dialBeside(engine *enginetest.Engine) func(ctx context.Context, network, address string) (net.Conn, error) {
+// dialAsClient dials where the clients of an engine are. A socket stays in the network
+// namespace in which it was made; the thread that made it ends with its goroutine.
+func dialAsClient(engine *enginetest.Engine) func(ctx context.Context, network, address string) (net.Conn, error) {
 	var dialer net.Dialer
 	if engine.Netns == "" {
 		return dialer.DialContext
@@ -93,8 +93,8 @@ func dialBeside(engine *enginetest.Engine) func(ctx context.Context, network, ad
 	}
 }
 
-// get asks a server through the relay, and returns the status, the body and who
-// has answered.
+// get sends a request to a server through the relay, and returns the status, the body
+// and the server's identity.
 func (r *relayBench) get(ctx context.Context, url string) (status int, body, identity string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -125,11 +125,11 @@ func (r *relayBench) server(t *testing.T, url string) string {
 	return ""
 }
 
-// relay is the runner's own container.
+// relay is the id of the relay's container.
 func (r *relayBench) relay(t *testing.T) string {
 	t.Helper()
 	for _, c := range r.containers(t) {
-		if strings.Contains(c.Names[0], "-client-") {
+		if isClient(c) {
 			return c.ID
 		}
 	}
@@ -145,9 +145,8 @@ const (
 	messageBytes = 64 << 10
 )
 
-// A hundred WebSockets and two thousand requests go over ten servers. One of them
-// is killed: its own sockets break, the others lose nothing. At last the runner is
-// killed, and nothing is left.
+// A hundred WebSockets and two thousand requests go to ten servers. One server is
+// killed: only its sockets break. In the end the relay is killed, and nothing is left.
 func TestRelayUnderLoad(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
@@ -177,7 +176,7 @@ func TestRelayUnderLoad(t *testing.T) {
 				return errors.Join(err, s.echo(ctx, loadMessages))
 			})
 		}
-		requests.Go(func() error { return r.requests(ctx, victim) })
+		requests.Go(func() error { return r.sendRequests(ctx, victim) })
 		warm.Wait()
 		assert.NilError(t, r.api.ContainerKill(t.Context(), dead, "KILL"))
 		close(killed)
@@ -196,7 +195,7 @@ func TestRelayUnderLoad(t *testing.T) {
 	})
 }
 
-// killRelay kills the runner below open sockets, and waits until nothing is left.
+// killRelay kills the relay while sockets are open, and waits until nothing is left.
 func (r *relayBench) killRelay(t *testing.T, open []*socket) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hangs)
@@ -205,15 +204,16 @@ func (r *relayBench) killRelay(t *testing.T, open []*socket) {
 	began := time.Now()
 	for _, s := range open {
 		_, _, err := s.conn.Read(ctx)
-		assert.Check(t, err != nil && ctx.Err() == nil, "the runner is gone, and socket %d is open", s.number)
+		assert.Check(t, err != nil && ctx.Err() == nil, "the relay is gone, and socket %d is open", s.number)
 	}
 	r.gone(t)
-	t.Logf("nothing left %s after the runner was killed", time.Since(began).Round(time.Millisecond))
+	t.Logf("nothing left %s after the relay was killed", time.Since(began).Round(time.Millisecond))
 	checkNothingLeft(t, r.Engine)
 }
 
-// requests asks all servers in turn. Only the victim may fail, and says so.
-func (r *relayBench) requests(ctx context.Context, victim int) error {
+// sendRequests sends requests to all servers in turn. Only those to the victim may fail,
+// with an error that names it.
+func (r *relayBench) sendRequests(ctx context.Context, victim int) error {
 	var group errgroup.Group
 	group.SetLimit(20)
 	identities := make([]sync.Map, len(r.urls))
@@ -246,11 +246,11 @@ func (r *relayBench) requests(ctx context.Context, victim int) error {
 	return err
 }
 
-// socket is a WebSocket to a server's echo.
+// socket is a WebSocket to a server that echoes.
 type socket struct {
 	number, server int
 	conn           *websocket.Conn
-	sent, received *rand.ChaCha8 // what the messages are made of
+	sent, received *rand.ChaCha8 // generate the messages
 	buffer         []byte
 }
 
@@ -289,7 +289,8 @@ func (s *socket) echo(ctx context.Context, messages int) error {
 	return group.Wait()
 }
 
-// echoUntilBroken goes on until the server dies. Until then it is as good as any.
+// echoUntilBroken sends and reads messages until the server dies. Until then each must be
+// echoed.
 func (s *socket) echoUntilBroken(ctx context.Context, warm func()) error {
 	warm = sync.OnceFunc(warm)
 	defer warm()
@@ -329,9 +330,9 @@ func (s *socket) read(ctx context.Context) error {
 	return nil
 }
 
-// A runner that is stopped removes its servers. A built-in server goes with the
-// runner even if that is killed; one of the user's, and a temporary network, are
-// removed by the command that --keep has printed, and so is a runner that runs.
+// A relay that is stopped removes its servers. A built-in server ends with the relay even
+// if that is killed. The command that --keep has printed removes servers from a user's
+// image, a temporary network, and a running relay.
 func TestRelayEnds(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
@@ -362,39 +363,39 @@ func (r *relayBench) testStopped(t *testing.T) {
 func (r *relayBench) testKilled(t *testing.T, left int) {
 	t.Helper()
 	assert.NilError(t, r.api.ContainerKill(t.Context(), r.relay(t), "KILL"))
-	r.awaitContainers(t, "the runner's end", func(all []container.Summary) bool { return len(all) == left })
-	r.removeKept(t, r.said)
+	r.awaitContainers(t, "the relay's end", func(all []container.Summary) bool { return len(all) == left })
+	r.removeKept(t, r.stderr)
 	checkNothingLeft(t, r.Engine)
 }
 
 func (r *relayBench) testRemoved(t *testing.T) {
 	t.Helper()
-	r.removeKept(t, r.said)
+	r.removeKept(t, r.stderr)
 	r.gone(t) // a removed container that removes itself may be listed for a moment
 	checkNothingLeft(t, r.Engine)
 }
 
-// A server that is told to stop is gone, container and all, when that is answered.
-// Whoever asks next gets another one.
+// When the relay has answered a request to stop a server, the server's container is gone.
+// The next request starts another server.
 func TestRelayStopsServer(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
 		r := keepRelay(t, b, 2)
 		first, second := r.server(t, r.urls[0]), r.server(t, r.urls[1])
-		assert.Equal(t, r.delete(t, r.urls[0]), http.StatusNoContent)
+		assert.Equal(t, r.stopServer(t, r.urls[0]), http.StatusNoContent)
 		r.awaitContainers(t, "the stopped server's end", func(all []container.Summary) bool { return len(all) == 2 })
 		assert.Check(t, !slices.ContainsFunc(r.containers(t), func(c container.Summary) bool { return c.ID == first }))
-		assert.Check(t, is.Equal(r.delete(t, r.urls[0]), http.StatusNoContent), "what is stopped can be stopped again")
-		assert.Check(t, is.Equal(r.server(t, r.urls[1]), second), "the other one goes on")
+		assert.Check(t, is.Equal(r.stopServer(t, r.urls[0]), http.StatusNoContent), "a stopped server can be stopped again")
+		assert.Check(t, is.Equal(r.server(t, r.urls[1]), second), "the other server still runs")
 		assert.Check(t, r.server(t, r.urls[0]) != first, "a stopped server answers")
 		assert.Check(t, is.Len(r.containers(t), 3))
-		r.removeKept(t, r.said)
+		r.removeKept(t, r.stderr)
 		r.gone(t)
 	})
 }
 
-// delete asks the relay to stop a server, and returns the status.
-func (r *relayBench) delete(t *testing.T, url string) int {
+// stopServer requests the relay to stop a server, and returns the status.
+func (r *relayBench) stopServer(t *testing.T, url string) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, url, http.NoBody)
 	assert.NilError(t, err)
@@ -404,8 +405,8 @@ func (r *relayBench) delete(t *testing.T, url string) int {
 	return response.StatusCode
 }
 
-// A server that is killed with a request in hand leaves that request a sentence, and
-// the next one a new server.
+// When a server is killed during a request, that request gets an error, and the next one
+// a new server.
 func TestRelayServerKilledDuringRequest(t *testing.T) {
 	t.Parallel()
 	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
@@ -415,7 +416,7 @@ func TestRelayServerKilledDuringRequest(t *testing.T) {
 			status, body, _, err := r.get(t.Context(), r.urls[0]+"/hang")
 			answered <- fmt.Sprint(status, " ", body, err)
 		}()
-		server := r.only(t)
+		server := r.onlyServer(t)
 		r.awaitLog(t, server, "hanging")
 		assert.NilError(t, r.api.ContainerKill(t.Context(), server, "KILL"))
 		answer := <-answered
@@ -424,7 +425,7 @@ func TestRelayServerKilledDuringRequest(t *testing.T) {
 		r.awaitContainers(t, "the killed server's end", func(all []container.Summary) bool {
 			return !slices.ContainsFunc(all, func(c container.Summary) bool { return c.ID == server && c.State == "running" })
 		})
-		// The relay hears of that by the engine, too, and perhaps later.
+		// The relay gets this from the engine as well, perhaps later.
 		assert.Check(t, eventually(hangs, func() bool {
 			status, body, _, err := r.get(t.Context(), r.urls[0]+"/")
 			assert.NilError(t, err)
@@ -432,14 +433,14 @@ func TestRelayServerKilledDuringRequest(t *testing.T) {
 			return !strings.HasPrefix(answer, "502 server 1 did not answer: ")
 		}), answer)
 		assert.Check(t, is.Equal(answer, "200 ok"))
-		assert.Check(t, r.only(t) != server)
-		r.removeKept(t, r.said)
+		assert.Check(t, r.onlyServer(t) != server)
+		r.removeKept(t, r.stderr)
 		r.gone(t)
 	})
 }
 
-// only is the one server that a relay has.
-func (r *relayBench) only(t *testing.T) string {
+// onlyServer is the id of the relay's only server.
+func (r *relayBench) onlyServer(t *testing.T) string {
 	t.Helper()
 	relay, all := r.relay(t), r.containers(t)
 	assert.Assert(t, is.Len(all, 2))

@@ -62,8 +62,7 @@ func makeCertificate(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("TESTSERVER_KEY", string(key))
 }
 
-// selfSigned makes a certificate that is its own authority, and its key, both in
-// PEM.
+// selfSigned makes a self-signed certificate and its key, both in PEM.
 func selfSigned(from, until string, names []string) (cert, key []byte, err error) {
 	begins, err := time.ParseDuration(from)
 	if err != nil {

@@ -46,9 +46,8 @@ func installPlugin(config string) error {
 
 const scripts = "../testdata/script/*.txtar"
 
-// TestScripts runs each script on each kind of engine that it names in its
-// first line, through the real docker command. See CONTRIBUTING.md for how to
-// run one.
+// TestScripts runs each script with the real docker command, on each kind of engine that
+// the script's first line names. See CONTRIBUTING.md for how to run one.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(scripts)
@@ -101,7 +100,7 @@ func kindsOf(t *testing.T, file string) []enginetest.Kind {
 	return kinds
 }
 
-// runScript runs one script. What it makes with its test goes when it ends.
+// runScript runs one script. What the script's words made is removed when it ends.
 func runScript(t *testing.T, file string, engine *enginetest.Engine, image string) {
 	t.Helper()
 	testscript.Run(t, testscript.Params{
@@ -118,15 +117,15 @@ func runScript(t *testing.T, file string, engine *enginetest.Engine, image strin
 type script struct {
 	*testing.T
 	engine  *enginetest.Engine // the selected one
-	private bool               // no other test uses it
+	private bool               // only this script uses it
 }
 
-// scriptKey is where a script's environment has it.
+// scriptKey is the key of the script among the values of its environment.
 type scriptKey struct{}
 
 func scriptOf(ts *testscript.TestScript) *script { return ts.Value(scriptKey{}).(*script) }
 
-// selectEngine tells a script how to reach an engine and what is there.
+// selectEngine sets the variables that lead a script to an engine and the test image.
 func selectEngine(env interface{ Setenv(name, value string) }, engine *enginetest.Engine, image string) {
 	for _, variable := range engine.Env() {
 		name, value, _ := strings.Cut(variable, "=")
@@ -157,7 +156,7 @@ func setup(s *script, image string) func(*testscript.Env) error {
 	}
 }
 
-// condition is what a line of a script may begin with to be for some kinds alone:
+// condition evaluates what a line of a script may begin with to apply only to some kinds:
 // [kind:podman], or [!kind:podman].
 func condition(engine *enginetest.Engine) func(string) (bool, error) {
 	return func(text string) (bool, error) {

@@ -13,9 +13,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// A temporary network keeps clear of the machine's routes, such as those of a VPN,
-// also where these cover all that the engine would choose from. A subnet that the
-// user has chosen is the user's business.
+// A temporary network avoids the machine's routes, such as those of a VPN, even if these
+// cover all subnets that the engine would choose from. A subnet that the user has chosen
+// is used as it is.
 func TestSubnetAvoidsRoutes(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
@@ -29,17 +29,17 @@ func TestSubnetAvoidsRoutes(t *testing.T) {
 			assert.NilError(t, err, "%s: %s", command, out)
 		}
 		const addresses = "{{range .Servers}}{{range .Networks}}{{.IPv4}} {{end}}{{end}}"
-		chosen := b.said(t, b.nestprobe(t, "run", "--network-driver", "bridge", "--format", addresses))
+		chosen := stdoutOf(t, b.nestprobe(t, "run", "--network-driver", "bridge", "--format", addresses))
 		assert.Check(t, !strings.HasPrefix(chosen, "10.231."), chosen)
 		assert.Check(t, strings.HasPrefix(chosen, "172.") || strings.HasPrefix(chosen, "192.168.") || strings.HasPrefix(chosen, "10."), chosen)
-		own := b.said(t, b.nestprobe(t, "run", "--network-driver", "bridge", "--subnet", "10.231.200.0/26", "--format", addresses))
+		own := stdoutOf(t, b.nestprobe(t, "run", "--network-driver", "bridge", "--subnet", "10.231.200.0/26", "--format", addresses))
 		assert.Check(t, is.Contains(own, "10.231.200."))
 		checkNothingLeft(t, b.Engine)
 	})
 }
 
-// said is what a command that succeeds prints.
-func (b *bench) said(t *testing.T, cmd *exec.Cmd) string {
+// stdoutOf runs a command that is to succeed and returns its stdout.
+func stdoutOf(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	p := start(t, cmd)
 	assert.Assert(t, is.Equal(p.status(t), 0), "%s", &p.stderr)

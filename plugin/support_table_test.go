@@ -20,22 +20,22 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// measureSupport has the record of what works on which kind of engine made anew;
-// `make support-table` sets it.
+// measureSupport has the tests measure again what works on which kind of engine, and
+// record it; `make support-table` sets it.
 var measureSupport = flag.Bool("measure-support", false, "run every network mode on every kind of engine, and record the results")
 
-// supportFile is where the record is.
+// supportFile has the recorded results.
 const supportFile = "../testdata/support.json"
 
-// supported is what was measured on one kind of engine.
+// supported has the results of one kind of engine.
 type supported struct {
 	Kind    enginetest.Kind `json:"kind"`
 	Version string          `json:"version"`
 	Modes   []supportedMode `json:"modes"`
 }
 
-// supportedMode is what became of one network mode from the vantages of both
-// commands: host, client, and a peer.
+// supportedMode has the results of one network mode from the vantages of both commands:
+// host, client, and a peer.
 type supportedMode struct {
 	Mode string           `json:"mode"`
 	From []supportedReach `json:"from"`
@@ -45,11 +45,10 @@ type supportedReach struct {
 	Vantage string `json:"vantage"`
 	OK      bool   `json:"ok"`
 	Cause   string `json:"cause,omitempty"`
-	Engine  string `json:"engine,omitempty"` // what the engine said where it cannot do it
+	Engine  string `json:"engine,omitempty"` // the engine's error if it cannot do the mode
 }
 
-// supportedKinds are all that there are, and the manager of a Swarm, for which
-// overlay networks are.
+// supportedKinds are all kinds, and the manager of a Swarm for overlay networks.
 func supportedKinds() []enginetest.Kind { return append(enginetest.All(), enginetest.Swarm) }
 
 func supportedEngine(t *testing.T, kind enginetest.Kind) *enginetest.Engine {
@@ -60,7 +59,7 @@ func supportedEngine(t *testing.T, kind enginetest.Kind) *enginetest.Engine {
 	return enginetest.Get(t, kind)
 }
 
-// recordSupport makes the record.
+// recordSupport measures every kind and writes the results.
 func recordSupport(t *testing.T) {
 	t.Helper()
 	var mu sync.Mutex
@@ -84,8 +83,8 @@ func recordSupport(t *testing.T) {
 	assert.NilError(t, os.WriteFile(supportFile, append(data, '\n'), 0o644))
 }
 
-// TestSupportTable wants README to say what the record says, of every kind and mode
-// that there is.
+// TestSupportTable checks that the table in README has the recorded results, for every
+// kind and mode.
 func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits for its subtests
 	t.Parallel()
 	if *measureSupport {
@@ -98,7 +97,7 @@ func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits 
 		for i, m := range experiment.NetworkModes() {
 			assert.Assert(t, i < len(one.Modes) && one.Modes[i].Mode == m.Name, "%s has no record of mode %s: make support-table", one.Kind, m.Name)
 			for _, from := range one.Modes[i].From {
-				assert.Check(t, from.OK || from.Cause != "" || from.Engine != "", "%s, %s: not reached from the %s, and nobody knows why", one.Kind, m.Name, from.Vantage)
+				assert.Check(t, from.OK || from.Cause != "" || from.Engine != "", "%s, %s: not reached from the %s, without a cause", one.Kind, m.Name, from.Vantage)
 			}
 		}
 	}
@@ -106,7 +105,7 @@ func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits 
 	compareTable(t, "../README.md", "support", supportTable(all))
 }
 
-// TestSupportIsStillAsRecorded measures again, on engines of each family.
+// The results are still as recorded, on one engine of each family.
 func TestSupportIsStillAsRecorded(t *testing.T) {
 	t.Parallel()
 	all := recordedSupport(t)
@@ -116,7 +115,7 @@ func TestSupportIsStillAsRecorded(t *testing.T) {
 			i := slices.IndexFunc(all, func(s supported) bool { return s.Kind == kind })
 			assert.Assert(t, i >= 0, "make support-table")
 			measured := measureOn(t, enginetest.StartPrivate(t, kind))
-			assert.Check(t, is.DeepEqual(measured.Modes, all[i].Modes), "if that is right: make support-table")
+			assert.Check(t, is.DeepEqual(measured.Modes, all[i].Modes), "if the new result is right: make support-table")
 		})
 	}
 }
@@ -130,7 +129,7 @@ func recordedSupport(t *testing.T) []supported {
 	return all
 }
 
-// measureOn runs both commands on an engine that nobody else uses meanwhile.
+// measureOn runs both commands on an engine that no other test uses meanwhile.
 func measureOn(t *testing.T, engine *enginetest.Engine) supported {
 	t.Helper()
 	config := t.TempDir()
@@ -140,8 +139,8 @@ func measureOn(t *testing.T, engine *enginetest.Engine) supported {
 	parent := parentFlags(t, engine)
 	onHost := b.matrix(t, append([]string{"run"}, parent...))
 	inClient := b.matrix(t, append(inside("--access", "auto"), parent...))
-	for i, m := range experiment.NetworkModes() {
-		one.Modes = append(one.Modes, supportedMode{Mode: m.Name, From: merged(onHost.Modes[i], inClient.Modes[i])})
+	for i, m := range mode.All() {
+		one.Modes = append(one.Modes, supportedMode{Mode: m.Name, From: mergeReaches(onHost.Modes[i], inClient.Modes[i])})
 	}
 	return one
 }
@@ -176,8 +175,8 @@ func (b *bench) matrix(t *testing.T, args []string) report.Report {
 	return rep
 }
 
-// merged are the vantages of both commands. The peer is the same for both.
-func merged(onHost, inClient report.Mode) []supportedReach {
+// mergeReaches merges the vantages of both commands. The peer is the same for both.
+func mergeReaches(onHost, inClient report.Mode) []supportedReach {
 	from := reaches(onHost, "host")
 	for _, reach := range reaches(inClient, "client") {
 		if reach.Vantage == "client" {
@@ -187,11 +186,11 @@ func merged(onHost, inClient report.Mode) []supportedReach {
 	return from
 }
 
-// reaches are a mode's vantages; that of the command stands for all where the
-// engine cannot do it.
+// reaches are a mode's results by vantage. If the engine cannot do the mode, there is
+// only one, for the command's vantage.
 func reaches(m report.Mode, vantage string) []supportedReach {
 	if len(m.From) == 0 {
-		return []supportedReach{{Vantage: vantage, Cause: string(m.Cause), Engine: ownWords(m)}}
+		return []supportedReach{{Vantage: vantage, Cause: string(m.Cause), Engine: engineError(m)}}
 	}
 	var from []supportedReach
 	for _, reach := range m.From {
@@ -200,8 +199,8 @@ func reaches(m report.Mode, vantage string) []supportedReach {
 	return from
 }
 
-// ownWords are the engine's, without what differs from run to run.
-func ownWords(m report.Mode) string {
+// engineError is the engine's error message, without what differs from run to run.
+func engineError(m report.Mode) string {
 	if m.Cause != "" {
 		return ""
 	}
@@ -212,8 +211,8 @@ func ownWords(m report.Mode) string {
 	return strings.TrimSpace(m.Detail)
 }
 
-// supportTable is the record as Markdown: a row a kind, a column a mode, and below
-// it what does not work where, each said once.
+// supportTable renders the results as Markdown: a row for each kind, a column for each
+// mode, and below it numbered notes on what does not work.
 func supportTable(all []supported) string {
 	var text strings.Builder
 	header, rule := "| engine |", "|---|"
@@ -236,7 +235,7 @@ func supportTable(all []supported) string {
 	return text.String()
 }
 
-// cell is a word, and the numbers of the notes on it.
+// cell is the result in a word, and the numbers of its notes.
 func cell(m supportedMode, notes *[]string) string {
 	word, numbers := "works", []string{}
 	if !slices.ContainsFunc(m.From, func(r supportedReach) bool { return r.OK }) {
@@ -256,7 +255,7 @@ func cell(m supportedMode, notes *[]string) string {
 	return word
 }
 
-// notesOn say from where a server is not reached, and why, each reason once.
+// notesOn lists from where a server is not reached, and why, each reason once.
 func notesOn(m supportedMode) []string {
 	var reasons, notes []string
 	from := map[string][]string{}

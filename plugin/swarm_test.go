@@ -398,7 +398,7 @@ func (s *swarmBench) awaitMade(t *testing.T, p *process, enough func(left string
 func TestSwarmKilled(t *testing.T) {
 	t.Parallel()
 	s := newSwarmBench(t)
-	at := deadly{"the servers have been made", "POST /services/create", true, 0}
+	at := killMoment{"the servers have been made", "POST /services/create", true, 0}
 	tap, killed := killAt(t, &bench{Engine: s.nodes[0]}, at, func(m moment) int { return m.Client })
 	cmd := s.nodes[0].Command(t.Context(), "docker", "nestprobe", "run", "--nodes", "--wait", "1s")
 	cmd.Env = s.nodes[0].ContextEnviron(s.config)

@@ -15,12 +15,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// A user's server has no lease. When the plugin was killed it stays until its
-// deadline, and the next command after that removes it and says so.
+// A server from a user's image has no lease. When the plugin was killed, the server stays
+// until its deadline. The next command after that removes it and reports so.
 func TestUserServerStaysUntilDeadline(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine26_1)
-	at := deadly{"the server has been started", "POST /containers/ID/start", true, 1}
+	at := killMoment{"the server has been started", "POST /containers/ID/start", true, 1}
 	tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
 	p := start(t, through(b.nestprobe(t, "run", "--wait", "1s", "--network-driver", "bridge", b.image, "--listen", "none"), tap))
 	assert.Check(t, p.status(t) != 0)
@@ -39,12 +39,12 @@ func TestUserServerStaysUntilDeadline(t *testing.T) {
 // awaitDeadline waits until a deadline, whose label has whole seconds, has passed.
 func awaitDeadline(deadline time.Time) { <-time.After(time.Until(deadline) + time.Second) }
 
-// A temporary network that a plugin had just made when it was killed stays until its
-// deadline, and the next command after that removes it and says so.
+// A temporary network stays until its deadline when the plugin was killed just after it
+// was made. The next command after that removes it and reports so.
 func TestNetworkStaysUntilDeadline(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
-	at := deadly{"the network has been made", "POST /networks/create", true, 0}
+	at := killMoment{"the network has been made", "POST /networks/create", true, 0}
 	killAndSettle(t, b, at, "run", "--wait", "1s", "--network-driver", "bridge")
 	deadline := b.leftNetwork(t)
 	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""))
@@ -54,8 +54,8 @@ func TestNetworkStaysUntilDeadline(t *testing.T) {
 	checkNothingLeft(t, b.Engine)
 }
 
-// A nested engine that was left behind goes with its data, which is in a volume
-// without a name. Volumes that somebody has named are the user's.
+// The sweep removes a nested engine with its data, which is in an anonymous volume. It
+// leaves named volumes, which belong to the user.
 func TestSweepRemovesAnonymousVolumes(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
@@ -98,7 +98,7 @@ func TestSweepRemovesOnlyOverdueLeftovers(t *testing.T) {
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
 		for _, test := range tests {
 			b.makeNetwork(t, test.name, test.labels)
-			// On its network, so that the one cannot go without the other.
+			// On its network, which cannot be removed before the container.
 			b.makeContainer(t, test.name+"-running", test.name, test.labels, true)
 			b.makeContainer(t, test.name+"-created", test.name, test.labels, false)
 		}
@@ -117,8 +117,8 @@ func TestSweepRemovesOnlyOverdueLeftovers(t *testing.T) {
 	})
 }
 
-// A leftover network that a container of the user's has joined stays, and does
-// not hold up anything.
+// A leftover network that a user's container has joined stays. The other leftovers are
+// removed all the same.
 func TestSweepNetworkInUse(t *testing.T) {
 	t.Parallel()
 	past := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
@@ -127,9 +127,9 @@ func TestSweepNetworkInUse(t *testing.T) {
 		b.makeNetwork(t, "nestprobe-used", labels)
 		b.makeContainer(t, "users", "nestprobe-used", nil, true)
 		b.makeContainer(t, "nestprobe-past", "", labels, true)
-		said := b.succeeds(t, "run", "-q")
-		assert.Check(t, is.Contains(said, "could not remove leftovers of earlier runs: network nestprobe-used is in use by users\n"))
-		assert.Check(t, is.Contains(said, "removed 1 leftover of earlier runs whose deadline had passed\n"))
+		stderr := b.succeeds(t, "run", "-q")
+		assert.Check(t, is.Contains(stderr, "could not remove leftovers of earlier runs: network nestprobe-used is in use by users\n"))
+		assert.Check(t, is.Contains(stderr, "removed 1 leftover of earlier runs whose deadline had passed\n"))
 		found, err := b.api.ContainerInspect(t.Context(), "users")
 		assert.NilError(t, err)
 		assert.Check(t, found.State.Running)
@@ -139,7 +139,7 @@ func TestSweepNetworkInUse(t *testing.T) {
 	})
 }
 
-// A container that took the name of a server before it was made is a stranger's.
+// A container that took the name of a server before the server was made is not removed.
 func TestNameTaken(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
@@ -154,6 +154,6 @@ func TestNameTaken(t *testing.T) {
 	assert.Check(t, is.Equal(p.status(t), 125), "%s", &p.stderr)
 	assert.Check(t, is.DeepEqual(causes(t, p), []string{"name-in-use"}))
 	found, err := b.api.ContainerInspect(t.Context(), <-names)
-	assert.NilError(t, err, "the stranger's container was removed")
+	assert.NilError(t, err, "the other container was removed")
 	assert.Check(t, found.State.Running)
 }

@@ -28,8 +28,8 @@ func TestParseTarget(t *testing.T) {
 	}
 }
 
-// Whatever is typed is a container or a port of the host's, or an error that can be
-// shown.
+// Any text is parsed as a container, as a port of the host, or as an error that is safe
+// to show.
 func FuzzParseTarget(f *testing.F) {
 	for _, seed := range []string{"web", "web:8080", "host:1", "host", ":", "a:b:c", "\x1b[2J:80", "x\x00:1"} {
 		f.Add(seed)

@@ -13,16 +13,15 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// escape begins what a terminal takes for an order and not for text.
+// escape begins a control sequence of a terminal.
 const escape = "\x1b["
 
-// terminalEnv is the environment of a terminal that has colours, and then what a
-// test has otherwise.
+// terminalEnv is the environment of a terminal with colours, with changes.
 func terminalEnv(more ...string) []string {
 	return append([]string{"TERM=xterm-256color", "NO_COLOR="}, more...)
 }
 
-// Colours are for a terminal that has them and a user who wants them.
+// Output has colours on a terminal that supports them, unless the user switches them off.
 func TestColorOnlyOnTerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Podman)
@@ -55,18 +54,18 @@ func TestColorOnlyOnTerminal(t *testing.T) {
 	})
 }
 
-// A wait is told of on stderr where that is a terminal, whatever stdout is; into a
-// pipe goes the result alone.
+// Progress is printed on stderr if that is a terminal, whatever stdout is. A pipe gets
+// only the result.
 func TestProgressOnlyOnTerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Podman)
-	late := []string{"run", b.image, "--listen-after", "5s"} // of which the start takes a part
+	late := []string{"run", b.image, "--listen-after", "5s"} // part of which the start takes
 	t.Run("terminal", func(t *testing.T) {
 		t.Parallel()
 		cmd := b.nestprobe(t, late...)
 		cmd.Env = append(cmd.Env, terminalEnv()...)
 		var stdout output
-		cmd.Stdout = &stdout // a pipe, which leaves stdin and stderr to the terminal
+		cmd.Stdout = &stdout // a pipe, while stdin and stderr are the terminal
 		p, _ := startOnTerminal(t, cmd)
 		assert.Assert(t, is.Equal(p.status(t), 0), "%s", &p.stdout)
 		assert.Check(t, is.Contains(p.stdout.String(), "Waiting for an answer...\r\n"))
@@ -86,7 +85,7 @@ func TestProgressOnlyOnTerminal(t *testing.T) {
 	})
 }
 
-// An image that is pulled is shown on a terminal as docker pull shows it.
+// On a terminal, a pull is shown as docker pull shows it.
 func TestPullProgressOnlyOnTerminal(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine26_1)
