@@ -112,8 +112,8 @@ func explainAttach(err error) string {
 	return err.Error() + ": does the package have a TestMain that calls enginetest.Main?"
 }
 
-// Env is the environment that leads a docker client to the engine, to be added
-// to one without any DOCKER_* of its own.
+// Env is the environment that leads a docker client to the engine. It is to be added
+// to an environment without DOCKER_* variables.
 func (e *Engine) Env() []string {
 	if e.Host == "" {
 		return nil
@@ -149,7 +149,7 @@ func withoutEndpoint(environ []string) []string {
 
 // Command is a command that runs where the engine's clients are, with [Engine.Environ]
 // as its environment: in the engine's network namespace if it is beside them,
-// else right here. Files and processes are the machine's either way.
+// else right here. Files and processes are the machine's in both cases.
 func (e *Engine) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	if e.Netns != "" {
 		args = append([]string{"--net=" + e.Netns, "--", name}, args...)

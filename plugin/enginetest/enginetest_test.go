@@ -191,7 +191,7 @@ func TestRemoteEngineRefusesUnknownClients(t *testing.T) {
 	}
 }
 
-// An image goes through the registry of every engine and comes back.
+// An image can be pushed to the registry of every engine, and pulled from it.
 func TestRegistry(t *testing.T) {
 	t.Parallel()
 	for _, kind := range enginetest.All() {

@@ -6,7 +6,7 @@
 //	docker run --privileged -e DOCKER_TLS_CERTDIR= nestprobe-dind:…
 //	docker run --privileged nestprobe-dind:… -H tcp://0.0.0.0:2375 -H unix:///var/run/docker.sock --tls=false
 //
-// Without a -H of its own the engine listens on its socket, and on port 2376
+// Without -H, the engine listens on its socket, and on port 2376
 // with TLS, or on 2375 without if DOCKER_TLS_CERTDIR is empty. It prepares the
 // container as a place for an engine and becomes dockerd. There is no shell in
 // the image, and no docker command.

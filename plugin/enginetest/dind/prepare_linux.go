@@ -34,7 +34,7 @@ func makeCertificates(certDir string) (string, error) {
 	return server, certs.Write(server, client, names, addresses)
 }
 
-// identity is what clients may call this engine.
+// identity is the names and addresses that clients use for this engine.
 func identity() ([]string, []netip.Addr, error) {
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -53,7 +53,7 @@ func identity() ([]string, []netip.Addr, error) {
 	return []string{hostname, "docker"}, addresses, nil
 }
 
-// prepare makes the container a place where an engine can run.
+// prepare sets up the container so that an engine can run in it.
 func prepare() error {
 	if err := writableSys(); err != nil {
 		return err
@@ -106,7 +106,7 @@ func writableSys() error {
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// delegateCgroups lets nested containers have cgroups of their own. In the
+// delegateCgroups lets nested containers have their own cgroups. In the
 // unified hierarchy only a cgroup without processes has children with
 // controllers (cgroups(7)), so this one's processes move into a child. With
 // version 1 there is nothing to do.

@@ -22,7 +22,7 @@ func claim(path string) (*os.File, error) {
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = fmt.Errorf("another test run has the engines, and two would remove each other's containers: wait for it to end, or give this one a network namespace and a name of its own (unshare --net, and %s)", keep.NameVariable)
+		err = fmt.Errorf("another test run has the engines, and two would remove each other's containers: wait for it to end, or give this one another network namespace and name (unshare --net, and %s)", keep.NameVariable)
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())

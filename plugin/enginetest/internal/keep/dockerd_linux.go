@@ -89,7 +89,7 @@ func (r *running) searchPath() string {
 	return searchPath()
 }
 
-// enclose puts the engine into namespaces of its own and guards its addresses.
+// enclose puts the engine into its own namespaces and guards its addresses.
 func (r *running) enclose(ctx context.Context) error {
 	if err := addGuard(); err != nil {
 		return err

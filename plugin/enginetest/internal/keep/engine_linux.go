@@ -57,7 +57,7 @@ type running struct {
 	network func(context.Context) (string, error) // finds the engine's network namespace, if it is not its processes'
 	parents parents
 
-	registryAddr netip.Addr // where a registry is for an engine with a loopback of its own
+	registryAddr netip.Addr // where a registry is for an engine with a separate loopback
 	registryOnce sync.Once
 	registry     string
 	registryErr  error

@@ -6,8 +6,8 @@
 // Its callers are only package enginetest (the test's side) and the keeper command. It knows of engines, namespaces and packages; it must not know
 // of the plugin that is tested.
 //
-// Every engine runs in namespaces of its own for processes, mounts and, except
-// for the machine's engine, the network. The first process in them ends when
+// Every engine runs in its own namespaces for processes, mounts and, except for
+// the machine's engine, the network. The first process in them ends when
 // the keeper does, and the kernel then ends all that is left inside: daemons,
 // containers, mounts and links cannot outlive it.
 package keep

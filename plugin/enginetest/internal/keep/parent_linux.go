@@ -13,7 +13,7 @@ import (
 // A parent is what a macvlan network of an engine is made on: an interface of the
 // engine's machine that leads to a network with others on it. Here it is one end
 // of a veth pair. The other end is the only neighbour, in a namespace that a
-// process of the keeper's holds, so that the pair goes when the keeper does, even
+// process of the keeper holds, so that the pair is removed when the keeper ends, even
 // if the engine's network is the machine's own.
 
 // parentName is the interface's name in every engine's network.
