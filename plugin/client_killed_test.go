@@ -68,8 +68,8 @@ func killAtWork(t *testing.T, b *bench, at killMoment, role string, client bool)
 	status := p.status(t)
 	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
 	assert.Check(t, status != 0, "docker exits with 0")
-	b.gone(t)
-	b.networksGone(t)
+	b.awaitGone(t)
+	b.awaitNetworksGone(t)
 	t.Logf("status %d; nothing left %s after SIGKILL", status, time.Since(<-killed).Round(time.Millisecond))
 }
 
@@ -91,12 +91,12 @@ func TestKilledWhileClientWaits(t *testing.T) {
 			for name, kill := range kills {
 				t.Run(fmt.Sprintf("%s with %d servers", name, running-1), func(t *testing.T) {
 					p := start(t, b.nestprobe(t, args...))
-					b.allRunning(t, p, running)
+					b.awaitAllRunning(t, p, running)
 					kill(t, p)
 					began := time.Now()
 					p.status(t)
-					b.gone(t)
-					b.networksGone(t)
+					b.awaitGone(t)
+					b.awaitNetworksGone(t)
 					t.Logf("nothing left %s after SIGKILL", time.Since(began).Round(time.Millisecond))
 				})
 			}
@@ -112,7 +112,7 @@ func TestClientKilled(t *testing.T) {
 		for _, images := range [][]string{nil, {b.image}} {
 			args, running := b.waiting(images...)
 			p := start(t, b.nestprobe(t, args...))
-			for _, c := range b.allRunning(t, p, running) {
+			for _, c := range b.awaitAllRunning(t, p, running) {
 				if isClient(c) {
 					assert.NilError(t, b.api.ContainerKill(t.Context(), c.ID, "KILL"))
 				}

@@ -43,7 +43,7 @@ func TestKeysStayInMemory(t *testing.T) {
 		assert.Check(t, is.Contains(found, place))
 	}
 	r.removeKept(t, r.stderr)
-	r.gone(t) // a stopped container that removes itself may be listed for a moment
+	r.awaitGone(t) // a stopped container that removes itself may be listed for a moment
 	checkNothingLeft(t, b.Engine)
 }
 

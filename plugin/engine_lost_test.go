@@ -27,7 +27,7 @@ func TestEngineKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	p := start(t, b.withoutServers(b.nestprobe(t, "run", "--wait", "1h", "--format", "json")))
-	b.running(t)
+	b.awaitRunning(t)
 	b.testEngineKilled(t, p)
 }
 
@@ -37,7 +37,7 @@ func TestEngineKilledWithHelper(t *testing.T) {
 	b := newBench(t, enginetest.Toolbox)
 	b.makeContainer(t, "users", "none", nil, true)
 	p := start(t, b.withoutServers(b.nestprobe(t, inside("--from", "users", "--wait", "1h", "--format", "json")...)))
-	b.allRunning(t, p, 2)
+	b.awaitAllRunning(t, p, 2)
 	b.testEngineKilled(t, p)
 }
 
@@ -90,7 +90,7 @@ func TestEngineRestarted(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, test.kind)
 			p := start(t, b.nestprobe(t, b.silent("--format", "json", "--network-driver", "bridge")...))
-			b.running(t)
+			b.awaitRunning(t)
 			b.Restart(t)
 			status, causes := p.status(t), causes(t, p)
 			if status == 125 { // the engine was lost before the server could be inspected

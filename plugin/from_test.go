@@ -50,9 +50,9 @@ func (b *bench) interruptAndKill(t *testing.T, source string, signal func(*proce
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := start(t, b.nestprobe(t, args...))
-			b.allRunning(t, p, 2)
+			b.awaitAllRunning(t, p, 2)
 			end(t, p)
-			b.gone(t)
+			b.awaitGone(t)
 			assert.Check(t, is.Equal(b.state(t, source), before))
 		})
 	}
@@ -84,7 +84,7 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 				assert.Check(t, err == nil || errdefs.IsConflict(err) || errdefs.IsNotFound(err), "%v", err)
 			}
 			assert.Check(t, is.Equal(found, 1))
-			b.gone(t)
+			b.awaitGone(t)
 			checkNothingLeft(t, b.Engine)
 		})
 	}

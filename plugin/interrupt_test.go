@@ -91,7 +91,7 @@ func TestSignalsOffTerminal(t *testing.T) { //nolint:tparallel // one engine, on
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := start(t, b.nestprobe(t, b.silent("--network-driver", "bridge")...))
-			b.running(t)
+			b.awaitRunning(t)
 			test.send(t, p)
 			assert.Check(t, is.Equal(p.status(t), test.status), "%s", &p.stderr)
 			assert.Check(t, is.Equal(strings.Count(p.stderr.String(), "interrupted"), 1), "%s", &p.stderr)
@@ -156,7 +156,7 @@ func TestInterruptDuringCleanUp(t *testing.T) { //nolint:tparallel // one engine
 			tap, removing, release := holdRemoval(t, b, test.last)
 			t.Cleanup(release)
 			p := start(t, through(b.nestprobe(t, test.args...), tap))
-			p.reaches(t, removing)
+			p.awaitMoment(t, removing)
 			assert.NilError(t, p.plugin(t).Signal(syscall.SIGINT))
 			release()
 			assert.Check(t, is.Equal(p.status(t), statusInterrupted))
@@ -205,7 +205,7 @@ func TestInterruptClient(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				p, terminal := startOnTerminal(t, b.nestprobe(t, test.args...))
-				b.allRunning(t, p, test.running)
+				b.awaitAllRunning(t, p, test.running)
 				p.stdout.await(t, "Waiting for an answer")
 				began := time.Now()
 				_, err := terminal.WriteString("\x03")
@@ -228,7 +228,7 @@ func TestInterruptClientThatHangs(t *testing.T) {
 	b := newBench(t, enginetest.Toolbox)
 	args, running := b.waiting(b.image)
 	p := start(t, b.nestprobe(t, args...))
-	for _, c := range b.allRunning(t, p, running) {
+	for _, c := range b.awaitAllRunning(t, p, running) {
 		if isClient(c) {
 			assert.NilError(t, b.api.ContainerPause(t.Context(), c.ID))
 		}

@@ -59,7 +59,7 @@ func TestKeepInterrupted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	p := start(t, b.nestprobe(t, b.silent("--keep", "--network-driver", "bridge")...))
-	b.running(t)
+	b.awaitRunning(t)
 	p.signal(t, syscall.SIGINT)
 	assert.Check(t, is.Equal(p.status(t), statusInterrupted))
 	checkNothingLeft(t, b.Engine)
@@ -84,7 +84,7 @@ func TestKeepPrintsRemoveCommandWithHelperLeft(t *testing.T) {
 	assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
 	assert.Check(t, is.Contains(p.stderr.String(), "interrupted; removing container "))
 	b.removeKept(t, p.stderr.String())
-	b.gone(t) // the helper has a lease
+	b.awaitGone(t) // the helper has a lease
 	checkNothingLeft(t, b.Engine)
 }
 
@@ -145,7 +145,7 @@ func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine,
 	}
 	t.Run("full disk and interrupted", func(t *testing.T) {
 		p := startWriting(t, b.nestprobe(t, b.silent()...), full(t))
-		b.running(t)
+		b.awaitRunning(t)
 		p.signal(t, syscall.SIGINT)
 		assert.Check(t, is.Equal(p.status(t), statusInterrupted))
 		assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"+tests[0].want))

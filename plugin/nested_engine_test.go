@@ -56,7 +56,7 @@ func TestInterruptNestedEngine(t *testing.T) { //nolint:tparallel // one engine,
 			made, interrupted := make(chan struct{}), make(chan struct{})
 			args, tap := tapNested(t, b, role, func(moment) { close(made); <-interrupted })
 			p, terminal := startOnTerminal(t, through(b.nestprobe(t, args...), tap))
-			p.reaches(t, made)
+			p.awaitMoment(t, made)
 			_, err := terminal.WriteString("\x03")
 			close(interrupted)
 			assert.NilError(t, err)

@@ -38,7 +38,7 @@ func TestNetworksInterrupted(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				p := start(t, b.nestprobe(t, append(run.args, "--wait", "10m", b.image, "--listen", "none")...))
-				b.allRunning(t, p, run.containers)
+				b.awaitAllRunning(t, p, run.containers)
 				p.signal(t, syscall.SIGINT)
 				assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
 				assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))

@@ -89,7 +89,7 @@ func killAndSettle(t *testing.T, b *bench, at killMoment, args ...string) {
 	tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
 	p := start(t, through(b.nestprobe(t, args...), tap))
 	if args[0] == "run" && strings.HasPrefix(at.request, "DELETE") && b.Address != "" {
-		b.running(t)
+		b.awaitRunning(t)
 		p.signal(t, syscall.SIGINT) // past a tap on a remote engine no server is reached, so only this ends the wait
 	}
 	status := p.status(t)
@@ -144,7 +144,7 @@ func TestDockerKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	p := start(t, b.nestprobe(t, b.silent("--network-driver", "bridge")...))
-	b.running(t)
+	b.awaitRunning(t)
 	p.signal(t, syscall.SIGKILL)
 	assert.Check(t, is.Equal(p.status(t), 128+9)) // which waits for the plugin, too
 	assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))

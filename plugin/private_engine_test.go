@@ -147,16 +147,16 @@ func (b *bench) awaitContainers(t *testing.T, what string, enough func([]contain
 	return all
 }
 
-// running waits until a container of nestprobe runs and returns it.
-func (b *bench) running(t *testing.T) container.Summary {
+// awaitRunning waits until a container of nestprobe runs and returns it.
+func (b *bench) awaitRunning(t *testing.T) container.Summary {
 	t.Helper()
 	return b.awaitContainers(t, "a running container of nestprobe", func(all []container.Summary) bool {
 		return len(all) > 0 && all[0].State == "running"
 	})[0]
 }
 
-// allRunning waits until the given number of a command's containers run.
-func (b *bench) allRunning(t *testing.T, p *process, count int) []container.Summary {
+// awaitAllRunning waits until the given number of a command's containers run.
+func (b *bench) awaitAllRunning(t *testing.T, p *process, count int) []container.Summary {
 	t.Helper()
 	return b.awaitContainers(t, fmt.Sprintf("%d running containers of nestprobe", count), func(all []container.Summary) bool {
 		assert.Assert(t, is.Len(p.ended, 0), "the command has ended: %s%s", &p.stdout, &p.stderr)
@@ -169,8 +169,8 @@ func (b *bench) allRunning(t *testing.T, p *process, count int) []container.Summ
 	})
 }
 
-// gone waits until no container of nestprobe is left.
-func (b *bench) gone(t *testing.T) {
+// awaitGone waits until no container of nestprobe is left.
+func (b *bench) awaitGone(t *testing.T) {
 	t.Helper()
 	b.awaitContainers(t, "no container of nestprobe", func(all []container.Summary) bool { return len(all) == 0 })
 }
@@ -189,7 +189,7 @@ func (b *bench) settle(t *testing.T) {
 	})
 }
 
-func (b *bench) networksGone(t *testing.T) {
+func (b *bench) awaitNetworksGone(t *testing.T) {
 	t.Helper()
 	if !eventually(hangs, func() bool { return len(b.networks(t)) == 0 }) {
 		t.Fatalf("networks are left: %v", b.networks(t))

@@ -113,8 +113,8 @@ func (p *process) status(t *testing.T) int {
 	}
 }
 
-// reaches waits for a moment of the process's work.
-func (p *process) reaches(t *testing.T, moment <-chan struct{}) {
+// awaitMoment waits for a moment of the process's work.
+func (p *process) awaitMoment(t *testing.T, moment <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-moment:

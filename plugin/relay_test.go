@@ -206,7 +206,7 @@ func (r *relayBench) killRelay(t *testing.T, open []*socket) {
 		_, _, err := s.conn.Read(ctx)
 		assert.Check(t, err != nil && ctx.Err() == nil, "the relay is gone, and socket %d is open", s.number)
 	}
-	r.gone(t)
+	r.awaitGone(t)
 	t.Logf("nothing left %s after the relay was killed", time.Since(began).Round(time.Millisecond))
 	checkNothingLeft(t, r.Engine)
 }
@@ -356,7 +356,7 @@ func (r *relayBench) testStopped(t *testing.T) {
 	assert.Check(t, is.Equal(r.succeeds(t, "run", "-q"), ""), "a kept relay is a leftover")
 	assert.Check(t, is.Len(r.containers(t), 3))
 	assert.NilError(t, r.api.ContainerStop(t.Context(), r.relay(t), container.StopOptions{}))
-	r.gone(t)
+	r.awaitGone(t)
 	checkNothingLeft(t, r.Engine)
 }
 
@@ -371,7 +371,7 @@ func (r *relayBench) testKilled(t *testing.T, left int) {
 func (r *relayBench) testRemoved(t *testing.T) {
 	t.Helper()
 	r.removeKept(t, r.stderr)
-	r.gone(t) // a removed container that removes itself may be listed for a moment
+	r.awaitGone(t) // a removed container that removes itself may be listed for a moment
 	checkNothingLeft(t, r.Engine)
 }
 
@@ -390,7 +390,7 @@ func TestRelayStopsServer(t *testing.T) {
 		assert.Check(t, r.server(t, r.urls[0]) != first, "a stopped server answers")
 		assert.Check(t, is.Len(r.containers(t), 3))
 		r.removeKept(t, r.stderr)
-		r.gone(t)
+		r.awaitGone(t)
 	})
 }
 
@@ -435,7 +435,7 @@ func TestRelayServerKilledDuringRequest(t *testing.T) {
 		assert.Check(t, is.Equal(answer, "200 ok"))
 		assert.Check(t, r.onlyServer(t) != server)
 		r.removeKept(t, r.stderr)
-		r.gone(t)
+		r.awaitGone(t)
 	})
 }
 

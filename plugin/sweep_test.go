@@ -25,8 +25,8 @@ func TestUserServerStaysUntilDeadline(t *testing.T) {
 	p := start(t, through(b.nestprobe(t, "run", "--wait", "1s", "--network-driver", "bridge", b.image, "--listen", "none"), tap))
 	assert.Check(t, p.status(t) != 0)
 	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
-	left := b.running(t)
-	deadline, err := time.Parse(time.RFC3339, left.Labels[engine.LabelDeadline])
+	left := b.awaitRunning(t)
+	deadline, err := time.Parse(time.RFC3339, left.Labels[experiment.LabelDeadline])
 	assert.NilError(t, err)
 
 	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""))
