@@ -117,10 +117,10 @@ func experimentGoroutines() []string {
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	var left []string
 	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-		if strings.Contains(stack, "plugin_test.") {
+		if strings.Contains(stack, "plugin_test.") || strings.Contains(stack, "docker-nestprobe/plugin/enginetest") {
 			continue
 		}
-		if strings.Contains(stack, "docker-nestprobe/plugin/experiment.") || strings.Contains(stack, "docker-nestprobe/netprobe.") ||
+		if strings.Contains(stack, "docker-nestprobe/plugin/") || strings.Contains(stack, "docker-nestprobe/netprobe.") ||
 			strings.Contains(stack, "Client).ContainerWait") {
 			left = append(left, stack)
 		}
