@@ -37,7 +37,7 @@ func TestContextCancelledAtAnyRequest(t *testing.T) { //nolint:tparallel // one 
 	}
 	for name, spec := range specs {
 		spec.Scheme, spec.Expect.Status, spec.PublishPort = netprobe.HTTP, 200, true
-		spec.Wait, spec.Timeout, spec.Pull = 5*time.Second, time.Second, experiment.PullNever
+		spec.Wait, spec.Timeout, spec.Pull = 5*time.Second, time.Second, engine.PullNever
 		for when, answered := range map[string]bool{"requested": false, "answered": true} {
 			t.Run(name+" "+when, func(t *testing.T) {
 				n := 1

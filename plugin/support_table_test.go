@@ -139,7 +139,7 @@ func measureOn(t *testing.T, engine *enginetest.Engine) supported {
 	parent := parentFlags(t, engine)
 	onHost := b.matrix(t, append([]string{"run"}, parent...))
 	inClient := b.matrix(t, append(inside("--access", "auto"), parent...))
-	for i, m := range mode.All() {
+	for i, m := range experiment.NetworkModes() {
 		one.Modes = append(one.Modes, supportedMode{Mode: m.Name, From: mergeReaches(onHost.Modes[i], inClient.Modes[i])})
 	}
 	return one

@@ -26,7 +26,7 @@ func TestUserServerStaysUntilDeadline(t *testing.T) {
 	assert.Check(t, p.status(t) != 0)
 	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
 	left := b.awaitRunning(t)
-	deadline, err := time.Parse(time.RFC3339, left.Labels[experiment.LabelDeadline])
+	deadline, err := time.Parse(time.RFC3339, left.Labels[engine.LabelDeadline])
 	assert.NilError(t, err)
 
 	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""))
