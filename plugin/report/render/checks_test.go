@@ -22,7 +22,7 @@ func checked() *report.Report {
 		{Category: "endpoint", Name: "TLS files", Result: report.CheckWarning, Cause: "tls-expired", Detail: "a certificate of the client expires in 9 days"},
 		{Category: "endpoint", Name: "answer", Result: report.CheckFailure, Cause: "engine-unreachable", Detail: "connection to 192.0.2.1:2376 refused, nothing listens there, and so on for longer than fits"},
 		{Category: "engine", Name: report.CheckOfEngine, Result: report.CheckInconclusive, Detail: "there was no answer within 3s"},
-		{Category: "networks", Name: "container proxies", Result: report.CheckCrashed, Detail: "the check itself: no idea"},
+		{Category: "networks", Name: "container proxies", Result: report.CheckCrashed, Detail: "the check itself: out of memory"},
 	}
 	r.Findings = []report.Finding{
 		{Cause: "tls-expired", Severity: report.SeverityWarning, Title: "A certificate of the client expires in 9 days", Hint: "renew the certificate"},
@@ -34,7 +34,7 @@ func checked() *report.Report {
 	return r
 }
 
-// sideBySide has the checks of three contexts, of which one is dead.
+// sideBySide has the checks of three contexts, one of which cannot be reached.
 func sideBySide() *report.Report {
 	r := report.New("diagnose")
 	for _, c := range checked().Checks {
@@ -46,7 +46,7 @@ func sideBySide() *report.Report {
 		report.Check{Context: "expiring", Name: "TLS files", Result: report.CheckWarning, Cause: "tls-expired", Detail: "soon"},
 		report.Check{Context: "expiring", Name: report.CheckOfEngine, Result: report.CheckPass, Detail: "Docker Engine 28.5.2"},
 		report.Check{Context: "good", Name: report.CheckOfEndpoint, Result: report.CheckPass, Detail: "unix:///var/run/docker.sock, by default"},
-		report.Check{Context: "good", Name: "socket", Result: report.CheckInconclusive, Detail: "who knows"},
+		report.Check{Context: "good", Name: "socket", Result: report.CheckInconclusive, Detail: "the socket did not answer in time"},
 		report.Check{Context: "good", Name: report.CheckOfEngine, Result: report.CheckPass, Detail: "Docker Engine 20.10.24"})
 	return r
 }
@@ -63,11 +63,7 @@ func TestChecksGolden(t *testing.T) {
 		"checks-contexts": {Options{}, sideBySide()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			renderer, err := New(test.options)
-			assert.NilError(t, err)
-			var out bytes.Buffer
-			assert.NilError(t, renderer.Write(&out, test.report))
-			golden.Assert(t, out.String(), name+".golden")
+			golden.Assert(t, renderWith(t, test.options, test.report), name+".golden")
 		})
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// envLine is a comment, or a variable of ours with a value that needs no quotes or
-// is within such that nothing in it can end.
+// envLine matches a comment, or one of our variables whose value needs no quotes or
+// has quotes that it cannot end.
 var envLine = regexp.MustCompile(`^(?:# .*|(?:NESTPROBE_URL(?:_\d+)?|TESTCONTAINERS_HOST_OVERRIDE)=(?:[\w@%+=:,./\[\]-]+|'[^'\\]*'))$`)
 
 func checkEnv(t *testing.T, text string) {
@@ -29,7 +29,7 @@ func TestTestcontainersNeedsEveryServer(t *testing.T) {
 	assert.Check(t, !strings.Contains(rendered(t, "env", r), "TESTCONTAINERS_HOST_OVERRIDE"))
 }
 
-// host-gateway is told of only to engines on which it leads to the published port.
+// host-gateway is suggested only for engines on which it leads to the published port.
 func TestExtraHostsIsProven(t *testing.T) {
 	for name, change := range map[string]func(r *report.Report){
 		"as measured":     func(*report.Report) {},
@@ -51,7 +51,7 @@ func TestExtraHostsIsProven(t *testing.T) {
 	}
 }
 
-// A server on the engine's host has gateways of its own kind.
+// The gateways that lead to a server on the engine's host are of another kind.
 func TestExtraHostsForTheHost(t *testing.T) {
 	r := report.New("diagnose")
 	r.Endpoint = linuxEngine

@@ -12,13 +12,13 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// A shell reads the value that was meant, or none, and runs nothing.
+// A shell reads the intended value, or none, and runs no command.
 func FuzzEnvInAShell(f *testing.F) {
 	for _, text := range hostileTexts {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		rep := safe(&report.Report{
+		rep := escape(&report.Report{
 			Probes: []report.Probe{{Vantage: text, URL: text, Address: text, OK: true}},
 			Best:   []report.Best{{Vantage: text, URL: text}},
 		})

@@ -20,13 +20,13 @@ var (
 	wrong   = report.Probe{Vantage: "client", Phase: "answer", Failure: "unexpected-status", Status: 404, Identity: "verified"}
 )
 
-// linuxEngine is the endpoint of an engine that knows host-gateway.
+// linuxEngine is the endpoint of an engine that supports host-gateway.
 var linuxEngine = report.Endpoint{
 	Context: "default", Host: "unix:///var/run/docker.sock", Transport: "unix",
 	Engine: report.Engine{Product: "Docker Engine", Version: "28.5.2", APIVersion: "1.51", OS: "linux", Arch: "amd64"},
 }
 
-// fromClient is what a client on the default bridge of a Linux engine measures.
+// fromClient is the Report of a client on the default bridge of a Linux engine.
 func fromClient() *report.Report {
 	r := report.New("in-container")
 	r.OK, r.Endpoint = true, linuxEngine
@@ -61,15 +61,15 @@ func overNetworks() *report.Report {
 	return r
 }
 
-// failing has an error with everything that one can have.
+// failing has an error with evidence, a hint and commands.
 func failing() *report.Report {
 	r := unreached()
 	r.Endpoint = report.Endpoint{Context: "far", Host: "tcp://user:secret@192.0.2.1:2376", Transport: "tcp", TLS: true}
 	r.Error = "dialling tcp://user:secret@192.0.2.1:2376"
 	r.Findings = []report.Finding{{
-		Cause: "server-listens-on-loopback", Severity: report.SeverityError, Title: "The server listens on loopback in its container alone",
+		Cause: "server-listens-on-loopback", Severity: report.SeverityError, Title: "The server listens only on loopback in its container",
 		Evidence: append(slices.Repeat([]string{"from host: `127.0.0.1:1` | refused"}, maxMarkdownEvidence), "left out"), Hint: "have the server listen on 0.0.0.0", Commands: []string{"docker run …", "echo '```'"},
-	}, {Severity: report.SeverityError, Title: "nobody knows"}}
+	}, {Severity: report.SeverityError, Title: "No cause was found"}}
 	return r
 }
 
@@ -110,15 +110,20 @@ func TestNamedFormatsGolden(t *testing.T) {
 
 func rendered(t *testing.T, format string, rep *report.Report) string {
 	t.Helper()
-	renderer, err := New(Options{Format: format})
+	return renderWith(t, Options{Format: format}, rep)
+}
+
+func renderWith(t *testing.T, options Options, rep *report.Report) string {
+	t.Helper()
+	renderer, err := New(options)
 	assert.NilError(t, err)
 	var out bytes.Buffer
 	assert.NilError(t, renderer.Write(&out, rep))
 	return out.String()
 }
 
-// A report of checks has no addresses to draw, nor settings.
-func TestFormatsOfAddressesNeedOnes(t *testing.T) {
+// Checks have no addresses to draw, and prove no settings.
+func TestFormatsOfAddressesNeedATarget(t *testing.T) {
 	for _, format := range ofAddresses {
 		_, err := New(Options{Format: format, Checks: true})
 		assert.ErrorContains(t, err, "needs a TARGET")
@@ -135,13 +140,13 @@ func TestNames(t *testing.T) {
 	assert.Check(t, OfReports("markdown") && !OfReports("json") && !OfReports("table"))
 }
 
-// hostile puts a text wherever a Report has one.
+// hostile is a Report with the same text in every field, escaped.
 func hostile(text string) *report.Report {
 	rep := overNetworks()
 	rep.Checks = checked().Checks
 	filled, _ := fill(reflect.ValueOf(*rep), text).Interface().(report.Report)
 	filled.Best[0].Vantage = filled.Probes[0].Vantage
-	return safe(&filled)
+	return escape(&filled)
 }
 
 func fill(v reflect.Value, text string) reflect.Value {
@@ -164,10 +169,10 @@ func fill(v reflect.Value, text string) reflect.Value {
 	return filled
 }
 
-// hostileTexts are what each format might obey, and the first ones to fuzz with.
+// hostileTexts have characters that some format interprets. Fuzzing begins with them.
 var hostileTexts = []string{
 	"", " ", `"]; end`, "end", "a|b", "`", "``a```", "```\n# x", "<img src=x onerror=pwned.push(1)>", "<!--", "</details>",
-	"@somebody", "#1", "o/r#1", "GH-1", "0123456789abcdef", "http://example.com", "www.example.com", "[a](http://b)", "[::1]:80", "[a]: b", ":smile:",
+	"@someone", "#1", "o/r#1", "GH-1", "0123456789abcdef", "http://example.com", "www.example.com", "[a](http://b)", "[::1]:80", "[a]: b", ":smile:",
 	"a\nend\nb", "a\r\nb", "%%{init: {}}%%", "%% x", "click a1 href", "style: #x;", "classDef: #x;", "#quot;", "&lt;", "1. a", "- a", "* a", "# a", "$$x$$", "fa:fa-ban",
 	`\`, `a\|b`, `it's`, "$(touch x)", "a;touch x", "`touch x`", "a b", "~", "*", "x\x00y", "\u202e", "\xff", strings.Repeat("\"", 100), "日本語 é",
 }

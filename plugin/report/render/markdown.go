@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -9,19 +8,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// What a Markdown report holds at most: an issue takes 65,536 characters.
+// Bounds of a Markdown report. An issue on GitHub takes 65,536 characters.
 const (
 	maxMarkdownRows     = 150 // of addresses
 	maxMarkdownEvidence = 20  // lines of one finding
 )
 
-// writeMarkdown writes a report to paste into an issue. It has no credentials in
-// it, and of answers only their status: what a server says may be nobody else's
-// business.
+// writeMarkdown writes a report to paste into an issue. It shows no credentials,
+// and of answers only the status: a body may be confidential.
 func writeMarkdown(w io.Writer, rep *report.Report) error {
 	m := &markdown{rep: rep}
 	m.title()
@@ -38,27 +35,24 @@ func writeMarkdown(w io.Writer, rep *report.Report) error {
 	return err
 }
 
-// markdown is a report that is being written.
+// markdown writes a Report as a document.
 type markdown struct {
+	document
 	rep *report.Report
-	out bytes.Buffer
-}
-
-func (m *markdown) line(format string, args ...any) {
-	fmt.Fprintf(&m.out, format+"\n", args...)
 }
 
 func (m *markdown) heading(format string, args ...any) {
 	m.line("\n### "+format+"\n", args...)
 }
 
-// table writes the head of a table; row, one of its rows.
-func (m *markdown) table(columns ...string) {
+// tableHeader begins a table, whose rows follow.
+func (m *markdown) tableHeader(columns ...string) {
 	m.row(columns...)
 	m.line("|%s", strings.Repeat("---|", len(columns)))
 }
 
-// row takes Markdown. A pipe would end a cell, within code too.
+// row writes a row of a table. The cells are Markdown, in which a pipe ends a cell
+// even within code.
 func (m *markdown) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = " " + strings.ReplaceAll(c, "|", `\|`) + " "
@@ -66,7 +60,7 @@ func (m *markdown) row(cells ...string) {
 	m.line("|%s|", strings.Join(cells, "|"))
 }
 
-// title is the command, its verdict, and the addresses to use.
+// title writes the command, its verdict, and the addresses to use.
 func (m *markdown) title() {
 	m.line("## docker nestprobe %s: %s", prose(m.rep.Command), verdict(m.rep))
 	if m.rep.Error != "" {
@@ -76,15 +70,19 @@ func (m *markdown) title() {
 		m.line("")
 	}
 	for _, b := range m.rep.Best {
-		to := ""
-		if len(m.rep.Servers) > 1 {
-			to = fmt.Sprintf(" to server %d", b.Server+1)
-		}
-		m.line("- from %s%s use %s (%s)", prose(b.Vantage), to, code(b.URL), prose(string(b.Kind)))
+		m.line("- from %s%s use %s (%s)", prose(b.Vantage), m.toServer(b.Server), code(b.URL), prose(string(b.Kind)))
 	}
 }
 
-// verdict is the answer in a few words.
+// toServer names a server if there are several.
+func (m *markdown) toServer(server int) string {
+	if len(m.rep.Servers) <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(" to server %d", server+1)
+}
+
+// verdict is the result of a command in a few words.
 func verdict(rep *report.Report) string {
 	judged := len(rep.Probes) > 0 || len(rep.Checks) > 0 || len(rep.Findings) > 0
 	switch {
@@ -97,7 +95,7 @@ func verdict(rep *report.Report) string {
 	case rep.OK:
 		return "the server is reached"
 	case len(rep.Probes) == 0:
-		return "no address was tried"
+		return noAddressTried
 	case len(rep.Servers) > 1:
 		return "not every server is reached"
 	default:
@@ -105,14 +103,14 @@ func verdict(rep *report.Report) string {
 	}
 }
 
-// engine says what was measured on.
+// engine writes what the endpoint and its engine are.
 func (m *markdown) engine() {
 	endpoint, engine := m.rep.Endpoint, m.rep.Endpoint.Engine
 	if endpoint.Transport == "" {
 		return
 	}
 	m.heading("Engine")
-	m.table("", "")
+	m.tableHeader("", "")
 	m.row("context", code(endpoint.Context))
 	m.row("endpoint", prose(endpoint.Transport)+choose(endpoint.TLS, " with TLS", ""))
 	if engine.Product == "" && engine.Version == "" {
@@ -135,13 +133,13 @@ func (m *markdown) diagram() {
 	if len(m.rep.Probes) == 0 && len(m.rep.Modes) == 0 {
 		return
 	}
-	m.heading("Picture")
+	m.heading("Diagram")
 	m.line("```mermaid")
 	_ = writeMermaid(&m.out, m.rep) // to memory
 	m.line("```")
 }
 
-// probes writes a table for each vantage and server.
+// probes writes a table of addresses for each vantage and server.
 func (m *markdown) probes() {
 	vantages, written := vantagesOf(m.rep), 0
 	for _, vantage := range vantages {
@@ -153,25 +151,16 @@ func (m *markdown) probes() {
 			}
 		}
 	}
-	m.left(len(m.rep.Probes)-written, "addresses")
-}
-
-// left says how many were left out.
-func (m *markdown) left(n int, what string) {
-	if n > 0 {
-		m.line("\n%d more %s are left out here; `--format json` has them.", n, what)
+	if omitted := len(m.rep.Probes) - written; omitted > 0 {
+		m.line("\n%d more addresses are left out here; `--format json` has them.", omitted)
 	}
 }
 
 func (m *markdown) addresses(vantage string, server int, probes []*report.Probe) {
-	to := ""
-	if len(m.rep.Servers) > 1 {
-		to = fmt.Sprintf(" to server %d", server+1)
-	}
-	m.heading("From %s%s", prose(vantage), to)
-	m.table("kind", "address", "result", "time", "what happened", "cause")
+	m.heading("From %s%s", prose(vantage), m.toServer(server))
+	m.tableHeader(columnTitles(probeHeader, "Kind", "Address", "Result", "Time", "What", "Cause")...)
 	for _, p := range probes {
-		r := &row{probe: *p}
+		r := &probeRow{probe: *p}
 		result := prose(r.Result())
 		if p.OK {
 			result = "**" + result + "**"
@@ -180,18 +169,18 @@ func (m *markdown) addresses(vantage string, server int, probes []*report.Probe)
 	}
 }
 
-// checks writes what diagnose looked at.
+// checks writes the checks of diagnose.
 func (m *markdown) checks() {
 	if len(m.rep.Checks) == 0 {
 		return
 	}
 	m.heading("Checks")
 	contexts := m.rep.Checks[0].Context != ""
-	columns := []string{"about", "check", "result", "detail"}
+	fields := []string{"Category", "Name", "Result", "Detail"}
 	if contexts {
-		columns = append([]string{"context"}, columns...)
+		fields = append([]string{"Context"}, fields...)
 	}
-	m.table(columns...)
+	m.tableHeader(columnTitles(checkHeader, fields...)...)
 	for _, c := range m.rep.Checks {
 		result := prose(string(c.Result))
 		if badness(c.Result) >= 0 {
@@ -237,9 +226,7 @@ func (m *markdown) modes() {
 	var vantages []string
 	for _, mode := range m.rep.Modes {
 		for _, r := range mode.From {
-			if !slices.Contains(vantages, r.Vantage) {
-				vantages = append(vantages, r.Vantage)
-			}
+			vantages = addOnce(vantages, r.Vantage)
 		}
 	}
 	m.heading("Network modes")
@@ -247,7 +234,7 @@ func (m *markdown) modes() {
 	for _, v := range vantages {
 		columns = append(columns, "from "+prose(v))
 	}
-	m.table(append(columns, "why")...)
+	m.tableHeader(append(columns, "why")...)
 	for _, mode := range m.rep.Modes {
 		cells := []string{code(mode.Name), prose(string(mode.Result))}
 		for _, v := range vantages {
@@ -273,7 +260,8 @@ func reachCell(mode report.Mode, vantage string) string {
 	}
 }
 
-// findings writes the errors and warnings whole, what is for information in a line.
+// findings writes errors and warnings in full, and a line for each finding that is
+// only for information.
 func (m *markdown) findings() {
 	if len(m.rep.Findings) == 0 {
 		return
@@ -308,9 +296,9 @@ func (m *markdown) finding(f report.Finding) {
 	}
 }
 
-// fence writes commands as they are, between fences that none of them can end.
+// fence writes commands as they are, in a code block that none of them can end.
 func (m *markdown) fence(indent string, commands []string) {
-	text := hidden(strings.Join(commands, "\n"))
+	text := hidePasswords(strings.Join(commands, "\n"))
 	ticks := strings.Repeat("`", max(3, longestTicks(text)+1))
 	m.line("\n%s%sconsole", indent, ticks)
 	for l := range strings.Lines(text) {
@@ -321,7 +309,7 @@ func (m *markdown) fence(indent string, commands []string) {
 
 func (m *markdown) footer() {
 	m.line("\n<details><summary>Timings and version</summary>\n")
-	m.table("step", "ms")
+	m.tableHeader("step", "ms")
 	t := m.rep.Timings
 	for _, step := range []struct {
 		name string
@@ -333,17 +321,17 @@ func (m *markdown) footer() {
 	m.line("\n</details>")
 }
 
-// credentials are those within a URL.
+// credentials matches the password in a URL.
 var credentials = regexp.MustCompile(`(://[^\s/:@]*:)[^\s/@]+@`)
 
-// hidden is a text without credentials. Endpoints and proxies are quoted without
-// theirs, but an error may have been put together by somebody else.
-func hidden(s string) string { return credentials.ReplaceAllString(s, "$1…@") }
+// hidePasswords removes the passwords of URLs. Endpoints and proxies are quoted
+// without theirs, but an error's text may come from another program.
+func hidePasswords(s string) string { return credentials.ReplaceAllString(s, "$1…@") }
 
-// code is a code span, in which nothing is Markdown, HTML, a mention, a reference
-// or a link.
+// code is a code span, in which no text is Markdown, HTML, a mention, a reference or
+// a link.
 func code(s string) string {
-	s = netprobe.Visible(strings.TrimSpace(hidden(s)), maxText)
+	s = strings.TrimSpace(hidePasswords(s))
 	if s == "" {
 		return ""
 	}
@@ -354,6 +342,7 @@ func code(s string) string {
 	return ticks + s + ticks
 }
 
+// longestTicks is the length of the longest run of backticks.
 func longestTicks(s string) int {
 	longest, run := 0, 0
 	for _, r := range s {
@@ -366,15 +355,15 @@ func longestTicks(s string) int {
 	return longest
 }
 
-// plainProse are the characters of sentences that are nothing in Markdown.
+// plainProse matches sentences without any character that Markdown interprets.
 var plainProse = regexp.MustCompile(`^[\pL\pN ,.;:'"()/=%…-]*$`)
 
-// linked is what becomes a link or a picture where it is pasted, from plain letters
-// alone: addresses of pages, issues and commits, and :names: of emoji.
+// linked matches plain text that GitHub turns into a link or an image: addresses of
+// pages, issues, commits, and :names: of emoji.
 var linked = regexp.MustCompile(`(?i)://|www\.|\bgh-\d|\b[0-9a-f]{7,40}\b|:[\w-]+:`)
 
-// prose is a sentence as it is if nothing in it can be taken for anything else,
-// and a code span otherwise.
+// prose writes a sentence as it is if it is plain text in Markdown, and as a code
+// span otherwise.
 func prose(s string) string {
 	if plainProse.MatchString(s) && !linked.MatchString(s) {
 		return strings.TrimSpace(s)

@@ -8,10 +8,10 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// inert is what may stand outside of code: prose, and marks of our own.
+// inert matches what may be outside of code: prose, and the marks of our own headings and tables.
 var inert = regexp.MustCompile(`^(?:</?details>|<details><summary>Timings and version</summary>|[\pL\pN ,.;:'"()/=%…#*|-]*)$`)
 
-// checkMarkdown reads a report as GitHub does, as far as code and tables go.
+// checkMarkdown reads the code and the tables of a report as GitHub does.
 func checkMarkdown(t *testing.T, text string) {
 	t.Helper()
 	fence, columns := "", 0
@@ -43,7 +43,7 @@ func checkMarkdown(t *testing.T, text string) {
 	assert.Check(t, strings.HasSuffix(text, "</details>\n"))
 }
 
-// withoutCode removes code spans: as many backticks end one as began it.
+// withoutCode removes code spans. A span ends with as many backticks as it began with.
 func withoutCode(line string) (rest string, ok bool) {
 	for {
 		start := strings.Index(line, "`")

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -14,22 +13,22 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// What a diagram holds at most, so that it can still be read. Mermaid itself
-// refuses more than 500 edges or 50,000 characters.
+// Bounds of a diagram that people can still read. Mermaid itself refuses more than
+// 500 edges or 50,000 characters.
 const (
-	maxDrawn      = 40 // addresses; above it, there is an edge for each vantage and server
+	maxDrawn      = 40 // addresses; if there are more, one edge stands for a vantage and a server
 	maxPairs      = 40 // of a vantage and a server
 	maxDrawnLabel = 40 // characters of one line of a label
 )
 
-// writeMermaid draws the vantages, the addresses that were tried, and the servers
-// on their networks, as a Mermaid flowchart. It is a valid one for every Report.
+// writeMermaid writes the vantages, the addresses that were probed, and the servers
+// on their networks as a Mermaid flowchart. It is a valid one for every Report.
 func writeMermaid(w io.Writer, rep *report.Report) error {
 	d := &diagram{rep: rep, vantages: vantagesOf(rep)}
 	d.line("flowchart LR")
 	switch {
 	case len(rep.Probes) == 0 && len(rep.Modes) == 0:
-		d.note("no address was tried")
+		d.note(noAddressTried)
 	case len(rep.Probes) > maxDrawn || len(rep.Modes) > 0:
 		d.pairs()
 	default:
@@ -40,24 +39,19 @@ func writeMermaid(w io.Writer, rep *report.Report) error {
 	return err
 }
 
-// diagram is a flowchart that is being written. Edges have their styles by their
-// number.
+// diagram writes a flowchart.
 type diagram struct {
+	document
 	rep       *report.Report
 	vantages  []string
-	out       bytes.Buffer
 	edges     int
-	good, bad []string
-}
-
-func (d *diagram) line(format string, args ...any) {
-	fmt.Fprintf(&d.out, format+"\n", args...)
+	good, bad []string // numbers of the edges that get a style
 }
 
 func (d *diagram) note(lines ...string) { d.line("  note[%s]:::note", label(lines...)) }
 
-// addresses draws every address, with an edge to it from its vantage, and one on
-// from it to the server if that was reached.
+// addresses draws every address, an edge to it from its vantage, and an edge from it
+// to the server if the server was reached.
 func (d *diagram) addresses() {
 	servers := make([]int, len(d.rep.Servers))
 	for i := range servers {
@@ -72,26 +66,26 @@ func (d *diagram) addresses() {
 		d.line("  a%d(%s):::%s", i+1, label(p.Address, string(p.Kind)), class)
 	}
 	for i, p := range d.rep.Probes {
-		d.way(fmt.Sprintf("v%d", slices.Index(d.vantages, p.Vantage)+1), fmt.Sprintf("a%d", i+1), p)
+		d.path(fmt.Sprintf("v%d", slices.Index(d.vantages, p.Vantage)+1), fmt.Sprintf("a%d", i+1), p)
 	}
 }
 
-// way draws the edges of one address. One that fails ends where it fails: at the
-// address, or at the server if that has given another answer than it should.
-func (d *diagram) way(vantage, address string, p report.Probe) {
+// path draws the edges of one address. A path that fails ends where it fails: at the
+// address, or at the server if the server gave an answer that was not expected.
+func (d *diagram) path(vantage, address string, p report.Probe) {
 	server := fmt.Sprintf("s%d", p.Server+1)
-	answered := p.Status != 0 && p.Identity != "mismatch" && p.Server < len(d.rep.Servers)
+	answered := p.Status != 0 && p.Identity != netprobe.IdentityMismatch && p.Server < len(d.rep.Servers)
 	switch {
 	case p.OK:
 		d.edge(vantage, address, true, "")
 		if p.Server < len(d.rep.Servers) {
-			d.edge(address, server, true, (&row{probe: p}).Result())
+			d.edge(address, server, true, (&probeRow{probe: p}).Result())
 		}
 	case answered:
 		d.edge(vantage, address, true, "")
-		d.edge(address, server, false, words(p))
+		d.edge(address, server, false, failureWords(p))
 	default:
-		d.edge(vantage, address, false, words(p))
+		d.edge(vantage, address, false, failureWords(p))
 	}
 }
 
@@ -101,20 +95,16 @@ type pair struct {
 	server  int
 }
 
-// pairs draws an edge from each vantage to each server, where addresses would be
-// too many to read.
+// pairs draws an edge from each vantage to each server. It is used where there are
+// too many addresses to read.
 func (d *diagram) pairs() {
 	all := pairsOf(d.rep)
 	shown := all[:min(len(all), maxPairs)]
 	var vantages []string
 	var servers []int
 	for _, p := range shown {
-		if !slices.Contains(vantages, p.vantage) {
-			vantages = append(vantages, p.vantage)
-		}
-		if !slices.Contains(servers, p.server) {
-			servers = append(servers, p.server)
-		}
+		vantages = addOnce(vantages, p.vantage)
+		servers = addOnce(servers, p.server)
 	}
 	d.places(vantages, servers)
 	d.modesWithoutServer()
@@ -122,14 +112,14 @@ func (d *diagram) pairs() {
 		ok, text := d.outcome(p)
 		d.edge(fmt.Sprintf("v%d", slices.Index(d.vantages, p.vantage)+1), fmt.Sprintf("s%d", p.server+1), ok, text)
 	}
-	left := []string{fmt.Sprintf("%d addresses are not drawn one by one", len(d.rep.Probes))}
+	omitted := []string{fmt.Sprintf("%d addresses are not drawn one by one", len(d.rep.Probes))}
 	if n := len(all) - len(shown); n > 0 {
-		left = append(left, fmt.Sprintf("%d vantages to servers are left out", n))
+		omitted = append(omitted, fmt.Sprintf("%d vantage-server pairs are left out", n))
 	}
-	d.note(left...)
+	d.note(omitted...)
 }
 
-// pairsOf lists the vantages and servers between which addresses were tried.
+// pairsOf lists the vantages and servers between which addresses were probed.
 func pairsOf(rep *report.Report) []pair {
 	var pairs []pair
 	seen := map[pair]bool{}
@@ -142,8 +132,8 @@ func pairsOf(rep *report.Report) []pair {
 	return pairs
 }
 
-// outcome is whether a server is reached from a vantage, and by which kind of
-// address, or why not.
+// outcome says whether a server is reached from a vantage, and by which kind of
+// address or why not.
 func (d *diagram) outcome(of pair) (ok bool, text string) {
 	probes := probesOf(d.rep, of.vantage, of.server)
 	for _, p := range probes {
@@ -163,7 +153,7 @@ func (d *diagram) outcome(of pair) (ok bool, text string) {
 			return false, string(p.Cause)
 		}
 	}
-	return false, words(*probes[0])
+	return false, failureWords(*probes[0])
 }
 
 func bestKind(rep *report.Report, of pair, first report.Kind) report.Kind {
@@ -175,7 +165,7 @@ func bestKind(rep *report.Report, of pair, first report.Kind) report.Kind {
 	return first
 }
 
-// modesWithoutServer names the network modes in which no server was started.
+// modesWithoutServer draws the network modes in which no server was started.
 func (d *diagram) modesWithoutServer() {
 	for i, m := range d.rep.Modes {
 		if m.Server < 0 && i < maxPairs {
@@ -200,13 +190,13 @@ func (d *diagram) places(vantages []string, servers []int) {
 	}
 }
 
-// network draws the servers that are on the same networks. Who is on several is
-// drawn once: a Mermaid node is in one subgraph alone.
+// network draws the servers that are on the same networks. A Mermaid node can be in
+// only one subgraph, so servers on several networks get a subgraph of their own.
 func (d *diagram) network(number int, networks string, servers []int) {
 	indent := "  "
 	if networks != "" {
 		indent = "    "
-		d.line("  subgraph n%d[%s]", number, strings.ReplaceAll(label(networks), " ", unbroken))
+		d.line("  subgraph n%d[%s]", number, strings.ReplaceAll(label(networks), " ", noBreakSpace))
 	}
 	for _, i := range servers {
 		s := d.rep.Servers[i]
@@ -229,9 +219,9 @@ func (d *diagram) network(number int, networks string, servers []int) {
 	}
 }
 
-// unbroken is a space at which no line ends: Mermaid leaves room for one line of a
-// subgraph's title.
-const unbroken = "#160;"
+// noBreakSpace keeps the title of a subgraph in one line. Mermaid leaves no room for
+// more.
+const noBreakSpace = "#160;"
 
 // networksOf names the networks that a server is on.
 func networksOf(s report.Server) string {
@@ -251,7 +241,7 @@ func networksOf(s report.Server) string {
 	return "networks " + strings.Join(names, ", ")
 }
 
-// edge draws one, with what is to be said about it.
+// edge draws an edge with a text on it.
 func (d *diagram) edge(from, to string, ok bool, text string) {
 	arrow, styled := "-->", &d.good
 	if !ok {
@@ -265,8 +255,8 @@ func (d *diagram) edge(from, to string, ok bool, text string) {
 	d.edges++
 }
 
-// styles gives all colours of their own, texts too: the page around a diagram may
-// be dark.
+// styles sets all colors, those of texts included, because the page around the
+// diagram may be dark.
 func (d *diagram) styles() {
 	for _, class := range []string{
 		"vantage fill:#ddf4ff,stroke:#0969da,color:#1f2328",
@@ -288,14 +278,13 @@ func (d *diagram) styles() {
 	}
 }
 
-// label is a quoted text of lines. In quotes no keyword and no bracket means
-// anything, but some characters still do.
+// label is a quoted text of several lines. Quotes disable keywords and brackets, but
+// not all characters that Mermaid interprets.
 func label(lines ...string) string {
 	var shown []string
 	for _, l := range lines {
 		if l != "" {
-			l = shorten(netprobe.Visible(l, maxText), maxDrawnLabel)
-			shown = append(shown, entities(unmarked(l)))
+			shown = append(shown, entities(unmarked(shorten(l, maxDrawnLabel))))
 		}
 	}
 	if len(shown) == 0 {
@@ -304,19 +293,20 @@ func label(lines ...string) string {
 	return `"` + strings.Join(shown, "<br/>") + `"`
 }
 
-// joiner has no width, and keeps apart what is something in Markdown together.
+// joiner is a character without width. Markdown does not recognize its marks if a
+// joiner is between them.
 const joiner = "\u2060"
 
-// marks are what Mermaid 11 takes for Markdown within a label, even if it is
-// written in codes: emphasis, which has look-alikes here, and links.
+// marks replaces what Mermaid 11 takes for Markdown within a label, even if it is
+// written as character codes: emphasis by look-alikes, links by adding a joiner.
 var marks = strings.NewReplacer("`", "ˋ", "*", "∗", "~", "∼", "](", "]"+joiner+"(", "://", ":"+joiner+"//", "@", "@"+joiner,
 	"www.", "www"+joiner+".", "WWW.", "WWW"+joiner+".")
 
-// plainStart is how a line begins that is no list, no heading, and whatever else
-// Markdown has.
+// plainStart matches a line that does not begin with a mark of Markdown, such as
+// that of a list or a heading.
 var plainStart = regexp.MustCompile(`^(?:\pL|\d+(?:[^\d.)]|[.)]\S|$))`)
 
-// unmarked is a line that is nothing in Markdown and looks the same.
+// unmarked is a line that looks the same and has no mark of Markdown.
 func unmarked(line string) string {
 	if !plainStart.MatchString(line) {
 		line = joiner + line
@@ -324,12 +314,12 @@ func unmarked(line string) string {
 	return marks.Replace(line)
 }
 
-// entities writes whatever Mermaid or HTML might obey as its code.
+// entities replaces the characters that Mermaid or HTML interprets with their codes.
 func entities(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		switch {
-		case r == '°', r == '¶': // with these Mermaid marks what it has decoded
+		case r == '°', r == '¶': // Mermaid marks decoded codes with them
 			fmt.Fprintf(&b, "#%d;", r)
 		case strings.ContainsRune(" .,:-[]", r), unicode.IsLetter(r), unicode.IsDigit(r), r > unicode.MaxASCII && unicode.IsPrint(r):
 			b.WriteRune(r)
@@ -340,6 +330,6 @@ func entities(s string) string {
 	return keywords.Replace(b.String())
 }
 
-// keywords are what Mermaid looks for within labels too: the lines on which it
-// finds these words lose a semicolon.
+// keywords replaces the words that Mermaid looks for even within labels: it removes
+// the semicolons of a line that has one of them.
 var keywords = strings.NewReplacer("style", "#115;tyle", "classDef", "#99;lassDef")

@@ -11,12 +11,11 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// mermaidLine is what a line of a diagram may be. In a label are letters, digits,
-// some punctuation, what is not ASCII, codes, and ends of lines of our own.
+// mermaidLine matches a line of a diagram. A label has letters, digits, some
+// punctuation, characters beyond ASCII, character codes, and our own line breaks.
 var mermaidLine = func() *regexp.Regexp {
 	label := `"(?:[0-9A-Za-z \[\],.:-]|[^\x00-\x7f°¶\x{2060}]|#\d+;|<br/>)+"`
 	return regexp.MustCompile(`^(?:flowchart LR|  end` +
@@ -42,19 +41,20 @@ func checkMermaid(t *testing.T, diagram string) {
 
 var entity = regexp.MustCompile(`#(\d+);`)
 
-// A label says what was to be said.
+// A label shows the text that it was given.
 func FuzzMermaidLabel(f *testing.F) {
 	for _, text := range hostileTexts {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		text = escapeText(text)
 		quoted := label(text)
 		decoded := entity.ReplaceAllStringFunc(quoted[1:len(quoted)-1], func(code string) string {
 			r, err := strconv.Atoi(code[1 : len(code)-1])
 			assert.NilError(t, err)
 			return string(rune(r))
 		})
-		want := shorten(netprobe.Visible(text, maxText), maxDrawnLabel)
+		want := shorten(text, maxDrawnLabel)
 		if want == "" {
 			want = "unnamed"
 		}
@@ -64,8 +64,8 @@ func FuzzMermaidLabel(f *testing.F) {
 	})
 }
 
-// Many addresses are drawn as vantages and servers, and very many of these are
-// left out. The diagram stays below what Mermaid takes.
+// Many addresses are drawn as pairs of vantage and server, and pairs beyond a bound
+// are left out. The diagram stays below Mermaid's limits.
 func TestMermaidIsBounded(t *testing.T) {
 	r := report.New("run")
 	long := strings.Repeat("<>", 100)
@@ -76,7 +76,7 @@ func TestMermaidIsBounded(t *testing.T) {
 	var out bytes.Buffer
 	assert.NilError(t, writeMermaid(&out, r))
 	checkMermaid(t, out.String())
-	assert.Check(t, strings.Contains(out.String(), "note[\"100 addresses are not drawn one by one<br/>60 vantages to servers are left out\"]"))
+	assert.Check(t, strings.Contains(out.String(), "note[\"100 addresses are not drawn one by one<br/>60 vantage-server pairs are left out\"]"))
 	assert.Check(t, is.Equal(strings.Count(out.String(), " -.-x"), maxPairs))
 
 	r.Probes, r.Servers = r.Probes[:maxDrawn], r.Servers[:maxDrawn]

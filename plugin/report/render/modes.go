@@ -3,10 +3,7 @@ package render
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/morikuni/aec"
 
@@ -14,7 +11,7 @@ import (
 )
 
 // modeColumns are the kinds of addresses as columns of the matrix, in the order in
-// which people try them. Those of which there is no row are left out.
+// which people try them. Kinds that have no probe are left out.
 var modeColumns = []struct {
 	kind  report.Kind
 	title string
@@ -28,36 +25,25 @@ var modeColumns = []struct {
 	{report.KindContainerName, "NAME"},
 }
 
-// writeModes writes the matrix mode × vantage × kind of address, and why what is
-// not reached is not.
-func writeModes(out *bytes.Buffer, rep *report.Report, color bool) error {
-	var table bytes.Buffer
+// writeModes writes the matrix mode × vantage × kind of address, and the reason
+// where a server is not reached.
+func writeModes(out *bytes.Buffer, rep *report.Report, color bool) {
 	kinds := kindsOf(rep.Probes)
-	lines := []string{strings.Join(modeHeader(kinds), "\t")}
-	painted := []report.Reach{{OK: true}}
+	rows := [][]string{modeHeader(kinds)}
+	works := []bool{true} // the header is not dimmed
 	for _, mode := range rep.Modes {
 		for _, reach := range reachesOf(mode) {
-			lines = append(lines, strings.Join(modeRow(rep, mode, reach, kinds), "\t"))
-			painted = append(painted, reach)
+			rows = append(rows, modeRow(rep, mode, reach, kinds))
+			works = append(works, reach.OK)
 		}
 	}
-	w := tabwriter.NewWriter(&table, 0, 1, columnGap, ' ', 0)
-	if _, err := io.WriteString(w, strings.Join(lines, "\n")+"\n"); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
-		line = cut(strings.TrimRight(line, " "))
-		if color && !painted[i].OK {
-			line = aec.Faint.Apply(line)
+	writeLines(out, align(rows), func(i int, line string) string {
+		if color && !works[i] {
+			return aec.Faint.Apply(line)
 		}
-		fmt.Fprintln(out, line)
-	}
-	fmt.Fprintln(out)
+		return line
+	})
 	writeReasons(out, rep.Modes)
-	return nil
 }
 
 func modeHeader(kinds []report.Kind) []string {
@@ -70,18 +56,15 @@ func modeHeader(kinds []report.Kind) []string {
 	return header
 }
 
-// kindsOf are the kinds that there are probes of.
 func kindsOf(probes []report.Probe) []report.Kind {
 	var kinds []report.Kind
 	for _, p := range probes {
-		if !slices.Contains(kinds, p.Kind) {
-			kinds = append(kinds, p.Kind)
-		}
+		kinds = addOnce(kinds, p.Kind)
 	}
 	return kinds
 }
 
-// reachesOf are the rows of a mode: one even if its server was never started.
+// reachesOf are the rows of a mode. A mode whose server was not started has one.
 func reachesOf(mode report.Mode) []report.Reach {
 	if len(mode.From) == 0 {
 		return []report.Reach{{Vantage: "-"}}
@@ -89,8 +72,8 @@ func reachesOf(mode report.Mode) []report.Reach {
 	return mode.From
 }
 
-// maxFrom leaves room for all kinds of addresses beside the name of a container
-// that is asked from.
+// maxFrom bounds the column FROM, which may hold the name of a container, so that
+// all kinds of addresses fit beside it.
 const maxFrom = 18
 
 func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, kinds []report.Kind) []string {
@@ -109,30 +92,30 @@ func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, kinds []r
 	return cells
 }
 
-// modeCell says what became of the addresses of one kind together.
+// modeCell says how many of the addresses of one kind work.
 func modeCell(probes []report.Probe, server int, vantage string, kind report.Kind) string {
-	tried, ok := 0, 0
+	probed, ok := 0, 0
 	for _, p := range probes {
 		if p.Server == server && p.Vantage == vantage && p.Kind == kind {
-			tried++
+			probed++
 			if p.OK {
 				ok++
 			}
 		}
 	}
 	switch {
-	case tried == 0:
+	case probed == 0:
 		return "-"
-	case ok == tried:
+	case ok == probed:
 		return "ok"
 	case ok > 0:
-		return fmt.Sprintf("%d of %d", ok, tried)
+		return fmt.Sprintf("%d of %d", ok, probed)
 	default:
 		return "no"
 	}
 }
 
-// writeReasons says why a server is not reached, mode by mode.
+// writeReasons writes why servers are not reached, mode by mode.
 func writeReasons(out *bytes.Buffer, modes []report.Mode) {
 	var reasons bytes.Buffer
 	for _, mode := range modes {
@@ -153,7 +136,7 @@ func writeReasons(out *bytes.Buffer, modes []report.Mode) {
 	}
 }
 
-// writeEvidence writes what was measured where that does not tell the cause.
+// writeEvidence writes the evidence of findings that have no cause.
 func writeEvidence(out *bytes.Buffer, findings []report.Finding) {
 	for _, f := range findings {
 		if f.Cause != "" {
@@ -165,22 +148,18 @@ func writeEvidence(out *bytes.Buffer, findings []report.Finding) {
 	}
 }
 
+// reason says why a mode's server is not reached from one vantage.
 func reason(mode report.Mode, reach report.Reach) string {
-	where := mode.Name
-	if len(mode.From) > 0 {
-		where += " from " + reach.Vantage
-	} else {
-		reach.Cause = mode.Cause
+	if len(mode.From) == 0 { // the server was not started
+		return mode.Name + ": " + causeAndTitle(report.Finding{Cause: mode.Cause, Title: mode.Detail})
 	}
-	switch {
-	case reach.Cause == "" && len(mode.From) == 0:
-		return where + ": " + mode.Detail
-	case reach.Cause == "":
-		return where + ": not reached, and what was measured does not tell why"
+	where := mode.Name + " from " + reach.Vantage
+	if reach.Cause == "" {
+		return where + ": not reached, and the cause is not known"
 	}
-	title := mode.Detail
-	if i := slices.IndexFunc(mode.Findings, func(f report.Finding) bool { return f.Cause == reach.Cause }); i >= 0 && len(mode.From) > 0 {
-		title = mode.Findings[i].Title
+	i := slices.IndexFunc(mode.Findings, func(f report.Finding) bool { return f.Cause == reach.Cause })
+	if i >= 0 {
+		return where + ": " + causeAndTitle(mode.Findings[i])
 	}
-	return fmt.Sprintf("%s: %s: %s", where, reach.Cause, title)
+	return where + ": " + causeAndTitle(report.Finding{Cause: reach.Cause, Title: mode.Detail})
 }

@@ -1,17 +1,15 @@
 package render
 
 import (
-	"bytes"
 	"testing"
 
-	"gotest.tools/v3/assert"
 	"gotest.tools/v3/golden"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// sideModes has a mode of every result.
-func sideModes() *report.Report {
+// allModes has a mode of every result.
+func allModes() *report.Report {
 	r := report.New("run")
 	r.Servers = []report.Server{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	r.Modes = []report.Mode{
@@ -25,7 +23,7 @@ func sideModes() *report.Report {
 		{Name: "ipv6-only", Result: report.ModeCannot, Server: -1, Cause: "api-version-unsupported", Detail: "the engine gives every network IPv4"},
 		{
 			Name: "mtu", Result: report.ModeFailed, Server: 2, From: []report.Reach{{Vantage: "host"}},
-			Findings: []report.Finding{{Evidence: []string{"from host: nothing answered"}}},
+			Findings: []report.Finding{{Evidence: []string{"from host: no address answered"}}},
 		},
 	}
 	row := func(server int, vantage string, kind report.Kind, ok bool) {
@@ -48,11 +46,7 @@ func TestModes(t *testing.T) {
 		color  bool
 	}{{"modes.golden", false}, {"modes-color.golden", true}} {
 		t.Run(test.golden, func(t *testing.T) {
-			renderer, err := New(Options{Color: test.color})
-			assert.NilError(t, err)
-			var out bytes.Buffer
-			assert.NilError(t, renderer.Write(&out, sideModes()))
-			golden.Assert(t, out.String(), test.golden)
+			golden.Assert(t, renderWith(t, Options{Color: test.color}, allModes()), test.golden)
 		})
 	}
 }

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
-	"text/tabwriter"
-	"unicode/utf8"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// ways are the kinds of addresses from node to node, in a word each.
-var ways = []struct {
+// nodeKinds are the kinds of addresses between nodes, in a word each.
+var nodeKinds = []struct {
 	kind report.Kind
 	word string
 }{
@@ -20,23 +18,23 @@ var ways = []struct {
 	{report.KindPublishedEngineHost, "port"},
 }
 
-// Cells where no way has a word.
+// Cells of pairs of nodes that no kind of address connects.
 const (
-	noWay    = "none"      // tried, and none works
-	notAsked = "not asked" // by this node, or there is no server
+	noneWorks = "none"
+	notProbed = "not probed" // the first node did not probe, or the second has no server
 )
 
-// writeNodes writes which node reaches which, as a matrix if that fits, else as the
-// list of those that lack a way.
-func writeNodes(out *bytes.Buffer, rep *report.Report, _ bool) error {
+// writeNodes writes which node reaches which other: as a matrix if that fits, else
+// as the list of the pairs that some kind of address does not connect.
+func writeNodes(out *bytes.Buffer, rep *report.Report) {
 	if len(rep.Probes) == 0 {
-		return nil
+		return
 	}
-	reached := reachedFrom(rep)
-	if text := reached.matrix(); width(text) <= maxWidth {
+	links := linksOf(rep)
+	if text := links.matrix(); longestLine(text) <= maxWidth {
 		out.WriteString(text)
 	} else {
-		out.WriteString(reached.pairs())
+		out.WriteString(links.brokenPairs())
 	}
 	fmt.Fprintf(out, "\n%s\n", legend(rep))
 	for _, n := range rep.Nodes {
@@ -45,7 +43,6 @@ func writeNodes(out *bytes.Buffer, rep *report.Report, _ bool) error {
 		}
 	}
 	fmt.Fprintln(out)
-	return nil
 }
 
 func legend(rep *report.Report) string {
@@ -58,20 +55,23 @@ func legend(rep *report.Report) string {
 	return "name, ip: the container on the overlay network; port: " + port
 }
 
-// reach is by which ways nodes reach each other, in words.
-type reach struct {
+// nodePair is two nodes by name. The first one probes the second one.
+type nodePair struct{ from, to string }
+
+// nodeLinks are the kinds of addresses that work between nodes, in words.
+type nodeLinks struct {
 	nodes []string
-	words map[[2]string]string // by the node that asks and the one that is asked for
+	words map[nodePair]string
 }
 
-func reachedFrom(rep *report.Report) reach {
-	r := reach{words: map[[2]string]string{}}
+func linksOf(rep *report.Report) nodeLinks {
+	links := nodeLinks{words: map[nodePair]string{}}
 	for _, n := range rep.Nodes {
-		r.nodes = append(r.nodes, n.Name)
+		links.nodes = append(links.nodes, n.Name)
 	}
-	works := map[[2]string]map[report.Kind]bool{}
+	works := map[nodePair]map[report.Kind]bool{}
 	for _, p := range rep.Probes {
-		pair := [2]string{strings.TrimPrefix(p.Vantage, "node:"), rep.Servers[p.Server].Node}
+		pair := nodePair{strings.TrimPrefix(p.Vantage, "node:"), rep.Servers[p.Server].Node}
 		if works[pair] == nil {
 			works[pair] = map[report.Kind]bool{}
 		}
@@ -79,92 +79,75 @@ func reachedFrom(rep *report.Report) reach {
 	}
 	for pair, kinds := range works {
 		var words []string
-		for _, w := range ways {
-			if kinds[w.kind] {
-				words = append(words, w.word)
+		for _, k := range nodeKinds {
+			if kinds[k.kind] {
+				words = append(words, k.word)
 			}
 		}
 		if len(words) == 0 {
-			words = []string{noWay}
+			words = []string{noneWorks}
 		}
-		r.words[pair] = strings.Join(words, " ")
+		links.words[pair] = strings.Join(words, " ")
 	}
-	return r
+	return links
 }
 
-// cell says by which ways one node reaches another.
-func (r reach) cell(from, to string) string {
-	if words, ok := r.words[[2]string{from, to}]; ok {
+// cell says which kinds of addresses connect one node to another.
+func (l nodeLinks) cell(from, to string) string {
+	if words, ok := l.words[nodePair{from, to}]; ok {
 		return words
 	}
-	return notAsked
+	return notProbed
 }
 
-// matrix has a row for each node that asks and a column for each that is asked for.
-func (r reach) matrix() string {
-	n := len(r.nodes)
+// matrix has a row for each node that probes and a column for each node that is
+// probed.
+func (l nodeLinks) matrix() string {
+	n := len(l.nodes)
 	rows := make([][]string, n+1)
 	rows[0] = make([]string, n+1)
 	rows[0][0] = "FROM"
-	for i, from := range r.nodes {
+	for i, from := range l.nodes {
 		rows[0][i+1] = "TO " + from
 		rows[i+1] = make([]string, n+1)
 		rows[i+1][0] = from
-		for j, to := range r.nodes {
-			rows[i+1][j+1] = r.cell(from, to)
+		for j, to := range l.nodes {
+			rows[i+1][j+1] = l.cell(from, to)
 		}
 	}
 	return align(rows)
 }
 
-// pairs lists the pairs of nodes that lack a way, below how many there are.
-func (r reach) pairs() string {
+// brokenPairs says how many pairs of nodes all kinds of addresses connect, and
+// lists the other pairs.
+func (l nodeLinks) brokenPairs() string {
 	rows := [][]string{{"FROM", "TO", "REACHED BY"}}
 	whole := 0
-	for _, from := range r.nodes {
-		for _, to := range r.nodes {
-			what := r.cell(from, to)
-			if what == everyWay() {
+	for _, from := range l.nodes {
+		for _, to := range l.nodes {
+			words := l.cell(from, to)
+			if words == allKinds() {
 				whole++
 				continue
 			}
-			rows = append(rows, []string{shorten(from, nameRoom), shorten(to, nameRoom), what})
+			rows = append(rows, []string{shorten(from, maxNodeName), shorten(to, maxNodeName), words})
 		}
 	}
-	text := fmt.Sprintf("%d nodes: of %d pairs, %d reach each other by %s\n", len(r.nodes), len(r.nodes)*len(r.nodes), whole, everyWay())
+	text := fmt.Sprintf("%d nodes: of %d pairs, %d reach each other by %s\n", len(l.nodes), len(l.nodes)*len(l.nodes), whole, allKinds())
 	if len(rows) == 1 {
 		return text
 	}
 	return text + "\n" + align(rows)
 }
 
-// nameRoom is what a name may take in the list of pairs.
-const nameRoom = 40
+// maxNodeName bounds a name in the list of pairs, in characters.
+const maxNodeName = 40
 
-func everyWay() string {
-	words := make([]string, len(ways))
-	for i, w := range ways {
-		words[i] = w.word
+// allKinds is the cell of two nodes that every kind of address connects.
+func allKinds() string {
+	words := make([]string, len(nodeKinds))
+	for i, k := range nodeKinds {
+		words[i] = k.word
 	}
 	return strings.Join(words, " ")
-}
-
-// align puts rows into columns, as docker's formatter does.
-func align(rows [][]string) string {
-	var text strings.Builder
-	table := tabwriter.NewWriter(&text, 0, 1, columnGap, ' ', 0)
-	for _, row := range rows {
-		_, _ = fmt.Fprintln(table, strings.Join(row, "\t")) // in memory
-	}
-	_ = table.Flush()
-	return text.String()
-}
-
-// width is that of the longest line.
-func width(text string) int {
-	longest := 0
-	for line := range strings.Lines(text) {
-		longest = max(longest, utf8.RuneCountInString(strings.TrimRight(line, "\n")))
-	}
-	return longest
 }

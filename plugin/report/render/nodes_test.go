@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,7 +11,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// swarmOf is a Swarm of nodes that reach each other by all that ok lets pass.
+// swarmOf is a Swarm whose nodes reach each other by the kinds of addresses that ok allows.
 func swarmOf(nodes int, ok func(from, to int, kind report.Kind) bool) *report.Report {
 	r := report.New("run")
 	for i := range nodes {
@@ -22,13 +21,13 @@ func swarmOf(nodes int, ok func(from, to int, kind report.Kind) bool) *report.Re
 	}
 	for from := range nodes {
 		for to := range nodes {
-			for _, w := range ways {
+			for _, k := range nodeKinds {
 				result := slow
-				if ok(from, to, w.kind) {
+				if ok(from, to, k.kind) {
 					result = good
 				}
 				result.Vantage = "node:" + r.Nodes[from].Name
-				r.Probes = append(r.Probes, probe(to, w.kind, fmt.Sprintf("10.231.1.%d:%s", to, w.word), result))
+				r.Probes = append(r.Probes, probe(to, k.kind, fmt.Sprintf("10.231.1.%d:%s", to, k.word), result))
 			}
 		}
 	}
@@ -38,18 +37,18 @@ func swarmOf(nodes int, ok func(from, to int, kind report.Kind) bool) *report.Re
 
 func reachesAll(int, int, report.Kind) bool { return true }
 
-// cutOff cuts the second and third node off from each other, but for the published
-// port in one direction.
-func cutOff(from, to int, kind report.Kind) bool {
+// oneLinkBroken breaks the link between the second and the third node, except for the
+// published port in one direction.
+func oneLinkBroken(from, to int, kind report.Kind) bool {
 	return from+to != 3 || from == 0 || to == 0 || from == 1 && kind == report.KindPublishedEngineHost
 }
 
 func withFinding(r *report.Report) *report.Report {
-	r.Findings = []report.Finding{{Cause: "firewall-drops", Severity: report.SeverityError, Title: "A firewall drops packets on this way", Evidence: []string{"nodes node-2 and node-3 are cut off from each other"}, Hint: "let udp 4789 pass"}}
+	r.Findings = []report.Finding{{Cause: "firewall-drops", Severity: report.SeverityError, Title: "A firewall drops packets between these nodes", Evidence: []string{"nodes node-2 and node-3 cannot reach each other"}, Hint: "allow udp 4789"}}
 	return r
 }
 
-// oneDown is a Swarm with a node that takes no part, and one whose image is missing.
+// oneDown is a Swarm with a node that is down, and one that lacks the image.
 func oneDown() *report.Report {
 	r := swarmOf(4, reachesAll)
 	r.Nodes[2].State = "down"
@@ -73,18 +72,15 @@ func oneDown() *report.Report {
 func TestNodes(t *testing.T) {
 	for name, rep := range map[string]*report.Report{
 		"nodes":          swarmOf(3, reachesAll),
-		"nodes-cut":      withFinding(swarmOf(3, cutOff)),
+		"nodes-cut":      withFinding(swarmOf(3, oneLinkBroken)),
 		"nodes-down":     oneDown(),
 		"nodes-many":     swarmOf(20, reachesAll),
-		"nodes-many-cut": withFinding(swarmOf(20, cutOff)),
+		"nodes-many-cut": withFinding(swarmOf(20, oneLinkBroken)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			renderer, err := New(Options{})
-			assert.NilError(t, err)
-			var out bytes.Buffer
-			assert.NilError(t, renderer.Write(&out, rep))
-			golden.Assert(t, out.String(), name+".golden")
-			for line := range strings.Lines(out.String()) {
+			out := renderWith(t, Options{}, rep)
+			golden.Assert(t, out, name+".golden")
+			for line := range strings.Lines(out) {
 				assert.Check(t, len([]rune(line)) <= maxWidth+1, "%s", line)
 			}
 		})

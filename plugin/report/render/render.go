@@ -1,14 +1,14 @@
-// Package render shows Reports to people and programs: as a table, as JSON, as
-// Markdown, as a picture, as settings for other tools, or through a Go template, in
-// the words and with the template functions of docker's own commands. Every format
-// is a pure function of the Report.
+// Package render writes Reports for people and programs: as a table, as JSON, as
+// Markdown, as a diagram, as settings for other tools, or through a Go template,
+// with the words and template functions of docker's own commands. The commands in
+// package plugin call it. Every format is a pure function of the Report.
 package render
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 	"text/template"
@@ -19,111 +19,69 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Options are what a user says about the output.
+// Options say how to write a Report.
 type Options struct {
 	Format string // one of Names, "table TEMPLATE" or a Go template; "" is "table"
-	Quiet  bool   // the best base URLs alone, or the causes that diagnose found
+	Quiet  bool   // only the best base URLs, or the causes that diagnose found
 	Color  bool   // for the plain table
-	Checks bool   // "table TEMPLATE" is of checks, not of probes
+	Checks bool   // "table TEMPLATE" is executed for each check, not for each probe
 }
 
 // Renderer writes Reports in one format.
 type Renderer struct {
 	options  Options
-	template *template.Template // of a whole Report, if the format is one
+	template *template.Template // for the whole Report; nil if the format is not such a template
 }
 
-// New checks the options, so that a bad template is told before anything is
-// measured.
+// New checks the options and parses the template. Like docker's own commands, it
+// does not execute the template: a field that does not exist is an error of Write.
 func New(options Options) (*Renderer, error) {
-	format := formatter.Format(options.Format)
-	if format == "" {
+	if options.Format == "" {
 		options.Format = formatter.TableFormatKey
 	}
 	r := &Renderer{options: options}
 	if err := checkNamed(options); err != nil {
 		return nil, err
 	}
-	if format == "" || formats[options.Format] != nil {
-		return r, nil
-	}
-	if !format.IsTable() {
-		var err error
-		if r.template, err = templates.Parse(options.Format); err != nil {
-			return nil, fmt.Errorf("invalid --format: %w", err)
-		}
-	}
-	if err := r.try(); err != nil {
-		return nil, fmt.Errorf("invalid --format: %w", err)
+	if err := r.parse(); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
 
-// try executes the template on Reports that take it both ways at every condition
-// that asks for one value: a text/template says what is wrong with it only where it
-// comes by.
-func (r *Renderer) try() error {
-	write := r.writeTableTemplate
-	if r.template != nil {
-		write = r.writeTemplate
+func (r *Renderer) parse() error {
+	format := r.options.Format
+	if format == formatter.TableFormatKey || formats[format] != nil {
+		return nil
 	}
-	for _, rep := range []*report.Report{report.New(""), sample(false), sample(true)} {
-		if err := write(io.Discard, rep); err != nil && !dependsOnReport(err) {
-			return err
-		}
+	if formatter.Format(format).IsTable() {
+		return r.writeTableTemplate(io.Discard, report.New("")) // without rows, docker's formatter only parses
+	}
+	var err error
+	if r.template, err = templates.Parse(format); err != nil {
+		return invalidFormat(err)
 	}
 	return nil
 }
 
-// dependsOnReport says whether a template may be good for another Report, one with
-// longer lists or texts. The package text/template has no type to tell such errors
-// from others.
-func dependsOnReport(err error) bool {
-	return strings.Contains(err.Error(), "out of range") || strings.Contains(err.Error(), "invalid slice index")
-}
-
-// sample is a Report with one of everything, each value of which is set, or zero.
-func sample(set bool) *report.Report {
-	rep := report.New("")
-	stock(reflect.ValueOf(rep).Elem(), set)
-	return rep
-}
-
-// sampleText is as long as what templates cut from most, the id of a container.
-var sampleText = strings.Repeat("x", 64)
-
-func stock(v reflect.Value, set bool) {
-	switch {
-	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			stock(v.Field(i), set)
-		}
-	case v.Kind() == reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		stock(v.Index(0), set)
-	case !set:
-		v.SetZero()
-	case v.Kind() == reflect.Bool:
-		v.SetBool(true)
-	case v.Kind() == reflect.String:
-		v.SetString(sampleText)
-	case v.CanInt():
-		v.SetInt(1)
-	case v.CanUint():
-		v.SetUint(1)
-	case v.CanFloat():
-		v.SetFloat(1)
+// invalidFormat is the error of a template that cannot be parsed or executed.
+func invalidFormat(err error) error {
+	var executing template.ExecError
+	if errors.As(err, &executing) {
+		err = executing.Err // without the "template parsing error" that docker's formatter puts before it
 	}
+	return fmt.Errorf("invalid --format: %w", err)
 }
 
-// Write writes a Report.
+// Write writes a Report. Its errors are those of w, and of a template that cannot
+// be executed, which has written nothing.
 func (r *Renderer) Write(w io.Writer, rep *report.Report) error {
-	rep = safe(rep)
+	rep = escape(rep)
 	switch {
 	case r.options.Quiet && rep.Command == "diagnose":
 		return writeCauses(w, rep.Findings)
 	case r.options.Quiet:
-		return writeQuiet(w, rep)
+		return writeBest(w, rep)
 	case formats[r.options.Format] != nil:
 		return formats[r.options.Format](w, rep)
 	case r.template != nil:
@@ -135,22 +93,41 @@ func (r *Renderer) Write(w io.Writer, rep *report.Report) error {
 	}
 }
 
+// writeTableTemplate executes the template for each probe, or for each check.
 func (r *Renderer) writeTableTemplate(w io.Writer, rep *report.Report) error {
+	var err error
 	if r.options.Checks {
-		return writeCheckRows(w, r.options.Format, rep.Checks)
+		err = writeCheckRows(w, r.options.Format, rep.Checks)
+	} else {
+		all := selectProbes(rep, func(*report.Probe) bool { return true })
+		err = writeProbeRows(w, r.options.Format, all)
 	}
-	probes := make([]*report.Probe, len(rep.Probes))
-	for i := range rep.Probes {
-		probes[i] = &rep.Probes[i]
+	if err != nil {
+		return invalidFormat(err)
 	}
-	return writeRows(w, r.options.Format, probes)
+	return nil
 }
 
-func writeQuiet(w io.Writer, rep *report.Report) error {
-	bests := forCaller(rep.Best)
+func (r *Renderer) writeTemplate(w io.Writer, rep *report.Report) error {
+	var out strings.Builder
+	if err := r.template.Execute(&out, rep); err != nil {
+		return invalidFormat(err)
+	}
+	text := out.String()
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// writeBest writes the best base URLs from the vantage that comes first. Those of
+// other vantages may not work there.
+func writeBest(w io.Writer, rep *report.Report) error {
+	bests := slices.DeleteFunc(slices.Clone(rep.Best), func(b report.Best) bool { return b.Vantage == report.VantagePeer })
 	for _, best := range bests {
 		if best.Vantage != bests[0].Vantage {
-			continue // of use there alone
+			continue
 		}
 		if _, err := fmt.Fprintln(w, best.URL); err != nil {
 			return err
@@ -159,27 +136,9 @@ func writeQuiet(w io.Writer, rep *report.Report) error {
 	return nil
 }
 
-// forCaller leaves out what is of use to a peer of the server alone.
-func forCaller(bests []report.Best) []report.Best {
-	return slices.DeleteFunc(slices.Clone(bests), func(b report.Best) bool { return b.Vantage == report.VantagePeer })
-}
-
 func writeJSON(w io.Writer, rep *report.Report) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(rep)
-}
-
-func (r *Renderer) writeTemplate(w io.Writer, rep *report.Report) error {
-	var out strings.Builder
-	if err := r.template.Execute(&out, rep); err != nil {
-		return fmt.Errorf("template parsing error: %w", err)
-	}
-	text := out.String()
-	if !strings.HasSuffix(text, "\n") {
-		text += "\n"
-	}
-	_, err := io.WriteString(w, text)
-	return err
 }

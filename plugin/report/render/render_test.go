@@ -96,11 +96,7 @@ func TestGolden(t *testing.T) {
 		"quiet-relay":       {Options{Quiet: true}, throughRelay()},
 	} {
 		t.Run(name, func(t *testing.T) {
-			renderer, err := New(test.options)
-			assert.NilError(t, err)
-			var out bytes.Buffer
-			assert.NilError(t, renderer.Write(&out, test.report))
-			golden.Assert(t, out.String(), name+".golden")
+			golden.Assert(t, renderWith(t, test.options, test.report), name+".golden")
 		})
 	}
 }
@@ -121,50 +117,56 @@ func TestTableFits(t *testing.T) {
 	}
 }
 
-func TestBadFormats(t *testing.T) {
-	for _, format := range []string{
-		"{{.Nothing", "table {{.Nothing", "{{nothing}}", "{{.Nothing}}", "{{range .Probes}}{{.Nothing}}{{end}}", "table {{.Nothing}}",
-		"{{if .OK}}{{.Nothing}}{{end}}", "{{if .OK}}{{else}}{{.Nothing}}{{end}}",
-		"{{range .Probes}}{{if .OK}}{{.Url}}{{end}}{{end}}", "{{range .Probes}}{{else}}{{.Nothing}}{{end}}",
-		"{{range .Servers}}{{range .Published}}{{if .HostPort}}{{.Nothing}}{{end}}{{end}}{{end}}",
-		"{{slice .Command 0 64}}{{.Nothing}}",
-		"{{if gt .Timings.TotalMS 100}}slow{{end}}", "{{range .OK}}{{end}}", "{{len .OK}}", "{{upper .SchemaVersion}}",
-		"table {{if .Cause}}{{.Nothing}}{{end}}", "table {{range .Kind}}{{end}}", "table {{if gt .Attempts 1}}again{{end}}",
-	} {
-		_, err := New(Options{Format: format})
-		assert.Check(t, is.ErrorContains(err, "invalid --format"), format)
+func TestTemplateThatCannotBeParsed(t *testing.T) {
+	for _, format := range []string{"{{.Nothing", "table {{.Nothing", "{{nothing}}", "table {{nothing}}", "{{if .OK}}"} {
+		for _, checks := range []bool{false, true} {
+			renderer, err := New(Options{Format: format, Checks: checks})
+			assert.Check(t, is.ErrorContains(err, "invalid --format: "), format)
+			assert.Check(t, renderer == nil)
+		}
 	}
-	for _, format := range []string{ // what there might be as much of
-		"{{slice .Command 0 99}}", "{{slice .Command 99}}", "{{range .Servers}}{{slice .ID 0 12}}{{end}}",
-		`table {{index (split .Address ":") 1}}`, "table {{slice .Address 0 99}}",
-		"{{if gt .Timings.TotalMS 100.0}}slow{{end}}",
-	} {
-		_, err := New(Options{Format: format})
-		assert.Check(t, err, format)
-	}
-	renderer, err := New(Options{Format: "{{(index .Probes 99).URL}}"})
-	assert.NilError(t, err)
-	assert.ErrorContains(t, renderer.Write(&bytes.Buffer{}, reached()), "out of range")
 }
 
-// Every failure of netprobe has words of its own.
-func TestWords(t *testing.T) {
+// Docker's own commands execute a template only on what they have found, too.
+func TestTemplateThatCannotBeExecuted(t *testing.T) {
+	const noField = `invalid --format: template: :1:2: executing "" at <.Nothing>: can't evaluate field Nothing in type `
+	for _, test := range []struct {
+		options Options
+		want    string
+	}{
+		{Options{Format: "{{.Nothing}}"}, noField + "*report.Report"},
+		{Options{Format: "table {{.Nothing}}"}, noField + "*render.probeRow"},
+		{Options{Format: "table {{.Nothing}}", Checks: true}, noField + "*render.checkRow"},
+		{Options{Format: "{{(index .Probes 99).URL}}"}, `invalid --format: template: :1:3: executing "" at <index .Probes 99>: error calling index: index out of range: 99`},
+	} {
+		renderer, err := New(test.options)
+		assert.NilError(t, err, test.options.Format)
+		rep := reached()
+		rep.Checks = checked().Checks
+		var out bytes.Buffer
+		assert.Check(t, is.Error(renderer.Write(&out, rep), test.want))
+		assert.Check(t, is.Equal(out.String(), ""))
+	}
+}
+
+// Every failure of netprobe is in the table of words.
+func TestFailureWords(t *testing.T) {
 	for _, failure := range []netprobe.Failure{
 		netprobe.NameNotFound, netprobe.NameTimeout, netprobe.Refused, netprobe.Unreachable, netprobe.ConnectTimeout,
 		netprobe.Reset, netprobe.ClosedWithoutResponse, netprobe.NoResponse, netprobe.TLSUntrusted,
 		netprobe.TLSHostnameMismatch, netprobe.TLSExpired, netprobe.TLSOnPlainPort, netprobe.TLSClosed,
 		netprobe.TLSHandshake, netprobe.NotHTTP, netprobe.UnexpectedStatus, netprobe.UnexpectedBody,
-		netprobe.TruncatedBody, netprobe.StalledBody, netprobe.WrongServer, netprobe.WebSocketRefused, netprobe.NotProbed,
+		netprobe.TruncatedBody, netprobe.StalledBody, netprobe.WrongServer, netprobe.WebSocketRefused, netprobe.Cancelled, netprobe.NotProbed,
 	} {
 		text, ok := failures[failure]
 		assert.Check(t, ok, "no words for %s", failure)
 		assert.Check(t, len(text) <= 30, "%q would not fit", text)
 	}
-	assert.Equal(t, words(report.Probe{Failure: "brand-new"}), "brand new")
+	assert.Equal(t, failureWords(report.Probe{Failure: "brand-new"}), "brand new")
 }
 
-// No format passes on what a terminal would obey, whoever gave a thing its name.
-func TestNothingForATerminalToObey(t *testing.T) {
+// No format writes control characters, which a terminal would interpret.
+func TestControlCharactersAreEscaped(t *testing.T) {
 	const evil, shown = "we\x1b[2Jb\u202e", `we\x1b[2Jb\u202e`
 	rep := unreached()
 	rep.Servers[0].Name, rep.Servers[0].Networks = evil, []report.Network{{Name: evil}}
@@ -183,7 +185,7 @@ func TestNothingForATerminalToObey(t *testing.T) {
 	assert.Equal(t, rep.Servers[0].Name, evil) // the Report itself stays
 }
 
-// A line end or a tab in what somebody called a thing makes no row of a table.
+// A line end or a tab in a name adds no row or cell to a table.
 func TestARowIsALine(t *testing.T) {
 	const forged = "web\nfrom\there"
 	rep := reached()
@@ -201,7 +203,7 @@ func TestARowIsALine(t *testing.T) {
 	}
 }
 
-// Programs read lists in JSON: none is null, however little is known.
+// Programs read lists in JSON, so no list is null.
 func TestNoListIsNull(t *testing.T) {
 	rep := report.Report{Modes: []report.Mode{{}}, Servers: []report.Server{{}}, Findings: []report.Finding{{}}}
 	assert.Check(t, !strings.Contains(rendered(t, "json", &rep), "null"))

@@ -2,44 +2,29 @@ package render
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
-	"github.com/docker/cli/cli/command/formatter"
 	"github.com/morikuni/aec"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// maxWidth is how wide the table gets.
-const maxWidth = 100
-
-// columns are those of the plain table.
+// columns is the template of the plain table.
 const columns = "table {{.Kind}}\t{{.Address}}\t{{.Result}}\t{{.Time}}\t{{.What}}"
 
-// writeHuman writes the checks, the tables, one a vantage and server, the findings, and at
-// the very end the status and body of the best candidate.
+// writeHuman writes the checks, the tables of addresses, the findings, and at the
+// end the status and body from the best address.
 func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	var out bytes.Buffer
 	writeChecks(&out, rep.Checks, color)
-	write := writeTables
-	switch {
-	case len(rep.Modes) > 0:
-		write = writeModes
-	case len(rep.Nodes) > 0:
-		write = writeNodes
-	}
-	if err := write(&out, rep, color); err != nil {
+	if err := writeReached(&out, rep, color); err != nil {
 		return err
 	}
 	writeAccesses(&out, rep.Accesses)
-	if len(rep.Modes) == 0 { // else the matrix has them
+	if len(rep.Modes) == 0 { // writeModes writes the findings of each mode
 		writeFindings(&out, rep.Findings)
 	}
 	if rep.Command == "diagnose" {
@@ -51,7 +36,20 @@ func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	return err
 }
 
-// writeTables writes the tables of addresses, one a vantage and server.
+// writeReached writes what reaches the servers, in the form that fits the command.
+func writeReached(out *bytes.Buffer, rep *report.Report, color bool) error {
+	switch {
+	case len(rep.Modes) > 0:
+		writeModes(out, rep, color)
+	case len(rep.Nodes) > 0:
+		writeNodes(out, rep)
+	default:
+		return writeTables(out, rep, color)
+	}
+	return nil
+}
+
+// writeTables writes a table of addresses for each vantage and server.
 func writeTables(out *bytes.Buffer, rep *report.Report, color bool) error {
 	vantages := vantagesOf(rep)
 	for _, vantage := range vantages {
@@ -69,7 +67,7 @@ func writeTables(out *bytes.Buffer, rep *report.Report, color bool) error {
 	return nil
 }
 
-// writeAccesses says which ways to the Docker API worked for a client.
+// writeAccesses writes for each access to the Docker API whether it works.
 func writeAccesses(out *bytes.Buffer, accesses []report.Access) {
 	for _, access := range accesses {
 		state := "works"
@@ -83,7 +81,7 @@ func writeAccesses(out *bytes.Buffer, accesses []report.Access) {
 	}
 }
 
-// writeHeading says whose table follows, where there is more than one.
+// writeHeading names the vantage and the server of a table if there are several.
 func writeHeading(out *bytes.Buffer, vantage string, server, vantages, servers int) {
 	switch {
 	case vantages > 1 && servers > 1:
@@ -102,76 +100,67 @@ func vantagesOf(rep *report.Report) []string {
 		vantages = append(vantages, rep.Best[0].Vantage)
 	}
 	for _, p := range rep.Probes {
-		if !slices.Contains(vantages, p.Vantage) {
-			vantages = append(vantages, p.Vantage)
-		}
+		vantages = addOnce(vantages, p.Vantage)
 	}
 	return vantages
 }
 
-func probesOf(rep *report.Report, vantage string, server int) []*report.Probe {
+// selectProbes returns the probes of a Report that are wanted.
+func selectProbes(rep *report.Report, wanted func(*report.Probe) bool) []*report.Probe {
 	var probes []*report.Probe
-	for i, p := range rep.Probes {
-		if p.Vantage == vantage && p.Server == server {
+	for i := range rep.Probes {
+		if wanted(&rep.Probes[i]) {
 			probes = append(probes, &rep.Probes[i])
 		}
 	}
 	return probes
 }
 
+func probesFrom(rep *report.Report, vantage string) []*report.Probe {
+	return selectProbes(rep, func(p *report.Probe) bool { return p.Vantage == vantage })
+}
+
+func probesOf(rep *report.Report, vantage string, server int) []*report.Probe {
+	return selectProbes(rep, func(p *report.Probe) bool { return p.Vantage == vantage && p.Server == server })
+}
+
 func writeTable(out *bytes.Buffer, probes []*report.Probe, best *report.Probe, color bool) error {
 	var table bytes.Buffer
-	if err := writeRows(&table, columns, fit(probes)); err != nil {
+	if err := writeProbeRows(&table, columns, shortenAddresses(probes)); err != nil {
 		return err
 	}
-	for i, line := range strings.Split(strings.TrimRight(table.String(), "\n"), "\n") {
-		line = cut(strings.TrimRight(line, " "))
+	writeLines(out, table.String(), func(i int, line string) string {
 		if color && i > 0 {
-			line = paint(line, probes[i-1], best)
+			return paintProbe(line, probes[i-1], best)
 		}
-		fmt.Fprintln(out, line)
-	}
-	fmt.Fprintln(out)
+		return line
+	})
 	return nil
 }
 
-// Widths of the columns RESULT and TIME, and of the space between two, as
-// docker's formatter sets them.
-const (
-	narrowColumn = 10
-	columnGap    = 3
-)
+// narrowColumn is the width of the columns RESULT and TIME, which docker's
+// formatter gives to short columns.
+const narrowColumn = 10
 
-// fit shortens addresses so that what happened can be read to its end.
-func fit(probes []*report.Probe) []*report.Probe {
+// shortenAddresses makes room for the last column, which says what happened.
+func shortenAddresses(probes []*report.Probe) []*report.Probe {
 	kind, what := 0, 0
 	for _, p := range probes {
 		kind = max(kind, len(p.Kind))
-		what = max(what, utf8.RuneCountInString((&row{probe: *p}).What()))
+		what = max(what, utf8.RuneCountInString((&probeRow{probe: *p}).What()))
 	}
 	room := max(narrowColumn, maxWidth-kind-columnGap-columnGap-2*narrowColumn-what)
-	fitted := make([]*report.Probe, len(probes))
+	shortened := make([]*report.Probe, len(probes))
 	for i, p := range probes {
 		shorter := *p
 		shorter.Address = shorten(p.Address, room)
-		fitted[i] = &shorter
+		shortened[i] = &shorter
 	}
-	return fitted
+	return shortened
 }
 
-// shorten leaves out the middle of an address: its beginning says what it is, and
-// its end is the port.
-func shorten(address string, room int) string {
-	runes := []rune(address)
-	if len(runes) <= room {
-		return address
-	}
-	tail := room / 2
-	return string(runes[:room-tail-1]) + "…" + string(runes[len(runes)-tail:])
-}
-
-// paint marks the row of the best candidate and dims those that do not work.
-func paint(line string, probe, best *report.Probe) string {
+// paintProbe marks the row of the best address and dims those that do not work.
+func paintProbe(line string, probe, best *report.Probe) string {
 	switch {
 	case probe == best:
 		return aec.GreenF.Apply(line)
@@ -182,13 +171,13 @@ func paint(line string, probe, best *report.Probe) string {
 	}
 }
 
-// writeFindings writes the errors and warnings whole, and then what is for
-// information alone, a line each.
+// writeFindings writes errors and warnings in full, then a line for each finding
+// that is only for information.
 func writeFindings(out *bytes.Buffer, findings []report.Finding) {
 	var infos bytes.Buffer
 	for _, f := range findings {
 		if f.Severity == report.SeverityInfo {
-			fmt.Fprintln(&infos, cut(fmt.Sprintf("info: %s: %s", f.Cause, f.Title)))
+			fmt.Fprintln(&infos, cut(fmt.Sprintf("%s: %s", f.Severity, causeAndTitle(f))))
 			continue
 		}
 		writeFinding(out, f)
@@ -199,11 +188,7 @@ func writeFindings(out *bytes.Buffer, findings []report.Finding) {
 }
 
 func writeFinding(out *bytes.Buffer, f report.Finding) {
-	about := f.Title
-	if f.Cause != "" {
-		about = string(f.Cause) + ": " + f.Title
-	}
-	fmt.Fprintf(out, "%s: %s\n", f.Severity, about)
+	fmt.Fprintf(out, "%s: %s\n", f.Severity, causeAndTitle(f))
 	for _, line := range f.Evidence {
 		fmt.Fprintf(out, "  %s\n", line)
 	}
@@ -217,8 +202,8 @@ func writeFinding(out *bytes.Buffer, f report.Finding) {
 }
 
 // writeAddresses writes the address to use from each vantage.
-func writeAddresses(out *bytes.Buffer, all []report.Best) {
-	for _, best := range all {
+func writeAddresses(out *bytes.Buffer, bests []report.Best) {
+	for _, best := range bests {
 		fmt.Fprintf(out, "from %s use %s\n", best.Vantage, strings.TrimPrefix(best.URL, "tcp://"))
 	}
 }
@@ -232,7 +217,7 @@ func writeAnswer(out *bytes.Buffer, best *report.Probe) {
 	}
 }
 
-// bestProbe is the probe behind the first of rep.Best, nil if there is none.
+// bestProbe is the probe of the first best address, nil if there is none.
 func bestProbe(rep *report.Report) *report.Probe {
 	if len(rep.Best) == 0 {
 		return nil
@@ -242,107 +227,10 @@ func bestProbe(rep *report.Report) *report.Probe {
 
 // probeBehind is the probe of a best address, nil if there is none.
 func probeBehind(rep *report.Report, best report.Best) *report.Probe {
-	for i, p := range rep.Probes {
-		if p.OK && p.Server == best.Server && p.Vantage == best.Vantage &&
-			p.Kind == best.Kind && strings.HasPrefix(p.URL, best.URL) {
-			return &rep.Probes[i]
+	for _, p := range probesOf(rep, best.Vantage, best.Server) {
+		if p.OK && p.Kind == best.Kind && strings.HasPrefix(p.URL, best.URL) {
+			return p
 		}
 	}
 	return nil
-}
-
-// writeRows writes one row a probe, by docker's formatter.
-func writeRows(w io.Writer, format string, probes []*report.Probe) error {
-	ctx := formatter.Context{Output: w, Format: formatter.Format(format)}
-	return ctx.Write(newRow(), func(write func(formatter.SubContext) error) error {
-		for _, p := range probes {
-			if err := write(&row{probe: *p}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// row is what a table template sees of a probe.
-type row struct {
-	formatter.HeaderContext
-	probe report.Probe
-}
-
-func newRow() *row {
-	r := &row{}
-	r.Header = formatter.SubHeaderContext{
-		"Server":    "SERVER",
-		"Vantage":   "VANTAGE",
-		"Kind":      "KIND",
-		"Address":   "ADDRESS",
-		"URL":       "URL",
-		"Result":    "RESULT",
-		"Time":      "TIME",
-		"What":      "WHAT HAPPENED",
-		"Failure":   "FAILURE",
-		"Cause":     "CAUSE",
-		"Attempts":  "ATTEMPTS",
-		"WebSocket": "WEBSOCKET",
-	}
-	return r
-}
-
-// MarshalJSON lets {{json .}} print the probe as the Report has it.
-func (r *row) MarshalJSON() ([]byte, error) { return json.Marshal(r.probe) }
-
-func (r *row) Server() string    { return strconv.Itoa(r.probe.Server + 1) }
-func (r *row) Vantage() string   { return r.probe.Vantage }
-func (r *row) Kind() string      { return string(r.probe.Kind) }
-func (r *row) Address() string   { return r.probe.Address }
-func (r *row) URL() string       { return r.probe.URL }
-func (r *row) Failure() string   { return string(r.probe.Failure) }
-func (r *row) Cause() string     { return string(r.probe.Cause) }
-func (r *row) Attempts() string  { return strconv.Itoa(r.probe.Attempts) }
-func (r *row) WebSocket() string { return string(r.probe.WebSocket) }
-
-// Result is the status if the server that was meant has sent one.
-func (r *row) Result() string {
-	switch p := r.probe; {
-	case p.Status != 0 && p.Identity != "mismatch":
-		return strconv.Itoa(p.Status)
-	case p.OK:
-		return "ok"
-	default:
-		return "failed"
-	}
-}
-
-// Time is how long the last attempt took.
-func (r *row) Time() string {
-	d := time.Duration(r.probe.Timings.TotalMS * float64(time.Millisecond))
-	switch {
-	case d < 10*time.Millisecond:
-		return d.Round(100 * time.Microsecond).String()
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	default:
-		return d.Round(10 * time.Millisecond).String()
-	}
-}
-
-// What is what happened, in words.
-func (r *row) What() string {
-	switch p := r.probe; {
-	case !p.OK:
-		return words(p)
-	case p.WebSocket == "ok":
-		return "ok with WebSocket"
-	default:
-		return "answered"
-	}
-}
-
-// cut shortens a line to maxWidth characters.
-func cut(s string) string {
-	if utf8.RuneCountInString(s) <= maxWidth {
-		return s
-	}
-	return string([]rune(s)[:maxWidth-1]) + "…"
 }

@@ -7,42 +7,53 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// failures says in a few words what each failure of package netprobe is.
+// failures describes each failure of package netprobe in a few words.
 var failures = map[netprobe.Failure]string{
-	"name-not-found":          "name not found",
-	"name-timeout":            "name lookup timed out",
-	"refused":                 "connection refused",
-	"unreachable":             "no route to host",
-	"connect-timeout":         "connecting timed out",
-	"reset":                   "connection reset",
-	"closed-without-response": "accepted, then closed",
-	"no-response":             "accepted, then silent",
-	"tls-untrusted":           "its certificate is not trusted",
-	"tls-hostname-mismatch":   "certificate for another name",
-	"tls-expired":             "certificate is not valid now",
-	"tls-on-plain-port":       "answered, but not TLS",
-	"tls-closed":              "closed during TLS handshake",
-	"tls-handshake":           "TLS handshake failed",
-	"not-probed":              "could not be tried",
-	"not-http":                "answered, but not in HTTP",
-	"unexpected-status":       "answered with another status",
-	"unexpected-body":         "answered with another body",
-	"truncated-body":          "answer cut short",
-	"stalled-body":            "answer stalled midway",
-	"wrong-server":            "another server answered",
-	"websocket-refused":       "WebSocket refused",
+	netprobe.NameNotFound:          "name not found",
+	netprobe.NameTimeout:           "name lookup timed out",
+	netprobe.Refused:               "connection refused",
+	netprobe.Unreachable:           "unreachable",
+	netprobe.ConnectTimeout:        "connection timed out",
+	netprobe.Reset:                 "connection reset",
+	netprobe.ClosedWithoutResponse: "accepted, then closed",
+	netprobe.NoResponse:            "accepted, then silent",
+	netprobe.TLSUntrusted:          "certificate is not trusted",
+	netprobe.TLSHostnameMismatch:   "certificate for another name",
+	netprobe.TLSExpired:            "certificate is not valid now",
+	netprobe.TLSOnPlainPort:        "answered, but not TLS",
+	netprobe.TLSClosed:             "closed during TLS handshake",
+	netprobe.TLSHandshake:          "TLS handshake failed",
+	netprobe.NotHTTP:               "answered, but not HTTP",
+	netprobe.UnexpectedStatus:      "answered with another status",
+	netprobe.UnexpectedBody:        "answered with another body",
+	netprobe.TruncatedBody:         "answer cut short",
+	netprobe.StalledBody:           "answer stalled midway",
+	netprobe.WrongServer:           "another server answered",
+	netprobe.WebSocketRefused:      "WebSocket refused",
+	netprobe.Cancelled:             "cancelled",
+	netprobe.NotProbed:             "could not be probed",
 }
 
-// words says what happened to a probe that did not work. A failure without
-// words of its own is named by its id: the vocabulary may grow before this
-// table does.
-func words(p report.Probe) string {
+// failureWords says what happened to a probe that did not work. A failure that the
+// table does not have yet is named by its id.
+func failureWords(p report.Probe) string {
 	text, ok := failures[p.Failure]
 	if !ok {
 		text = strings.ReplaceAll(string(p.Failure), "-", " ")
 	}
-	if p.Phase == "websocket" && p.Failure != "websocket-refused" {
+	if p.Phase == netprobe.PhaseWebSocket && p.Failure != netprobe.WebSocketRefused {
 		return "WebSocket: " + text
 	}
 	return text
 }
+
+// causeAndTitle is the one line that names a finding.
+func causeAndTitle(f report.Finding) string {
+	if f.Cause == "" {
+		return f.Title
+	}
+	return string(f.Cause) + ": " + f.Title
+}
+
+// noAddressTried is what a format of addresses says if the Report has none.
+const noAddressTried = "no address was tried"
