@@ -1,8 +1,7 @@
 package report
 
-// Add puts what another Report has measured into this one: its servers behind those
-// that are there, and the times of its steps added up. Whether all is well is left
-// to the caller.
+// Add appends the servers of another Report, with all that belongs to them, and adds
+// its timings, except for the total. The caller sets OK.
 func (r *Report) Add(other *Report) {
 	offset := len(r.Servers)
 	r.Servers = append(r.Servers, other.Servers...)

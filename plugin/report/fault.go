@@ -10,14 +10,14 @@ import (
 // Fault is an error whose cause is known.
 type Fault struct {
 	Cause    Cause
-	Evidence []string // what was measured, a line each
-	Hint     string   // what to do, one sentence
-	Commands []string // commands to copy, if there are any
+	Evidence []string // what was measured, one measurement a line
+	Hint     string   // how to fix it, in one sentence
+	Commands []string // to copy
 	Err      error    // what happened; may be nil
 }
 
-// Error is one sentence: what happened, or else the id of the cause, then what to
-// do.
+// Error is one sentence: what happened, or the id of the cause if Err is nil, then
+// the hint.
 func (f *Fault) Error() string {
 	message := string(f.Cause)
 	if f.Err != nil {
@@ -29,35 +29,35 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("%s: %s", message, f.Hint)
 }
 
-// Unwrap returns the error underneath.
+// Unwrap returns Err.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// MaxLine bounds a line of a finding: several lines of a wide terminal. Evidence
-// may quote an engine, a registry or a server.
+// MaxLine bounds a line of a finding, in bytes: several lines of a wide terminal.
+// Evidence may quote an engine, a registry or a server at any length.
 const MaxLine = 1 << 10
 
-// Finding is the fault as a part of a Report, safe to show. Its title is left to
-// package diagnosis.
+// Finding is the fault as a part of a Report, with control characters escaped. Package
+// diagnosis adds the title.
 func (f *Fault) Finding() Finding {
 	return Finding{
 		Cause:    f.Cause,
 		Severity: SeverityError,
-		Evidence: visible(f.Evidence),
+		Evidence: escape(f.Evidence),
 		Hint:     netprobe.Visible(f.Hint, MaxLine),
-		Commands: visible(f.Commands),
+		Commands: escape(f.Commands),
 	}
 }
 
-func visible(lines []string) []string {
-	shown := make([]string, len(lines))
+func escape(lines []string) []string {
+	escaped := make([]string, len(lines))
 	for i, line := range lines {
-		shown[i] = netprobe.Visible(line, MaxLine)
+		escaped[i] = netprobe.Visible(line, MaxLine)
 	}
-	return shown
+	return escaped
 }
 
-// FromFinding makes an error of a finding that another process has reported, and
-// of what it said.
+// FromFinding turns the finding of another process, and the message of its error,
+// into an error.
 func FromFinding(finding Finding, message string) *Fault {
 	return &Fault{
 		Cause:    finding.Cause,

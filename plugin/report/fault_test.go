@@ -16,9 +16,8 @@ func TestFault(t *testing.T) {
 	assert.Equal(t, (&Fault{Cause: "port-in-use"}).Error(), "port-in-use")
 }
 
-// What an engine, a registry or a server has said reaches a terminal as part of
-// a finding.
-func TestFindingIsSafeToShow(t *testing.T) {
+// A finding may quote an engine, a registry or a server, and is printed on a terminal.
+func TestFindingEscapesControlCharacters(t *testing.T) {
 	const hostile = "EVIL\x1b[31m\x1b]0;pwned\x07\nforged: line"
 	finding := (&Fault{
 		Cause:    "image-unavailable",

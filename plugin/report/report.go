@@ -1,7 +1,6 @@
-// Package report holds the Report, the one value that every command results
-// in. Every format (see the package render below it) is a pure rendering of a
-// Report, and the agent passes Reports to the plugin as JSON, so this package
-// must not know of docker/cli.
+// Package report holds the Report, the result of every command. Package render
+// writes it in the format that the user chose. The agent sends Reports to the plugin
+// as JSON, so this package must not import docker/cli.
 package report
 
 import (
@@ -10,59 +9,59 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// SchemaVersion is the version of the JSON document; it grows when a key
-// changes its meaning or disappears, not when one is added.
+// SchemaVersion is the version of the JSON document. It increases when a key changes
+// its meaning or is removed, not when one is added.
 const SchemaVersion = 1
 
 // Report is what a command measured.
 type Report struct {
-	SchemaVersion int       `json:"schemaVersion"`
-	Command       string    `json:"command"`
-	OK            bool      `json:"ok"`
-	Error         string    `json:"error"`
+	SchemaVersion int       `json:"schemaVersion"` // of the command that wrote it
+	Command       string    `json:"command"`       // run, in-container or diagnose
+	OK            bool      `json:"ok"`            // true if the exit status is 0
+	Error         string    `json:"error"`         // what stopped the command; empty if it could measure
 	Endpoint      Endpoint  `json:"endpoint"`
-	Checks        []Check   `json:"checks"`
-	Accesses      []Access  `json:"accesses"`
-	Nodes         []Node    `json:"nodes"`
-	Modes         []Mode    `json:"modes"`
+	Checks        []Check   `json:"checks"`   // of diagnose
+	Accesses      []Access  `json:"accesses"` // of in-container
+	Nodes         []Node    `json:"nodes"`    // of run --nodes
+	Modes         []Mode    `json:"modes"`    // of --networks
 	Servers       []Server  `json:"servers"`
 	Probes        []Probe   `json:"probes"`
-	Best          []Best    `json:"best"`
+	Best          []Best    `json:"best"` // for each server and each vantage that reaches it, the main vantage first
 	Findings      []Finding `json:"findings"`
 	Timings       Timings   `json:"timings"`
 }
 
-// Endpoint is the Docker API that was used.
+// Endpoint is the Docker endpoint that the command used.
 type Endpoint struct {
-	Context   string `json:"context"`
-	Host      string `json:"host"`
+	Context   string `json:"context"`   // the docker context's name
+	Host      string `json:"host"`      // a URL, such as unix:///var/run/docker.sock
 	Transport string `json:"transport"` // unix, npipe, tcp or ssh
 	TLS       bool   `json:"tls"`
-	Engine    Engine `json:"engine"`
+	Engine    Engine `json:"engine"` // empty if the engine did not answer
 }
 
-// Engine is the daemon behind an endpoint.
+// Engine is the engine at an endpoint, as it describes itself.
 type Engine struct {
-	Product    string `json:"product"`
-	Version    string `json:"version"`
-	APIVersion string `json:"apiVersion"`
-	OS         string `json:"os"`
-	Arch       string `json:"arch"`
+	Product    string `json:"product"`    // such as Docker Engine, Docker Desktop or Podman Engine
+	Version    string `json:"version"`    // the engine's version
+	APIVersion string `json:"apiVersion"` // the newest version of the API that it offers
+	OS         string `json:"os"`         // the operating system of its containers, as a GOOS
+	Arch       string `json:"arch"`       // the CPU, as a GOARCH
 	Rootless   bool   `json:"rootless"`
-	Desktop    bool   `json:"desktop"`
+	Desktop    bool   `json:"desktop"` // Docker Desktop: the engine runs in a VM
 }
 
-// Check is one thing that diagnose looked at.
+// Check is one check of diagnose.
 type Check struct {
-	Context  string      `json:"context"` // the context it is about; empty for the command's own
-	Category string      `json:"category"`
-	Name     string      `json:"name"`
+	Context  string      `json:"context"`  // the docker context; empty unless all contexts are checked
+	Category string      `json:"category"` // the part of the setup, such as endpoint or networks
+	Name     string      `json:"name"`     // what is checked, unique within its category
 	Result   CheckResult `json:"result"`
-	Detail   string      `json:"detail"` // what was seen, or why it was skipped or decides nothing
+	Detail   string      `json:"detail"` // what was seen, or why the check was skipped or is inconclusive
 	Cause    Cause       `json:"cause"`  // of a warning or failure
 }
 
-// CheckResult is what became of a check.
+// CheckResult is the result of a check.
 type CheckResult string
 
 // The results of a check.
@@ -72,86 +71,85 @@ const (
 	CheckFailure      CheckResult = "failure"
 	CheckSkipped      CheckResult = "skipped"
 	CheckInconclusive CheckResult = "inconclusive"
-	CheckCrashed      CheckResult = "crashed" // the check itself failed, which says nothing about what it looks at
+	CheckCrashed      CheckResult = "crashed" // the check itself failed; what it checks may be fine
 )
 
-// Names of checks that stand for a whole context where it has one line.
+// Names of the checks whose details describe a context in one line.
 const (
 	CheckOfEndpoint = "endpoint"
 	CheckOfEngine   = "engine"
 )
 
-// Access is one way in which a client container was given the Docker API.
+// Access is one method of giving a client container the Docker API.
 type Access struct {
-	Method string `json:"method"`
-	OK     bool   `json:"ok"`
-	Cause  Cause  `json:"cause"`
-	Detail string `json:"detail"`
+	Method string `json:"method"` // socket, endpoint, dind or none
+	OK     bool   `json:"ok"`     // the client can use the API
+	Cause  Cause  `json:"cause"`  // why it cannot, if that is known
+	Detail string `json:"detail"` // why it cannot, in words
 }
 
 // Node is one node of a Swarm.
 type Node struct {
 	ID      string `json:"id"`
-	Name    string `json:"name"`
-	Address string `json:"address"` // its own among the nodes
-	State   string `json:"state"`   // as docker node ls has it: ready, down, …
+	Name    string `json:"name"`    // the host name, with the ID if several nodes have the same
+	Address string `json:"address"` // the IP address at which other nodes reach it
+	State   string `json:"state"`   // ready, down, drained, paused, …
 	Manager bool   `json:"manager"`
 }
 
-// Mode is what became of one network mode of --networks.
+// Mode is the result for one network mode of --networks.
 type Mode struct {
-	Name   string     `json:"name"`
-	Result ModeResult `json:"result"`
-	Cause  Cause      `json:"cause"`  // of what is not reached; empty if all is, or if it is not known
-	Detail string     `json:"detail"` // in words; where the engine cannot do it, the engine's own
-	Server int        `json:"server"` // index into Report.Servers; -1 if none was started
-	From   []Reach    `json:"from"`
-	// Findings are those of this mode alone. Those of the Report are of all.
-	Findings []Finding `json:"findings"`
+	Name     string     `json:"name"`
+	Result   ModeResult `json:"result"`
+	Cause    Cause      `json:"cause"`    // why the server is not reached; empty if it is, or if the cause is not known
+	Detail   string     `json:"detail"`   // the cause in words, or the error of an engine that does not support the mode
+	Server   int        `json:"server"`   // index into Report.Servers; -1 if no server was started
+	From     []Reach    `json:"from"`     // one for each vantage; empty if no server was started
+	Findings []Finding  `json:"findings"` // only those of this mode; Report.Findings has those of all modes
 }
 
-// ModeResult says in a word what became of a network mode.
+// ModeResult is the result of a network mode in a word.
 type ModeResult string
 
 // The results of a network mode.
 const (
 	ModeWorks  ModeResult = "works"  // the server is reached from every vantage
-	ModePartly ModeResult = "partly" // from some, and it is known why not from the others
-	ModeCannot ModeResult = "cannot" // from none, or the engine cannot do it, and it is known why
-	ModeFailed ModeResult = "failed" // not from everywhere, and it is not known why
+	ModePartly ModeResult = "partly" // it is reached from some vantages, and the cause is known for the others
+	ModeCannot ModeResult = "cannot" // it is reached from no vantage or cannot be started, and the cause is known
+	ModeFailed ModeResult = "failed" // it is not reached from some vantage, and the cause is not known
 )
 
-// VantagePeer is that of a container beside a server, on the server's own network.
-// Addresses that work there are of use there alone.
+// VantagePeer is the vantage of a container on the server's own network. Addresses
+// that work there may not work anywhere else.
 const VantagePeer = "peer"
 
-// Reach is whether a mode's server is reached from one vantage.
+// Reach says whether a mode's server is reached from one vantage.
 type Reach struct {
 	Vantage string `json:"vantage"`
 	OK      bool   `json:"ok"`
-	URL     string `json:"url"`   // the best address there; empty if none works
-	Cause   Cause  `json:"cause"` // why none works, if it is known
+	URL     string `json:"url"`   // the best base URL; empty if no address works
+	Cause   Cause  `json:"cause"` // why no address works, if that is known
 }
 
-// Server is one server container.
+// Server is one server: a container, or a program on the engine's host.
 type Server struct {
-	ID        string        `json:"id"`
-	Name      string        `json:"name"`
-	Image     string        `json:"image"`
-	Builtin   bool          `json:"builtin"`
-	Node      string        `json:"node"` // the Swarm node that it is on, by name; empty without --nodes
-	Port      uint16        `json:"port"`
-	Networks  []Network     `json:"networks"`
-	Published []PortBinding `json:"published"`
+	ID        string        `json:"id"`        // the container's
+	Name      string        `json:"name"`      // the container's, without a slash; host for the engine's host
+	Image     string        `json:"image"`     // the reference that the container was created from
+	Builtin   bool          `json:"builtin"`   // it is the built-in server
+	Node      string        `json:"node"`      // the name of its Swarm node; empty without --nodes
+	Port      uint16        `json:"port"`      // the TCP port in the container
+	Networks  []Network     `json:"networks"`  // sorted by name
+	Published []PortBinding `json:"published"` // of Port
 }
 
-// Network is one network that a server is on.
+// Network is one network of a server.
 type Network struct {
 	Name    string `json:"name"`
-	Driver  string `json:"driver"`
-	IPv4    string `json:"ipv4"`
-	IPv6    string `json:"ipv6"`
-	Gateway string `json:"gateway"`
+	Driver  string `json:"driver"`  // such as bridge or overlay; empty if it is not known
+	IPv4    string `json:"ipv4"`    // the server's address
+	IPv6    string `json:"ipv6"`    // the server's address
+	Gateway string `json:"gateway"` // the network's IPv4 gateway
 }
 
 // PortBinding is one address of the engine's host at which the server's port
@@ -161,10 +159,10 @@ type PortBinding struct {
 	HostPort uint16 `json:"hostPort"`
 }
 
-// Kind says what sort of address a candidate is.
+// Kind is the kind of a candidate address.
 type Kind string
 
-// The kinds of candidates.
+// The kinds of candidate addresses.
 const (
 	KindContainerIP         Kind = "container-ip"
 	KindContainerName       Kind = "container-name"
@@ -174,36 +172,36 @@ const (
 	KindPublishedHostAlias  Kind = "published-host-alias"
 	KindPublishedEngineHost Kind = "published-engine-host"
 	KindDindHost            Kind = "dind-host" // the nested engine's container, where it publishes ports
-	KindRelay               Kind = "relay"     // the relay, with a server's path
+	KindRelay               Kind = "relay"     // the relay, with the path of a server
 
-	// For a server on the engine's host, asked from containers.
+	// For a server on the engine's host, probed from containers.
 	KindHostGateway Kind = "host-gateway"
 	KindHostAlias   Kind = "host-alias"
 	KindHostAddress Kind = "host-address"
 )
 
-// Probe is what one candidate address did when it was tried from one vantage.
+// Probe is the result of probing one candidate address from one vantage.
 type Probe struct {
-	Vantage   string             `json:"vantage"`
-	Server    int                `json:"server"` // index into Report.Servers
+	Vantage   string             `json:"vantage"` // where the probe ran: host, client, peer, network:NAME, …
+	Server    int                `json:"server"`  // index into Report.Servers
 	Kind      Kind               `json:"kind"`
-	Address   string             `json:"address"`
-	URL       string             `json:"url"`
-	OK        bool               `json:"ok"`
-	Phase     netprobe.Phase     `json:"phase"`
-	Failure   netprobe.Failure   `json:"failure"`
-	Detail    string             `json:"detail"` // the failure in words
-	Status    int                `json:"status"`
-	Body      string             `json:"body"`
+	Address   string             `json:"address"` // host:port
+	URL       string             `json:"url"`     // what was requested
+	OK        bool               `json:"ok"`      // the intended server answered as expected
+	Phase     netprobe.Phase     `json:"phase"`   // the last phase that was reached
+	Failure   netprobe.Failure   `json:"failure"` // empty if the probe worked
+	Detail    string             `json:"detail"`  // the failure in words
+	Status    int                `json:"status"`  // of the HTTP answer; 0 if there was none
+	Body      string             `json:"body"`    // the first bytes of the answer, control characters escaped
 	Identity  netprobe.Identity  `json:"identity"`
 	WebSocket netprobe.WebSocket `json:"websocket"`
-	Cause     Cause              `json:"cause"`
-	Hint      string             `json:"hint"`
+	Cause     Cause              `json:"cause"` // of the failure, if it is known
+	Hint      string             `json:"hint"`  // how to fix the cause
 	Attempts  int                `json:"attempts"`
 	Timings   ProbeTimings       `json:"timings"`
 }
 
-// ProbeTimings are the times of the last attempt, in milliseconds.
+// ProbeTimings are the durations of the last attempt, in milliseconds.
 type ProbeTimings struct {
 	ResolveMS   float64 `json:"resolveMs"`
 	ConnectMS   float64 `json:"connectMs"`
@@ -214,42 +212,43 @@ type ProbeTimings struct {
 // Best is the address to use for one server from one vantage.
 type Best struct {
 	Vantage string `json:"vantage"`
-	Server  int    `json:"server"`
+	Server  int    `json:"server"` // index into Report.Servers
 	Kind    Kind   `json:"kind"`
-	URL     string `json:"url"`
+	URL     string `json:"url"` // the base, to which paths are added
 }
 
-// Severity says how bad a finding is.
+// Severity is the severity of a finding.
 type Severity string
 
 // The severities of a finding.
 const (
-	SeverityError   Severity = "error"
-	SeverityWarning Severity = "warning"
-	SeverityInfo    Severity = "info"
+	SeverityError   Severity = "error"   // it keeps a server from being reached, or the engine from being used
+	SeverityWarning Severity = "warning" // it will or may cause errors
+	SeverityInfo    Severity = "info"    // an address does not work, but another one does
 )
 
-// Finding is what is wrong and how to mend it.
+// Finding is what is wrong and how to fix it.
 type Finding struct {
-	Cause    Cause    `json:"cause"`
+	Cause    Cause    `json:"cause"` // empty if it is not known
 	Severity Severity `json:"severity"`
-	Title    string   `json:"title"`
-	Evidence []string `json:"evidence"`
-	Hint     string   `json:"hint"`
-	Commands []string `json:"commands"`
+	Title    string   `json:"title"`    // what is wrong, in one sentence
+	Evidence []string `json:"evidence"` // what was measured, one measurement a line
+	Hint     string   `json:"hint"`     // how to fix it, in one sentence
+	Commands []string `json:"commands"` // to copy into a shell
 }
 
-// Timings says how long the parts of a command took, in milliseconds.
+// Timings are the durations of a command's steps, in milliseconds. Those of several
+// network modes are added up.
 type Timings struct {
-	ImageMS   float64 `json:"imageMs"`
-	StartMS   float64 `json:"startMs"`
-	ProbeMS   float64 `json:"probeMs"`
-	CleanupMS float64 `json:"cleanupMs"`
-	TotalMS   float64 `json:"totalMs"`
+	ImageMS   float64 `json:"imageMs"`   // to find, pull or load the image
+	StartMS   float64 `json:"startMs"`   // to start the servers
+	ProbeMS   float64 `json:"probeMs"`   // to probe all addresses
+	CleanupMS float64 `json:"cleanupMs"` // to remove what was made
+	TotalMS   float64 `json:"totalMs"`   // from start to end; not the sum of the steps, some of which run in parallel
 }
 
-// New returns an empty Report of a command. Its lists are empty rather than
-// nil, so that they are `[]` in JSON.
+// New returns an empty Report of a command. Its lists are empty and not nil, so that
+// they are `[]` in JSON.
 func New(command string) *Report {
 	return &Report{
 		SchemaVersion: SchemaVersion,
