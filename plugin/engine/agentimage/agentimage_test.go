@@ -1,6 +1,7 @@
 package agentimage
 
 import (
+	"bytes"
 	"errors"
 	"regexp"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// storeOf is a store with these contents as agents.
+// storeOf is a store with the given contents as agents.
 func storeOf(amd64, arm64 string) store {
 	return store{
 		files: fstest.MapFS{
@@ -26,7 +27,7 @@ func storeOf(amd64, arm64 string) store {
 	}
 }
 
-// archive is the whole image, as a load sends it.
+// archive is the image with its binary, as a load sends it.
 func (s store) archive(arch string) (Archive, error) {
 	image, err := s.describe("linux", arch)
 	if err != nil {
@@ -35,12 +36,9 @@ func (s store) archive(arch string) (Archive, error) {
 	return s.complete(image)
 }
 
-func TestReferenceStandsForTheContent(t *testing.T) {
+func TestReferenceDependsOnTheContent(t *testing.T) {
 	t.Parallel()
-	original := make([]byte, 3*partSize+100)
-	for i := range original {
-		original[i] = byte(i / partSize) // parts differ
-	}
+	original := bytes.Repeat([]byte("0123456789"), 10_000)
 	changed := func(at int) string {
 		data := slices.Clone(original)
 		data[at] ^= 1
@@ -48,18 +46,14 @@ func TestReferenceStandsForTheContent(t *testing.T) {
 	}
 	known := map[string]string{}
 	for name, content := range map[string]string{
-		"original":           string(original),
-		"first byte":         changed(0),
-		"end of a part":      changed(partSize - 1),
-		"start of a part":    changed(partSize),
-		"last byte":          changed(len(original) - 1),
-		"shorter":            string(original[:len(original)-1]),
-		"longer":             string(original) + "\x03",
-		"whole parts":        string(original[:3*partSize]),
-		"a part less":        string(original[:2*partSize]),
-		"parts in disorder":  string(original[partSize:2*partSize]) + string(original[:partSize]) + string(original[2*partSize:]),
-		"smaller than parts": "tiny",
-		"empty":              "",
+		"original":   string(original),
+		"first byte": changed(0),
+		"middle":     changed(len(original) / 2),
+		"last byte":  changed(len(original) - 1),
+		"shorter":    string(original[:len(original)-1]),
+		"longer":     string(original) + "0",
+		"tiny":       "tiny",
+		"empty":      "",
 	} {
 		s := storeOf(content, "x")
 		ref, err := s.reference("linux", "amd64")
@@ -68,14 +62,14 @@ func TestReferenceStandsForTheContent(t *testing.T) {
 		again, err := s.reference("linux", "amd64")
 		assert.NilError(t, err)
 		assert.Equal(t, ref, again)
-		assert.Equal(t, known[ref], "", "%s has the reference of another", name)
+		assert.Equal(t, known[ref], "", "%s has the same reference as another content", name)
 		known[ref] = name
 	}
 }
 
-// The configuration is a part of the content: the same bytes for another CPU
-// are another image.
-func TestReferenceStandsForThePlatform(t *testing.T) {
+// The configuration is a part of the content: the same binary for another CPU is
+// another image.
+func TestReferenceDependsOnThePlatform(t *testing.T) {
 	t.Parallel()
 	s := storeOf("same", "same")
 	amd64, err := s.reference("linux", "amd64")
@@ -85,7 +79,7 @@ func TestReferenceStandsForThePlatform(t *testing.T) {
 	assert.Assert(t, amd64 != arm64)
 }
 
-func TestReferenceTakesEveryNameOfACPU(t *testing.T) {
+func TestReferenceAcceptsEveryNameOfACPU(t *testing.T) {
 	t.Parallel()
 	s := storeOf("one", "two")
 	for arch, want := range map[string]string{
@@ -115,23 +109,23 @@ func TestUnsupportedPlatforms(t *testing.T) {
 	for _, test := range []struct{ os, arch, want, evidence string }{
 		{
 			"windows", "amd64",
-			"the engine runs Windows containers, and nestprobe's agent is a program for Linux ones (linux/amd64 and linux/arm64)" +
+			"the engine runs Windows containers, and nestprobe's agent runs only in Linux containers (linux/amd64 and linux/arm64)" +
 				": switch Docker Desktop to Linux containers, or select another engine with --context",
 			"the engine runs containers of windows/amd64",
 		},
 		{
 			"linux", "s390x",
-			"the engine runs containers of linux/s390x, and nestprobe has agents for linux/amd64 and linux/arm64 alone" + hint,
+			"the engine runs containers of linux/s390x, and nestprobe has agents only for linux/amd64 and linux/arm64" + hint,
 			"the engine runs containers of linux/s390x",
 		},
 		{
 			"linux", "armv7l",
-			"the engine runs containers of linux/armv7l, and nestprobe has agents for linux/amd64 and linux/arm64 alone" + hint,
+			"the engine runs containers of linux/armv7l, and nestprobe has agents only for linux/amd64 and linux/arm64" + hint,
 			"the engine runs containers of linux/armv7l",
 		},
 		{
 			"freebsd", "x86_64",
-			"the engine runs containers of freebsd/amd64, and nestprobe has agents for linux/amd64 and linux/arm64 alone" + hint,
+			"the engine runs containers of freebsd/amd64, and nestprobe has agents only for linux/amd64 and linux/arm64" + hint,
 			"the engine runs containers of freebsd/amd64",
 		},
 	} {
@@ -151,13 +145,13 @@ func TestBuiltWithoutAgents(t *testing.T) {
 	_, err := empty.reference("linux", "amd64")
 	assert.ErrorIs(t, err, ErrNoAgent)
 	assert.ErrorContains(t, err, "make build")
-	_, err = empty.reference("windows", "amd64") // where building one would not help
+	_, err = empty.reference("windows", "amd64") // for which `make build` has no agent
 	assert.Assert(t, !errors.Is(err, ErrNoAgent))
-	_, _, err = empty.ensure(t.Context(), nil, "linux", "amd64") // before any engine is asked
+	_, _, err = empty.ensure(t.Context(), nil, "linux", "amd64") // before any request to the engine
 	assert.ErrorIs(t, err, ErrNoAgent)
 }
 
-// A fresh clone has only this file in the folder, and go:embed wants one.
+// On a fresh clone the folder has only this file, and go:embed needs one.
 func TestFolderIsEmbedded(t *testing.T) {
 	t.Parallel()
 	text, err := agents.Files.ReadFile("README.md")

@@ -12,38 +12,37 @@ import (
 	"time"
 )
 
-// Archive is a FROM-scratch image with one static binary in it, as the
-// uncompressed docker-archive that `docker save` writes. Every engine that was
-// tried loads this form: Docker 20.10, 26.1 with either image store, 28.5, and
-// Podman 4.3. Podman refuses a gzipped archive, Docker 20.10 an OCI layout.
+// Archive is a FROM-scratch image with one static binary in it, in the format that
+// `docker save` writes, uncompressed. Docker 20.10, Docker 26.1 with either image store,
+// Docker 28.5 and Podman 4.3 load it. Podman refuses a gzipped archive, and Docker 20.10
+// an OCI layout.
 //
-// The same Archive always makes the same bytes: no clock and no map order goes
-// into it.
+// The same Archive always has the same bytes: they do not depend on a clock or on the
+// order of a map.
 type Archive struct {
 	Tag          string            // reference that the loaded image gets, such as "name:tag"
 	Binary       []byte            // contents of the one file
 	BinaryName   string            // its name in the root folder, no slashes
-	OS           string            // GOOS of the binary
-	Arch         string            // GOARCH of the binary
-	Entrypoint   []string          // nil: the binary, with no argument
+	OS           string            // the binary's GOOS
+	Arch         string            // the binary's GOARCH
+	Entrypoint   []string          // nil: the binary, without arguments
 	User         string            // as docker run's --user; empty: root
 	Labels       map[string]string // labels of the image
 	ExposedPorts []string          // such as "4647/tcp"
 }
 
-// binaryMode lets every user run the file and nobody change it.
+// binaryMode lets every user run the file and no user change it.
 const binaryMode = 0o555
 
-// epoch is the time on everything in an archive, so that its bytes depend on
-// its contents alone.
+// epoch is the time of every file in an archive, so that the same contents always have
+// the same bytes.
 var epoch = time.Unix(0, 0).UTC()
 
-// errNoBinary would otherwise show up only when a container starts.
+// errNoBinary reports what would otherwise fail only when a container starts.
 var errNoBinary = errors.New("an image archive needs a binary and its name")
 
-// imageConfig is the image's configuration, by the names of the Docker Image
-// Specification v1.2 (github.com/moby/docker-image-spec), which is what all
-// engines read from a docker-archive.
+// imageConfig is the image's configuration as in the Docker Image Specification v1.2
+// (github.com/moby/docker-image-spec). All engines read it from such an archive.
 type imageConfig struct {
 	Architecture string          `json:"architecture"`
 	Config       containerConfig `json:"config"`
@@ -80,8 +79,8 @@ type manifestEntry struct {
 
 const layerName = "layer.tar"
 
-// WriteTo writes the archive. It implements [io.WriterTo]; errors are those of
-// w, or of an Archive with no binary in it.
+// WriteTo writes the archive. It implements [io.WriterTo]. Errors: those of w, and that
+// of an Archive without a binary.
 func (a Archive) WriteTo(w io.Writer) (int64, error) {
 	counted := &countingWriter{w: w}
 	err := a.write(counted)
@@ -114,9 +113,9 @@ func (a Archive) write(w io.Writer) error {
 	})
 }
 
-// config returns the configuration file. Its SHA-256 is the image's ID on
-// engines without the containerd image store, and since it contains the digest
-// of the layer, it stands for all that is in the image except for the tag.
+// config returns the configuration file. Its SHA-256 is the image's ID on engines
+// without the containerd image store. It contains the digest of the layer, so the ID
+// depends on everything in the image except for the tag.
 func (a Archive) config() ([]byte, error) {
 	if len(a.Binary) == 0 || a.BinaryName == "" {
 		return nil, errNoBinary
@@ -168,8 +167,8 @@ type file struct {
 	data []byte
 }
 
-// tarOverhead is what a tar of one file adds to it: a header block, up to one
-// block of padding and two blocks at the end, 512 bytes each.
+// tarOverhead is the size that a tar adds to its only file: a header block, up to one
+// block of padding, and two blocks at the end, 512 bytes each.
 const tarOverhead = 4 * 512
 
 func writeTar(w io.Writer, files []file) error {

@@ -119,12 +119,12 @@ func TestArchiveDefaults(t *testing.T) {
 func TestArchiveIsReproducible(t *testing.T) {
 	t.Parallel()
 	first := bytesOf(t, sample())
-	for range 20 { // maps come in another order each time
+	for range 20 { // the order of a map changes each time
 		assert.Assert(t, bytes.Equal(bytesOf(t, sample()), first))
 	}
 }
 
-func TestArchiveWantsABinary(t *testing.T) {
+func TestArchiveNeedsABinary(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Archive){
 		"no binary": func(a *Archive) { a.Binary = nil },
@@ -137,7 +137,7 @@ func TestArchiveWantsABinary(t *testing.T) {
 	}
 }
 
-// A long name is not an error of the archive's making: its format has a limit.
+// The format of the archive has a limit for names.
 func TestArchiveReportsNamesThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	archive := sample()
@@ -146,7 +146,7 @@ func TestArchiveReportsNamesThatDoNotFit(t *testing.T) {
 	assert.ErrorContains(t, err, "cannot encode header")
 }
 
-// failingWriter takes so many bytes and no more.
+// failingWriter fails when it has no room for more bytes.
 type failingWriter struct{ room int }
 
 var errFull = errors.New("full")

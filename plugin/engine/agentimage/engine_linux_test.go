@@ -27,11 +27,11 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// hangGuard only keeps a broken engine from holding up the tests.
+// hangGuard bounds the tests if the engine hangs.
 const hangGuard = 3 * time.Minute
 
-// agentBinary is the agent as `make build` makes it. These tests bring their
-// own, so that they do not depend on what is in the folder.
+// agentBinary is the agent, built as `make build` does. These tests build their own, so
+// that they do not depend on the files in package agents.
 var agentBinary []byte
 
 func TestMain(m *testing.M) {
@@ -59,9 +59,8 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// engine is a real one, the one that the environment names, with images of
-// this test alone: other tests that use the same engine at the same time have
-// other repositories and labels.
+// engine is the real engine that the environment names. Each test has its own
+// repository and label, because other tests use the engine at the same time.
 type engine struct {
 	*client.Client
 	requests   *recorder
@@ -98,7 +97,7 @@ func newEngine(tb testing.TB) *engine {
 	return e
 }
 
-// removeAll leaves nothing of this engine value on the engine.
+// removeAll removes all containers and images of this test.
 func (e *engine) removeAll(tb testing.TB) {
 	tb.Helper()
 	mine := filters.NewArgs(filters.Arg("label", e.label))
@@ -116,17 +115,17 @@ func (e *engine) removeAll(tb testing.TB) {
 	}
 }
 
-// version is a store with an agent of its own digest for this machine.
+// version is a store with an agent for this machine that has its own digest.
 func (e *engine) version(version string) store {
 	name := "nestprobe-agent-linux-" + runtime.GOARCH
-	// What follows the last section of a program is never loaded. No two tests
-	// share a layer: engines know layers again, and Podman takes images with a
-	// layer in common for related.
+	// Bytes after the last section of a program are not loaded. They give each test
+	// its own layer: engines reuse layers, and Podman treats images that share one as
+	// related.
 	binary := append(slices.Clone(agentBinary), e.repository+version...)
 	return store{files: fstest.MapFS{name: {Data: binary}}, repository: e.repository, label: e.label}
 }
 
-// ensure wants success, and the image to be there.
+// ensure fails the test unless the image is there afterwards.
 func (e *engine) ensure(tb testing.TB, s store) (string, bool) {
 	tb.Helper()
 	ref, loaded, err := s.ensure(tb.Context(), e, "linux", runtime.GOARCH)
@@ -144,7 +143,7 @@ func (e *engine) knows(tb testing.TB, ref string) bool {
 	return err == nil
 }
 
-// recorder notes the requests that pass, without the API version in front.
+// recorder records the requests, without the API version in their paths.
 type recorder struct {
 	next http.RoundTripper
 
@@ -165,7 +164,7 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	return r.next.RoundTrip(request)
 }
 
-// since returns what was recorded by f.
+// since returns the requests that f makes.
 func (r *recorder) since(f func()) (requests []string, uploaded int64) {
 	r.mu.Lock()
 	r.requests, r.uploaded = nil, 0
@@ -198,11 +197,11 @@ func TestEnsureUploadsOnce(t *testing.T) {
 		assert.Equal(t, again, ref)
 	})
 	assert.Assert(t, !loaded)
-	assert.DeepEqual(t, requests, []string{inspect, inspect}) // the second is the test's own
+	assert.DeepEqual(t, requests, []string{inspect, inspect}) // the second request is from the test
 	assert.Equal(t, uploaded, int64(0))
 }
 
-func TestImageIsAsItWasMade(t *testing.T) {
+func TestImageHasTheConfiguration(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	ref, _ := e.ensure(t, e.version("1"))
@@ -231,7 +230,7 @@ func TestLoadingRemovesOtherVersions(t *testing.T) {
 	assert.Equal(t, len(images), 1, "%v", images)
 }
 
-// An image that a container was made from stays, be it running or not.
+// An image that has a container stays, whether the container runs or not.
 func TestLoadingKeepsImagesInUse(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -257,7 +256,7 @@ func TestLoadingKeepsImagesInUse(t *testing.T) {
 	}
 }
 
-// create makes a container that serves until it is removed.
+// create creates a container that runs until it is removed.
 func (e *engine) create(tb testing.TB, ref string) string {
 	tb.Helper()
 	created, err := e.ContainerCreate(tb.Context(), &container.Config{
@@ -269,9 +268,8 @@ func (e *engine) create(tb testing.TB, ref string) string {
 	return created.ID
 }
 
-// Tags that a user gave, and images that a user built from an agent (which
-// inherit its label), are the user's.
-func TestLoadingKeepsWhatIsTheUsers(t *testing.T) {
+// Users may tag an agent, and build images from it, which inherit its label.
+func TestLoadingKeepsImagesOfUsers(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	first := e.version("1")
@@ -295,7 +293,7 @@ func (e *engine) load(tb testing.TB, archive Archive) {
 	assert.NilError(tb, load(tb.Context(), e, archive))
 }
 
-func TestForeignImageUnderTheNameIsReplaced(t *testing.T) {
+func TestOtherImageWithTheReferenceIsReplaced(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	s := e.version("1")
@@ -312,7 +310,7 @@ func TestForeignImageUnderTheNameIsReplaced(t *testing.T) {
 	assert.Equal(t, found.Config.Labels[e.label], ref[len(e.repository)+1:])
 }
 
-func TestPluginsLoadAtOnce(t *testing.T) {
+func TestPluginsLoadInParallel(t *testing.T) {
 	t.Parallel()
 	for name, versions := range map[string][]string{
 		"one version":  {"1", "1", "1", "1"},
@@ -330,13 +328,13 @@ func TestPluginsLoadAtOnce(t *testing.T) {
 				})
 			}
 			assert.NilError(t, plugins.Wait())
-			// Whoever lost the race has it again by asking again.
+			// A plugin whose image was removed calls Ensure again.
 			e.ensure(t, e.version("1"))
 		})
 	}
 }
 
-// tampering is a real engine to which an archive comes changed.
+// tampering is a real engine that gets a changed archive.
 type tampering struct {
 	*engine
 	change func([]byte) []byte
@@ -350,7 +348,7 @@ func (a tampering) ImageLoad(ctx context.Context, archive io.Reader, opts ...cli
 	return a.engine.ImageLoad(ctx, bytes.NewReader(a.change(data)), opts...)
 }
 
-// The engine finds out what is wrong with an archive when it has said 200.
+// The engine finds the error in an archive after it has sent the status 200.
 func TestEngineRefusesTheArchive(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -381,7 +379,7 @@ func TestEnsureHonoursItsContext(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
-// Ensure as every run but the first finds it.
+// The image is there, as in every run but the first.
 func BenchmarkEnsure(b *testing.B) {
 	e := newEngine(b)
 	s := e.version("1")
@@ -392,7 +390,7 @@ func BenchmarkEnsure(b *testing.B) {
 	}
 }
 
-// Ensure as the first run finds it.
+// The image is missing, as in the first run.
 func BenchmarkEnsureLoad(b *testing.B) {
 	e := newEngine(b)
 	s := e.version("1")

@@ -44,8 +44,8 @@ func (s store) ensure(ctx context.Context, api API, os, arch string) (string, bo
 	return archive.Tag, true, nil
 }
 
-// loadAttempts allows for a plugin of another version that removes this image
-// as soon as it is there. It does that once, when it has loaded its own.
+// loadAttempts allows for plugins of other versions that remove this image right after
+// the load. Each of them does that once, after it has loaded its own.
 const loadAttempts = 3
 
 func (s store) loadUntilThere(ctx context.Context, api API, archive Archive) error {
@@ -65,8 +65,8 @@ func (s store) loadUntilThere(ctx context.Context, api API, archive Archive) err
 	return fmt.Errorf("the engine took the agent image %d times, but does not know it as %s", loadAttempts, archive.Tag)
 }
 
-// has asks for the image by its reference. A foreign image under that name,
-// which somebody must have tagged so, counts as none.
+// has says whether the engine has the image. Another image that a user has tagged with
+// the same reference does not count.
 func (s store) has(ctx context.Context, api API, archive Archive) (bool, error) {
 	found, err := api.ImageInspect(ctx, archive.Tag)
 	if errdefs.IsNotFound(err) {
@@ -91,8 +91,8 @@ func load(ctx context.Context, api API, archive Archive) error {
 	return loadError(errors.Join(err, response.Body.Close()))
 }
 
-// loadMessage is the part of a message in the answer to a load that tells of
-// an error. By then the status has been sent, and was 200.
+// loadMessage is the part of a message in the answer to a load that reports an error.
+// The engine sends it after the status 200.
 type loadMessage struct {
 	Error  string `json:"error"`
 	Detail struct {
@@ -100,8 +100,8 @@ type loadMessage struct {
 	} `json:"errorDetail"`
 }
 
-// loadResult reads the engine's messages to the end: it has the image only
-// then.
+// loadResult reads the engine's messages to the end. Only then does the engine have the
+// image.
 func loadResult(messages io.Reader) error {
 	for decoder := json.NewDecoder(messages); ; {
 		var message loadMessage
@@ -119,9 +119,9 @@ func loadResult(messages io.Reader) error {
 	}
 }
 
-// loadError says what was being done and what to do about it. The engine gives
-// no type to errors inside an answer; a full disk is known by the words of
-// its kernel (strerror of ENOSPC), which Go does not translate.
+// loadError adds what was being done and what to do. Errors inside an answer have no
+// type; a full disk is recognized by the kernel's text (strerror of ENOSPC), which is
+// never translated.
 func loadError(err error) error {
 	switch {
 	case err == nil:
@@ -135,9 +135,9 @@ func loadError(err error) error {
 	}
 }
 
-// removeOthers removes the agents of other versions, one tag each and never by
-// force: the engine refuses while a container was made from it. Nothing
-// depends on the outcome; the next load tries again.
+// removeOthers removes the agents of other versions, one tag each and never by force:
+// the engine refuses to remove an image that has containers. Errors do not matter,
+// because the next load tries again.
 func (s store) removeOthers(ctx context.Context, api API, current Archive) {
 	images, err := api.ImageList(ctx, image.ListOptions{
 		Filters: filters.NewArgs(filters.Arg("label", s.label)),
@@ -150,9 +150,9 @@ func (s store) removeOthers(ctx context.Context, api API, current Archive) {
 	}
 }
 
-// others picks the references to remove. Only a name that Ensure itself gave
-// counts, repository and label value as tag: an image that a user built from
-// an agent has the label too, and tags of the user's are the user's.
+// others picks the references to remove: only those that Ensure made, of the repository
+// and the label's value. An image that a user built from an agent has the label too,
+// and a user may have added other tags.
 func (s store) others(images []image.Summary, current Archive) []string {
 	var refs []string
 	for _, candidate := range images {
@@ -169,8 +169,8 @@ func (s store) others(images []image.Summary, current Archive) []string {
 	return refs
 }
 
-// familiar is a reference without the registry that Podman lists it with; one
-// that cannot be read is nobody's.
+// familiar is a reference without the registry that Podman lists it with. It is empty
+// for one that cannot be parsed.
 func familiar(ref string) string {
 	parsed, err := reference.ParseNormalizedNamed(strings.TrimPrefix(ref, "localhost/"))
 	if err != nil {

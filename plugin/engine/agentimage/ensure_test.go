@@ -17,9 +17,8 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// fakeEngine is a fake, for what a healthy engine cannot be made to do: to run
-// out of disk space, to lose an image that it has just loaded, to speak
-// nonsense.
+// fakeEngine is a fake, for what tests cannot make a real engine do: run out of disk
+// space, lose an image that it has just loaded, or send an invalid answer.
 type fakeEngine struct {
 	inspectErr error
 	answer     string // to a load
@@ -59,7 +58,7 @@ func (f *fakeEngine) ImageList(context.Context, image.ListOptions) ([]image.Summ
 
 func (f *fakeEngine) ImageRemove(_ context.Context, ref string, options image.RemoveOptions) ([]image.DeleteResponse, error) {
 	if options.Force {
-		return nil, errors.New("by force")
+		return nil, errors.New("removed by force")
 	}
 	f.removed = append(f.removed, ref)
 	return nil, errdefs.ErrConflict
@@ -98,8 +97,8 @@ func TestErrorsInTheAnswerToALoad(t *testing.T) {
 	}
 }
 
-// The engine's own errors stay what they are, for whoever explains them.
-func TestEnginesErrorsAreKept(t *testing.T) {
+// Callers need the engine's own errors to explain them.
+func TestEngineErrorsAreWrapped(t *testing.T) {
 	t.Parallel()
 	gone := errors.New("connection refused")
 	fake := &fakeEngine{inspectErr: gone}
@@ -109,7 +108,7 @@ func TestEnginesErrorsAreKept(t *testing.T) {
 	assert.Equal(t, fake.loads, 0)
 }
 
-// Another version's plugin may remove the image before it was looked at.
+// A plugin of another version may remove the image right after the load.
 func TestImageLostAfterALoadIsLoadedAgain(t *testing.T) {
 	t.Parallel()
 	fake := &fakeEngine{there: func(inspects int) bool { return inspects > 2 }}
@@ -130,13 +129,13 @@ func TestImageThatNeverAppears(t *testing.T) {
 	assert.Equal(t, fake.loads, loadAttempts)
 }
 
-// Removing others is a courtesy: the image that was asked for is there.
-func TestOthersThatCannotBeRemovedAreNoError(t *testing.T) {
+// The image is there, even if those of other versions cannot be removed.
+func TestErrorsOfRemovingOthersAreIgnored(t *testing.T) {
 	t.Parallel()
 	older := image.Summary{RepoTags: []string{"nestprobe-agent:1234"}, Labels: map[string]string{Label: "1234"}}
 	for name, fake := range map[string]*fakeEngine{
 		"in use":    {listed: []image.Summary{older}},
-		"not known": {listErr: errors.New("no list today")},
+		"not known": {listErr: errors.New("listing images failed")},
 	} {
 		fake.there = func(inspects int) bool { return inspects > 1 }
 		_, _, err := storeOf("one", "two").ensure(t.Context(), fake, "linux", "amd64")
@@ -145,7 +144,7 @@ func TestOthersThatCannotBeRemovedAreNoError(t *testing.T) {
 	}
 }
 
-func TestOthersAreChosenByTheirOwnName(t *testing.T) {
+func TestOnlyTagsOfEnsureAreRemoved(t *testing.T) {
 	t.Parallel()
 	s := storeOf("one", "two")
 	current, err := s.describe("linux", "amd64")
@@ -173,7 +172,7 @@ func TestOthersAreChosenByTheirOwnName(t *testing.T) {
 	})
 }
 
-// An engine that goes away in the middle: a real connection that is cut.
+// The connection to the engine is real, and is closed during the load.
 func TestEngineLostWhileLoading(t *testing.T) {
 	t.Parallel()
 	for name, cut := range map[string]func(http.ResponseWriter){

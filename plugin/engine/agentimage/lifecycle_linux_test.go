@@ -18,8 +18,8 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// server is a container made as the plugin makes it: attached, with the least
-// privileges, and removed by the engine when it ends.
+// server is a container as the plugin creates it: attached, with the fewest privileges,
+// and removed by the engine when it ends.
 type server struct {
 	id       string
 	attached types.HijackedResponse
@@ -29,7 +29,7 @@ type server struct {
 
 func startServer(t *testing.T, e *engine, ref string) *server {
 	t.Helper()
-	// Attaching takes over a connection, which a recording transport cannot.
+	// Attaching hijacks a connection, which the recorder does not support.
 	api, err := client.NewClientWithOpts(client.FromEnv, client.WithVersion(e.ClientVersion()))
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.NilError(t, api.Close()) })
@@ -62,7 +62,7 @@ func startServer(t *testing.T, e *engine, ref string) *server {
 	return s
 }
 
-// firstLine is what the server says when it listens.
+// firstLine is the line that the server prints when it listens.
 func (s *server) firstLine(t *testing.T) string {
 	t.Helper()
 	out, in := io.Pipe()
@@ -107,19 +107,19 @@ func TestServerLivesAsLongAsItsAttachment(t *testing.T) {
 	s.assertGone(t, e, 0)
 }
 
-func TestServerStopsWhenItIsTold(t *testing.T) {
+func TestServerStopsOnDockerStop(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	ref, _ := e.ensure(t, e.version("1"))
 	s := startServer(t, e, ref)
 	s.firstLine(t)
-	patience := int(hangGuard.Seconds()) // then it would be killed, with status 137
-	assert.NilError(t, e.ContainerStop(t.Context(), s.id, container.StopOptions{Timeout: &patience}))
+	timeout := int(hangGuard.Seconds()) // the engine then kills it, with status 137
+	assert.NilError(t, e.ContainerStop(t.Context(), s.id, container.StopOptions{Timeout: &timeout}))
 	s.assertGone(t, e, 0)
 }
 
-// assertUnprivileged reads what the kernel says, which holds for every engine
-// on this machine.
+// assertUnprivileged reads the process's status from the kernel, which works for every
+// engine on this machine.
 func assertUnprivileged(t *testing.T, pid int) {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -137,8 +137,8 @@ func assertUnprivileged(t *testing.T, pid int) {
 
 func assertAnswers(t *testing.T, ip string) {
 	t.Helper()
-	asker := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
-	response, err := asker.Get("http://" + ip + ":4647/foo")
+	requester := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	response, err := requester.Get("http://" + ip + ":4647/foo")
 	assert.NilError(t, err)
 	body, err := io.ReadAll(response.Body)
 	assert.NilError(t, err)

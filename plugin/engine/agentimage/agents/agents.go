@@ -1,12 +1,12 @@
-// Package agents holds the agent's binaries, which `make build` puts into this
-// folder. They are a package of their own because only the plugin carries them:
-// the agent, which uses the package above too, would otherwise contain itself.
+// Package agents embeds the agent's binaries, which `make build` puts into this folder.
+// Only the plugin imports it. Package agentimage cannot embed them, because the agent
+// imports that package and would contain itself.
 package agents
 
 import "embed"
 
-// Files are the files of this folder, nestprobe-agent-OS-ARCH among them if they
-// have been built. The folder is never empty, as go:embed wants it.
+// Files are the files of this folder, including nestprobe-agent-OS-ARCH if they have
+// been built. README.md is always there, because go:embed needs a file.
 //
 //go:embed *
 var Files embed.FS

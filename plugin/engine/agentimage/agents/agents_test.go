@@ -10,8 +10,8 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 )
 
-// TestAgentsAreStatic: an agent runs in an image that has nothing else, of an engine
-// of its own CPU. A fresh clone has no agents yet; `make build` makes them.
+// An agent's image has no other file, so the agent must be static and for the engine's
+// CPU. A fresh clone has no agents yet; `make build` builds them.
 func TestAgentsAreStatic(t *testing.T) {
 	t.Parallel()
 	machines := map[string]elf.Machine{
@@ -23,7 +23,7 @@ func TestAgentsAreStatic(t *testing.T) {
 	if len(built) == 0 && testing.Short() {
 		t.Skip("there are no agents yet: make build")
 	}
-	assert.Assert(t, is.Len(built, len(machines)), "make build makes them")
+	assert.Assert(t, is.Len(built, len(machines)), "make build builds them")
 	for name, machine := range machines {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -34,7 +34,7 @@ func TestAgentsAreStatic(t *testing.T) {
 	}
 }
 
-// checkStatic looks for what asks for a loader, and for libraries.
+// checkStatic checks that a binary needs no loader and no libraries.
 func checkStatic(t *testing.T, content []byte, machine elf.Machine) {
 	t.Helper()
 	file, err := elf.NewFile(bytes.NewReader(content))
