@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/command/completion"
 	"github.com/spf13/cobra"
@@ -154,19 +151,16 @@ func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []
 		}
 		return nil
 	}
-	renderer, err := render.New(render.Options{
-		Format: o.format,
-		Quiet:  o.quiet,
-		Color:  wantsColor(dockerCLI),
-		Checks: len(args) == 0,
-	})
+	renderer, err := newRenderer(dockerCLI, o.format, o.quiet, len(args) == 0)
 	if err != nil {
 		return usageError(err)
 	}
 	began := time.Now()
 	rep, err := o.measure(cmd, dockerCLI, args)
-	rep.Timings.TotalMS = float64(time.Since(began).Microseconds()) / 1000
-	return conclude(cmd.Context(), dockerCLI, renderer, rep, err)
+	rep.Timings.TotalMS = report.Milliseconds(time.Since(began))
+	err = faultIsFinding(cmd.Context(), rep, err)
+	rep.OK = err == nil && len(causesOf(rep.Findings, report.SeverityError)) == 0
+	return finishCommand(cmd.Context(), dockerCLI, renderer, rep, err, diagnosed)
 }
 
 // measure returns a Report that is never nil.
@@ -182,70 +176,12 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 	}
 }
 
-// measureTarget connects to the engine and diagnoses the target on it.
+// measureTarget diagnoses the target on the user's engine.
 func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.Cli) (*report.Report, error) {
-	rep := report.New(diagnoseName)
-	resolved, err := endpoint.Resolve(dockerCLI)
-	if err != nil {
-		return rep, err
+	adjust := func(e *endpoint.Endpoint) {
+		e.Settings = e.WithPatience(checks.Patience(e.Transport, o.timeout))
 	}
-	rep.Endpoint = endpointOf(resolved)
-	resolved.Settings = resolved.WithPatience(checks.Patience(resolved.Transport, o.timeout))
-	connection, err := resolved.Connect(ctx)
-	if err != nil {
-		return rep, err
-	}
-	defer connection.Close()
-	s := newSession(dockerCLI, resolved, connection)
-	measured, err := diagnoseTarget(ctx, s, o.target)
-	if measured.Endpoint.Host == "" {
-		measured.Endpoint = rep.Endpoint // the engine was lost before it said what it is
-	}
-	return measured, connection.Explain(ctx, err)
-}
-
-// conclude shows the Report and turns it into an exit status. An error with a
-// cause is a finding, such as an engine that cannot be reached; one without is
-// something that could not be measured.
-func conclude(ctx context.Context, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error) error {
-	failure, fault := err, new(report.Fault)
-	if errors.As(err, &fault) && ctx.Err() == nil {
-		rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{diagnosis.Finding(fault)})
-		rep.Error = visible(err)
-		err = nil
-	}
-	errorCauses := causesOf(rep.Findings, report.SeverityError)
-	rep.OK = err == nil && len(errorCauses) == 0
-	if err != nil {
-		rep.Error = visible(err)
-	}
-	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
-		return notMeasured(ctx, errors.Join(failure, &unwrittenError{writeErr}))
-	}
-	if err != nil {
-		return notMeasured(ctx, err)
-	}
-	if rep.OK {
-		return nil
-	}
-	status := rep.Error
-	if status == "" {
-		status = "there is an error: " + strings.Join(errorCauses, ", ")
-	}
-	return cli.StatusError{Status: status, StatusCode: exitUnreachable}
-}
-
-// causesOf lists the causes of the findings of a severity, each once.
-func causesOf(findings []report.Finding, severity report.Severity) []string {
-	var causes []string
-	for _, f := range findings {
-		cause := string(f.Cause)
-		if cause == "" {
-			cause = "undecided"
-		}
-		if f.Severity == severity && !slices.Contains(causes, cause) {
-			causes = append(causes, cause)
-		}
-	}
-	return causes
+	return withSession(ctx, dockerCLI, diagnoseName, adjust, func(ctx context.Context, s session) (*report.Report, error) {
+		return diagnoseTarget(ctx, s, o.target)
+	})
 }

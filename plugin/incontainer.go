@@ -55,10 +55,13 @@ func (*clientOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
 	_ = cmd.RegisterFlagCompletionFunc("from", completion.ContainerNames(dockerCLI, false))
 }
 
+// inContainerName is the name of the command, on the command line and in its Report.
+const inContainerName = "in-container"
+
 func newInContainerCommand(dockerCLI command.Cli) *cobra.Command {
 	options, client := newRunOptions(), &clientOptions{}
 	cmd := &cobra.Command{
-		Use:   "in-container [OPTIONS] [IMAGE [COMMAND] [ARG...]]",
+		Use:   inContainerName + " [OPTIONS] [IMAGE [COMMAND] [ARG...]]",
 		Short: "The same, asked from a container that was given the Docker API",
 		Long: `Start a client container, give it access to the Docker API, and have the client
 itself start the server and try every address at which it might reach it.
@@ -82,12 +85,7 @@ access, 125 when that could not be measured, 130 when interrupted.`,
 			if err != nil {
 				return usageError(err)
 			}
-			renderer, err := newRenderer(dockerCLI, options.format, options.quiet)
-			if err != nil {
-				return usageError(err)
-			}
-			docker := dockerCommand(cmd.Root().Flags())
-			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"in-container", docker, client.measure, client.remove})
+			return runExperiment(cmd, dockerCLI, options, spec, experimentCommand{inContainerName, client.measure, client.removeCommand})
 		},
 	}
 	options.install(cmd.Flags())
@@ -139,20 +137,20 @@ func (o *clientOptions) measure(ctx context.Context, s session, spec experiment.
 	}
 	wanted, err := o.client(s, spec)
 	if err != nil {
-		return report.New("in-container"), err
+		return report.New(inContainerName), err
 	}
 	o.run = engine.NewID()
 	wanted.ID = o.run
 	return client.RunInContainer(ctx, s.engine, spec, wanted, s.progress)
 }
 
-// remove is the command that removes what --keep left running. A relay has
+// removeCommand is the command that removes what --keep left running. A relay has
 // servers that no report knows of, since it starts more of them when asked. The
 // built-in ones go with it, however it ends, and removing them at the same time
 // is an error to an engine that is doing so; the user's stay if it was killed.
-func (o *clientOptions) remove(docker string, rep *report.Report, spec experiment.Spec) string {
+func (o *clientOptions) removeCommand(docker string, rep *report.Report, spec experiment.Spec) string {
 	if !o.relay {
-		return removeServers(docker, rep, spec)
+		return removeServersCommand(docker, rep, spec)
 	}
 	works := slices.IndexFunc(rep.Accesses, func(a report.Access) bool { return a.OK })
 	if works < 0 {

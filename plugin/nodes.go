@@ -117,7 +117,7 @@ func reachNode(ctx context.Context, dockerCLI command.Cli, name string, nodes []
 func loadOnNode(ctx context.Context, opened *connection.Connection) (string, error) {
 	loading, cancel := context.WithTimeoutCause(ctx, nodeLoadLimit, errors.New("it took too long"))
 	defer cancel()
-	ref, err := agentImage(loading, opened)
+	ref, err := loadAgentImage(loading, opened)
 	if err != nil {
 		return "", err
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// name is the plugin's name, the word after docker.
-const name = "nestprobe"
+// pluginName is the word after docker.
+const pluginName = "nestprobe"
 
 // Metadata describes the plugin to the docker CLI.
 func Metadata(version string) metadata.Metadata {
@@ -29,7 +29,7 @@ func Metadata(version string) metadata.Metadata {
 // New returns the command `docker nestprobe`.
 func New(dockerCLI command.Cli) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   name,
+		Use:   pluginName,
 		Short: "Find out which address reaches a container",
 		Long: `Start a server in a container, try every address at which it might be
 reached, prove who answers, and say why the others do not.`,
@@ -49,7 +49,7 @@ reached, prove who answers, and say why the others do not.`,
 // are left alone.
 func StandaloneArgs(args []string) []string {
 	if cliplugin.RunningStandalone() && len(args) > 0 {
-		return append([]string{args[0], name}, args[1:]...)
+		return append([]string{args[0], pluginName}, args[1:]...)
 	}
 	return args
 }

@@ -6,19 +6,17 @@ import (
 	"github.com/docker/cli/cli/command"
 	"github.com/spf13/cobra"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
+// runName is the name of the command, on the command line and in its Report.
+const runName = "run"
+
 func newRunCommand(dockerCLI command.Cli) *cobra.Command {
 	options := newRunOptions()
 	cmd := &cobra.Command{
-		Use:   "run [OPTIONS] [IMAGE [COMMAND] [ARG...]]",
+		Use:   runName + " [OPTIONS] [IMAGE [COMMAND] [ARG...]]",
 		Short: "Start a server and find out which address reaches it from here",
 		Long: `Start a server in a container, try every address at which this machine might
 reach it, all at once, and print which work and what happened at the others.
@@ -41,15 +39,11 @@ be measured, 130 when interrupted.`,
 			if err != nil {
 				return usageError(err)
 			}
-			renderer, err := newRenderer(dockerCLI, options.format, options.quiet)
-			if err != nil {
-				return usageError(err)
-			}
 			measure := runOnHost
 			if options.nodes {
 				measure = runOnNodes(dockerCLI)
 			}
-			return perform(cmd.Context(), dockerCLI, spec, renderer, measurement{"run", dockerCommand(cmd.Root().Flags()), measure, removeServers})
+			return runExperiment(cmd, dockerCLI, options, spec, experimentCommand{runName, measure, removeServersCommand})
 		},
 	}
 	options.install(cmd.Flags())
@@ -64,26 +58,4 @@ func runOnHost(ctx context.Context, s session, spec experiment.Spec) (*report.Re
 		Progress: s.progress,
 		Vantage:  experiment.Vantage{Name: experiment.VantageHost},
 	})
-}
-
-func newEngine(resolved *endpoint.Endpoint, opened *connection.Connection) engine.Engine {
-	return engine.Engine{
-		API:        opened.API,
-		Host:       resolved.EngineHost(),
-		Loopback:   resolved.IsLoopback(),
-		Describe:   opened.Describe,
-		AgentImage: func(ctx context.Context) (string, error) { return agentImage(ctx, opened) },
-		AgentBinary: func(ctx context.Context) ([]byte, error) {
-			os, arch, err := opened.Platform(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return agents.Files.ReadFile(agentimage.FileName(os, arch))
-		},
-	}
-}
-
-// agentImage puts the agent on the engine.
-func agentImage(ctx context.Context, opened *connection.Connection) (string, error) {
-	return agentimage.EnsureNear(ctx, opened.API, agents.Files, opened.Platform)
 }

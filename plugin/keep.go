@@ -12,15 +12,16 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// tellKept says on stderr how to remove what --keep left running.
-func tellKept(dockerCLI command.Cli, remove string) {
+// printRemoveCommand prints on stderr how to remove what --keep left running.
+func printRemoveCommand(dockerCLI command.Cli, remove string) {
 	if remove != "" {
 		_, _ = fmt.Fprintf(dockerCLI.Err(), "Kept; to remove: %s\n", remove)
 	}
 }
 
-// removeServers removes the servers of a report, and their temporary network.
-func removeServers(docker string, rep *report.Report, spec experiment.Spec) string {
+// removeServersCommand is the command that removes the servers of a Report, and
+// their temporary network.
+func removeServersCommand(docker string, rep *report.Report, spec experiment.Spec) string {
 	if len(rep.Servers) == 0 {
 		return ""
 	}

@@ -1,0 +1,41 @@
+package plugin
+
+import (
+	"context"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/spf13/cobra"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// experimentCommand is what run and in-container do differently.
+type experimentCommand struct {
+	name    string
+	measure func(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error)
+	// removeCommand is the command that removes what --keep left running; empty if
+	// there is nothing. The command docker has the flags that choose the endpoint.
+	removeCommand func(docker string, rep *report.Report, spec experiment.Spec) string
+}
+
+// runExperiment measures on the user's engine and shows the Report. With --keep it
+// also prints how to remove what is left running.
+func runExperiment(cmd *cobra.Command, dockerCLI command.Cli, options *runOptions, spec experiment.Spec, c experimentCommand) error {
+	renderer, err := newRenderer(dockerCLI, options.format, options.quiet, false)
+	if err != nil {
+		return usageError(err)
+	}
+	rep, err := withSession(cmd.Context(), dockerCLI, c.name, nil, func(ctx context.Context, s session) (*report.Report, error) {
+		if !spec.Builtin() {
+			spec.Env = s.withProxies(spec.Env)
+		}
+		measured, err := c.measure(ctx, s, spec)
+		if spec.Keep && onlyLeft(err) { // printed before the Report, which may find a full disk
+			printRemoveCommand(dockerCLI, c.removeCommand(dockerCommand(cmd.Root().Flags()), measured, spec))
+		}
+		return measured, err
+	})
+	addFinding(rep, err)
+	return finishCommand(cmd.Context(), dockerCLI, renderer, rep, err, unreachable)
+}

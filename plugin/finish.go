@@ -1,0 +1,142 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/docker/cli/cli"
+	"github.com/docker/cli/cli/command"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
+)
+
+// newRenderer checks the format before anything is measured.
+func newRenderer(dockerCLI command.Cli, format string, quiet, checks bool) (*render.Renderer, error) {
+	return render.New(render.Options{
+		Format: format,
+		Quiet:  quiet,
+		Color:  wantsColor(dockerCLI),
+		Checks: checks,
+	})
+}
+
+// wantsColor follows no-color.org, and terminals that say they have none.
+func wantsColor(dockerCLI command.Cli) bool {
+	return dockerCLI.Out().IsTerminal() && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// finishCommand shows the Report, whatever became of it (a program that reads JSON
+// gets the reason there), and turns the outcome into an exit status. The error says
+// why nothing could be measured. The verdict is the sentence for a Report that is
+// not OK.
+func finishCommand(ctx context.Context, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error, verdict func(*report.Report) string) error {
+	if err != nil {
+		rep.OK = false
+		rep.Error = visible(err)
+	}
+	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
+		if err == nil && rep.Error != "" { // nobody could read it in the Report
+			err = errors.New(rep.Error)
+		}
+		err = errors.Join(err, &unwrittenError{writeErr})
+	}
+	switch {
+	case err != nil:
+		return notMeasured(ctx, err)
+	case rep.OK:
+		return nil
+	default:
+		return cli.StatusError{Status: verdict(rep), StatusCode: exitUnreachable}
+	}
+}
+
+// addFinding adds the cause of an error to the findings, if it is known.
+func addFinding(rep *report.Report, err error) {
+	if fault := new(report.Fault); errors.As(err, &fault) {
+		rep.Findings = append(rep.Findings, diagnosis.Finding(fault))
+	}
+}
+
+// unreachable is the verdict on a server that was probed and not reached.
+func unreachable(rep *report.Report) string {
+	noAccess := len(rep.Accesses) > 0
+	for _, access := range rep.Accesses {
+		noAccess = noAccess && !access.OK
+	}
+	switch {
+	case noAccess:
+		return "no client container was given the Docker API"
+	case len(rep.Modes) > 0 && len(rep.Best) > 0:
+		return "in some network modes no address reaches the server, and the cause is not known"
+	case len(rep.Modes) > 0:
+		return "no address reaches the server in any of these network modes"
+	case len(rep.Nodes) > 0:
+		return "not every node reaches every other one"
+	case len(rep.Servers) > 1:
+		return "not every server is reached from " + place(rep)
+	default:
+		return "no address reaches the server from " + place(rep)
+	}
+}
+
+// place names the vantage that matters for a reader: the host, if it was probed
+// from there.
+func place(rep *report.Report) string {
+	vantage := experiment.VantageClient
+	for i, p := range rep.Probes {
+		if i == 0 || p.Vantage == experiment.VantageHost {
+			vantage = p.Vantage
+		}
+	}
+	container, ok := strings.CutPrefix(vantage, experiment.VantageContainer)
+	switch {
+	case vantage == experiment.VantageHost || rep.Command == runName:
+		return "here"
+	case ok:
+		return "container " + container
+	default:
+		return "the client container"
+	}
+}
+
+// faultIsFinding makes a finding of an error whose cause is known, such as an
+// engine that cannot be reached: for diagnose that is a result. It returns the error
+// that is left.
+func faultIsFinding(ctx context.Context, rep *report.Report, err error) error {
+	fault := new(report.Fault)
+	if ctx.Err() != nil || !errors.As(err, &fault) {
+		return err
+	}
+	rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{diagnosis.Finding(fault)})
+	rep.Error = visible(err)
+	return nil
+}
+
+// diagnosed is the verdict on a Report of diagnose that has errors.
+func diagnosed(rep *report.Report) string {
+	if rep.Error != "" {
+		return rep.Error
+	}
+	return "there is an error: " + strings.Join(causesOf(rep.Findings, report.SeverityError), ", ")
+}
+
+// causesOf lists the causes of the findings of a severity, each once.
+func causesOf(findings []report.Finding, severity report.Severity) []string {
+	var causes []string
+	for _, f := range findings {
+		cause := string(f.Cause)
+		if cause == "" {
+			cause = "undecided"
+		}
+		if f.Severity == severity && !slices.Contains(causes, cause) {
+			causes = append(causes, cause)
+		}
+	}
+	return causes
+}

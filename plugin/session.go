@@ -1,0 +1,106 @@
+package plugin
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/config/configfile"
+	"github.com/docker/cli/opts"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// session is what a command has once it is connected to the user's engine.
+type session struct {
+	config     *configfile.ConfigFile
+	endpoint   *endpoint.Endpoint
+	connection *connection.Connection
+	engine     engine.Engine
+	progress   *progress
+}
+
+// measure is what a command does with a session. Its Report is never nil.
+type measure func(ctx context.Context, s session) (*report.Report, error)
+
+// withSession resolves the user's endpoint, connects to its engine, measures and
+// disconnects. The Report is never nil. The settings of the endpoint may be adjusted
+// before it is opened; nil for no adjustment.
+func withSession(ctx context.Context, dockerCLI command.Cli, name string, adjust func(*endpoint.Endpoint), measure measure) (*report.Report, error) {
+	rep := report.New(name)
+	resolved, err := endpoint.Resolve(dockerCLI)
+	if err != nil {
+		return rep, err
+	}
+	rep.Endpoint = report.Endpoint{
+		Context:   resolved.Context,
+		Host:      resolved.Host,
+		Transport: string(resolved.Transport),
+		TLS:       resolved.TLS,
+	}
+	if adjust != nil {
+		adjust(resolved)
+	}
+	opened, err := resolved.Connect(ctx)
+	if err != nil {
+		return rep, err
+	}
+	defer opened.Close()
+	measured, err := measure(ctx, newSession(dockerCLI, resolved, opened))
+	if measured.Endpoint.Host == "" {
+		measured.Endpoint = rep.Endpoint // the engine was lost before it described itself
+	}
+	return measured, opened.Explain(ctx, err)
+}
+
+func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *connection.Connection) session {
+	config := dockerCLI.ConfigFile()
+	return session{
+		config:     config,
+		endpoint:   resolved,
+		connection: opened,
+		progress:   newProgress(dockerCLI.Err()),
+		engine: engine.Engine{
+			API:        opened.API,
+			Host:       resolved.EngineHost(),
+			Loopback:   resolved.IsLoopback(),
+			Describe:   opened.Describe,
+			AgentImage: func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) },
+			AgentBinary: func(ctx context.Context) ([]byte, error) {
+				os, arch, err := opened.Platform(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return agents.Files.ReadFile(agentimage.FileName(os, arch))
+			},
+			RegistryAuth: func(image string) (string, error) { return command.RetrieveAuthTokenFromImage(config, image) },
+		},
+	}
+}
+
+// loadAgentImage loads the agent's image on an engine that does not have it, and
+// returns its reference.
+func loadAgentImage(ctx context.Context, opened *connection.Connection) (string, error) {
+	return agentimage.EnsureNear(ctx, opened.API, agents.Files, opened.Platform)
+}
+
+// withProxies adds the proxies of the docker configuration to an environment, as
+// docker run does for every container.
+func (s session) withProxies(env []string) []string {
+	proxies := s.config.ParseProxyConfig(s.endpoint.Host, opts.ConvertKVStringsToMapWithNil(env))
+	all := make([]string, 0, len(proxies))
+	for _, name := range slices.Sorted(maps.Keys(proxies)) {
+		if value := proxies[name]; value != nil {
+			all = append(all, name+"="+*value)
+		} else {
+			all = append(all, name)
+		}
+	}
+	return all
+}
