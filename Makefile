@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI := v2.15.0
+GOTESTSUM := v1.13.0
 TOOLS    := bin/tools
 
 DOCKER_CONFIG_DIR := $(or $(DOCKER_CONFIG),$(HOME)/.docker)
@@ -16,7 +17,7 @@ CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(
 
 # How many tests run in parallel. With more tests than processors, engines answer late.
 TESTS_AT_ONCE ?= 2
-GO_TEST := go test -count=1 -timeout 45m
+TEST_FLAGS := -count=1 -timeout 45m
 
 export CGO_ENABLED ?= 0
 STATIC  := go build -trimpath -ldflags '-s -w'
@@ -68,18 +69,32 @@ test: needs-go needs-docker build ## run all tests, also on real engines (as roo
 # They run in parallel with the other tests, so that no other test waits for them.
 WAITING := ^TestSwarm|StaysUntilDeadline$$
 
+# With RERUN=1, as in CI, up to three tests that fail are run once more. Tests that pass
+# only then are listed as flaky.
+ifdef RERUN
+RUNNER := $(TOOLS)/gotestsum-$(GOTESTSUM)
+go-test = $(RUNNER) --format=pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-report=bin/flaky-$@ --packages='$(1)' -- $(TEST_FLAGS)
+else
+go-test = go test $(1) $(TEST_FLAGS)
+endif
+
 .PHONY: waiting-tests
-waiting-tests:
-	@$(GO_TEST) -parallel 3 -run '$(WAITING)' ./plugin ./plugin/enginetest
+waiting-tests: $(RUNNER)
+	@$(call go-test,./plugin ./plugin/enginetest) -parallel 3 -run '$(WAITING)'
 
 .PHONY: working-tests
-working-tests:
-	@$(GO_TEST) -parallel $(TESTS_AT_ONCE) -skip '$(WAITING)' ./...
+working-tests: $(RUNNER)
+	@$(call go-test,./...) -parallel $(TESTS_AT_ONCE) -skip '$(WAITING)'
+
+$(TOOLS)/gotestsum-$(GOTESTSUM):
+	@echo 'installing gotestsum $(GOTESTSUM) into $(TOOLS)'
+	@GOBIN='$(CURDIR)/$(TOOLS)' go install gotest.tools/gotestsum@$(GOTESTSUM)
+	@mv $(TOOLS)/gotestsum $@
 
 .PHONY: race
 race: needs-go needs-docker needs-cc build ## run all tests with the race detector (TESTS=-short: only tests without engines)
 	$(KEEPER) install
-	CGO_ENABLED=1 $(KEEPER) -- $(MAKE) --jobs=2 GO_TEST='$(GO_TEST) -race $(TESTS)' waiting-tests working-tests
+	CGO_ENABLED=1 $(KEEPER) -- $(MAKE) --jobs=2 TEST_FLAGS='$(TEST_FLAGS) -race $(TESTS)' waiting-tests working-tests
 
 .PHONY: support-table
 support-table: needs-go needs-docker build ## measure every network mode on every kind of engine, for the table in README

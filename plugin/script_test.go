@@ -140,7 +140,7 @@ func setup(s *script, image string) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
 		env.Values[scriptKey{}] = s
 		config := filepath.Join(env.WorkDir, ".docker")
-		agents, err := filepath.Abs("agentimage/agents")
+		agents, err := filepath.Abs("engine/agentimage/agents")
 		if err != nil {
 			return err
 		}
