@@ -21,9 +21,6 @@ type environment = endpointtest.Environment
 // resolveMark keeps a child from connecting.
 const resolveMark = "NESTPROBE_ENDPOINT_RESOLVE"
 
-// bareMark makes a child take the settings as a client without docker/cli does.
-const bareMark = "NESTPROBE_ENDPOINT_BARE"
-
 func TestMain(m *testing.M) { endpointtest.Main(m, try) }
 
 // try resolves with docker flags, and connects.
@@ -55,9 +52,6 @@ func try(ctx context.Context, args []string) endpointtest.Outcome {
 }
 
 func settingsOf(args []string) (connection.Settings, error) {
-	if os.Getenv(bareMark) != "" {
-		return connection.FromEnvironment()
-	}
 	cli, err := dockerCLI(args...)
 	if err != nil {
 		return connection.Settings{}, err

@@ -82,9 +82,6 @@ func TestResolve(t *testing.T) {
 			// The addresses are documentation's (RFC 5737), so nothing is dialled.
 			got := resolveInChild(t, env, test.args...)
 			assert.Equal(t, got.Error, "")
-			if test.args == nil && test.context == "default" {
-				wantSameBare(t, env, got)
-			}
 			assert.Equal(t, got.Endpoint, endpointtest.Endpoint{
 				Context: test.context, Host: test.host, Transport: string(test.transport), TLS: test.tls,
 			})
@@ -100,40 +97,6 @@ func TestResolve(t *testing.T) {
 			assert.NilError(t, json.Unmarshal([]byte(out), &docker), out)
 			assert.Equal(t, got.Endpoint.Context, docker.Name)
 			assert.Equal(t, got.Endpoint.Host, docker.Endpoints.Docker.Host)
-		})
-	}
-}
-
-// wantSameBare resolves by the environment alone, as a client in a container does.
-func wantSameBare(t *testing.T, env environment, want endpointtest.Outcome) {
-	t.Helper()
-	env[bareMark] = "1"
-	defer delete(env, bareMark)
-	got := resolveInChild(t, env)
-	assert.Equal(t, got.Error, "")
-	assert.Equal(t, got.Endpoint, want.Endpoint)
-}
-
-// TestBareHosts has the docker CLI and a client without it read DOCKER_HOST.
-func TestBareHosts(t *testing.T) {
-	for _, host := range []string{
-		"192.0.2.3:1", "192.0.2.3", "tcp://", "tcp://:1234", "tcp://[2001:db8::1]", "tcp://[2001:db8::1]:", "tcp://[2001:db8::1]:1", "[::1]",
-		"tcp://engine.example/base", "tcp://engine.example:1/base?query", " tcp://engine.example:1 ", "tcp://me:secret@engine.example:1",
-		"unix://", "unix:///run/a b.sock", "unix://relative", "unix://a://b", "npipe://", "npipe:////./pipe/x", "ssh://me@far.example/run/d.sock", "fd://",
-		"tcp://a b", "tcp://engine.example:port", "tcp://%zz", "tcp://a://b", "gopher://x", "://", "tcp://a:1:2",
-	} {
-		t.Run(host, func(t *testing.T) {
-			t.Setenv("DOCKER_HOST", host)
-			want, wantErr := settingsOf(nil)
-			t.Setenv(bareMark, "1")
-			got, err := settingsOf(nil)
-			if wantErr != nil {
-				endpointtest.WantFault(t, err, connection.EngineUnreachable, "the Docker host in DOCKER_HOST cannot be used", "endpoint: from DOCKER_HOST")
-				return
-			}
-			assert.NilError(t, err)
-			assert.Equal(t, got.String(), want.String())
-			assert.Equal(t, got.Transport, want.Transport)
 		})
 	}
 }
@@ -203,11 +166,6 @@ func TestSettingsFaults(t *testing.T) {
 			endpointtest.WantFault(t, got.Fault(), test.cause, test.sentence, test.evidence...)
 			out, err := runDocker(t, env, append(test.args, "version")...)
 			assert.Assert(t, err != nil, "docker works with these settings: %s", out)
-			if test.args == nil && env["DOCKER_HOST"] != "" && env["DOCKER_CUSTOM_HEADERS"] == "" {
-				env[bareMark] = "1"
-				got := endpointtest.InChild(t, env, nil)
-				endpointtest.WantFault(t, got.Fault(), test.cause, test.sentence, test.evidence...)
-			}
 		})
 	}
 }

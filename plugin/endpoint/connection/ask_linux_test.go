@@ -108,9 +108,7 @@ func TestPlatformLost(t *testing.T) {
 func TestNodeAddress(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.StartPrivate(t, enginetest.Toolbox)
-	material, err := readTLS(engine.CertDir)
-	assert.NilError(t, err)
-	connection := connect(t, NewSettings("test", engine.Host, WithTLS(material)))
+	connection := connect(t, NewSettings("test", engine.Host, WithTLS(readFolder(t, engine.CertDir))))
 	described, err := connection.Describe(t.Context())
 	assert.NilError(t, err)
 	assert.Equal(t, described.NodeAddress, "")

@@ -4,11 +4,11 @@
 // [report.Fault] with its cause and evidence.
 //
 // The plugin calls it through the package endpoint, which knows docker's
-// contexts and flags; the agent calls it from inside a container, with settings
-// that it has received ([Receive]) or that its environment gives
-// ([FromEnvironment]). So it must not know of docker/cli, nor of containers to
-// be started, candidates or reports beyond the description of the endpoint. It
-// never exits, never prints, and never shows TLS keys or custom HTTP headers.
+// contexts and flags. The agent calls it inside a container, with settings that
+// it receives over stdin ([Receive]). So this package must not know of
+// docker/cli, containers to start, or reports beyond the description of the
+// endpoint. It never exits, never prints, and never shows TLS keys or custom HTTP
+// headers.
 package connection
 
 import (

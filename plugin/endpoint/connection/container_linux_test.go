@@ -38,31 +38,40 @@ func TestInContainer(t *testing.T) {
 	ownSocket(t, grouped, 0o660, 54321)
 	self := copySelf(t, dir)
 	for name, test := range map[string]struct {
-		env      environment
+		path     string
 		before   []string
 		cause    report.Cause
 		sentence string
 		evidence string
 		command  string
 	}{
-		"no socket": {environment{"DOCKER_HOST": "unix:///nonexistent/docker.sock"}, nil, DockerSocketMissing,
+		"no socket": {"/nonexistent/docker.sock", nil, DockerSocketMissing,
 			"start this container with the engine's socket mounted", "this process runs in a container",
 			"docker run -v /var/run/docker.sock:/nonexistent/docker.sock …"},
-		"no permission": {environment{"DOCKER_HOST": "unix://" + grouped}, []string{"setpriv", "--reuid=65534", "--clear-groups", self}, DockerSocketPerm,
+		"no permission": {grouped, []string{"setpriv", "--reuid=65534", "--clear-groups", self}, DockerSocketPerm,
 			"with the socket's group added", "mode Srw-rw----, owner 0 (root), group 54321",
 			"docker run --group-add 54321 …"},
-		"no ids": {environment{"DOCKER_HOST": "unix://" + grouped}, []string{"setpriv", "--reuid=65534", "--clear-groups", "unshare", "--user", self}, DockerSocketPerm,
+		"no ids": {grouped, []string{"setpriv", "--reuid=65534", "--clear-groups", "unshare", "--user", self}, DockerSocketPerm,
 			"in the engine's own user namespace", "/proc/self/gid_map does not hold all ids",
 			"docker run --userns=host …"},
-		"no TLS files": {environment{"DOCKER_HOST": "tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nonexistent/certs"}, nil, TLSCertPathMissing,
-			"/nonexistent/certs, does not exist", "files of its own",
-			"docker run -v /nonexistent/certs:/nonexistent/certs:ro …"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := endpointtest.InChild(t, test.env, asInContainer(t, test.before...))
+			got := connectInChild(t, unixSettings(test.path), nil, asInContainer(t, test.before...))
 			endpointtest.WantFault(t, got.Fault(), test.cause, test.sentence, test.evidence)
 			assert.Equal(t, strings.Join(got.Finding.Commands, ";"), test.command)
 		})
 	}
+}
+
+// TestFilesInContainer suggests mounting the TLS files.
+func TestFilesInContainer(t *testing.T) {
+	t.Parallel()
+	env := environment{"DOCKER_CERT_PATH": "/nonexistent/certs"}
+	got := endpointtest.InChild(t, env, asInContainer(t), readFile, "/nonexistent/certs/ca.pem")
+	assert.Assert(t, got.Finding != nil, got.Error)
+	assert.Equal(t, got.Finding.Cause, TLSCertPathMissing)
+	assert.Assert(t, strings.Contains(got.Error, "/nonexistent/certs, does not exist: mount the folder"), got.Error)
+	assert.Assert(t, strings.Contains(strings.Join(got.Finding.Evidence, "\n"), "files of its own"), "%q", got.Finding.Evidence)
+	assert.DeepEqual(t, got.Finding.Commands, []string{"docker run -v /nonexistent/certs:/nonexistent/certs:ro …"})
 }

@@ -155,7 +155,7 @@ func TestNoNetwork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := endpointtest.InChild(t, environment{"DOCKER_HOST": test.host, "GODEBUG": "netdns=go"}, func(cmd *exec.Cmd) {
+			got := connectInChild(t, NewSettings("test", test.host), environment{"GODEBUG": "netdns=go"}, func(cmd *exec.Cmd) {
 				cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 			})
 			endpointtest.WantFault(t, got.Fault(), EngineUnreachable, test.sentence, test.evidence)
@@ -166,6 +166,7 @@ func TestNoNetwork(t *testing.T) {
 // TestProxy goes through a proxy of the environment, as docker does.
 func TestProxy(t *testing.T) {
 	t.Parallel()
-	got := endpointtest.InChild(t, environment{"DOCKER_HOST": "tcp://192.0.2.1:2375", "HTTP_PROXY": "http://me:secret@" + endpointtest.ClosedPort(t)}, nil)
+	proxied := environment{"HTTP_PROXY": "http://me:secret@" + endpointtest.ClosedPort(t)}
+	got := connectInChild(t, tcpSettings("192.0.2.1:2375", nil), proxied, nil)
 	endpointtest.WantFault(t, got.Fault(), EngineUnreachable, "refused", "through the proxy http://me:xxxxx@127.0.0.1:", "NO_PROXY=192.0.2.1")
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 
@@ -13,6 +14,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
+
+// configVariable names docker's configuration folder (docker/cli, cli/config).
+const configVariable = "DOCKER_CONFIG"
 
 // PhaseSettings comes before any phase of a probe: nothing was dialled.
 const PhaseSettings netprobe.Phase = "settings"
@@ -74,6 +78,23 @@ func describeUnreadable(fault *report.Fault, err error, file *fs.PathError, dir 
 	default:
 		fault.Err = sentence.Of(err, "the TLS file %s cannot be read", file.Path)
 	}
+}
+
+// CertPath is the folder where docker looks for TLS files that no flag names.
+func CertPath() string {
+	if dir := os.Getenv(client.EnvOverrideCertPath); dir != "" {
+		return filepath.Clean(dir)
+	}
+	if dir := os.Getenv(configVariable); dir != "" {
+		return filepath.Clean(dir)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		if me, err := user.Current(); err == nil {
+			home = me.HomeDir
+		}
+	}
+	return filepath.Join(home, ".docker") // without a home in the current folder, as docker
 }
 
 // certPathSource is CertPath with the setting that it comes from.

@@ -1,9 +1,16 @@
 package connection
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
@@ -12,10 +19,21 @@ type environment = endpointtest.Environment
 
 func TestMain(m *testing.M) { endpointtest.Main(m, try) }
 
-// try connects with the settings of the environment.
-func try(ctx context.Context, _ []string) endpointtest.Outcome {
+// readFile makes a child fail to read the file that follows, in place of connecting.
+const readFile = "read"
+
+// try connects with the settings that it receives on stdin, as the agent does.
+func try(ctx context.Context, args []string) endpointtest.Outcome {
 	var result endpointtest.Outcome
-	settings, err := FromEnvironment()
+	if len(args) > 1 && args[0] == readFile {
+		_, err := os.ReadFile(args[1])
+		return result.Failed(FilesFault(err))
+	}
+	data, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return result.Failed(err)
+	}
+	settings, err := Receive(data)
 	if err != nil {
 		return result.Failed(err)
 	}
@@ -28,6 +46,29 @@ func try(ctx context.Context, _ []string) endpointtest.Outcome {
 	described, err := connection.Describe(ctx)
 	result.Described, result.Node = described.Endpoint, described.NodeAddress
 	return result.Failed(err)
+}
+
+// connectInChild carries the settings into a process of its own, which connects.
+// adjust may change how the process is started.
+func connectInChild(t *testing.T, settings Settings, env environment, adjust func(*exec.Cmd)) endpointtest.Outcome {
+	t.Helper()
+	return endpointtest.InChild(t, env, func(cmd *exec.Cmd) {
+		cmd.Stdin = bytes.NewReader(carry(t, settings))
+		if adjust != nil {
+			adjust(cmd)
+		}
+	})
+}
+
+// readFolder reads the TLS files of a folder.
+func readFolder(t *testing.T, dir string) TLS {
+	t.Helper()
+	read := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		assert.NilError(t, err)
+		return data
+	}
+	return TLS{CA: read("ca.pem"), Cert: read("cert.pem"), Key: read("key.pem")}
 }
 
 func resolved(s Settings) endpointtest.Endpoint {

@@ -66,17 +66,13 @@ func loadClient(t *testing.T, engine *enginetest.Engine, binary []byte) containe
 	return containers{engine, archive.Tag}
 }
 
-// run is docker run with these options, the client's outcome read.
-func (c containers) run(t *testing.T, options ...string) endpointtest.Outcome {
+// open carries the settings into a container, where the client opens them. The
+// options are those of docker run.
+func (c containers) open(t *testing.T, settings Settings, options ...string) endpointtest.Outcome {
 	t.Helper()
-	return c.runWith(t, nil, options)
-}
-
-func (c containers) runWith(t *testing.T, stdin []byte, options []string, args ...string) endpointtest.Outcome {
-	t.Helper()
-	all := append([]string{"run", "--rm"}, options...)
-	cmd := c.engine.Command(t.Context(), "docker", append(append(all, c.image), args...)...)
-	cmd.Stdin = bytes.NewReader(stdin)
+	all := append([]string{"run", "--rm", "--interactive"}, options...)
+	cmd := c.engine.Command(t.Context(), "docker", append(all, c.image)...)
+	cmd.Stdin = bytes.NewReader(carry(t, settings))
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -86,6 +82,9 @@ func (c containers) runWith(t *testing.T, stdin []byte, options []string, args .
 	assert.NilError(t, json.Unmarshal(out, &result), "%s", out)
 	return result
 }
+
+// usualSocket is where a container is given the engine's socket.
+func usualSocket() Settings { return unixSettings("/var/run/docker.sock") }
 
 func wantCommands(t *testing.T, got endpointtest.Outcome, commands ...string) {
 	t.Helper()
@@ -104,9 +103,9 @@ func TestScratch(t *testing.T) {
 			t.Parallel()
 			engine := enginetest.Get(t, kind)
 			client := loadClient(t, engine, binary)
-			got := client.run(t)
+			got := client.open(t, usualSocket())
 			endpointtest.WantFault(t, got.Fault(), DockerSocketMissing, "there is no Docker socket at /var/run/docker.sock: start this container with the engine's socket mounted",
-				"docker's default, since DOCKER_HOST is not set", "no file: /var/run/docker.sock", "this process runs in a container", "DOCKER_HOST is not set in its environment")
+				`unix:///var/run/docker.sock, from context "test"`, "no file: /var/run/docker.sock", "this process runs in a container", "DOCKER_HOST is not set in its environment")
 			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock …")
 			if engine.Socket != "" {
 				testSocket(t, client)
@@ -127,18 +126,18 @@ func testSocket(t *testing.T, client containers) {
 	mount := []string{"-v", client.engine.Socket + ":/var/run/docker.sock"}
 	user := append([]string{"--user", "1234:4321"}, mount...)
 
-	got := client.run(t, mount...)
+	got := client.open(t, usualSocket(), mount...)
 	assert.Equal(t, got.Error, "")
 	assert.Equal(t, got.Described.Engine.Version, client.engine.Version)
-	assert.Equal(t, got.Endpoint, endpointtest.Endpoint{Context: "default", Host: "unix:///var/run/docker.sock", Transport: "unix"})
+	assert.Equal(t, got.Endpoint, endpointtest.Endpoint{Context: "test", Host: "unix:///var/run/docker.sock", Transport: "unix"})
 
-	got = client.run(t, user...)
+	got = client.open(t, usualSocket(), user...)
 	endpointtest.WantFault(t, got.Fault(), DockerSocketPerm, "this user may not open the Docker socket /var/run/docker.sock",
 		"file: /var/run/docker.sock, mode "+info.Mode().String(), fmt.Sprintf("owner 0, group %d", group), "process: uid 1234, gids 4321")
 	assert.Equal(t, len(got.Finding.Commands), 1, "%q", got.Finding.Commands)
 	advice := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(got.Finding.Commands[0], "docker run "), " …"))
 	assert.Equal(t, len(advice), 2, "%q", advice)
-	got = client.run(t, append(user, advice...)...)
+	got = client.open(t, usualSocket(), append(user, advice...)...)
 	assert.Equal(t, got.Error, "", "the advice %q does not help", advice)
 }
 
@@ -146,6 +145,7 @@ func testSocket(t *testing.T, client containers) {
 func TestScratchMounts(t *testing.T) {
 	t.Parallel()
 	client := loadClient(t, enginetest.Get(t, enginetest.Linux), buildClient(t))
+	const usual = "/var/run/docker.sock"
 	absent := filepath.Join(t.TempDir(), "not on this engine")
 	dir := endpointtest.OpenFolder(t)
 	sockets := map[string]string{}
@@ -156,8 +156,8 @@ func TestScratchMounts(t *testing.T) {
 	user := func(socket string) []string {
 		return []string{"--user", "1234:4321", "-v", sockets[socket] + ":/var/run/docker.sock"}
 	}
-	tls := []string{"-e", "DOCKER_HOST=tcp://192.0.2.1:2376", "-e", "DOCKER_TLS_VERIFY=1", "-e", "DOCKER_CERT_PATH=/Users/me/.docker/machine"}
 	for name, test := range map[string]struct {
+		socket   string
 		options  []string
 		cause    report.Cause
 		sentence string
@@ -165,44 +165,33 @@ func TestScratchMounts(t *testing.T) {
 		commands []string
 	}{
 		"a folder": {
-			[]string{"-v", absent + "/docker.sock:/var/run/docker.sock"}, SocketPathNotOnEngine,
+			usual, []string{"-v", absent + "/docker.sock:/var/run/docker.sock"}, SocketPathNotOnEngine,
 			"/var/run/docker.sock is a folder, not the Docker socket: mount the path that the socket has on the engine's host",
 			[]string{"mode drwxr-xr-x", "mounted there: ", "/not on this engine/docker.sock of ", "this process runs in a container"},
 			[]string{"docker run -v /var/run/docker.sock:/var/run/docker.sock …"},
 		},
 		"another path": {
-			[]string{"-e", "DOCKER_HOST=unix:///run/other.sock"}, DockerSocketMissing,
-			"no Docker socket at /run/other.sock", []string{"unix:///run/other.sock, from DOCKER_HOST", "DOCKER_HOST=unix:///run/other.sock"},
+			"/run/other.sock", []string{"-e", "DOCKER_HOST=unix:///run/other.sock"}, DockerSocketMissing,
+			"no Docker socket at /run/other.sock", []string{`unix:///run/other.sock, from context "test"`, "DOCKER_HOST=unix:///run/other.sock"},
 			[]string{"docker run -v /var/run/docker.sock:/run/other.sock …"},
 		},
 		"a socket of root's group": {
-			user("root's group"), DockerSocketPerm, "with the socket's group added",
+			usual, user("root's group"), DockerSocketPerm, "with the socket's group added",
 			[]string{"mode Srw-rw----, owner 0, group 0", "process: uid 1234, gids 4321"}, []string{"docker run --group-add 0 …"},
 		},
 		"a socket of root's alone": {
-			user("root alone"), DockerSocketPerm, "with the socket's owner as its user",
+			usual, user("root alone"), DockerSocketPerm, "with the socket's owner as its user",
 			[]string{"mode Srw-------"}, []string{"docker run --user 0 …"},
 		},
 		"a socket of nobody's": {
-			user("nobody"), DockerSocketPerm, "ask the owner for access", []string{"mode S---------"}, []string{},
-		},
-		"no TLS files": {
-			tls, TLSCertPathMissing, "the folder of the TLS files, /Users/me/.docker/machine, does not exist: mount the folder",
-			[]string{"from DOCKER_HOST", "DOCKER_CERT_PATH=/Users/me/.docker/machine", "no folder: ", "phase reached: settings"},
-			[]string{"docker run -v /Users/me/.docker/machine:/Users/me/.docker/machine:ro …"},
-		},
-		"a folder without TLS files": {
-			append([]string{"-v", absent + ":/Users/me/.docker/machine"}, tls...), TLSCertPathMissing,
-			"/Users/me/.docker/machine/ca.pem does not exist", []string{"mounted there: ", "not on this engine of "}, nil,
+			usual, user("nobody"), DockerSocketPerm, "ask the owner for access", []string{"mode S---------"}, []string{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := client.run(t, test.options...)
+			got := client.open(t, unixSettings(test.socket), test.options...)
 			endpointtest.WantFault(t, got.Fault(), test.cause, test.sentence, test.evidence...)
-			if test.commands != nil {
-				wantCommands(t, got, test.commands...)
-			}
+			wantCommands(t, got, test.commands...)
 		})
 	}
 }
@@ -216,7 +205,7 @@ func TestScratchLoopback(t *testing.T) {
 	for _, host := range []string{"tcp://localhost:2375", "tcp://127.0.0.1:2375", "tcp://127.9.9.9:2375", "tcp://[::1]:2375", "tcp://0.0.0.0:2375"} {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
-			got := client.run(t, "-e", "DOCKER_HOST="+host)
+			got := client.open(t, NewSettings("test", host))
 			endpointtest.WantFault(t, got.Fault(), EndpointIsLoopback, host+" leads this container to itself, and no engine listens there",
 				"phase reached: connect", "connect to ", "this process runs in a container", "interfaces: lo eth0")
 			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock …")
@@ -224,12 +213,12 @@ func TestScratchLoopback(t *testing.T) {
 	}
 	t.Run("network of the host", func(t *testing.T) {
 		t.Parallel()
-		got := client.run(t, "--network", "host", "-e", "DOCKER_HOST=tcp://"+endpointtest.ClosedPort(t))
+		got := client.open(t, tcpSettings(endpointtest.ClosedPort(t), nil), "--network", "host")
 		endpointtest.WantFault(t, got.Fault(), EngineUnreachable, "refused, nothing listens there")
 	})
 	t.Run("an engine of the host's", func(t *testing.T) {
 		t.Parallel()
-		got := client.run(t, "--network", "host", "-e", "DOCKER_HOST=tcp://"+serveEngine(t, nil))
+		got := client.open(t, tcpSettings(serveEngine(t, nil), nil), "--network", "host")
 		assert.Equal(t, got.Error, "")
 		assert.Equal(t, got.Described.Engine.Version, engine.Version)
 	})
@@ -240,7 +229,7 @@ func TestScratchLoopback(t *testing.T) {
 		assert.NilError(t, err)
 		server := strings.TrimSpace(string(id))
 		t.Cleanup(func() { removeContainer(t, engine, server) })
-		got := client.run(t, "--network", "container:"+server, "-e", "DOCKER_HOST=tcp://localhost:8080")
+		got := client.open(t, tcpSettings("localhost:8080", nil), "--network", "container:"+server)
 		endpointtest.WantFault(t, got.Fault(), EngineUnreachable, "is not a Docker engine", "this container has reached itself")
 	})
 }
@@ -258,22 +247,11 @@ func TestScratchCarried(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Get(t, enginetest.Toolbox)
 	client := loadClient(t, engine, buildClient(t))
-	material, err := readTLS(engine.CertDir)
+	settings := NewSettings("toolbox", engine.Host, WithTLS(readFolder(t, engine.CertDir)))
+	_, err := settings.CarryIntoContainer()
 	assert.NilError(t, err)
-	data, err := NewSettings("toolbox", engine.Host, WithTLS(material)).CarryIntoContainer()
-	assert.NilError(t, err)
-	got := client.runWith(t, data, []string{"--interactive"}, "receive")
+	got := client.open(t, settings)
 	assert.Equal(t, got.Error, "")
 	assert.Equal(t, got.Endpoint, endpointtest.Endpoint{Context: "toolbox", Host: engine.Host, Transport: "tcp", TLS: true})
 	assert.Equal(t, got.Described.Engine.Version, engine.Version)
-}
-
-// TestScratchCarriedSocket says over stdin where the socket is to be, but mounts
-// none (experiment 2A).
-func TestScratchCarriedSocket(t *testing.T) {
-	t.Parallel()
-	client := loadClient(t, enginetest.Get(t, enginetest.Linux), buildClient(t))
-	got := client.runWith(t, carry(t, NewSettings("", "unix:///var/run/docker.sock")), []string{"--interactive"}, "receive")
-	endpointtest.WantFault(t, got.Fault(), DockerSocketMissing, "with the engine's socket mounted",
-		"unix:///var/run/docker.sock, as it was given", "DOCKER_HOST is not set in its environment")
 }

@@ -31,8 +31,7 @@ const (
 // perhaps, but printing them, in any format verb or as JSON, shows the exported
 // fields alone. [Settings.Carry] is the one way to write down all of them.
 //
-// The package endpoint resolves them from the user's docker contexts, flags and
-// environment; [FromEnvironment] does without docker's configuration.
+// The package endpoint resolves them from docker's contexts, flags and environment.
 type Settings struct {
 	Context   string    `json:"context"`
 	Host      string    `json:"host"` // as docker writes it, such as unix:///var/run/docker.sock, but no password

@@ -147,7 +147,7 @@ func TestSocketPermission(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := endpointtest.InChild(t, environment{"DOCKER_HOST": "unix://" + test.path}, func(cmd *exec.Cmd) {
+			got := connectInChild(t, unixSettings(test.path), nil, func(cmd *exec.Cmd) {
 				cmd.Path = self
 				cmd.Dir = "/"
 				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody, Groups: []uint32{nobody, 100}}}

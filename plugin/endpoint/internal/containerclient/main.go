@@ -1,6 +1,5 @@
 // Command containerclient opens the Docker API as the agent does inside a
-// container: with the settings of its environment or, when it is given the
-// argument "receive", with those that come over stdin. It prints what came of it
+// container, with the settings that it reads from stdin. It prints the outcome
 // as JSON, in the form of endpointtest.Outcome. The tests of the package
 // connection run it in containers FROM scratch, where nothing else is; it must
 // not contain docker/cli, nor the tests' own packages.
@@ -19,8 +18,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// patience only guards against hanging.
-const patience = time.Minute
+// timeout only guards against hanging.
+const timeout = time.Minute
 
 type outcome struct {
 	Endpoint  connection.Settings
@@ -30,15 +29,15 @@ type outcome struct {
 }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if err := json.NewEncoder(os.Stdout).Encode(try(ctx, os.Args[1:])); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(try(ctx)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 }
 
-func try(ctx context.Context, args []string) (result outcome) {
-	settings, err := settings(args)
+func try(ctx context.Context) (result outcome) {
+	settings, err := receive()
 	if err != nil {
 		return failed(result, err)
 	}
@@ -53,13 +52,10 @@ func try(ctx context.Context, args []string) (result outcome) {
 	return failed(result, err)
 }
 
-func settings(args []string) (connection.Settings, error) {
-	if len(args) == 0 || args[0] != "receive" {
-		return connection.FromEnvironment()
-	}
+func receive() (connection.Settings, error) {
 	data, err := io.ReadAll(os.Stdin)
 	if err != nil {
-		return connection.Settings{}, fmt.Errorf("reading the settings: %w", err)
+		return connection.Settings{}, fmt.Errorf("read the settings: %w", err)
 	}
 	return connection.Receive(data)
 }
