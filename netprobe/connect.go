@@ -77,42 +77,26 @@ func (p *prober) dial(ctx context.Context, addr netip.AddrPort, deadline time.Ti
 	if err == nil {
 		return conn, nil
 	}
-	switch f := connectFailure(err); f {
+	switch f := dialFailure(err); f {
 	case Refused:
 		return nil, &setback{f, "connection refused", err}
 	case Reset:
-		return nil, &setback{f, "connection reset before it stood", err}
+		return nil, &setback{f, "connection reset before it was established", err}
 	case Unreachable:
-		return nil, &setback{f, "unreachable: " + rootText(err), err}
+		return nil, &setback{f, "unreachable: " + UnreachableReason(err), err}
 	case ConnectTimeout:
 		return nil, &setback{f, "no answer to the connection attempt within " + share.String(), err}
 	default:
-		return nil, &setback{f, "not asked: " + err.Error(), err}
+		return nil, &setback{f, "not probed: " + err.Error(), err}
 	}
 }
 
-// connectFailure classifies the error of a connection attempt.
-func connectFailure(err error) Failure {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		if f := connectErrno(errno); f != "" {
-			return f
-		}
+// dialFailure is [ConnectFailure], but a cancelled attempt has had no answer.
+func dialFailure(err error) Failure {
+	if f := ConnectFailure(err); f != NotProbed || !errors.Is(err, context.Canceled) {
+		return f
 	}
-	if timedOut(err) || errors.Is(err, context.Canceled) {
-		return ConnectTimeout
-	}
-	return NotProbed
-}
-
-// rootText is the text of the error number under err, without the addresses
-// that package net puts around it.
-func rootText(err error) string {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno.Error()
-	}
-	return err.Error()
+	return ConnectTimeout
 }
 
 // timedOut reports whether err is a time-out. The same time-out shows as

@@ -14,17 +14,34 @@ func connectErrno(errno syscall.Errno) Failure {
 		return Reset
 	case syscall.ETIMEDOUT:
 		return ConnectTimeout
-	case syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN,
-		syscall.EACCES, syscall.EPERM, // a prohibit route, a local firewall rule
-		syscall.EINVAL,        // a blackhole route on Linux
-		syscall.EADDRNOTAVAIL, // no local address of the family
-		syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT, syscall.ENODEV, syscall.ENXIO:
+	}
+	if unreachableErrno(errno) != "" {
 		return Unreachable
 	}
 	return ""
 }
 
-// timedOutErrno reports whether the kernel gave up waiting on a connection.
+// unreachableErrno says in a few words why the system cannot send packets to an
+// address; "" if the error number is of something else.
+func unreachableErrno(errno syscall.Errno) string {
+	switch errno {
+	case syscall.EHOSTUNREACH, syscall.EHOSTDOWN:
+		return "host unreachable"
+	case syscall.ENETUNREACH, syscall.ENETDOWN:
+		return "network unreachable"
+	case syscall.EACCES, syscall.EPERM:
+		return "forbidden by a route or a firewall"
+	case syscall.EINVAL:
+		return "blackhole route or invalid address" // the former on Linux
+	case syscall.EADDRNOTAVAIL:
+		return "address not available" // no local address of the family, or no free port
+	case syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT, syscall.ENODEV, syscall.ENXIO:
+		return "address family or interface not available"
+	}
+	return ""
+}
+
+// timedOutErrno reports whether the kernel stopped waiting for the other side.
 func timedOutErrno(errno syscall.Errno) bool {
 	return errno == syscall.ETIMEDOUT
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // connectErrno says what an error number of a connection attempt means; "" if it
-// says nothing about the address. Winsock has numbers of its own, which the
-// names of package syscall do not match.
+// says nothing about the address. Winsock's numbers differ from those that the
+// names of package syscall stand for on Windows.
 func connectErrno(errno syscall.Errno) Failure {
 	switch errno {
 	case windows.WSAECONNREFUSED:
@@ -17,17 +17,34 @@ func connectErrno(errno syscall.Errno) Failure {
 		return Reset
 	case windows.WSAETIMEDOUT, windows.ERROR_SEM_TIMEOUT:
 		return ConnectTimeout
-	case windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN,
-		windows.WSAEACCES,        // a firewall rule
-		windows.WSAEADDRNOTAVAIL, // 0.0.0.0, or no local address of the family
-		windows.WSAEAFNOSUPPORT, windows.WSAEPROTONOSUPPORT, windows.WSAEINVAL,
-		windows.ERROR_NETWORK_UNREACHABLE, windows.ERROR_HOST_UNREACHABLE:
+	}
+	if unreachableErrno(errno) != "" {
 		return Unreachable
 	}
 	return ""
 }
 
-// timedOutErrno reports whether the system gave up waiting on a connection.
+// unreachableErrno says in a few words why the system cannot send packets to an
+// address; "" if the error number is of something else.
+func unreachableErrno(errno syscall.Errno) string {
+	switch errno {
+	case windows.WSAEHOSTUNREACH, windows.WSAEHOSTDOWN, windows.ERROR_HOST_UNREACHABLE:
+		return "host unreachable"
+	case windows.WSAENETUNREACH, windows.WSAENETDOWN, windows.ERROR_NETWORK_UNREACHABLE:
+		return "network unreachable"
+	case windows.WSAEACCES:
+		return "forbidden by a firewall"
+	case windows.WSAEADDRNOTAVAIL:
+		return "address not available" // 0.0.0.0, or no local address of the family
+	case windows.WSAEAFNOSUPPORT, windows.WSAEPROTONOSUPPORT:
+		return "address family not available"
+	case windows.WSAEINVAL:
+		return "invalid address"
+	}
+	return ""
+}
+
+// timedOutErrno reports whether the system stopped waiting for the other side.
 func timedOutErrno(errno syscall.Errno) bool {
 	return errno == windows.WSAETIMEDOUT || errno == windows.ERROR_SEM_TIMEOUT
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// TestConnectErrno: Winsock's numbers, wrapped as package net wraps them.
-func TestConnectErrno(t *testing.T) {
+// TestConnectFailure: Winsock's numbers, wrapped as package net wraps them.
+func TestConnectFailure(t *testing.T) {
 	t.Parallel()
 	for errno, want := range map[syscall.Errno]Failure{
 		windows.WSAECONNREFUSED:           Refused,
@@ -33,13 +33,16 @@ func TestConnectErrno(t *testing.T) {
 		windows.WSAENOBUFS:                NotProbed,
 	} {
 		err := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connectex", errno)}
-		if got := connectFailure(err); got != want {
+		if got := ConnectFailure(err); got != want {
 			t.Errorf("%v: %q, want %q", errno, got, want)
+		}
+		if reason := UnreachableReason(err); (reason != "") != (want == Unreachable) {
+			t.Errorf("%v: the reason for being unreachable is %q", errno, reason)
 		}
 	}
 }
 
-// TestTimedOutErrno: the numbers with which Windows gives up waiting, and no others.
+// TestTimedOutErrno: the numbers with which Windows reports a timeout, and no others.
 func TestTimedOutErrno(t *testing.T) {
 	t.Parallel()
 	for errno, want := range map[syscall.Errno]bool{

@@ -1,5 +1,12 @@
 package netprobe
 
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"syscall"
+)
+
 // Failure is what was observed when a probe did not succeed. It is decided by
 // the phase reached and then by the kind of error, never by an error's text.
 type Failure string
@@ -101,4 +108,53 @@ func (f Failure) interrupted() bool {
 		return true
 	}
 	return false
+}
+
+// ConnectFailure classifies the error of a connection attempt, as package net
+// returns it: [Refused], [Reset], [Unreachable] or [ConnectTimeout] by its error
+// number, [ConnectTimeout] for any other timeout, [NotProbed] for the rest. The
+// error numbers are those of the system that this program runs on.
+func ConnectFailure(err error) Failure {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		if f := connectErrno(errno); f != "" {
+			return f
+		}
+	}
+	if timedOut(err) {
+		return ConnectTimeout
+	}
+	return NotProbed
+}
+
+// UnreachableReason says in a few words why an address is [Unreachable], such as
+// "network unreachable" or "address not available". It is "" for an error that
+// [ConnectFailure] puts into another class.
+func UnreachableReason(err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return ""
+	}
+	return unreachableErrno(errno)
+}
+
+// CertificateFailure classifies the error of a TLS handshake in which the server's
+// certificate did not verify: [TLSHostnameMismatch], [TLSExpired] or
+// [TLSUntrusted]. It is "" for any other error.
+func CertificateFailure(err error) Failure {
+	var (
+		hostname     x509.HostnameError
+		invalid      x509.CertificateInvalidError
+		unknown      x509.UnknownAuthorityError
+		verification *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.As(err, &hostname):
+		return TLSHostnameMismatch
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return TLSExpired
+	case errors.As(err, &invalid), errors.As(err, &unknown), errors.As(err, &verification):
+		return TLSUntrusted
+	}
+	return ""
 }

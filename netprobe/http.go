@@ -37,7 +37,7 @@ func (p *prober) newExchange(w *wire) *exchange {
 func (p *prober) ask(ctx context.Context, w *wire) *setback {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.target.URL(), http.NoBody)
 	if err != nil {
-		return &setback{NotProbed, "not asked: " + err.Error(), err}
+		return &setback{NotProbed, "not probed: " + err.Error(), err}
 	}
 	req.Close = true
 	x := p.newExchange(w)
@@ -67,7 +67,7 @@ func (x *exchange) do(req *http.Request) (*http.Response, *setback) {
 	req.Header.Set("User-Agent", "nestprobe")
 	var out bytes.Buffer
 	if err := req.Write(&out); err != nil {
-		return nil, &setback{NotProbed, "not asked: " + err.Error(), err}
+		return nil, &setback{NotProbed, "not probed: " + err.Error(), err}
 	}
 	// A server may answer, or close, without having read all of this. What then
 	// can be read says more than the error of the write.

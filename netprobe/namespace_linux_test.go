@@ -306,7 +306,7 @@ func TestNobodyHasTheAddress(t *testing.T) {
 	loopbackUp(t) // the kernel tells itself by ICMP
 	pair(t, "10.231.5.1/24")
 	got := probe(t, netprobe.Target{Address: "10.231.5.3:4647"}, netprobe.Options{Timeout: patience})
-	check(t, got, want{failure: netprobe.Unreachable, phase: netprobe.PhaseConnect, detail: "no route to host"})
+	check(t, got, want{failure: netprobe.Unreachable, phase: netprobe.PhaseConnect, detail: "unreachable: host unreachable"})
 }
 
 // TestNoFamily: a machine without IPv6 has no address to connect from.
@@ -318,7 +318,7 @@ func TestNoFamily(t *testing.T) {
 	v6, err := netlink.ParseAddr("::1/128")
 	must(t, err)
 	must(t, netlink.AddrDel(lo, v6))
-	checkConnect(t, "[::1]:4647", patience, want{failure: netprobe.Unreachable}, nil)
+	checkConnect(t, "[::1]:4647", patience, want{failure: netprobe.Unreachable, detail: "unreachable: address not available"}, syscall.EADDRNOTAVAIL)
 }
 
 // full listens on an IPv4 address, accepts nothing, and has as many connections
@@ -459,7 +459,7 @@ func TestResetWhileConnecting(t *testing.T) {
 	neighbour(t, near, far, "10.231.5.2")
 	resetter(t, far, near)
 	checkConnect(t, "10.231.5.2:4647", patience,
-		want{failure: netprobe.Reset, detail: "reset before it stood"}, syscall.ECONNRESET)
+		want{failure: netprobe.Reset, detail: "reset before it was established"}, syscall.ECONNRESET)
 }
 
 // resetter answers the packets that come out at far: a SYN with a SYN, and what

@@ -80,7 +80,7 @@ func (p *prober) run(ctx context.Context) *setback {
 		return &setback{Cancelled, "cancelled before it began", err}
 	}
 	if err := p.parse(); err != nil {
-		return &setback{NotProbed, "not asked: " + err.Error(), err}
+		return &setback{NotProbed, "not probed: " + err.Error(), err}
 	}
 	addrs, s := p.resolve(ctx)
 	if s != nil {

@@ -52,7 +52,7 @@ func TestTargetsThatCannotBeAsked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := probe(t, target, netprobe.Options{})
-			check(t, got, want{failure: netprobe.NotProbed, phase: netprobe.PhaseResolve, detail: "not asked: "})
+			check(t, got, want{failure: netprobe.NotProbed, phase: netprobe.PhaseResolve, detail: "not probed: "})
 			if len(got.Tried) != 0 || got.Err == nil {
 				t.Errorf("%+v", got)
 			}

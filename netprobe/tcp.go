@@ -68,9 +68,9 @@ func (p *prober) enough(got []byte) bool {
 func (p *prober) silence(ctx context.Context, w *wire) *setback {
 	switch {
 	case w.ending() == hungUp:
-		return &setback{ClosedWithoutResponse, "connection accepted, then closed without a word", w.ended}
+		return &setback{ClosedWithoutResponse, "connection accepted, then closed without a response", w.ended}
 	case p.wantsWords():
-		return &setback{NoResponse, "connection accepted, nothing said within " + p.waited(), w.ended}
+		return &setback{NoResponse, "connection accepted, no response within " + p.waited(), w.ended}
 	case ctx.Err() != nil || !time.Now().Before(p.deadline):
 		return &setback{NoResponse, "connection accepted, not watched long enough to tell that it stays open", w.ended}
 	}

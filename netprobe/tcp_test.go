@@ -45,7 +45,7 @@ func TestTCP(t *testing.T) {
 		},
 		"closes": {
 			server: func(conn net.Conn) { _ = conn.Close() },
-			want:   want{failure: netprobe.ClosedWithoutResponse, phase: request, detail: "closed without a word"},
+			want:   want{failure: netprobe.ClosedWithoutResponse, phase: request, detail: "closed without a response"},
 		},
 		"less time than it takes to settle": {
 			server: func(net.Conn) {},
@@ -62,7 +62,7 @@ func TestTCP(t *testing.T) {
 			server: func(net.Conn) {},
 			target: netprobe.Target{Identity: identity},
 			opts:   netprobe.Options{Timeout: brief, Settle: time.Millisecond},
-			want:   want{failure: netprobe.NoResponse, phase: request, detail: "nothing said within 250ms"},
+			want:   want{failure: netprobe.NoResponse, phase: request, detail: "no response within 250ms"},
 		},
 		"names another": {
 			server: greets("other"),

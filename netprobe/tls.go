@@ -3,7 +3,6 @@ package netprobe
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"net"
 	"strings"
@@ -54,26 +53,11 @@ func (p *prober) tlsSetback(err error) *setback {
 		return &setback{TLSOnPlainPort, "the server does not speak TLS: its answer begins with " +
 			quote(header.RecordHeader[:]), err}
 	}
-	return &setback{certificateFailure(err), "TLS handshake: " + err.Error(), err}
-}
-
-// certificateFailure says what is wrong with the server's certificate, or that
-// the handshake itself went wrong.
-func certificateFailure(err error) Failure {
-	var (
-		verification *tls.CertificateVerificationError
-		hostname     x509.HostnameError
-		invalid      x509.CertificateInvalidError
-	)
-	switch {
-	case errors.As(err, &hostname):
-		return TLSHostnameMismatch
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return TLSExpired
-	case errors.As(err, &verification):
-		return TLSUntrusted
+	failure := CertificateFailure(err)
+	if failure == "" {
+		failure = TLSHandshake
 	}
-	return TLSHandshake
+	return &setback{failure, "TLS handshake: " + err.Error(), err}
 }
 
 // isTLS reports whether b begins like a TLS record (RFC 8446, section 5.1): a
