@@ -63,7 +63,7 @@ func contextNotFound(cli command.Cli, name string, err error) *report.Fault {
 	}
 	// A broken context among the others must not hide that this one is missing.
 	if known, listErr := store.Names(cli.ContextStore()); listErr == nil {
-		fault.Evidence = append(fault.Evidence, "contexts that exist: "+sentence.Visible(strings.Join(known, ", ")))
+		fault.Evidence = append(fault.Evidence, "contexts that exist: "+strings.Join(known, ", "))
 	}
 	return fault
 }
@@ -71,7 +71,7 @@ func contextNotFound(cli command.Cli, name string, err error) *report.Fault {
 func brokenContext(name string, err error) *report.Fault {
 	return &report.Fault{
 		Cause:    connection.EngineUnreachable,
-		Evidence: []string{"reading it: " + sentence.Visible(err.Error())},
+		Evidence: []string{"reading it: " + err.Error()},
 		Hint:     "create it anew",
 		Commands: []string{"docker context rm " + strconv.Quote(name), "docker context ls"},
 		Err:      sentence.Of(err, "the context %q cannot be used", name),
@@ -85,7 +85,7 @@ func defaultFault(err error) *report.Fault {
 	}
 	return &report.Fault{
 		Cause:    connection.EngineUnreachable,
-		Evidence: []string{"docker says: " + sentence.Visible(err.Error())},
+		Evidence: []string{"docker says: " + err.Error()},
 		Hint:     "give it as unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST",
 		Err:      sentence.Of(err, "the Docker host in -H or %s cannot be used", client.EnvOverrideHost),
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 )
 
 // Variables of the docker CLI for which it exports no names (docker/cli,
@@ -51,7 +50,7 @@ func (e *Endpoint) contextSource(cli command.Cli, flagged func(string) bool) str
 func (e *Endpoint) hostSource(flagged func(string) bool) string {
 	switch {
 	case e.Context != command.DefaultContextName:
-		return fmt.Sprintf("from context %q", sentence.Visible(e.Context))
+		return fmt.Sprintf("from context %q", e.Context)
 	case flagged("host"):
 		return "from -H"
 	case os.Getenv(client.EnvOverrideHost) != "":
@@ -66,7 +65,7 @@ func (e *Endpoint) tlsSource(flagged func(string) bool) string {
 	case !e.TLS:
 		return ""
 	case e.Context != command.DefaultContextName:
-		return fmt.Sprintf("from context %q", sentence.Visible(e.Context))
+		return fmt.Sprintf("from context %q", e.Context)
 	case flagged(verifyFlag):
 		return "from --" + verifyFlag
 	case os.Getenv(client.EnvTLSVerify) != "":
@@ -83,11 +82,11 @@ func (e *Endpoint) filesSource(flagged func(string) bool) string {
 	case !e.TLS:
 		return ""
 	case e.Context != command.DefaultContextName:
-		return fmt.Sprintf("from context %q", sentence.Visible(e.Context))
+		return fmt.Sprintf("from context %q", e.Context)
 	}
-	source := "of " + sentence.Visible(connection.CertPath())
+	source := "of " + connection.CertPath()
 	if os.Getenv(client.EnvOverrideCertPath) != "" {
-		source = "from " + client.EnvOverrideCertPath + "=" + sentence.Visible(connection.CertPath())
+		source = "from " + client.EnvOverrideCertPath + "=" + connection.CertPath()
 	}
 	for _, flag := range []string{"tlscacert", "tlscert", "tlskey"} {
 		if flagged(flag) {
@@ -99,7 +98,7 @@ func (e *Endpoint) filesSource(flagged func(string) bool) string {
 
 func apiVersionSource() string {
 	if version := os.Getenv(client.EnvOverrideAPIVersion); version != "" {
-		return fmt.Sprintf("fixed to %s by %s", sentence.Visible(version), client.EnvOverrideAPIVersion)
+		return fmt.Sprintf("fixed to %s by %s", version, client.EnvOverrideAPIVersion)
 	}
 	return ""
 }
@@ -109,7 +108,7 @@ func headersSource(cli command.Cli) string {
 	case os.Getenv(headersVariable) != "":
 		return "from " + headersVariable
 	case len(cli.ConfigFile().HTTPHeaders) > 0:
-		return "from HttpHeaders in " + sentence.Visible(filepath.Clean(cli.ConfigFile().Filename))
+		return "from HttpHeaders in " + filepath.Clean(cli.ConfigFile().Filename)
 	default:
 		return ""
 	}

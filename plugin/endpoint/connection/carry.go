@@ -45,9 +45,9 @@ func (s Settings) Carry() ([]byte, error) {
 	use := s.use()
 	switch s.Transport {
 	case SSH:
-		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is reached by programs and keys of this machine", sentence.Visible(s.Host))
+		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is reached by programs and keys of this machine", s.Host)
 	case Npipe:
-		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is a pipe of this machine", sentence.Visible(s.Host))
+		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is a pipe of this machine", s.Host)
 	}
 	luggage := carried{
 		Version: carriedVersion, Context: s.Context, Host: use.host,
@@ -66,12 +66,12 @@ func (s Settings) Carry() ([]byte, error) {
 func (s Settings) CarryIntoContainer() ([]byte, error) {
 	switch {
 	case s.Transport == Unix:
-		return nil, fmt.Errorf("the endpoint %s is a socket of this machine: give the container the socket with --access socket", sentence.Visible(s.Host))
+		return nil, fmt.Errorf("the endpoint %s is a socket of this machine: give the container the socket with --access socket", s.Host)
 	case s.IsLoopback() && s.Transport == TCP:
 		fault := &report.Fault{
 			Cause: EndpointIsLoopback,
 			Hint:  "give it the socket with --access socket, or choose an endpoint by an address of the engine's host that containers reach",
-			Err:   fmt.Errorf("the endpoint %s would lead a container to itself", sentence.Visible(s.Host)),
+			Err:   sentence.Of(nil, "the endpoint %s would lead a container to itself", s.Host),
 		}
 		return nil, s.place(fault, PhaseSettings)
 	}

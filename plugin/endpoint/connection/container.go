@@ -87,7 +87,7 @@ func mountEvidence(path string) []string {
 	var found []string
 	for _, m := range mounts() {
 		if m.point == path {
-			found = []string{fmt.Sprintf("mounted there: %s of %s", sentence.Visible(m.root), sentence.Visible(m.source))}
+			found = []string{fmt.Sprintf("mounted there: %s of %s", m.root, m.source)}
 		}
 	}
 	return found
@@ -110,7 +110,7 @@ func (c *Connection) loopbackFault(seen *sight, err error) *report.Fault {
 		Evidence: []string{"this process runs in a container", "its network interfaces: " + links, "no bridge is among them, so it is not an engine's host"},
 		Hint:     "mount the engine's socket and leave DOCKER_HOST unset, or give an address of the engine's host that containers reach",
 		Commands: []string{fmt.Sprintf(socketMount, defaultSocket)},
-		Err:      sentence.Of(err, "%s leads this container to itself, and no engine listens there", sentence.Visible(c.settings.Host)),
+		Err:      sentence.Of(err, "%s leads this container to itself, and no engine listens there", c.settings.Host),
 	}
 }
 

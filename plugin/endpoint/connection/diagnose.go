@@ -58,10 +58,10 @@ func (c *Connection) connectCause(seen *sight, err error) *report.Fault {
 	fault := &report.Fault{
 		Cause: EngineUnreachable,
 		Hint:  "check the address, the network and the firewalls between",
-		Err:   sentence.Of(err, "connecting to %s did not succeed", sentence.Visible(c.settings.Host)),
+		Err:   sentence.Of(err, "connecting to %s did not succeed", c.settings.Host),
 	}
 	if isTimeout(err) {
-		fault.Err = sentence.Of(err, "connecting to %s timed out", sentence.Visible(c.settings.Host))
+		fault.Err = sentence.Of(err, "connecting to %s timed out", c.settings.Host)
 	}
 	return fault
 }
@@ -73,7 +73,7 @@ func (c *Connection) wayEvidence(seen *sight) []string {
 	for _, d := range seen.dials {
 		outcome := "connected"
 		if d.err != nil {
-			outcome = sentence.Visible(withoutAddress(d.err))
+			outcome = withoutAddress(d.err)
 		}
 		lines = append(lines, fmt.Sprintf("connect to %s: %s", d.address, outcome))
 	}
@@ -82,7 +82,7 @@ func (c *Connection) wayEvidence(seen *sight) []string {
 	}
 	if proxy := c.proxy(); proxy != nil {
 		lines = append(lines, fmt.Sprintf("through the proxy %s of the environment; NO_PROXY=%s would go around it",
-			sentence.Visible(proxy.Redacted()), c.wire.base.Hostname()))
+			proxy.Redacted(), c.wire.base.Hostname()))
 	}
 	return lines
 }
@@ -132,7 +132,7 @@ func (c *Connection) handshakeCause(ctx context.Context, seen *sight, err error)
 
 // handshakeClosed is for a handshake that ended without a word of TLS.
 func (c *Connection) handshakeClosed(ctx context.Context, seen *sight, err error) *report.Fault {
-	host := sentence.Visible(c.settings.Host)
+	host := c.settings.Host
 	if seen.tlsErr == nil || isTimeout(seen.tlsErr) {
 		return &report.Fault{
 			Cause: EngineUnreachable,
@@ -145,7 +145,7 @@ func (c *Connection) handshakeClosed(ctx context.Context, seen *sight, err error
 	}
 	return &report.Fault{
 		Cause:    EngineUnreachable,
-		Evidence: []string{"TLS handshake: " + sentence.Visible(seen.tlsErr.Error())},
+		Evidence: []string{"TLS handshake: " + seen.tlsErr.Error()},
 		Hint:     "check that it is the engine's port, and that the engine is running",
 		Err:      sentence.Of(err, "%s accepts the connection, but closes it during the TLS handshake", host),
 	}
@@ -182,7 +182,7 @@ func (c *Connection) rejected(fault *report.Fault, again handshake) *report.Faul
 		return fault
 	}
 	for _, subject := range acceptable(again.request) {
-		fault.Evidence = append(fault.Evidence, "the engine accepts certificates issued by "+sentence.Visible(subject))
+		fault.Evidence = append(fault.Evidence, "the engine accepts certificates issued by "+subject)
 	}
 	if leaf := c.clientCertificate(); leaf != nil {
 		fault.Evidence = append(fault.Evidence, describeCertificate("of the client", leaf))
@@ -250,10 +250,10 @@ func required(err error, again handshake) *report.Fault {
 
 // stranger is for whatever took the connection and is not an engine.
 func (c *Connection) stranger(ctx context.Context, seen *sight, err error) *report.Fault {
-	host := sentence.Visible(c.settings.Host)
+	host := c.settings.Host
 	fault := &report.Fault{Cause: EngineUnreachable, Hint: "check the endpoint's address and port"}
 	if err != nil {
-		fault.Evidence = append(fault.Evidence, "the client said: "+sentence.Visible(err.Error()))
+		fault.Evidence = append(fault.Evidence, "the client said: "+err.Error())
 	}
 	if !seen.answered && isTimeout(err) {
 		fault.Hint = "check that the engine is not stuck, and what else may listen there"
@@ -262,7 +262,7 @@ func (c *Connection) stranger(ctx context.Context, seen *sight, err error) *repo
 	}
 	reply := c.ask(ctx, c.wire.base.Scheme)
 	if reply.err != nil {
-		fault.Evidence = append(fault.Evidence, "asked again: "+sentence.Visible(reply.err.Error()))
+		fault.Evidence = append(fault.Evidence, "asked again: "+reply.err.Error())
 	} else {
 		fault.Evidence = append(fault.Evidence, "asked again: "+reply.String())
 	}
@@ -301,7 +301,7 @@ func (c *Connection) greets(ctx context.Context, fault *report.Fault) bool {
 	words := make([]byte, 128)
 	n, _ := conn.Read(words) // its end is an answer as well: no greeting
 	if n > 0 {
-		fault.Evidence = append(fault.Evidence, fmt.Sprintf("it speaks first: %q", sentence.Visible(string(words[:n]))))
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("it speaks first: %q", strings.TrimSpace(string(words[:n]))))
 	}
 	return n > 0
 }
@@ -323,7 +323,7 @@ type reply struct {
 
 func (r reply) String() string {
 	return fmt.Sprintf("GET /_ping: %s, Api-Version %q, Server %q, body %q",
-		sentence.Visible(r.status), sentence.Visible(r.apiVersion), sentence.Visible(r.server), sentence.Visible(r.body))
+		r.status, r.apiVersion, r.server, strings.TrimSpace(r.body))
 }
 
 // ask sends GET /_ping through the client's own transport, so also through its

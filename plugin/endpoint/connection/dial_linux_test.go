@@ -150,7 +150,7 @@ func TestNoNetwork(t *testing.T) {
 		sentence string
 		evidence string
 	}{
-		"no route":       {"tcp://192.0.2.1:2375", "there is no route to 192.0.2.1:2375", "network is unreachable"},
+		"no route":       {"tcp://192.0.2.1:2375", "192.0.2.1:2375 is unreachable (network unreachable)", "network is unreachable"},
 		"no name server": {"tcp://engine.example:2375", `the name "engine.example" could not be looked up`, "phase reached: resolve"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"syscall"
 
 	"github.com/docker/docker/client"
 
@@ -35,7 +34,7 @@ func Explain(err error) error {
 	}
 	return &report.Fault{
 		Cause:    EngineUnreachable,
-		Evidence: []string{"the client said: " + sentence.Visible(err.Error())},
+		Evidence: []string{"the client said: " + err.Error()},
 		Hint:     "check that the engine is running and try again",
 		Err:      sentence.Of(err, "the connection to the engine is lost"),
 	}
@@ -53,7 +52,7 @@ func isLost(err error) bool {
 	}
 	return client.IsErrConnectionFailed(err) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
-		isReset(err) || errors.Is(err, syscall.EPIPE)
+		netprobe.ConnectFailure(err) == netprobe.Reset
 }
 
 // Explain is the function of the same name, but asks the engine again where the
@@ -72,7 +71,7 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 	_, now := c.ping(ctx)
 	var fault *report.Fault
 	if errors.As(now, &fault) {
-		fault.Evidence = append(fault.Evidence, "before that, the client said: "+sentence.Visible(err.Error()))
+		fault.Evidence = append(fault.Evidence, "before that, the client said: "+err.Error())
 		return fault
 	}
 	if now != nil {
@@ -81,9 +80,9 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 	return &report.Fault{
 		Cause: EngineUnreachable,
 		Evidence: append(c.settings.evidence(netprobe.PhaseRequest),
-			"the client said: "+sentence.Visible(err.Error()), "the engine answers a ping now"),
+			"the client said: "+err.Error(), "the engine answers a ping now"),
 		Hint: "it answers again now, so run the command once more",
-		Err:  sentence.Of(err, "the engine at %s closed the connection", sentence.Visible(c.settings.Host)),
+		Err:  sentence.Of(err, "the engine at %s closed the connection", c.settings.Host),
 	}
 }
 
@@ -112,22 +111,24 @@ func dialFault(err error) *report.Fault {
 	if op.Addr != nil {
 		at = op.Addr.String()
 	}
-	switch {
-	case isRefused(err):
-		fault.Err = sentence.Of(err, "connection to %s refused, nothing listens there", at)
-	case isUnreachable(err):
-		fault.Err = sentence.Of(err, "there is no route to %s", at)
-		fault.Hint = "check the address, the network and the VPN"
-	case isTimeout(err):
-		fault.Err = sentence.Of(err, "connecting to %s timed out, its packets are lost or dropped", at)
-		fault.Hint = "check the address, the network and the firewalls between"
-	case isReset(err):
-		fault.Err = sentence.Of(err, "%s reset the connection at once", at)
-	case isForbidden(err):
+	if isForbidden(err) {
 		fault.Err = sentence.Of(err, "this machine forbids connecting to %s", at)
 		fault.Hint = "check its routes and its firewall"
+		return fault
+	}
+	switch netprobe.ConnectFailure(err) {
+	case netprobe.Refused:
+		fault.Err = sentence.Of(err, "connection to %s refused, nothing listens there", at)
+	case netprobe.Unreachable:
+		fault.Err = sentence.Of(err, "%s is unreachable (%s)", at, netprobe.UnreachableReason(err))
+		fault.Hint = "check the address, the network and the VPN"
+	case netprobe.ConnectTimeout:
+		fault.Err = sentence.Of(err, "connecting to %s timed out, its packets are lost or dropped", at)
+		fault.Hint = "check the address, the network and the firewalls between"
+	case netprobe.Reset:
+		fault.Err = sentence.Of(err, "%s reset the connection immediately", at)
 	default:
-		fault.Err = sentence.Of(err, "connecting to %s did not succeed (%s)", at, sentence.Visible(op.Err.Error()))
+		fault.Err = sentence.Of(err, "connecting to %s did not succeed (%s)", at, op.Err)
 	}
 	return fault
 }
@@ -151,7 +152,7 @@ func lookupFault(err error, lookup *net.DNSError) *report.Fault {
 // evidence is what is known about every failure of the endpoint.
 func (s Settings) evidence(reached netprobe.Phase) []string {
 	return []string{
-		fmt.Sprintf("endpoint: %s, %s", sentence.Visible(s.Host), s.use().source),
+		fmt.Sprintf("endpoint: %s, %s", s.Host, s.use().source),
 		"phase reached: " + string(reached),
 	}
 }

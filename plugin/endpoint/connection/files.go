@@ -27,7 +27,7 @@ func (s Settings) Unusable(err error) *report.Fault {
 	fault := &report.Fault{
 		Cause: EngineUnreachable,
 		Hint:  "correct the endpoint's address or its TLS files",
-		Err:   sentence.Of(err, "the endpoint %s cannot be used (%s)", sentence.Visible(s.Host), sentence.Visible(err.Error())),
+		Err:   sentence.Of(err, "the endpoint %s cannot be used (%s)", s.Host, err),
 	}
 	return s.place(fault, PhaseSettings)
 }
@@ -41,7 +41,7 @@ func FilesFault(err error) *report.Fault {
 	}
 	fault := &report.Fault{
 		Cause:    TLSCertPathMissing,
-		Evidence: []string{certPathSource(), "read: " + sentence.Visible(file.Error())},
+		Evidence: []string{certPathSource(), "read: " + file.Error()},
 		Hint:     "set DOCKER_CERT_PATH to a folder on this machine with ca.pem, cert.pem and key.pem, or unset DOCKER_TLS_VERIFY",
 	}
 	dir := filepath.Dir(file.Path)
@@ -100,9 +100,9 @@ func CertPath() string {
 // certPathSource is CertPath with the setting that it comes from.
 func certPathSource() string {
 	if os.Getenv(client.EnvOverrideCertPath) != "" {
-		return client.EnvOverrideCertPath + "=" + sentence.Visible(CertPath())
+		return client.EnvOverrideCertPath + "=" + CertPath()
 	}
-	return client.EnvOverrideCertPath + " is not set, so the folder is " + sentence.Visible(CertPath())
+	return client.EnvOverrideCertPath + " is not set, so the folder is " + CertPath()
 }
 
 // missingClientFiles are the files of the client certificate that docker passed

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/versions"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 )
 
 // WithPatience returns the settings with another bound on how long the engine may
@@ -60,7 +58,7 @@ func certificates(whose string, found []*x509.Certificate) []Certificate {
 		shown[i] = Certificate{
 			Whose:       whose,
 			Description: describeCertificate(whose, c),
-			Subject:     sentence.Visible(c.Subject.String()),
+			Subject:     c.Subject.String(),
 			NotBefore:   c.NotBefore,
 			NotAfter:    c.NotAfter,
 		}
@@ -72,7 +70,7 @@ func certificates(whose string, found []*x509.Certificate) []Certificate {
 // the engine go through; empty for none.
 func (c *Connection) Proxy() string {
 	if proxy := c.proxy(); proxy != nil {
-		return sentence.Visible(proxy.Host)
+		return proxy.Host
 	}
 	return ""
 }
@@ -92,5 +90,5 @@ func (c *Connection) APIVersions(ctx context.Context) (APIVersions, error) {
 	if oldest != "" && versions.LessThan(used, oldest) {
 		return APIVersions{}, c.tooOld("the client speaks API "+used, "use a nestprobe that is as new as the engine", oldest, newest)
 	}
-	return APIVersions{sentence.Visible(oldest), sentence.Visible(newest), sentence.Visible(used)}, nil
+	return APIVersions{oldest, newest, used}, nil
 }

@@ -11,15 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 )
 
 // describeFile gives the mode and owner of a file.
 func describeFile(path string) string {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return "file: " + sentence.Visible(err.Error())
+		return "file: " + err.Error()
 	}
 	text := fmt.Sprintf("file: %s, mode %s", path, info.Mode())
 	owner, ok := info.Sys().(*syscall.Stat_t)

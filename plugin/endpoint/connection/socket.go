@@ -37,7 +37,7 @@ func socketFault(err error) *report.Fault {
 	if info.Mode()&fs.ModeSocket == 0 {
 		return notASocket(err, path, info)
 	}
-	if isRefused(err) {
+	if netprobe.ConnectFailure(err) == netprobe.Refused {
 		return &report.Fault{
 			Cause:    EngineUnreachable,
 			Evidence: []string{describeFile(path), "refused, so no process listens at this socket"},
@@ -85,7 +85,7 @@ func pipeFault(err error, path string) *report.Fault {
 	}
 	return &report.Fault{
 		Cause:    EngineUnreachable,
-		Evidence: []string{"pipe: " + path, "open: " + sentence.Visible(err.Error())},
+		Evidence: []string{"pipe: " + path, "open: " + err.Error()},
 		Hint:     "start Docker Desktop or the Docker service",
 		Commands: []string{"docker desktop start"},
 		Err:      sentence.Of(err, "there is no engine at the pipe %s", path),
@@ -117,7 +117,7 @@ func socketMissing(err error, path string) *report.Fault {
 // hostEvidence says whether the environment selects an endpoint.
 func hostEvidence() string {
 	if host := os.Getenv(client.EnvOverrideHost); host != "" {
-		return client.EnvOverrideHost + "=" + sentence.Visible(redacted(host))
+		return client.EnvOverrideHost + "=" + redacted(host)
 	}
 	return client.EnvOverrideHost + " is not set in its environment"
 }

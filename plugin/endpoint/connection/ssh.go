@@ -24,7 +24,7 @@ func sshFault(err error) *report.Fault {
 	}
 	return &report.Fault{
 		Cause:    EngineUnreachable,
-		Evidence: []string{"start: " + sentence.Visible(started.Error())},
+		Evidence: []string{"start: " + started.Error()},
 		Hint:     "install an ssh client and see that it is in PATH",
 		Err:      sentence.Of(err, "the program %s, which the endpoint needs, could not be started", started.Name),
 	}
@@ -117,7 +117,7 @@ func (c *Connection) sshCause(err error, seen sight) *report.Fault {
 	if len(stderr) > 0 {
 		last = stderr[len(stderr)-1]
 	}
-	host := sentence.Visible(c.settings.Host)
+	host := c.settings.Host
 	switch {
 	case status == "255": // ssh(1): of ssh itself; any other is the remote command's
 		fault.Hint = "make `ssh` to this host work without questions"
@@ -129,14 +129,14 @@ func (c *Connection) sshCause(err error, seen sight) *report.Fault {
 		fault.Hint = "see that docker works there for this user"
 		fault.Err = sentence.Of(err, "docker on the other side of %s did not reach its engine (%s)", host, last)
 	case seen.phase() == netprobe.PhaseAnswer:
-		fault.Evidence = append(fault.Evidence, "the client said: "+sentence.Visible(err.Error()))
+		fault.Evidence = append(fault.Evidence, "the client said: "+err.Error())
 		fault.Hint = "see that the login shell there prints nothing of its own"
 		fault.Err = sentence.Of(err, "what came back over %s is not an engine's answer", host)
 	case isTimeout(err):
 		fault.Hint = "make `ssh` to this host work without questions"
 		fault.Err = sentence.Of(err, "no answer over %s within %s", host, c.settings.patience)
 	default:
-		fault.Evidence = append(fault.Evidence, "the client said: "+sentence.Visible(err.Error()))
+		fault.Evidence = append(fault.Evidence, "the client said: "+err.Error())
 		fault.Hint = "see what these commands say"
 		fault.Err = sentence.Of(err, "the connection over %s broke", host)
 	}
@@ -146,8 +146,8 @@ func (c *Connection) sshCause(err error, seen sight) *report.Fault {
 // exitText is how commandconn reports an exit status and stderr.
 var exitText = regexp.MustCompile(`(?s)has exited with exit status (\d+), .*?: stderr=(.*)`)
 
-// sshOutcome reads the exit status and the lines of stderr, made visible, out
-// of an error. Both are empty when it does not hold them.
+// sshOutcome reads the exit status and the lines of stderr out of an error. Both
+// are empty when it does not hold them.
 func sshOutcome(err error) (status string, stderr []string) {
 	if err == nil {
 		return "", nil
@@ -158,7 +158,7 @@ func sshOutcome(err error) (status string, stderr []string) {
 	}
 	const most = 6
 	for line := range strings.Lines(found[2]) {
-		if line = sentence.Visible(line); line != "" {
+		if line = strings.TrimSpace(line); line != "" {
 			stderr = append(stderr, line)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -39,7 +40,7 @@ func tlsFault(err error) *report.Fault {
 		Cause:    EngineUnreachable,
 		Evidence: []string{fmt.Sprintf("TLS alert of the other side: %d", code)},
 		Hint:     "check the TLS versions and ciphers of the engine, at least TLS 1.2 is needed",
-		Err:      sentence.Of(err, "the TLS handshake was refused (%s)", sentence.Visible(err.Error())),
+		Err:      sentence.Of(err, "the TLS handshake was refused (%s)", err),
 	}
 }
 
@@ -54,7 +55,7 @@ func clientRejected(err error, code uint8, name string) *report.Fault {
 
 // recordFault is for an answer to the handshake that is not TLS.
 func recordFault(err error, record tls.RecordHeaderError) *report.Fault {
-	first := sentence.Visible(string(record.RecordHeader[:]))
+	first := string(record.RecordHeader[:])
 	if string(record.RecordHeader[:]) == "HTTP/" {
 		return notExpected(err, "the answer to the TLS handshake began with "+first)
 	}
@@ -78,34 +79,42 @@ func notExpected(err error, evidence string) *report.Fault {
 
 // certificateFault explains a certificate of the engine that does not verify.
 func certificateFault(err error) *report.Fault {
-	var (
-		verification *tls.CertificateVerificationError
-		hostname     x509.HostnameError
-		invalid      x509.CertificateInvalidError
-		unknown      x509.UnknownAuthorityError
-		fault        = &report.Fault{}
-	)
-	switch {
-	case errors.As(err, &hostname):
-		fault.Cause = TLSHostnameMismatch
-		fault.Evidence = []string{fmt.Sprintf("asked for: %q", hostname.Host)}
-		fault.Hint = "use one of its names as the endpoint's host, or give the engine a certificate for " + sentence.Visible(hostname.Host)
-		fault.Err = sentence.Of(err, "the engine's certificate is not for %q", hostname.Host)
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	switch netprobe.CertificateFailure(err) {
+	case netprobe.TLSHostnameMismatch:
+		var mismatch x509.HostnameError
+		errors.As(err, &mismatch)
+		return &report.Fault{
+			Cause:    TLSHostnameMismatch,
+			Evidence: append([]string{fmt.Sprintf("asked for: %q", mismatch.Host)}, describeUnverified(err)...),
+			Hint:     "use one of its names as the endpoint's host, or give the engine a certificate for " + mismatch.Host,
+			Err:      sentence.Of(err, "the engine's certificate is not for %q", mismatch.Host),
+		}
+	case netprobe.TLSExpired:
+		var invalid x509.CertificateInvalidError
+		errors.As(err, &invalid)
 		return expired(owner(err, invalid.Cert), invalid.Cert, err)
-	case errors.As(err, &invalid), errors.As(err, &unknown), errors.As(err, &verification):
-		fault.Cause = TLSUntrusted
-		fault.Hint = "use the ca.pem that signed the engine's certificate"
-		fault.Err = sentence.Of(err, "the engine's certificate is not signed by the endpoint's CA")
-	default:
-		return nil
-	}
-	if errors.As(err, &verification) {
-		for _, certificate := range verification.UnverifiedCertificates {
-			fault.Evidence = append(fault.Evidence, describeCertificate("of the engine", certificate))
+	case netprobe.TLSUntrusted:
+		return &report.Fault{
+			Cause:    TLSUntrusted,
+			Evidence: describeUnverified(err),
+			Hint:     "use the ca.pem that signed the engine's certificate",
+			Err:      sentence.Of(err, "the engine's certificate is not signed by the endpoint's CA"),
 		}
 	}
-	return fault
+	return nil
+}
+
+// describeUnverified describes the certificates that the engine sent.
+func describeUnverified(err error) []string {
+	var verification *tls.CertificateVerificationError
+	if !errors.As(err, &verification) {
+		return nil
+	}
+	var lines []string
+	for _, certificate := range verification.UnverifiedCertificates {
+		lines = append(lines, describeCertificate("of the engine", certificate))
+	}
+	return lines
 }
 
 // owner says whether a certificate was sent by the engine or is the endpoint's.
@@ -144,17 +153,10 @@ func describeCertificate(whose string, c *x509.Certificate) string {
 	if len(names) == 0 {
 		names = []string{"none"}
 	}
-	return visibleLong(fmt.Sprintf("certificate %s: subject %q, issuer %q, names %s, valid from %s to %s",
-		whose, c.Subject, c.Issuer, strings.Join(names, " "), stamp(c.NotBefore), stamp(c.NotAfter)))
-}
-
-// visibleLong is visible for text that we composed and may cut only in its parts.
-func visibleLong(text string) string {
-	parts := strings.Split(text, ", ")
-	for i := range parts {
-		parts[i] = sentence.Visible(parts[i])
-	}
-	return strings.Join(parts, ", ")
+	// Each name is cut on its own, so that the dates fit on the line.
+	subject, issuer := sentence.Visible(c.Subject.String()), sentence.Visible(c.Issuer.String())
+	return fmt.Sprintf("certificate %s: subject %q, issuer %q, names %s, valid from %s to %s",
+		whose, subject, issuer, sentence.Visible(strings.Join(names, " ")), stamp(c.NotBefore), stamp(c.NotAfter))
 }
 
 // certificatesOf parses PEM; what is not a certificate is passed over.

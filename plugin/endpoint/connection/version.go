@@ -47,20 +47,20 @@ func (c *Connection) checkVersion(ctx context.Context, offered string) error {
 }
 
 func (c *Connection) versionFixed(fixed, oldest, newest string) error {
-	return c.tooOld(fmt.Sprintf("%s asks for API %s", client.EnvOverrideAPIVersion, sentence.Visible(fixed)),
+	return c.tooOld(fmt.Sprintf("%s asks for API %s", client.EnvOverrideAPIVersion, fixed),
 		"unset "+client.EnvOverrideAPIVersion, oldest, newest, "unset "+client.EnvOverrideAPIVersion)
 }
 
 func (c *Connection) tooOld(what, hint, oldest, newest string, commands ...string) *report.Fault {
-	offer := "up to " + sentence.Visible(newest)
+	offer := "up to " + newest
 	if oldest != "" {
-		offer = sentence.Visible(oldest) + " to " + sentence.Visible(newest)
+		offer = oldest + " to " + newest
 	}
 	fault := &report.Fault{
 		Cause: APIVersionUnsupported,
 		Evidence: []string{
 			"API versions of the engine: " + offer,
-			fmt.Sprintf("API version of the client: %s, needed: at least %s", sentence.Visible(c.API.ClientVersion()), minAPIVersion),
+			fmt.Sprintf("API version of the client: %s, needed: at least %s", c.API.ClientVersion(), minAPIVersion),
 		},
 		Hint:     hint,
 		Commands: commands,
@@ -101,7 +101,7 @@ func (c *Connection) versionRange(ctx context.Context) (oldest, newest string, e
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return "", "", fmt.Errorf("ask for the API versions: %s", sentence.Visible(response.Status))
+		return "", "", fmt.Errorf("ask for the API versions: %s", response.Status)
 	}
 	var answer struct {
 		APIVersion    string `json:"ApiVersion"`

@@ -41,7 +41,7 @@ func WantFault(t *testing.T, err error, cause report.Cause, sentence string, evi
 	assert.Assert(t, strings.Contains(fault.Error(), sentence), "%q is not in: %s", sentence, fault)
 	assert.Assert(t, fault.Hint != "" && strings.HasSuffix(fault.Error(), ": "+fault.Hint), "does not end with what to do: %s", fault)
 	assert.Assert(t, !strings.ContainsAny(fault.Error(), "\n\x1b"), "more than a line: %q", fault.Error())
-	all := strings.Join(fault.Evidence, "\n")
+	all := strings.Join(fault.Finding().Evidence, "\n") // as a Report shows it
 	for _, want := range append(evidence, "phase reached: ") {
 		assert.Assert(t, strings.Contains(all, want), "no %q in the evidence:\n%s", want, all)
 	}

@@ -11,6 +11,13 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
+const (
+	// maxSentence is as many bytes as a line of a Report may have (report.MaxLine).
+	maxSentence = 1 << 10
+	// maxPart bounds what one part of a line may quote.
+	maxPart = 300
+)
+
 type sentence struct {
 	text  string
 	cause error
@@ -20,13 +27,14 @@ func (s *sentence) Error() string { return s.text }
 func (s *sentence) Unwrap() error { return s.cause }
 
 // Of is an error with a text of ours that unwraps to cause, which may be nil.
+// The text is safe to show whatever the values are: it is escaped here, so callers
+// pass them as they came.
 func Of(cause error, format string, values ...any) error {
-	return &sentence{text: fmt.Sprintf(format, values...), cause: cause}
+	return &sentence{text: netprobe.Visible(fmt.Sprintf(format, values...), maxSentence), cause: cause}
 }
 
-// Visible shows text of the other side on one line, cut to what a line of
-// evidence can hold.
+// Visible escapes text of the other side that goes into a Report directly, and
+// cuts it to what a part of a line can hold.
 func Visible(text string) string {
-	const limit = 300 // bytes
-	return netprobe.Visible(strings.TrimSpace(text), limit)
+	return netprobe.Visible(strings.TrimSpace(text), maxPart)
 }
