@@ -96,7 +96,7 @@ func reachNode(ctx context.Context, dockerCLI command.Cli, name string, nodes []
 	if err != nil {
 		return "", found
 	}
-	resolved.Settings = resolved.WithPatience(nodePatience)
+	resolved.Settings = resolved.WithAnswerTimeout(nodePatience)
 	looking, cancel := context.WithTimeout(ctx, nodePatience)
 	defer cancel()
 	opened, err := resolved.Connect(looking)

@@ -34,7 +34,7 @@ func (s *state) lookAtContext(context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	s.settings = settings.From(sources.Host).WithPatience(Patience(settings.Transport, s.Timeout))
+	s.settings = settings.From(sources.Host).WithAnswerTimeout(Patience(settings.Transport, s.Timeout))
 	s.sources = sources
 	return pass("%s, %s", settings.Context, sources.Context)
 }

@@ -49,14 +49,14 @@ func (s Settings) Carry() ([]byte, error) {
 	case Npipe:
 		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is a pipe of this machine", s.Host)
 	}
-	luggage := carried{
+	encoded := carried{
 		Version: carriedVersion, Context: s.Context, Host: use.host,
 		Headers: use.headers, APIVersion: use.apiVersion, UserAgent: use.userAgent,
 	}
 	if use.tls != nil {
-		luggage.TLS = &carriedTLS{CA: use.tls.CA, Cert: use.tls.Cert, Key: use.tls.Key, SkipVerify: use.tls.SkipVerify}
+		encoded.TLS = &carriedTLS{CA: use.tls.CA, Cert: use.tls.Cert, Key: use.tls.Key, SkipVerify: use.tls.SkipVerify}
 	}
-	return json.Marshal(luggage)
+	return json.Marshal(encoded)
 }
 
 // CarryIntoContainer is [Settings.Carry] for a client in a container, where
@@ -73,7 +73,7 @@ func (s Settings) CarryIntoContainer() ([]byte, error) {
 			Hint:  "give it the socket with --access socket, or choose an endpoint by an address of the engine's host that containers reach",
 			Err:   sentence.Of(nil, "the endpoint %s would lead a container to itself", s.Host),
 		}
-		return nil, s.place(fault, PhaseSettings)
+		return nil, s.withEndpoint(fault, PhaseSettings)
 	}
 	return s.Carry()
 }
@@ -81,22 +81,22 @@ func (s Settings) CarryIntoContainer() ([]byte, error) {
 // Receive is the other end of [Settings.Carry]. An error says that data is not
 // what Carry of this version wrote, and shows nothing of it.
 func Receive(data []byte) (Settings, error) {
-	var luggage carried
+	var encoded carried
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&luggage); err != nil {
+	if err := decoder.Decode(&encoded); err != nil {
 		return Settings{}, sentence.Of(err, "read the carried endpoint: it is not in the form of this version")
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return Settings{}, errors.New("read the carried endpoint: something follows it")
 	}
-	switch transport := transportOf(luggage.Host); {
-	case luggage.Version != carriedVersion:
-		return Settings{}, fmt.Errorf("read the carried endpoint: it is of version %d, not %d", luggage.Version, carriedVersion)
-	case luggage.Host == "", transport == SSH, transport == Npipe:
+	switch transport := transportOf(encoded.Host); {
+	case encoded.Version != carriedVersion:
+		return Settings{}, fmt.Errorf("read the carried endpoint: it is of version %d, not %d", encoded.Version, carriedVersion)
+	case encoded.Host == "", transport == SSH, transport == Npipe:
 		return Settings{}, errors.New("read the carried endpoint: its host is of no use here")
 	}
-	return NewSettings(luggage.Context, luggage.Host, luggage.options()...), nil
+	return NewSettings(encoded.Context, encoded.Host, encoded.options()...), nil
 }
 
 func (c carried) options() []Option {

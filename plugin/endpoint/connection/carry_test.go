@@ -40,7 +40,7 @@ func TestCarry(t *testing.T) {
 			assert.NilError(t, err)
 			assert.Equal(t, got.String(), s.String())
 			assert.Equal(t, resolved(got), resolved(s))
-			assert.Equal(t, got.patience, s.patience)
+			assert.Equal(t, got.answerTimeout, s.answerTimeout)
 			ignored := cmpopts.IgnoreFields(secrets{}, "dial")
 			assert.DeepEqual(t, got.use(), s.use(), cmp.AllowUnexported(secrets{}), ignored, cmpopts.EquateEmpty())
 		})

@@ -34,12 +34,12 @@ import (
 // answer docker has no bound at all and hangs on an endpoint that accepts and
 // stays silent.
 const (
-	// answerTimeout bounds a whole ping over a socket, a pipe or TCP: the dial's
+	// defaultAnswerTimeout bounds a whole ping over a socket, a pipe or TCP: the dial's
 	// 10 s, and 20 s for an engine that systemd starts on the first connection.
-	answerTimeout = 30 * time.Second
-	// sshTimeout leaves ssh its own 30 s, so that its message is seen rather than
+	defaultAnswerTimeout = 30 * time.Second
+	// sshAnswerTimeout leaves ssh its own 30 s, so that its message is seen rather than
 	// our timeout, and 10 s for the far side.
-	sshTimeout = 40 * time.Second
+	sshAnswerTimeout = 40 * time.Second
 	// measureTimeout bounds one look of our own at an endpoint that has just
 	// failed. Whoever answers at all has accepted a connection within the last
 	// seconds, so two are plenty.
@@ -55,7 +55,7 @@ type Connection struct {
 	settings Settings
 	client   *client.Client
 	wire     wire
-	ssh      overheard
+	ssh      sshErrors
 	version  answer[types.Version]
 	peer     []*x509.Certificate // of the engine, from the first ping
 }
@@ -78,8 +78,8 @@ func Open(ctx context.Context, settings Settings) (*Connection, error) {
 	if err != nil {
 		return nil, settings.Unusable(err)
 	}
-	seen := &observation{}
-	ping, err := c.observedPing(ctx, seen)
+	seen := &tracer{}
+	ping, err := c.tracedPing(ctx, seen)
 	c.peer = seen.snapshot().peer
 	if err == nil {
 		c.client.NegotiateAPIVersionPing(ping)
@@ -127,7 +127,7 @@ func (s Settings) client() (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.API, c.client = patient{api}, api
+	c.API, c.client = retryingClient{api}, api
 	c.wire = wire{base: base, dial: transport.DialContext, tls: config.Clone()}
 	return c, nil
 }
@@ -211,13 +211,13 @@ func (w wire) address() string {
 
 // ping asks the engine for its API version and finds out why when that fails.
 func (c *Connection) ping(ctx context.Context) (types.Ping, error) {
-	return c.observedPing(ctx, &observation{})
+	return c.tracedPing(ctx, &tracer{})
 }
 
-func (c *Connection) observedPing(ctx context.Context, seen *observation) (types.Ping, error) {
-	bounded, cancel := context.WithTimeout(ctx, c.settings.patience)
+func (c *Connection) tracedPing(ctx context.Context, seen *tracer) (types.Ping, error) {
+	bounded, cancel := context.WithTimeout(ctx, c.settings.answerTimeout)
 	defer cancel()
-	ping, err := c.client.Ping(httptrace.WithClientTrace(bounded, seen.trace()))
+	ping, err := c.client.Ping(httptrace.WithClientTrace(bounded, seen.hooks()))
 	if ping.APIVersion != "" {
 		return ping, nil // as the docker CLI: an unhealthy engine is still an engine
 	}

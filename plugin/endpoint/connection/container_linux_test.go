@@ -10,6 +10,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -32,7 +33,7 @@ func asInContainer(t *testing.T, before ...string) func(*exec.Cmd) {
 // TestInContainer gives advice that fits a container.
 func TestInContainer(t *testing.T) {
 	t.Parallel()
-	assert.Assert(t, !inContainer(), "the tests run outside of containers")
+	assert.Assert(t, !process.InContainer(), "the tests run outside of containers")
 	dir := endpointtest.OpenFolder(t)
 	grouped := filepath.Join(dir, "grouped.sock")
 	ownSocket(t, grouped, 0o660, 54321)

@@ -15,10 +15,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Description is what an engine says of itself.
+// Description is what an engine reports of itself.
 type Description struct {
 	Endpoint    report.Endpoint `json:"endpoint"`
-	NodeAddress string          `json:"nodeAddress"` // its own IP address among its Swarm's nodes; empty outside of a Swarm
+	NodeAddress string          `json:"nodeAddress"` // its IP address among its Swarm's nodes; empty outside of a Swarm
 }
 
 // Platform asks the engine for the OS and the CPU of its containers, in Go's

@@ -58,7 +58,7 @@ func TestDialFaults(t *testing.T) {
 	}
 }
 
-// say220 greets like a mail server.
+// say220 speaksFirst like a mail server.
 func say220(conn net.Conn) {
 	_, _ = io.WriteString(conn, "220 mail.example ESMTP\r\n")
 	_, _ = bufio.NewReader(conn).ReadString('\n')
@@ -83,7 +83,7 @@ func TestTLSDialFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := tcpSettings(test.address, material)
-			e.patience = time.Second
+			e.answerTimeout = time.Second
 			endpointtest.WantFault(t, connectFails(t, e), EngineUnreachable, test.sentence, test.evidence...)
 		})
 	}
@@ -94,8 +94,8 @@ func TestTLSDialFaults(t *testing.T) {
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	e := tcpSettings(accept(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }), nil)
-	assert.Equal(t, e.patience, answerTimeout)
-	e.patience = time.Second
+	assert.Equal(t, e.answerTimeout, defaultAnswerTimeout)
+	e.answerTimeout = time.Second
 	endpointtest.WantFault(t, connectFails(t, e), EngineUnreachable, "accepts the connection, but gives no answer", "phase reached: request")
 }
 
@@ -115,7 +115,7 @@ func TestBlackHole(t *testing.T) {
 			took := time.Since(start)
 			endpointtest.WantFault(t, err, EngineUnreachable, "timed out", "phase reached: connect")
 			// The dial's own bound, not the longer one of the whole ping.
-			assert.Assert(t, took < answerTimeout, "took %s", took)
+			assert.Assert(t, took < defaultAnswerTimeout, "took %s", took)
 		})
 	}
 }

@@ -157,8 +157,8 @@ func (s Settings) evidence(reached netprobe.Phase) []string {
 	}
 }
 
-// place puts what is known of the endpoint before the evidence of a fault.
-func (s Settings) place(fault *report.Fault, reached netprobe.Phase, more ...string) *report.Fault {
+// withEndpoint puts what is known of the endpoint before the evidence of a fault.
+func (s Settings) withEndpoint(fault *report.Fault, reached netprobe.Phase, more ...string) *report.Fault {
 	fault.Evidence = append(append(s.evidence(reached), more...), fault.Evidence...)
 	return fault
 }

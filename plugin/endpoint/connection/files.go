@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -29,7 +30,7 @@ func (s Settings) Unusable(err error) *report.Fault {
 		Hint:  "correct the endpoint's address or its TLS files",
 		Err:   sentence.Of(err, "the endpoint %s cannot be used (%s)", s.Host, err),
 	}
-	return s.place(fault, PhaseSettings)
+	return s.withEndpoint(fault, PhaseSettings)
 }
 
 // FilesFault explains an error of reading the files of DOCKER_CERT_PATH or of
@@ -48,9 +49,9 @@ func FilesFault(err error) *report.Fault {
 	if dir != CertPath() {
 		fault.Hint = "correct the path given with --tlscacert, --tlscert or --tlskey"
 	}
-	if inContainer() {
+	if process.InContainer() {
 		fault.Evidence = append(fault.Evidence, "this process runs in a container, which has files of its own")
-		fault.Evidence = append(fault.Evidence, mountEvidence(dir)...)
+		fault.Evidence = append(fault.Evidence, process.DescribeMount(dir)...)
 		fault.Hint = "mount the folder with ca.pem, cert.pem and key.pem, by its path on the engine's host, or unset DOCKER_TLS_VERIFY"
 		fault.Commands = []string{"docker run -v " + dir + ":" + dir + ":ro …"}
 	}
@@ -71,7 +72,7 @@ func describeUnreadable(fault *report.Fault, err error, file *fs.PathError, dir 
 	case errors.Is(file, fs.ErrNotExist):
 		fault.Err = sentence.Of(err, "the TLS file %s does not exist", file.Path)
 	case isForbidden(file):
-		fault.Evidence = append(fault.Evidence, describeFile(file.Path), identity())
+		fault.Evidence = append(fault.Evidence, process.DescribeFile(file.Path), process.Identity())
 		fault.Commands = nil
 		fault.Hint = "let this user read it, or set DOCKER_CERT_PATH to a folder of its own"
 		fault.Err = sentence.Of(err, "this user may not read the TLS file %s", file.Path)

@@ -43,7 +43,7 @@ type Settings struct {
 	// verb that does not fit it follows pointers too.
 	secrets func() secrets
 
-	patience time.Duration // the longest that a ping may take
+	answerTimeout time.Duration // the longest that a ping may take
 }
 
 // secrets is what a client is made from.
@@ -107,12 +107,12 @@ func NewSettings(contextName, host string, options ...Option) Settings {
 	}
 	transport := transportOf(secret.host)
 	return Settings{
-		Context:   contextName,
-		Host:      redacted(secret.host),
-		Transport: transport,
-		TLS:       transport == TCP && secret.tls != nil,
-		secrets:   func() secrets { return secret },
-		patience:  patienceWith(transport),
+		Context:       contextName,
+		Host:          redacted(secret.host),
+		Transport:     transport,
+		TLS:           transport == TCP && secret.tls != nil,
+		secrets:       func() secrets { return secret },
+		answerTimeout: answerTimeoutOf(transport),
 	}
 }
 
@@ -132,11 +132,11 @@ func (s Settings) From(source string) Settings {
 	return s
 }
 
-func patienceWith(transport Transport) time.Duration {
+func answerTimeoutOf(transport Transport) time.Duration {
 	if transport == SSH {
-		return sshTimeout
+		return sshAnswerTimeout
 	}
-	return answerTimeout
+	return defaultAnswerTimeout
 }
 
 // redacted is a host without its password. Docker refuses those over ssh and
@@ -163,6 +163,23 @@ func transportOf(host string) Transport {
 		return TCP
 	}
 }
+
+// WithAnswerTimeout returns the settings with another bound on how long the engine
+// may take to answer [Open]. Finding out why it does not may take 2 s more.
+func (s Settings) WithAnswerTimeout(timeout time.Duration) Settings {
+	s.answerTimeout = timeout
+	return s
+}
+
+// Verified says whether the engine's certificate is verified.
+func (s Settings) Verified() bool {
+	material := s.use().tls
+	return s.TLS && material != nil && !material.SkipVerify
+}
+
+// Headers is the number of custom HTTP headers that go with every request. Their
+// names and values stay secret.
+func (s Settings) Headers() int { return len(s.use().headers) }
 
 // RemoteHost is the name or address of the machine that a tcp or ssh endpoint
 // leads to, without brackets around IPv6; empty for a socket or a pipe.

@@ -13,9 +13,17 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
+
+// socketMount is what gives a container the API of most engines: the path on
+// the engine's side is that of every rootful Docker, Docker Desktop's included
+// (FIELD-NOTES, section 1).
+const socketMount = "docker run -v /var/run/docker.sock:%s …"
+
+const defaultSocket = "/var/run/docker.sock"
 
 // socketFault explains why a unix socket or a named pipe could not be opened.
 func socketFault(err error) *report.Fault {
@@ -40,7 +48,7 @@ func socketFault(err error) *report.Fault {
 	if netprobe.ConnectFailure(err) == netprobe.Refused {
 		return &report.Fault{
 			Cause:    EngineUnreachable,
-			Evidence: []string{describeFile(path), "refused, so no process listens at this socket"},
+			Evidence: []string{process.DescribeFile(path), "refused, so no process listens at this socket"},
 			Hint:     "start the engine",
 			Commands: startCommands(path),
 			Err:      sentence.Of(err, "the engine is not running, nothing listens at its socket %s", path),
@@ -48,7 +56,7 @@ func socketFault(err error) *report.Fault {
 	}
 	return &report.Fault{
 		Cause:    EngineUnreachable,
-		Evidence: []string{describeFile(path)},
+		Evidence: []string{process.DescribeFile(path)},
 		Hint:     "wait for it or restart it",
 		Err:      sentence.Of(err, "the engine does not accept connections at %s%s", path, busyNote(err)),
 	}
@@ -78,7 +86,7 @@ func pipeFault(err error, path string) *report.Fault {
 	if isForbidden(err) {
 		return &report.Fault{
 			Cause:    DockerSocketPerm,
-			Evidence: []string{"pipe: " + path, identity()},
+			Evidence: []string{"pipe: " + path, process.Identity()},
 			Hint:     "add your user to the group docker-users and log in again",
 			Err:      sentence.Of(err, "this user may not open the Docker pipe %s", path),
 		}
@@ -99,7 +107,7 @@ func socketMissing(err error, path string) *report.Fault {
 		Err:      sentence.Of(err, "there is no Docker socket at %s", path),
 	}
 	fault.Evidence = append(fault.Evidence, missingFolder(path)...)
-	if inContainer() {
+	if process.InContainer() {
 		fault.Evidence = append(fault.Evidence, "this process runs in a container", hostEvidence())
 		fault.Hint = "start this container with the engine's socket mounted"
 		fault.Commands = []string{fmt.Sprintf(socketMount, path)}
@@ -146,11 +154,11 @@ func notASocket(err error, path string, info fs.FileInfo) *report.Fault {
 	}
 	fault := &report.Fault{
 		Cause:    SocketPathNotOnEngine,
-		Evidence: append([]string{describeFile(path)}, mountEvidence(path)...),
+		Evidence: append([]string{process.DescribeFile(path)}, process.DescribeMount(path)...),
 		Hint:     "remove it and start the engine",
 		Err:      sentence.Of(err, "%s is a %s, not the Docker socket", path, what),
 	}
-	if inContainer() {
+	if process.InContainer() {
 		fault.Evidence = append(fault.Evidence, "this process runs in a container")
 		fault.Hint = "mount the path that the socket has on the engine's host, and remove the folder that an earlier -v may have made there"
 		fault.Commands = []string{fmt.Sprintf(socketMount, path)}
@@ -161,18 +169,18 @@ func notASocket(err error, path string, info fs.FileInfo) *report.Fault {
 func socketForbidden(err error, path string) *report.Fault {
 	fault := &report.Fault{
 		Cause:    DockerSocketPerm,
-		Evidence: []string{describeFile(path), identity()},
+		Evidence: []string{process.DescribeFile(path), process.Identity()},
 		Hint:     "run this as a user who may, or ask the owner for access",
 		Err:      sentence.Of(err, "this user may not open the Docker socket %s", path),
 	}
-	if blocked := closedFolder(path); blocked != "" {
-		fault.Evidence = []string{describeFile(blocked), identity()}
+	if blocked := forbiddenFolder(path); blocked != "" {
+		fault.Evidence = []string{process.DescribeFile(blocked), process.Identity()}
 		fault.Err = sentence.Of(err, "this user may not open the Docker socket %s, the folder %s is closed to it", path, blocked)
 		return fault
 	}
-	if way := socketWayIn(path); way.hint != "" {
-		fault.Hint, fault.Commands = way.hint, way.commands
-		fault.Evidence = append(fault.Evidence, way.evidence...)
+	if fix := process.FixAccess(path); fix.Hint != "" {
+		fault.Hint, fault.Commands = fix.Hint, fix.Commands
+		fault.Evidence = append(fault.Evidence, fix.Evidence...)
 	}
 	return fault
 }
@@ -184,13 +192,13 @@ func (s Settings) Socket(ctx context.Context) ([]string, error) {
 	path := strings.TrimPrefix(s.use().host, string(Unix)+"://")
 	conn, err := (&net.Dialer{}).DialContext(ctx, string(Unix), path)
 	if err == nil {
-		return []string{describeFile(path), identity()}, conn.Close()
+		return []string{process.DescribeFile(path), process.Identity()}, conn.Close()
 	}
 	fault := socketFault(err)
 	if fault == nil {
 		return nil, s.Unusable(err)
 	}
-	return nil, s.place(fault, netprobe.PhaseConnect)
+	return nil, s.withEndpoint(fault, netprobe.PhaseConnect)
 }
 
 // SocketOnEngine is where the engine's socket is on the engine's own host: where
@@ -203,16 +211,9 @@ func (s Settings) SocketOnEngine(desktop bool) string {
 	return strings.TrimPrefix(s.use().host, string(Unix)+"://")
 }
 
-// wayIn is how a user gets the right to open a socket.
-type wayIn struct {
-	hint     string
-	commands []string
-	evidence []string
-}
-
-// closedFolder is the first folder on the way to path that this user may not
+// forbiddenFolder is the first folder on the way to path that this user may not
 // pass through, or "".
-func closedFolder(path string) string {
+func forbiddenFolder(path string) string {
 	blocked := ""
 	for child := filepath.Clean(path); child != filepath.Dir(child); child = filepath.Dir(child) {
 		if _, err := os.Lstat(child); errors.Is(err, fs.ErrPermission) {

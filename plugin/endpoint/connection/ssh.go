@@ -30,28 +30,28 @@ func sshFault(err error) *report.Fault {
 	}
 }
 
-// overheard is the last error that reading from ssh gave. Docker's client throws
+// sshErrors is the last error that reading from ssh gave. Docker's client throws
 // it away when the far side's stderr holds "connection refused" or "dial unix".
-type overheard struct {
+type sshErrors struct {
 	mu  sync.Mutex
 	err error
 }
 
-func (o *overheard) last() error {
+func (o *sshErrors) last() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.err
 }
 
 // listen puts o between docker's client and the connections that dial opens.
-func (o *overheard) listen(dial Dial) Dial {
+func (o *sshErrors) listen(dial Dial) Dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
 		if both, ok := conn.(halfCloser); ok {
-			return &overheardConn{halfCloser: both, by: o}, nil
+			return &sshConn{halfCloser: both, by: o}, nil
 		}
 		return conn, nil
 	}
@@ -65,13 +65,13 @@ type halfCloser interface {
 	CloseWrite() error
 }
 
-type overheardConn struct {
+type sshConn struct {
 	halfCloser
-	by      *overheard
+	by      *sshErrors
 	reading sync.RWMutex // held for reading by who reads
 }
 
-func (c *overheardConn) Read(b []byte) (int, error) {
+func (c *sshConn) Read(b []byte) (int, error) {
 	c.reading.RLock()
 	defer c.reading.RUnlock()
 	n, err := c.halfCloser.Read(b)
@@ -86,7 +86,7 @@ func (c *overheardConn) Read(b []byte) (int, error) {
 // Write listens too when nobody takes what is written: ssh has ended before it was
 // asked anything, and why is what reading gives then. Who reads already may have
 // closed the connection, and be about to learn it.
-func (c *overheardConn) Write(b []byte) (int, error) {
+func (c *sshConn) Write(b []byte) (int, error) {
 	n, err := c.halfCloser.Write(b)
 	switch {
 	case errors.Is(err, syscall.EPIPE):
@@ -101,7 +101,7 @@ func (c *overheardConn) Write(b []byte) (int, error) {
 // sshCause explains a failure over ssh. The connection helper of docker/cli
 // v28.5.2 (commandconn, handleEOF) puts the exit status and the last 4 KiB of
 // stderr into the text of its error and nowhere else.
-func (c *Connection) sshCause(err error, seen sight) *report.Fault {
+func (c *Connection) sshCause(err error, seen trace) *report.Fault {
 	if fault := sshFault(err); fault != nil {
 		return fault
 	}
@@ -134,7 +134,7 @@ func (c *Connection) sshCause(err error, seen sight) *report.Fault {
 		fault.Err = sentence.Of(err, "what came back over %s is not an engine's answer", host)
 	case isTimeout(err):
 		fault.Hint = "make `ssh` to this host work without questions"
-		fault.Err = sentence.Of(err, "no answer over %s within %s", host, c.settings.patience)
+		fault.Err = sentence.Of(err, "no answer over %s within %s", host, c.settings.answerTimeout)
 	default:
 		fault.Evidence = append(fault.Evidence, "the client said: "+err.Error())
 		fault.Hint = "see what these commands say"

@@ -21,8 +21,8 @@ func TestSSHSilent(t *testing.T) {
 		return near, nil
 	}
 	s := NewSettings("test", "ssh://127.0.0.1", WithDialer(silent, "ssh -- 127.0.0.1 'docker version'"))
-	assert.Equal(t, s.patience, sshTimeout)
-	s.patience = 100 * time.Millisecond
+	assert.Equal(t, s.answerTimeout, sshAnswerTimeout)
+	s.answerTimeout = 100 * time.Millisecond
 	err := connectFails(t, s)
 	endpointtest.WantFault(t, err, EngineUnreachable, "no answer over ssh://127.0.0.1", `from context "test"`)
 	assert.DeepEqual(t, endpointtest.FaultOf(t, err).Commands, []string{"ssh -- 127.0.0.1 'docker version'"})

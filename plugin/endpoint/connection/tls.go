@@ -3,13 +3,11 @@ package connection
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -140,34 +138,6 @@ func expired(whose string, certificate *x509.Certificate, err error) *report.Fau
 		Hint:     "renew it, or correct this machine's clock",
 		Err:      sentence.Of(err, "a certificate %s %s", whose, what),
 	}
-}
-
-func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
-
-// describeCertificate gives whose a certificate is, its names and its dates.
-func describeCertificate(whose string, c *x509.Certificate) string {
-	names := append([]string{}, c.DNSNames...)
-	for _, address := range c.IPAddresses {
-		names = append(names, address.String())
-	}
-	if len(names) == 0 {
-		names = []string{"none"}
-	}
-	// Each name is cut on its own, so that the dates fit on the line.
-	subject, issuer := sentence.Visible(c.Subject.String()), sentence.Visible(c.Issuer.String())
-	return fmt.Sprintf("certificate %s: subject %q, issuer %q, names %s, valid from %s to %s",
-		whose, subject, issuer, sentence.Visible(strings.Join(names, " ")), stamp(c.NotBefore), stamp(c.NotAfter))
-}
-
-// certificatesOf parses PEM; what is not a certificate is passed over.
-func certificatesOf(data []byte) []*x509.Certificate {
-	var found []*x509.Certificate
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if certificate, err := x509.ParseCertificate(block.Bytes); err == nil {
-			found = append(found, certificate)
-		}
-	}
-	return found
 }
 
 // rejections are the alerts with which a server refuses a client certificate

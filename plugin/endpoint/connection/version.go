@@ -21,6 +21,24 @@ import (
 // interrupted run leaves (moby, docs/api/version-history.md).
 const minAPIVersion = "1.25"
 
+// APIVersions are the oldest and the newest version of the API that the engine
+// serves, and the one that is used with it.
+type APIVersions struct{ Oldest, Newest, Used string }
+
+// APIVersions asks the engine for its versions. A client that speaks none of them
+// is an error of type [*report.Fault].
+func (c *Connection) APIVersions(ctx context.Context) (APIVersions, error) {
+	oldest, newest, err := c.versionRange(ctx)
+	if err != nil {
+		return APIVersions{}, err
+	}
+	used := c.API.ClientVersion()
+	if oldest != "" && versions.LessThan(used, oldest) {
+		return APIVersions{}, c.tooOld("the client speaks API "+used, "use a nestprobe that is as new as the engine", oldest, newest)
+	}
+	return APIVersions{oldest, newest, used}, nil
+}
+
 // checkVersion compares what the client will ask for with what the engine
 // offers. An engine tells its oldest version by /version alone, so that is
 // asked for only when DOCKER_API_VERSION has ruled negotiation out.
@@ -66,7 +84,7 @@ func (c *Connection) tooOld(what, hint, oldest, newest string, commands ...strin
 		Commands: commands,
 		Err:      sentence.Of(nil, "%s, the engine offers %s and nestprobe needs at least %s", what, offer, minAPIVersion),
 	}
-	return c.settings.place(fault, netprobe.PhaseAnswer)
+	return c.settings.withEndpoint(fault, netprobe.PhaseAnswer)
 }
 
 // explainRefusal looks for a version mismatch behind an error that the engine

@@ -29,7 +29,7 @@ func (f *failing) NetworkList(context.Context, network.ListOptions) ([]network.S
 	return []network.Summary{{Name: "bridge"}}, nil
 }
 
-func TestPatient(t *testing.T) {
+func TestRetryingClient(t *testing.T) {
 	t.Parallel()
 	ended := errdefs.ErrInternal.WithMessage("read /proc/1/cgroup: no such process")
 	for name, test := range map[string]struct {
@@ -49,23 +49,23 @@ func TestPatient(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				engine := &failing{times: test.times, err: test.err}
-				list, err := patient{engine}.NetworkList(t.Context(), network.ListOptions{})
+				list, err := retryingClient{engine}.NetworkList(t.Context(), network.ListOptions{})
 				assert.Check(t, errors.Is(err, test.want) || err == nil && test.want == nil, "%v", err)
 				assert.Check(t, is.Equal(len(list) == 1, test.want == nil))
 				assert.Check(t, test.tries == 0 || engine.asked == test.tries, engine.asked)
-				assert.Check(t, time.Since(began) <= patience)
+				assert.Check(t, time.Since(began) <= retryTime)
 			})
 		})
 	}
 }
 
-func TestPatientEndsWithItsContext(t *testing.T) {
+func TestRetryingClientEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+		ctx, cancel := context.WithTimeout(t.Context(), retryTime/2)
 		defer cancel()
 		engine := &failing{times: 1 << 20, err: errdefs.ErrInternal}
-		_, err := patient{engine}.NetworkList(ctx, network.ListOptions{})
+		_, err := retryingClient{engine}.NetworkList(ctx, network.ListOptions{})
 		assert.Check(t, is.ErrorIs(err, context.DeadlineExceeded))
 	})
 }

@@ -1,24 +1,17 @@
-package connection
+// Package process says what this process is and may do: whether it runs in a
+// container, what is mounted there, as which user and groups it runs, and how it
+// could get the right to open a socket. The package connection calls it for the
+// evidence and the hints of its faults. It must not know of Docker's API.
+package process
 
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
-
-// socketMount is what gives a container the API of most engines: the path on
-// the engine's side is that of every rootful Docker, Docker Desktop's included
-// (FIELD-NOTES, section 1).
-const socketMount = "docker run -v /var/run/docker.sock:%s …"
-
-const defaultSocket = "/var/run/docker.sock"
 
 // mount is a line of /proc/self/mountinfo, proc_pid_mountinfo(5).
 type mount struct {
@@ -66,10 +59,10 @@ func unescape(field string) string {
 	}
 }
 
-// inContainer says whether this process runs in a container. Docker, Podman and
+// InContainer says whether this process runs in a container. Docker, Podman and
 // containerd mount a hostname file of their own; the mark /.dockerenv says less,
 // as it stays behind in a machine whose disk was made from an image.
-func inContainer() bool {
+func InContainer() bool {
 	for _, m := range mounts() {
 		if m.point == "/etc/hostname" {
 			return true
@@ -78,9 +71,9 @@ func inContainer() bool {
 	return false
 }
 
-// mountEvidence says what is mounted at a path, which tells where on the
-// engine's host it came from.
-func mountEvidence(path string) []string {
+// DescribeMount says what is mounted at a path, which shows where on the engine's
+// host it is from. It returns no line if nothing is mounted there.
+func DescribeMount(path string) []string {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
@@ -93,45 +86,9 @@ func mountEvidence(path string) []string {
 	return found
 }
 
-// loopbackFault is for an endpoint that leads this container to itself, where
-// no engine is: every address that was dialled is one of the container's own.
-// It is nil when that does not explain the failure, such as in a container that
-// shares the network of an engine's host, whose bridge shows it.
-func (c *Connection) loopbackFault(seen *sight, err error) *report.Fault {
-	if !c.isOwnLoopback(seen) {
-		return nil
-	}
-	links, bridged := interfaces()
-	if bridged {
-		return nil
-	}
-	return &report.Fault{
-		Cause:    EndpointIsLoopback,
-		Evidence: []string{"this process runs in a container", "its network interfaces: " + links, "no bridge is among them, so it is not an engine's host"},
-		Hint:     "mount the engine's socket and leave DOCKER_HOST unset, or give an address of the engine's host that containers reach",
-		Commands: []string{fmt.Sprintf(socketMount, defaultSocket)},
-		Err:      sentence.Of(err, "%s leads this container to itself, and no engine listens there", c.settings.Host),
-	}
-}
-
-// isOwnLoopback says whether this process runs in a container and has dialled
-// loopback addresses alone.
-func (c *Connection) isOwnLoopback(seen *sight) bool {
-	if len(seen.dials) == 0 || c.proxy() != nil || !inContainer() {
-		return false
-	}
-	for _, d := range seen.dials {
-		address, err := netip.ParseAddrPort(d.address)
-		if err != nil || !isLoopback(address.Addr()) {
-			return false
-		}
-	}
-	return true
-}
-
-// interfaces lists the network interfaces here, and says whether a bridge is
+// Interfaces lists the network interfaces here, and says whether a bridge is
 // among them. Containers have none; hosts of engines do.
-func interfaces() (list string, bridged bool) {
+func Interfaces() (list string, bridged bool) {
 	links, err := net.Interfaces()
 	if err != nil {
 		return "", true // unknown, which proves nothing

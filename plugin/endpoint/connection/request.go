@@ -1,0 +1,79 @@
+package connection
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// reply is what a plain GET of /_ping brought.
+type reply struct {
+	status     string
+	apiVersion string
+	server     string
+	body       string
+	err        error
+}
+
+func (r reply) String() string {
+	return fmt.Sprintf("GET /_ping: %s, Api-Version %q, Server %q, body %q",
+		r.status, r.apiVersion, r.server, strings.TrimSpace(r.body))
+}
+
+// requestPing sends GET /_ping through the client's own transport, so also through its
+// proxy, and reads what docker's client drops.
+func (c *Connection) requestPing(ctx context.Context, scheme string) reply {
+	response, err := c.get(ctx, scheme, "/_ping")
+	if err != nil {
+		return reply{err: err}
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 512)) // shown as far as it came
+	return reply{
+		status:     response.Status,
+		apiVersion: response.Header.Get("Api-Version"),
+		server:     response.Header.Get("Server"),
+		body:       string(body),
+	}
+}
+
+// get asks for a path that has no API version. The caller closes the body; the
+// request ends by itself after measureTimeout.
+func (c *Connection) get(ctx context.Context, scheme, path string) (*http.Response, error) {
+	target := c.wire.base.JoinPath(path)
+	target.Scheme = scheme
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range c.settings.use().headers {
+		request.Header.Set(name, value)
+	}
+	asker := c.client.HTTPClient()
+	asker.Timeout = measureTimeout
+	return asker.Do(request)
+}
+
+// proxy is the proxy that docker's client goes through, or nil.
+func (c *Connection) proxy() *url.URL {
+	if c.settings.Transport != TCP {
+		return nil
+	}
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: c.wire.base})
+	if err != nil {
+		return nil // the client has failed with the same error
+	}
+	return proxy
+}
+
+// Proxy is host and port of the HTTP proxy of the environment that requests to
+// the engine go through; empty for none.
+func (c *Connection) Proxy() string {
+	if proxy := c.proxy(); proxy != nil {
+		return proxy.Host
+	}
+	return ""
+}
