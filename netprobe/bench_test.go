@@ -8,8 +8,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// BenchmarkProbe compares a probe with the bare request that it cannot do
-// without, on a connection of its own, too.
+// BenchmarkProbe compares a probe with the bare request, on a new connection too.
 func BenchmarkProbe(b *testing.B) {
 	address := webServer(b, builtin())
 	target := netprobe.Target{Address: address, Path: "/foo", Identity: identity}

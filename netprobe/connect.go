@@ -13,10 +13,10 @@ import (
 // connect dials addrs in order until one connects.
 func (p *prober) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn, *setback) {
 	p.enter(PhaseConnect)
-	var telling *setback
+	var best *setback // the one that says most
 	for i, addr := range addrs {
-		// Each address gets an equal share of what is left, or the first one that
-		// swallows packets would use up the time of all.
+		// Each address gets an equal share of the remaining time. Otherwise one that
+		// drops packets would use up the time of all.
 		share := time.Until(p.deadline) / time.Duration(len(addrs)-i)
 		began := time.Now()
 		conn, s := p.dial(ctx, addr, began.Add(share))
@@ -27,15 +27,15 @@ func (p *prober) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 			p.reached(len(p.result.Tried) - 1)
 			return conn, nil
 		}
-		if telling == nil || tells(s.failure) > tells(telling.failure) {
-			telling = s
+		if best == nil || rank(s.failure) > rank(best.failure) {
+			best = s
 			p.reached(len(p.result.Tried) - 1)
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, telling
+	return nil, best
 }
 
 func (p *prober) tried(addr netip.AddrPort, s *setback, took time.Duration) {
@@ -52,9 +52,9 @@ func (p *prober) reached(i int) {
 	p.result.Timings.Connect = p.result.Tried[i].Connect
 }
 
-// tells ranks the failures of a connection attempt by how much they say: an
-// answer of the host before an answer of the network before silence.
-func tells(f Failure) int {
+// rank orders the failures of a connection attempt by how much they say: an answer
+// of the host before an answer of the network before no answer.
+func rank(f Failure) int {
 	switch f {
 	case Refused:
 		return 4
@@ -110,9 +110,8 @@ func timedOut(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// wire is a connection that remembers how it ended, because the packages that
-// read from it put other errors in the place of the one that it had. It is used
-// by one goroutine.
+// wire is a connection that records how it ended, because the packages that read
+// from it replace its error with their own. Only one goroutine uses it.
 type wire struct {
 	net.Conn
 	release func() bool // ends the watch over the context
@@ -124,12 +123,12 @@ type wire struct {
 // watch makes conn a wire that ends at the probe's deadline and when the context
 // is cancelled.
 func (p *prober) watch(ctx context.Context, conn net.Conn) *wire {
-	_ = conn.SetDeadline(p.deadline) // fails on a closed connection only, and then so does the next read
+	_ = conn.SetDeadline(p.deadline) // fails only on a closed connection, where the next read fails too
 	release := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	return &wire{Conn: conn, release: release, opened: time.Now()}
 }
 
-// Read reads, and remembers when the first byte came and what went wrong.
+// Read reads, and records when the first byte came and what went wrong.
 func (w *wire) Read(b []byte) (int, error) {
 	n, err := w.Conn.Read(b)
 	if n > 0 && w.first.IsZero() {
@@ -143,7 +142,7 @@ func (w *wire) Read(b []byte) (int, error) {
 
 func (w *wire) close() {
 	w.release()
-	_ = w.Close() // what was to be learnt has been read
+	_ = w.Close() // everything needed has been read
 }
 
 // silent reports whether no byte came.
@@ -156,11 +155,11 @@ func (w *wire) firstByte() time.Duration {
 	return w.first.Sub(w.opened)
 }
 
-// ending is how a connection came to its end.
+// ending is how a connection ended.
 type ending int
 
 const (
-	open     ending = iota // it did not: reading ended for another reason
+	open     ending = iota // it did not end; reading ended for another reason
 	late                   // the deadline passed
 	hungUp                 // the peer closed or reset it
 	rejected               // the peer ended TLS with an alert

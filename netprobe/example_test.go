@@ -13,7 +13,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// Ask a server over HTTP, and see what it answers.
+// Send a request over HTTP, and see the response.
 func ExampleProbe() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprint(w, "foo")
@@ -35,7 +35,7 @@ func ExampleProbe() {
 	// false connect refused true
 }
 
-// A port that answers is not yet the server that was meant.
+// The server that answers on a port need not be the expected one.
 func ExampleProbe_identity() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set(netprobe.IdentityHeader, "container-1")
@@ -51,10 +51,10 @@ func ExampleProbe_identity() {
 	// true 200 verified ""
 	// answered 200
 	// false 200 mismatch "wrong-server"
-	// another server answered: it names itself "container-1"
+	// another server answered: its identity is "container-1"
 }
 
-// Have one WebSocket message echoed after a good answer.
+// Expect the echo of one WebSocket message after a good response.
 func ExampleProbe_webSocket() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/foo", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "foo") })
@@ -80,8 +80,8 @@ func ExampleProbe_webSocket() {
 	// false 200 failed "websocket-refused"
 }
 
-// Over plain TCP a connection alone proves nothing: the server has to speak, or
-// at least to stay.
+// Over plain TCP an established connection proves nothing: the server has to send
+// something, or at least to keep the connection open.
 func ExampleProbe_tcp() {
 	for _, serve := range []func(net.Conn){
 		func(conn net.Conn) { _, _ = io.WriteString(conn, "220 ready\r\n") },
@@ -107,7 +107,7 @@ func ExampleProbe_tcp() {
 	// false request "" "closed-without-response"
 }
 
-// What a server sent can be shown without harm to the terminal.
+// Text that a server sent can be printed without harm to the terminal.
 func ExampleVisible() {
 	fmt.Println(netprobe.Visible("\x1b[31mred\x07\n", 80))
 	fmt.Println(netprobe.Visible("a very long answer", 10))

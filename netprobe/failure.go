@@ -7,43 +7,43 @@ import (
 	"syscall"
 )
 
-// Failure is what was observed when a probe did not succeed. It is decided by
-// the phase reached and then by the kind of error, never by an error's text.
+// Failure is what was observed when a probe did not succeed. The phase reached and
+// the type of the error decide it, never an error's text.
 type Failure string
 
 // The vocabulary of failures.
 const (
 	// NameNotFound: the name has no address. This includes a name server that
-	// answers with an error or cannot be asked; Detail tells them apart.
+	// answers with an error or cannot be reached; Detail says which.
 	NameNotFound Failure = "name-not-found"
-	// NameTimeout: the name was not looked up in time.
+	// NameTimeout: the lookup of the name did not end in time.
 	NameTimeout Failure = "name-timeout"
 
 	// Refused: the host answered that nothing listens on the port.
 	Refused Failure = "refused"
-	// Unreachable: this machine or a router has no way to the address, or forbids
+	// Unreachable: this machine or a router has no route to the address, or forbids
 	// it: no route, an unreachable, prohibit or blackhole route, a firewall that
-	// rejects, no local address of the family.
+	// rejects, no local address of the family. [UnreachableReason] says which.
 	Unreachable Failure = "unreachable"
-	// ConnectTimeout: nothing answered the connection attempt. Packets are
-	// dropped on the way, or the server's queue of connections is full.
+	// ConnectTimeout: nothing answered the connection attempt. Packets are dropped
+	// on the path, or the server's accept queue is full.
 	ConnectTimeout Failure = "connect-timeout"
-	// Reset: the connection was reset before it stood, as this side saw it. A
-	// server that accepts and resets at once shows as this or, if the connecting
-	// side was quick to look, as ClosedWithoutResponse.
+	// Reset: the connection was reset before it was established, as this side saw
+	// it. A server that accepts and resets immediately shows as this or, if this
+	// side saw the connection in between, as ClosedWithoutResponse.
 	Reset Failure = "reset"
 
-	// ClosedWithoutResponse: the connection stood and was then closed or reset
+	// ClosedWithoutResponse: the connection was established, then closed or reset
 	// before a whole response header (TCP: any byte; WebSocket: the echo) came.
-	// Whether a close shows as an end or as a reset depends on timing alone, so
+	// Whether a close shows as an end or as a reset depends only on timing, so
 	// both are one class.
 	ClosedWithoutResponse Failure = "closed-without-response"
-	// NoResponse: the connection stood, and no whole response header (TCP: no
-	// identity; TLS: no handshake; WebSocket: no echo) came in time.
+	// NoResponse: the connection was established, and no whole response header (TCP:
+	// no identity; TLS: no handshake; WebSocket: no echo) came in time.
 	NoResponse Failure = "no-response"
 
-	// TLSUntrusted: the certificate is not signed by a trusted authority, or is
-	// not one for servers.
+	// TLSUntrusted: the certificate is not signed by a trusted authority, or is not
+	// for servers.
 	TLSUntrusted Failure = "tls-untrusted"
 	// TLSHostnameMismatch: the certificate is for other names.
 	TLSHostnameMismatch Failure = "tls-hostname-mismatch"
@@ -53,11 +53,11 @@ const (
 	TLSOnPlainPort Failure = "tls-on-plain-port"
 	// TLSClosed: the connection was closed or reset during the handshake.
 	TLSClosed Failure = "tls-closed"
-	// TLSHandshake: the two sides speak TLS and do not agree: version, cipher, or
-	// a client certificate that is missing or not accepted.
+	// TLSHandshake: the two sides speak TLS and do not agree on a version or a
+	// cipher, or a client certificate is missing or not accepted.
 	TLSHandshake Failure = "tls-handshake"
 
-	// NotHTTP: what came is not an HTTP response, or not one of a bearable size.
+	// NotHTTP: what came is not an HTTP response, or its header is too long.
 	NotHTTP Failure = "not-http"
 	// UnexpectedStatus: the status is not the expected one.
 	UnexpectedStatus Failure = "unexpected-status"
@@ -68,20 +68,19 @@ const (
 	TruncatedBody Failure = "truncated-body"
 	// StalledBody: the body did not end in time.
 	StalledBody Failure = "stalled-body"
-	// WrongServer: the server that answered does not name the expected identity.
+	// WrongServer: the server that answered does not send the expected identity.
 	WrongServer Failure = "wrong-server"
 	// WebSocketRefused: the server did not switch to WebSocket, or broke its
 	// protocol.
 	WebSocketRefused Failure = "websocket-refused"
 
 	// Cancelled: the caller cancelled the context before the outcome was known.
-	// It says nothing about the address; Err wraps the context's error. A
-	// deadline of the context that passes during a probe is not this: it is a
-	// bound like Options.Timeout, and shows as the time-out of the phase reached.
+	// It says nothing about the address; Err wraps the context's error. If a deadline
+	// of the context passes during a probe, that is no cancellation but a bound like
+	// Options.Timeout, and shows as the timeout of the phase reached.
 	Cancelled Failure = "cancelled"
-	// NotProbed: nothing was learnt about the address, because the target cannot
-	// be asked as it stands, or this process ran out of something it needs
-	// (file descriptors, memory).
+	// NotProbed: nothing was learnt about the address, because the target is not
+	// valid, or this process ran out of a resource (file descriptors, memory).
 	NotProbed Failure = "not-probed"
 )
 
@@ -93,15 +92,14 @@ func (f Failure) Retryable() bool {
 		Reset,                 // the listener, or the forwarder before it, was being replaced
 		ClosedWithoutResponse, // a port forwarder accepts before the server listens
 		TLSClosed,             // the same, seen by a client that speaks TLS
-		ConnectTimeout,        // the network is not set up yet, or the queue is full at start
+		ConnectTimeout,        // the network is not set up yet, or the accept queue is full at start
 		NoResponse:            // the server listens before it serves
 		return true
 	}
 	return false
 }
 
-// interrupted reports whether the failure is one that a cancelled context
-// brings about.
+// interrupted reports whether a cancelled context can lead to the failure.
 func (f Failure) interrupted() bool {
 	switch f {
 	case NameTimeout, ConnectTimeout, NoResponse, StalledBody:

@@ -13,14 +13,14 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// hostile is a server that sends what a fuzzer thinks of, then ends its side.
+// hostile is a server that sends the bytes of a fuzzer, then closes its side.
 type hostile struct {
 	address string
 	bytes   atomic.Pointer[[]byte]
 }
 
-// newHostile starts one. prelude is what is sent before the fuzzer's bytes, given
-// the request; nil is for a server that speaks first.
+// newHostile starts one. prelude returns what is sent before the fuzzer's bytes,
+// given the request; nil is for a server that sends first.
 func newHostile(f *testing.F, prelude func(*http.Request) (text string, more bool)) *hostile {
 	f.Helper()
 	listener := listen(f, "tcp4", "127.0.0.1:0")
@@ -58,13 +58,13 @@ func (h *hostile) handle(conn net.Conn, prelude func(*http.Request) (string, boo
 	_, _ = io.Copy(io.Discard, conn) // until the probe has closed its side
 }
 
-// attack probes the server with b in its mouth, and checks what must always hold.
+// attack probes the server while it sends b, and checks what must always hold.
 func (h *hostile) attack(t *testing.T, b []byte, target netprobe.Target) netprobe.Result {
 	t.Helper()
 	const limit = 1000
 	h.bytes.Store(&b)
 	target.Address = h.address
-	got := probe(t, target, netprobe.Options{Timeout: patience, Settle: patience, BodyLimit: limit})
+	got := probe(t, target, netprobe.Options{Timeout: longTimeout, Settle: longTimeout, BodyLimit: limit})
 	checkSafe(t, got)
 	if len(got.Body) > 4*limit+len("…") {
 		t.Errorf("body of %d bytes", len(got.Body))
@@ -72,7 +72,7 @@ func (h *hostile) attack(t *testing.T, b []byte, target netprobe.Target) netprob
 	if got.OK != (got.Failure == "") || (got.WebSocket == netprobe.WebSocketFailed && got.OK) {
 		t.Errorf("%+v", got)
 	}
-	switch got.Failure { // the server is there, speaks, and ends: none of these can be
+	switch got.Failure { // the server accepts, sends, and closes: none of these is possible
 	case netprobe.Refused, netprobe.Unreachable, netprobe.ConnectTimeout, netprobe.NoResponse,
 		netprobe.StalledBody, netprobe.Cancelled, netprobe.NotProbed:
 		t.Errorf("%q: %s (%v)", got.Failure, got.Detail, got.Err)

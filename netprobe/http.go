@@ -13,8 +13,8 @@ import (
 )
 
 // headerLimit is the most bytes that a response header may have, interim (1xx)
-// responses included. Servers limit what they accept to 8 to 64 KiB; none that
-// means well sends more.
+// responses included. Servers accept headers of 8 to 64 KiB at most, so a
+// well-behaved one sends no more.
 const headerLimit = 64 << 10
 
 // sampleLimit is how much of what a server sent is shown within a sentence.
@@ -33,8 +33,8 @@ func (p *prober) newExchange(w *wire) *exchange {
 	return &exchange{p: p, w: w, limited: limited, in: bufio.NewReader(limited)}
 }
 
-// ask sends the request and judges the answer.
-func (p *prober) ask(ctx context.Context, w *wire) *setback {
+// request sends the request and judges the response.
+func (p *prober) request(ctx context.Context, w *wire) *setback {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.target.URL(), http.NoBody)
 	if err != nil {
 		return &setback{NotProbed, "not probed: " + err.Error(), err}
@@ -53,8 +53,8 @@ func (p *prober) ask(ctx context.Context, w *wire) *setback {
 	x.limited.N = math.MaxInt64 // the body has a limit of its own
 	body, err := io.ReadAll(io.LimitReader(resp.Body, p.opts.BodyLimit+1))
 	unread := x.bodySetback(err)
-	// In this order: closing a body reads what is left of it, however long that
-	// is, unless the connection is gone.
+	// In this order: closing a body reads the rest of it, however long that is,
+	// unless the connection is closed.
 	w.close()
 	_ = resp.Body.Close()
 	p.result.Body = p.shown(body)
@@ -69,8 +69,8 @@ func (x *exchange) do(req *http.Request) (*http.Response, *setback) {
 	if err := req.Write(&out); err != nil {
 		return nil, &setback{NotProbed, "not probed: " + err.Error(), err}
 	}
-	// A server may answer, or close, without having read all of this. What then
-	// can be read says more than the error of the write.
+	// A server may answer, or close, without having read all of this. The bytes
+	// that it sent say more than the error of the write.
 	_, writeErr := x.w.Write(out.Bytes())
 	for {
 		resp, err := x.header(req)
@@ -93,8 +93,8 @@ func interim(status int) bool {
 
 var errNotHTTP = errors.New("not an HTTP response")
 
-// header reads one response header. It looks at the first bytes before it waits
-// for a whole line: a server of another protocol may never send one.
+// header reads one response header. It checks the first bytes before it waits for
+// a whole line: a server of another protocol may never send one.
 func (x *exchange) header(req *http.Request) (*http.Response, error) {
 	const begin = "HTTP/"
 	for n := 1; n <= len(begin); n++ {
@@ -140,15 +140,15 @@ func (x *exchange) notHTTP(err error) *setback {
 	first := x.buffered()
 	detail := "the answer is not HTTP, it begins with " + quote(first)
 	if isTLS(first) {
-		detail = "the answer looks like TLS: this port seems to want https"
+		detail = "the answer looks like TLS: this port seems to need https"
 	}
 	return &setback{NotHTTP, detail, err}
 }
 
-// buffered is what has come and not been read: of a server that does not speak
-// HTTP, its first bytes.
+// buffered is what has come and has not been read. If the server does not speak
+// HTTP, these are its first bytes.
 func (x *exchange) buffered() []byte {
-	b, _ := x.in.Peek(x.in.Buffered()) // as many can always be peeked at
+	b, _ := x.in.Peek(x.in.Buffered()) // never fails for as many as are buffered
 	return b
 }
 
@@ -161,16 +161,16 @@ func (x *exchange) bodySetback(err error) *setback {
 	case late:
 		return &setback{StalledBody, "the body was not complete within " + x.p.waited(), err}
 	case open:
-		return &setback{NotHTTP, "the body breaks the rules of its encoding: " + err.Error(), err}
+		return &setback{NotHTTP, "the encoding of the body is not valid: " + err.Error(), err}
 	}
 	return &setback{TruncatedBody, "connection closed within the body", err}
 }
 
-// judge compares an answer with the expected one. Who answered comes first:
-// nothing that another server says matters.
+// judge compares a response with the expected one. It checks the identity first,
+// since the response of another server says nothing about the expected one.
 func (p *prober) judge(resp *http.Response, body []byte, unread *setback) *setback {
-	if p.target.scheme() == HTTP && wantsTLS(resp.StatusCode, body) {
-		return &setback{NotHTTP, "the server says that this port wants https: " + sample(body), nil}
+	if p.target.scheme() == HTTP && needsTLS(resp.StatusCode, body) {
+		return &setback{NotHTTP, "the server says that this port needs https: " + sample(body), nil}
 	}
 	if s := p.identify(resp.Header); s != nil {
 		return s
@@ -191,7 +191,7 @@ func (p *prober) judge(resp *http.Response, body []byte, unread *setback) *setba
 	return nil
 }
 
-// identify checks who sent a response header.
+// identify checks which server sent a response header.
 func (p *prober) identify(header http.Header) *setback {
 	if p.target.Identity == "" {
 		return nil
@@ -202,10 +202,10 @@ func (p *prober) identify(header http.Header) *setback {
 		return nil
 	case "":
 		p.result.Identity = IdentityMismatch
-		return &setback{WrongServer, "another server answered: it does not name itself", nil}
+		return &setback{WrongServer, "another server answered: it sends no identity", nil}
 	default:
 		p.result.Identity = IdentityMismatch
-		return &setback{WrongServer, "another server answered: it names itself " + sample([]byte(got)), nil}
+		return &setback{WrongServer, "another server answered: its identity is " + sample([]byte(got)), nil}
 	}
 }
 
@@ -217,11 +217,11 @@ func statusDetail(resp *http.Response, want int) string {
 	return fmt.Sprintf("%s, expected %d", detail, want)
 }
 
-// wantsTLS reports whether an answer is the one that a TLS server gives to plain
-// HTTP. It comes from the layer below the server proper, which is why it names
-// no identity. The texts are those of Go (net/http, server.go), nginx
+// needsTLS reports whether a response is the one that a TLS server gives to plain
+// HTTP. The server's TLS layer writes it, which is why it has no identity. The
+// texts are those of Go (net/http, server.go), nginx
 // (ngx_http_special_response.c) and Apache (modules/ssl/ssl_engine_kernel.c).
-func wantsTLS(status int, body []byte) bool {
+func needsTLS(status int, body []byte) bool {
 	if status != http.StatusBadRequest {
 		return false
 	}

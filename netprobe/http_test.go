@@ -83,7 +83,7 @@ func TestHTTPAnswers(t *testing.T) {
 			want: want{failure: netprobe.UnexpectedStatus, phase: answer, status: 302,
 				detail: `answered 302 (redirect to "http://10.231.9.9/\u202e", not followed), expected 200`},
 		},
-		"switched without being asked": {
+		"switched without a request": {
 			server: saysAndStays("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
 			want:   want{failure: netprobe.UnexpectedStatus, phase: answer, status: 101},
 		},
@@ -134,36 +134,36 @@ func TestHTTPAnswers(t *testing.T) {
 		},
 		"broken chunk": {
 			server: saysAndStays(head + "Transfer-Encoding: chunked\r\n\r\nfoo\r\n"),
-			want:   want{failure: netprobe.NotHTTP, phase: answer, status: 200, detail: "breaks the rules of its encoding"},
+			want:   want{failure: netprobe.NotHTTP, phase: answer, status: 200, detail: "encoding of the body is not valid"},
 		},
 		"stalled body": {
 			server: saysAndStays(head + "Content-Length: 10\r\n\r\nfoo"),
-			opts:   netprobe.Options{Timeout: brief},
+			opts:   netprobe.Options{Timeout: shortTimeout},
 			want:   want{failure: netprobe.StalledBody, phase: answer, status: 200, body: "foo", detail: "within 250ms"},
 		},
 		"stalled body of a bad status": {
 			server: saysAndStays("HTTP/1.1 500 Oh\r\nContent-Length: 10\r\n\r\nfoo"),
-			opts:   netprobe.Options{Timeout: brief},
+			opts:   netprobe.Options{Timeout: shortTimeout},
 			want:   want{failure: netprobe.UnexpectedStatus, phase: answer, status: 500, body: "foo"},
 		},
 		"silence": {
 			server: saysAndStays(""),
-			opts:   netprobe.Options{Timeout: brief},
+			opts:   netprobe.Options{Timeout: shortTimeout},
 			want:   want{failure: netprobe.NoResponse, phase: request, detail: "no response within 250ms"},
 		},
 		"stalled header": {
 			server: saysAndStays(head + "Content-Len"),
-			opts:   netprobe.Options{Timeout: brief},
+			opts:   netprobe.Options{Timeout: shortTimeout},
 			want:   want{failure: netprobe.NoResponse, phase: answer, detail: "header was not complete"},
 		},
 		"stalled in the first word": {
 			server: saysAndStays("HT"),
-			opts:   netprobe.Options{Timeout: brief},
+			opts:   netprobe.Options{Timeout: shortTimeout},
 			want:   want{failure: netprobe.NoResponse, phase: answer},
 		},
 		"trickling header": {
 			server: trickles(head, "A: b\r\n"),
-			opts:   netprobe.Options{Timeout: brief},
+			opts:   netprobe.Options{Timeout: shortTimeout},
 			want:   want{failure: netprobe.NoResponse, phase: answer},
 		},
 		"closed": {
@@ -223,10 +223,10 @@ func TestHTTPAnswers(t *testing.T) {
 			want: want{failure: netprobe.NotHTTP, phase: answer, body: `\x15\x03\x01\x00\x02\x02` + "\n",
 				detail: "looks like TLS"},
 		},
-		"nginx that wants TLS": {
+		"nginx that needs TLS": {
 			server: says("HTTP/1.1 400 Bad Request\r\n\r\n<center>The plain HTTP request was sent to HTTPS port</center>"),
 			target: netprobe.Target{Identity: identity},
-			want: want{failure: netprobe.NotHTTP, phase: answer, status: 400, detail: "wants https",
+			want: want{failure: netprobe.NotHTTP, phase: answer, status: 400, detail: "needs https",
 				body: "<center>The plain HTTP request was sent to HTTPS port</center>"},
 		},
 		"right server": {
@@ -243,13 +243,13 @@ func TestHTTPAnswers(t *testing.T) {
 			server: says(head + "\r\nfoo"),
 			target: netprobe.Target{Identity: identity},
 			want: want{failure: netprobe.WrongServer, phase: answer, status: 200, body: "foo", identity: mismatch,
-				detail: "does not name itself"},
+				detail: "sends no identity"},
 		},
 		"another server": {
 			server: says(head + netprobe.IdentityHeader + ": x\xffy\r\n\r\nfoo"),
 			target: netprobe.Target{Identity: identity},
 			want: want{failure: netprobe.WrongServer, phase: answer, status: 200, body: "foo", identity: mismatch,
-				detail: `names itself "x\xffy"`},
+				detail: `its identity is "x\xffy"`},
 		},
 		"another server, bad status, bad body": {
 			server: says("HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\nbar"),
@@ -261,7 +261,7 @@ func TestHTTPAnswers(t *testing.T) {
 			t.Parallel()
 			test.target.Address = serve(t, "tcp4", test.server)
 			if test.opts.Timeout == 0 {
-				test.opts.Timeout = patience
+				test.opts.Timeout = longTimeout
 			}
 			got := probe(t, test.target, test.opts)
 			check(t, got, test.want)
@@ -272,12 +272,12 @@ func TestHTTPAnswers(t *testing.T) {
 	}
 }
 
-// TestRequest checks what a server is sent.
+// TestRequest checks what a server receives.
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	seen := make(chan *http.Request, 1)
 	address := webServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r }))
-	result := probe(t, netprobe.Target{Address: address, Path: "/a b?c=d"}, netprobe.Options{Timeout: patience})
+	result := probe(t, netprobe.Target{Address: address, Path: "/a b?c=d"}, netprobe.Options{Timeout: longTimeout})
 	if !result.OK {
 		t.Fatal(result)
 	}
@@ -289,8 +289,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestAcceptedThenClosed is about one class for one situation: whether a close
-// shows as an end, a reset or a failed write depends on timing alone.
+// TestAcceptedThenClosed expects one class for one situation: whether a close shows
+// as an end, a reset or a failed write depends only on timing.
 func TestAcceptedThenClosed(t *testing.T) {
 	t.Parallel()
 	servers := map[string]func(net.Conn){
@@ -304,7 +304,7 @@ func TestAcceptedThenClosed(t *testing.T) {
 			t.Parallel()
 			address := serve(t, "tcp4", server)
 			for range 2000 {
-				got := probe(t, netprobe.Target{Address: address}, netprobe.Options{Timeout: patience})
+				got := probe(t, netprobe.Target{Address: address}, netprobe.Options{Timeout: longTimeout})
 				if got.Failure != netprobe.ClosedWithoutResponse || got.Phase != request {
 					t.Fatalf("%q in phase %q: %s (%v)", got.Failure, got.Phase, got.Detail, got.Err)
 				}
@@ -313,16 +313,16 @@ func TestAcceptedThenClosed(t *testing.T) {
 	}
 }
 
-// TestResetAtOnce: the reset is there before the connecting side looks, or just
-// after. Those are the only two ways to see it.
-func TestResetAtOnce(t *testing.T) {
+// TestImmediateReset: the reset arrives before this side sees the connection, or
+// just after. No other failure is possible.
+func TestImmediateReset(t *testing.T) {
 	t.Parallel()
 	address := serve(t, "tcp4", resets(func(net.Conn) {}))
 	for _, scheme := range []netprobe.Scheme{netprobe.HTTP, netprobe.TCP} {
 		seen := map[want]int{}
 		for range 500 {
 			got := probe(t, netprobe.Target{Scheme: scheme, Address: address},
-				netprobe.Options{Timeout: patience, Settle: patience})
+				netprobe.Options{Timeout: longTimeout, Settle: longTimeout})
 			seen[want{failure: got.Failure, phase: got.Phase}]++
 		}
 		connecting := want{failure: netprobe.Reset, phase: netprobe.PhaseConnect}

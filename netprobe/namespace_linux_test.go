@@ -25,14 +25,13 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// inNamespace is set in a test binary that was started in a network namespace of
-// its own.
+// inNamespace is set in a test binary that was started in a new network namespace.
 const inNamespace = "NETPROBE_TEST_IN_NAMESPACE"
 
-// isolated runs the calling test once more, in a process that has a network
-// namespace to itself, and reports whether this is that process. The namespace
-// and all that is in it goes when the process ends. A user who is not root gets a
-// user namespace, too, and is root there.
+// isolated runs the calling test once more, in a process with its own network
+// namespace, and reports whether this is that process. The namespace and all that
+// is in it go when the process ends. A user who is not root gets a user namespace
+// too, and is root there.
 func isolated(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(inNamespace) != "" {
@@ -88,8 +87,8 @@ func route(t *testing.T, kind int, dst string) {
 	must(t, netlink.RouteAdd(&netlink.Route{Type: kind, Dst: prefix(t, dst)}))
 }
 
-// pair makes two ends of a wire: near, with the addresses given, and far, which
-// has none and answers nothing, not even who has an address.
+// pair makes two ends of a link: near, with the addresses given, and far, which
+// has none and answers nothing, not even ARP requests.
 func pair(t *testing.T, addresses ...string) (near, far netlink.Link) {
 	t.Helper()
 	must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "near"}, PeerName: "far"}))
@@ -100,7 +99,7 @@ func pair(t *testing.T, addresses ...string) (near, far netlink.Link) {
 	for _, address := range addresses {
 		addr, err := netlink.ParseAddr(address)
 		must(t, err)
-		addr.Flags = unix.IFA_F_NODAD // duplicates cannot be, and looking for them takes a second
+		addr.Flags = unix.IFA_F_NODAD // there are no duplicates, and looking for them takes a second
 		must(t, netlink.AddrAdd(near, addr))
 	}
 	must(t, netlink.LinkSetUp(near))
@@ -114,22 +113,22 @@ func isUp(link netlink.Link) bool {
 	return err == nil && now.Attrs().OperState == netlink.OperUp
 }
 
-// eventually waits for what the kernel does in its own time.
+// eventually waits for what the kernel does in the background.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(longTimeout)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatal("not so: " + what)
+			t.Fatal("not within the time: " + what)
 		}
 	}
 }
 
-// neighbour says where packets for ip go: to far, where nobody takes them.
+// neighbour sends packets for ip to far, which drops them.
 func neighbour(t *testing.T, near, far netlink.Link, ip string) {
 	t.Helper()
 	must(t, netlink.NeighAdd(&netlink.Neigh{
@@ -175,24 +174,24 @@ func TestRoutes(t *testing.T) {
 		failure netprobe.Failure
 		errno   error
 	}{
-		"no route":               {[]string{"10.231.9.1", "fd00:231:9::1"}, netprobe.Unreachable, syscall.ENETUNREACH},
-		"unreachable":            {[]string{"10.231.1.1", "fd00:231:1::1"}, netprobe.Unreachable, syscall.EHOSTUNREACH},
-		"prohibit":               {[]string{"10.231.2.1", "fd00:231:2::1"}, netprobe.Unreachable, syscall.EACCES},
-		"blackhole":              {[]string{"10.231.3.1", "fd00:231:3::1"}, netprobe.Unreachable, syscall.EINVAL},
-		"dropped":                {[]string{"10.231.5.2", "fd00:231:5::2"}, netprobe.ConnectTimeout, nil},
-		"nobody has the address": {[]string{"10.231.5.3", "fd00:231:5::3"}, netprobe.ConnectTimeout, nil},
-		"refused":                {[]string{"127.0.0.1", "::1"}, netprobe.Refused, syscall.ECONNREFUSED},
+		"no route":                {[]string{"10.231.9.1", "fd00:231:9::1"}, netprobe.Unreachable, syscall.ENETUNREACH},
+		"unreachable":             {[]string{"10.231.1.1", "fd00:231:1::1"}, netprobe.Unreachable, syscall.EHOSTUNREACH},
+		"prohibit":                {[]string{"10.231.2.1", "fd00:231:2::1"}, netprobe.Unreachable, syscall.EACCES},
+		"blackhole":               {[]string{"10.231.3.1", "fd00:231:3::1"}, netprobe.Unreachable, syscall.EINVAL},
+		"dropped":                 {[]string{"10.231.5.2", "fd00:231:5::2"}, netprobe.ConnectTimeout, nil},
+		"no host has the address": {[]string{"10.231.5.3", "fd00:231:5::3"}, netprobe.ConnectTimeout, nil},
+		"refused":                 {[]string{"127.0.0.1", "::1"}, netprobe.Refused, syscall.ECONNREFUSED},
 	} {
 		for _, host := range test.hosts {
 			t.Run(name+" "+host, func(t *testing.T) {
-				checkConnect(t, net.JoinHostPort(host, "4647"), brief, want{failure: test.failure}, test.errno)
+				checkConnect(t, net.JoinHostPort(host, "4647"), shortTimeout, want{failure: test.failure}, test.errno)
 			})
 		}
 	}
 }
 
-// TestFirewallRejects: a firewall that says no tells of a network without a way, or
-// plays the host and refuses.
+// TestFirewallRejects: a firewall that rejects reports that the address is
+// unreachable, or refuses in the name of the host.
 func TestFirewallRejects(t *testing.T) {
 	t.Parallel()
 	if !isolated(t) {
@@ -213,7 +212,7 @@ func TestFirewallRejects(t *testing.T) {
 		"reset IPv6":               {"ip6tables", "::1", "tcp-reset", netprobe.Refused, syscall.ECONNREFUSED},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // within one machine, the kernel heeds what ICMP says at the second packet alone
+			t.Parallel() // within one machine, the kernel follows ICMP only from the second packet on
 			network := "tcp4"
 			if test.program == "ip6tables" {
 				network = "tcp6"
@@ -223,12 +222,12 @@ func TestFirewallRejects(t *testing.T) {
 			_, port, err := net.SplitHostPort(listener.Addr().String())
 			must(t, err)
 			reject(t, test.program, port, test.with)
-			checkConnect(t, listener.Addr().String(), patience, want{failure: test.failure}, test.errno)
+			checkConnect(t, listener.Addr().String(), longTimeout, want{failure: test.failure}, test.errno)
 		})
 	}
 }
 
-// reject has the firewall of the namespace answer for a port.
+// reject makes the firewall of the namespace reject packets for a port.
 func reject(t *testing.T, program, port, with string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
@@ -241,9 +240,8 @@ func reject(t *testing.T, program, port, with string) {
 	}
 }
 
-// TestProxiesAreIgnored: what programs take for their way out is no way to an
-// address that is to be probed. The address is not one of loopback, for which Go
-// would not ask a proxy anyway.
+// TestProxiesAreIgnored: a probe uses no proxy of the environment. The address is
+// not a loopback one, for which Go uses no proxy anyway.
 func TestProxiesAreIgnored(t *testing.T) {
 	if !isolated(t) {
 		return
@@ -273,14 +271,14 @@ func TestProxiesAreIgnored(t *testing.T) {
 		scheme, address, _ := strings.Cut(server.URL, "://")
 		got := probe(t, netprobe.Target{
 			Scheme: netprobe.Scheme(scheme), Address: address, Path: "/foo", Identity: identity, WebSocket: "/ws",
-		}, netprobe.Options{Timeout: patience, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
+		}, netprobe.Options{Timeout: longTimeout, TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"}})
 		check(t, got, want{phase: webSocket, status: 200, body: "foo", identity: verified, websocket: netprobe.WebSocketOK})
 	}
 }
 
-// TestMostTelling: of two addresses that do not connect, the one that was answered
-// is told about.
-func TestMostTelling(t *testing.T) {
+// TestFailureThatSaysMost: of two addresses that do not connect, the Result is about
+// the one with an answer.
+func TestFailureThatSaysMost(t *testing.T) {
 	if !isolated(t) {
 		return
 	}
@@ -289,7 +287,7 @@ func TestMostTelling(t *testing.T) {
 	near, far := pair(t, "10.231.5.1/24")
 	neighbour(t, near, far, "10.231.5.2")
 	got := probe(t, netprobe.Target{Address: "server.test:4647"}, netprobe.Options{
-		Timeout: brief, Resolver: nameServer(t, noError, "10.231.5.2", "10.231.1.1"),
+		Timeout: shortTimeout, Resolver: nameServer(t, noError, "10.231.5.2", "10.231.1.1"),
 	})
 	check(t, got, want{failure: netprobe.Unreachable, phase: netprobe.PhaseConnect,
 		detail: "(also tried: 10.231.5.2:4647 connect-timeout)"})
@@ -298,14 +296,14 @@ func TestMostTelling(t *testing.T) {
 	}
 }
 
-// TestNobodyHasTheAddress: given time, the kernel gives up asking who has it.
-func TestNobodyHasTheAddress(t *testing.T) {
+// TestNoHostHasTheAddress: after some time, the kernel stops looking for the host.
+func TestNoHostHasTheAddress(t *testing.T) {
 	if !isolated(t) {
 		return
 	}
-	loopbackUp(t) // the kernel tells itself by ICMP
+	loopbackUp(t) // the kernel sends itself the ICMP message
 	pair(t, "10.231.5.1/24")
-	got := probe(t, netprobe.Target{Address: "10.231.5.3:4647"}, netprobe.Options{Timeout: patience})
+	got := probe(t, netprobe.Target{Address: "10.231.5.3:4647"}, netprobe.Options{Timeout: longTimeout})
 	check(t, got, want{failure: netprobe.Unreachable, phase: netprobe.PhaseConnect, detail: "unreachable: host unreachable"})
 }
 
@@ -318,7 +316,7 @@ func TestNoFamily(t *testing.T) {
 	v6, err := netlink.ParseAddr("::1/128")
 	must(t, err)
 	must(t, netlink.AddrDel(lo, v6))
-	checkConnect(t, "[::1]:4647", patience, want{failure: netprobe.Unreachable, detail: "unreachable: address not available"}, syscall.EADDRNOTAVAIL)
+	checkConnect(t, "[::1]:4647", longTimeout, want{failure: netprobe.Unreachable, detail: "unreachable: address not available"}, syscall.EADDRNOTAVAIL)
 }
 
 // full listens on an IPv4 address, accepts nothing, and has as many connections
@@ -335,7 +333,7 @@ func full(t *testing.T, ip [4]byte, port int) (address string) {
 	must(t, err)
 	address = netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(name.(*unix.SockaddrInet4).Port)).String()
 	for {
-		conn, err := net.DialTimeout("tcp4", address, brief)
+		conn, err := net.DialTimeout("tcp4", address, shortTimeout)
 		if err != nil {
 			return address
 		}
@@ -346,15 +344,15 @@ func full(t *testing.T, ip [4]byte, port int) (address string) {
 func TestFullBacklog(t *testing.T) {
 	t.Parallel()
 	address := full(t, [4]byte{127, 0, 0, 1}, 0)
-	checkConnect(t, address, brief, want{failure: netprobe.ConnectTimeout, detail: "no answer to the connection attempt within"}, nil)
+	checkConnect(t, address, shortTimeout, want{failure: netprobe.ConnectTimeout, detail: "no answer to the connection attempt within"}, nil)
 }
 
 func TestCancelledWhileConnecting(t *testing.T) {
 	t.Parallel()
 	address := full(t, [4]byte{127, 0, 0, 1}, 0)
 	ctx, cancel := context.WithCancel(context.Background())
-	defer time.AfterFunc(brief, cancel).Stop()
-	got := netprobe.Probe(ctx, netprobe.Target{Address: address}, netprobe.Options{Timeout: patience})
+	defer time.AfterFunc(shortTimeout, cancel).Stop()
+	got := netprobe.Probe(ctx, netprobe.Target{Address: address}, netprobe.Options{Timeout: longTimeout})
 	check(t, got, want{failure: netprobe.Cancelled, phase: netprobe.PhaseConnect})
 }
 
@@ -383,22 +381,22 @@ func TestAddressesOfAName(t *testing.T) {
 			want:  want{phase: answer, status: 200, body: "foo", detail: "answered 200 (also tried: 127.0.0.2:"},
 		},
 		"first silent": {
-			first: address{full: true}, second: address{server: good}, timeout: 4 * brief, remote: "127.0.0.1",
+			first: address{full: true}, second: address{server: good}, timeout: 4 * shortTimeout, remote: "127.0.0.1",
 			tried: []netprobe.Failure{netprobe.ConnectTimeout, ""},
 			want:  want{phase: answer, status: 200, body: "foo", detail: "connect-timeout)"},
 		},
-		"first accepts, and no more": {
+		"first only accepts": {
 			first: address{server: says("")}, second: address{server: good}, remote: "127.0.0.2",
 			tried: []netprobe.Failure{""},
 			want:  want{failure: netprobe.ClosedWithoutResponse, phase: request},
 		},
 		"first silent, second refused": {
-			first: address{full: true}, timeout: 2 * brief, remote: "127.0.0.1",
+			first: address{full: true}, timeout: 2 * shortTimeout, remote: "127.0.0.1",
 			tried: []netprobe.Failure{netprobe.ConnectTimeout, netprobe.Refused},
 			want:  want{failure: netprobe.Refused, phase: netprobe.PhaseConnect, detail: "connect-timeout)"},
 		},
 		"first refused, second silent": {
-			second: address{full: true}, timeout: 2 * brief, remote: "127.0.0.2",
+			second: address{full: true}, timeout: 2 * shortTimeout, remote: "127.0.0.2",
 			tried: []netprobe.Failure{netprobe.Refused, netprobe.ConnectTimeout},
 			want:  want{failure: netprobe.Refused, phase: netprobe.PhaseConnect, detail: "connect-timeout)"},
 		},
@@ -417,7 +415,7 @@ func TestAddressesOfAName(t *testing.T) {
 			open([4]byte{127, 0, 0, 2}, test.first)
 			open([4]byte{127, 0, 0, 1}, test.second)
 			if test.timeout == 0 {
-				test.timeout = patience
+				test.timeout = longTimeout
 			}
 			got := probe(t, netprobe.Target{Address: fmt.Sprint("server.test:", port)}, netprobe.Options{
 				Timeout: test.timeout, Resolver: nameServer(t, noError, "127.0.0.2", "127.0.0.1"),
@@ -450,7 +448,8 @@ func freePort(t *testing.T) int {
 }
 
 // TestResetWhileConnecting has a peer that answers a SYN with a SYN, as TCP allows,
-// and then resets: the connection ends before it ever stood, whatever the timing.
+// and then resets: the connection ends before it is established, whatever the
+// timing.
 func TestResetWhileConnecting(t *testing.T) {
 	if !isolated(t) {
 		return
@@ -458,12 +457,12 @@ func TestResetWhileConnecting(t *testing.T) {
 	near, far := pair(t, "10.231.5.1/24")
 	neighbour(t, near, far, "10.231.5.2")
 	resetter(t, far, near)
-	checkConnect(t, "10.231.5.2:4647", patience,
+	checkConnect(t, "10.231.5.2:4647", longTimeout,
 		want{failure: netprobe.Reset, detail: "reset before it was established"}, syscall.ECONNRESET)
 }
 
-// resetter answers the packets that come out at far: a SYN with a SYN, and what
-// acknowledges that with a RST.
+// resetter answers the packets that arrive at far: a SYN with a SYN, and its
+// acknowledgement with a RST.
 func resetter(t *testing.T, far, near netlink.Link) {
 	t.Helper()
 	const allIP = unix.ETH_P_IP>>8 | unix.ETH_P_IP&0xff<<8 // in network order
@@ -545,7 +544,7 @@ func checksum(b []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// TestOutOfFiles: what this process lacks says nothing about the address.
+// TestOutOfFiles: a limit of this process says nothing about the address.
 func TestOutOfFiles(t *testing.T) {
 	if !isolated(t) {
 		return
@@ -555,12 +554,11 @@ func TestOutOfFiles(t *testing.T) {
 	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
 	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: before.Max})) // the standard three
 	t.Cleanup(func() { must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before)) })
-	checkConnect(t, "127.0.0.1:4647", patience,
+	checkConnect(t, "127.0.0.1:4647", longTimeout,
 		want{failure: netprobe.NotProbed, detail: "too many open files"}, syscall.EMFILE)
 }
 
-// TestZone: a link-local address needs its interface, and a URL writes that in a
-// way of its own.
+// TestZone: a link-local address needs its interface, which a URL escapes.
 func TestZone(t *testing.T) {
 	if !isolated(t) {
 		return
@@ -575,7 +573,7 @@ func TestZone(t *testing.T) {
 	serveOn(t, listener, says("HTTP/1.1 200 OK\r\n\r\nfoo"))
 	port := listener.Addr().(*net.TCPAddr).Port
 	target := netprobe.Target{Address: fmt.Sprintf("[fe80::1%%near]:%d", port)}
-	check(t, probe(t, target, netprobe.Options{Timeout: patience}), want{phase: answer, status: 200, body: "foo"})
+	check(t, probe(t, target, netprobe.Options{Timeout: longTimeout}), want{phase: answer, status: 200, body: "foo"})
 	if got, want := target.URL(), fmt.Sprintf("http://[fe80::1%%25near]:%d/", port); got != want {
 		t.Errorf("URL %s, want %s", got, want)
 	}

@@ -1,15 +1,16 @@
-// Package netprobe finds out what happens when one address is asked for one
-// thing. [Probe] resolves, connects, asks over HTTP, HTTPS or plain TCP, opens
-// a WebSocket if told to, checks who answered, and returns what it observed as
-// a [Result]: the phase reached, a [Failure] from a fixed vocabulary, and the
-// time each phase took.
+// Package netprobe finds out what happens when a client connects to one address
+// and sends one request. [Probe] resolves, connects, sends the request over HTTP,
+// HTTPS or plain TCP, opens a WebSocket if the target has one, checks which server
+// answered, and returns what it observed as a [Result]: the phase reached, a
+// [Failure] from a fixed vocabulary, and the time each phase took. [ConnectFailure]
+// and [CertificateFailure] classify the errors of other clients in the same way.
 //
 // It never guesses why: explaining a failure takes facts about engines and
-// networks that this package does not have. It imports nothing of Docker and is
-// meant to be used by other programs as a library.
+// networks that this package does not have. It imports nothing of Docker, so that
+// other programs can use it as a library.
 //
 // What a server sends is untrusted: reads are bounded in bytes and in time, and
-// whatever ends up in a Result has passed through [Visible].
+// all text of a Result has passed through [Visible].
 package netprobe
 
 import (
@@ -43,14 +44,14 @@ const (
 	PhaseWebSocket Phase = "websocket"
 )
 
-// Identity says whether the server that answered is the one that was meant.
+// Identity says whether the server that answered is the expected one.
 type Identity string
 
 // The identities of a server that answered.
 const (
 	IdentityVerified   Identity = "verified"
 	IdentityMismatch   Identity = "mismatch"
-	IdentityUnverified Identity = "unverified" // no identity was expected, or nobody answered
+	IdentityUnverified Identity = "unverified" // no identity was expected, or no server answered
 )
 
 // WebSocket is the outcome of the WebSocket part of a probe.
@@ -60,15 +61,15 @@ type WebSocket string
 const (
 	WebSocketOK      WebSocket = "ok"
 	WebSocketFailed  WebSocket = "failed"
-	WebSocketSkipped WebSocket = "skipped" // not asked for, or not reached
+	WebSocketSkipped WebSocket = "skipped" // the target has none, or it was not reached
 )
 
-// IdentityHeader is the response header in which a server names itself.
+// IdentityHeader is the response header in which a server sends its identity.
 const IdentityHeader = "Nestprobe-Identity"
 
 // Timings says how long the phases of a probe took. A phase that was not
-// reached is zero. FirstByte counts from the moment the connection (TLS
-// included) stood.
+// reached is zero. FirstByte counts from the moment when the connection (TLS
+// included) was established.
 type Timings struct {
 	Resolve   time.Duration `json:"resolve"`
 	Connect   time.Duration `json:"connect"`
@@ -76,23 +77,23 @@ type Timings struct {
 	Total     time.Duration `json:"total"`
 }
 
-// Target is what to ask, and what a good answer is.
+// Target is what to request, and which response is good.
 type Target struct {
 	Scheme    Scheme // "" is HTTP
 	Address   string // "host:port", host an IP literal or a name, as net.JoinHostPort writes it
 	Path      string // request path, a query included, with its leading slash; "" is "/"
-	Expect    Expect // what a good answer is
-	WebSocket string // path at which one message must be echoed after a good answer; "" for none; TCP ignores it
-	Identity  string // token that the server must name in IdentityHeader, or in its first bytes (TCP); "" for any
+	Expect    Expect // which response is good
+	WebSocket string // path at which one message must be echoed after a good response; "" for none; TCP ignores it
+	Identity  string // token that the server must send in IdentityHeader, or in its first bytes (TCP); "" for any
 }
 
-// Expect is what a good answer is.
+// Expect says which response is good.
 type Expect struct {
 	Status int    // HTTP status; 0 is 200
 	Body   string // text that the body (TCP: the first bytes) must contain; "" for any
 }
 
-// URL is what a user would type to ask the same thing.
+// URL is what a user would type to send the same request.
 func (t Target) URL() string {
 	return t.base() + t.path()
 }
@@ -123,7 +124,7 @@ func (t Target) path() string {
 // The defaults of Options.
 const (
 	// DefaultTimeout is many times what a container on the same machine or in a
-	// VM on it needs, and short enough to be tried again while a user watches.
+	// VM on it needs, and short enough for a retry while a user waits.
 	DefaultTimeout = time.Second
 
 	// DefaultSettle is how long a TCP connection must stay open to count. A port
@@ -131,15 +132,15 @@ const (
 	// refused: docker-proxy after 0.1 ms at the median and 5 ms at the most
 	// (measured, 2000 times on a busy machine); one that crosses into a VM takes
 	// some milliseconds more. A probe whose Timeout leaves less than this cannot
-	// succeed on a server that says nothing.
+	// succeed on a server that sends nothing.
 	DefaultSettle = 100 * time.Millisecond
 
-	// DefaultBodyLimit holds a 64 KiB answer, which is large enough to need many
-	// full packets, so that a path that loses those shows.
+	// DefaultBodyLimit holds a body of 64 KiB. That takes many full packets, so
+	// that a path that drops full packets shows.
 	DefaultBodyLimit = 64 << 10
 )
 
-// Options bound a probe and say with what it is made. The zero value is usable.
+// Options are the bounds and the means of a probe. The zero value is usable.
 type Options struct {
 	Timeout   time.Duration // one attempt, all phases; 0 is DefaultTimeout
 	Settle    time.Duration // how long a silent TCP connection must stay open; 0 is DefaultSettle
@@ -147,9 +148,9 @@ type Options struct {
 	Resolver  *net.Resolver // nil is net.DefaultResolver
 	BodyLimit int64         // bytes of the body (TCP: of the first bytes) that are read; 0 is DefaultBodyLimit
 
-	// MaxSegment is the longest TCP segment, in bytes, that the other side is told
-	// to send; 0 is what the MTU of the way allows. Where [CanLimitSegments] says
-	// no, it is without effect.
+	// MaxSegment is the longest TCP segment, in bytes, that the other side may send;
+	// 0 is what the path MTU allows. It has no effect where [CanLimitSegments]
+	// returns false.
 	MaxSegment int
 }
 
@@ -174,21 +175,21 @@ type Result struct {
 	Attempts  int       `json:"attempts"` // how many probes were made: 1, in a race perhaps more, or 0 if none came to its end
 	OK        bool      `json:"ok"`
 	Remote    string    `json:"remote"`          // literal address and port that was dialled last; "" if none was
-	Phase     Phase     `json:"phase"`           // last step that was begun
+	Phase     Phase     `json:"phase"`           // last step that began
 	Failure   Failure   `json:"failure"`         // "" if OK
 	Detail    string    `json:"detail"`          // one line in words, safe to show, at most DetailLimit bytes
 	Err       error     `json:"-"`               // the error underneath, if there was one; its text is not safe to show
 	Status    int       `json:"status"`          // HTTP status; 0 if there was none
 	Body      string    `json:"body"`            // what was read of the body (TCP: of the first bytes), lines kept, else safe to show; ends in "…" if there was more
-	Identity  Identity  `json:"identity"`        // who answered
+	Identity  Identity  `json:"identity"`        // which server answered
 	WebSocket WebSocket `json:"webSocket"`       // outcome of the WebSocket part
 	Tried     []Try     `json:"tried,omitempty"` // every address that was dialled for the request, in order
 	Timings   Timings   `json:"timings"`
-	PathMTU   int       `json:"pathMTU"` // path MTU in bytes that this side assumes for the connection; 0 where the system does not say
+	PathMTU   int       `json:"pathMTU"` // of the connection that took the request, in bytes, as this side knows it; 0 where the system does not report it
 }
 
 // Try is one literal address that was dialled. A name may have several; they are
-// dialled one after the other, so that no failure is hidden behind a success.
+// dialled one after the other, so that a success hides no failure.
 type Try struct {
 	Remote  string        `json:"remote"`  // address and port
 	Failure Failure       `json:"failure"` // "" if it connected
@@ -197,7 +198,7 @@ type Try struct {
 }
 
 // DetailLimit is the most bytes that Result.Detail has: enough for a sentence
-// with a server's first words in it, short enough for a log line.
+// with a server's first bytes in it, short enough for a log line.
 const DetailLimit = 320
 
 // remote is how an address is shown, and dialled.

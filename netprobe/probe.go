@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Probe asks target once and returns what happened. It blocks for at most
-// opts.Timeout, starts nothing that outlives it, follows no redirect and uses no
-// proxy.
+// Probe sends one request to target and returns what happened. It blocks for at
+// most opts.Timeout, starts nothing that outlives it, follows no redirect and uses
+// no proxy.
 //
 // The name is resolved first, and its addresses are dialled one after the other,
-// each with its share of the time left. The first that connects is the one that
-// is asked, as any client would do it: a server that accepts and then misbehaves
-// is not passed over in favour of the next address. If none connects, the Result
-// is about the failure that tells most. Result.Tried lists them all.
+// each with its share of the remaining time. The first that connects gets the
+// request, as with any client: if that server then misbehaves, the next address is
+// not tried. If none connects, the Result is about the failure that says most.
+// Result.Tried lists them all.
 func Probe(ctx context.Context, target Target, opts Options) Result {
 	p := newProber(ctx, target, opts)
 	if s := p.run(ctx); s != nil {
@@ -45,7 +45,7 @@ type prober struct {
 	result   Result
 }
 
-// setback is why a probe went no further.
+// setback is why a probe ended early.
 type setback struct {
 	failure Failure
 	detail  string
@@ -64,7 +64,7 @@ func newProber(ctx context.Context, target Target, opts Options) *prober {
 	return p
 }
 
-// record turns a setback into the Result's failure.
+// record makes a setback the Result's failure.
 func (p *prober) record(ctx context.Context, s *setback) {
 	p.result.Failure, p.result.Detail, p.result.Err = s.failure, s.detail, s.err
 	if s.failure.interrupted() && errors.Is(ctx.Err(), context.Canceled) {
@@ -74,7 +74,7 @@ func (p *prober) record(ctx context.Context, s *setback) {
 	}
 }
 
-// run takes the steps of a probe until one sets it back.
+// run takes the steps of a probe until one fails.
 func (p *prober) run(ctx context.Context) *setback {
 	if err := ctx.Err(); err != nil {
 		return &setback{Cancelled, "cancelled before it began", err}
@@ -98,13 +98,13 @@ func (p *prober) run(ctx context.Context) *setback {
 	if p.target.scheme() == TCP {
 		return p.listen(ctx, w)
 	}
-	if s := p.ask(ctx, w); s != nil || p.target.WebSocket == "" {
+	if s := p.request(ctx, w); s != nil || p.target.WebSocket == "" {
 		return s
 	}
 	return p.webSocket(ctx)
 }
 
-// parse checks the target and takes its address apart.
+// parse checks the target and splits its address.
 func (p *prober) parse() error {
 	switch p.target.scheme() {
 	case HTTP, HTTPS, TCP:
@@ -123,8 +123,8 @@ func (p *prober) parse() error {
 	return p.checkURLs()
 }
 
-// checkURLs sees to it that nothing in the address or in a path is taken for
-// another part of the URL.
+// checkURLs checks that no character of the address or of a path begins another
+// part of the URL.
 func (p *prober) checkURLs() error {
 	for _, path := range []string{p.target.path(), p.target.WebSocket} {
 		if path != "" && !strings.HasPrefix(path, "/") {
@@ -141,21 +141,20 @@ func (p *prober) checkURLs() error {
 	return nil
 }
 
-// enter notes the step that begins. The steps of the WebSocket's own connection
-// all belong to that phase.
+// enter records the step that begins. All steps of the WebSocket's own connection
+// belong to that phase.
 func (p *prober) enter(phase Phase) {
 	if p.result.Phase != PhaseWebSocket {
 		p.result.Phase = phase
 	}
 }
 
-// waited says in words how long was waited.
+// waited is the time that the probe had, in words.
 func (p *prober) waited() string {
 	return p.deadline.Sub(p.start).Round(time.Millisecond).String()
 }
 
-// otherTries says in words which addresses did not connect, other than the one
-// that the Result is about.
+// otherTries lists in words the other addresses that did not connect.
 func (p *prober) otherTries() string {
 	var others []string
 	for _, try := range p.result.Tried {

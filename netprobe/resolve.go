@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// maxAddresses is how many addresses of a name are dialled. A container or a
-// host alias has two, one of each family; what has more than this is no single
-// server.
+// maxAddresses is how many addresses of a name are dialled. A container or a host
+// alias has two, one of each family; a name with more than eight is not the name
+// of one server.
 const maxAddresses = 8
 
-// resolve looks the host up. The addresses are in the order in which the
-// resolver gives them, which is the order in which clients try them (RFC 6724).
+// resolve looks up the host. The addresses keep the order of the resolver, in which
+// clients try them (RFC 6724).
 func (p *prober) resolve(ctx context.Context) ([]netip.AddrPort, *setback) {
 	if ip, err := netip.ParseAddr(p.host); err == nil {
 		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), p.port)}, nil
@@ -31,8 +31,8 @@ func (p *prober) resolve(ctx context.Context) ([]netip.AddrPort, *setback) {
 	return p.addresses(ips), nil
 }
 
-// addresses drops duplicates, which a resolver gives for one address in two
-// notations, and bounds the list.
+// addresses bounds the list and drops duplicates, which are one address in two
+// notations.
 func (p *prober) addresses(ips []netip.Addr) []netip.AddrPort {
 	addrs := make([]netip.AddrPort, 0, maxAddresses)
 	for _, ip := range ips {
@@ -48,7 +48,7 @@ func (p *prober) resolveSetback(err error) *setback {
 	var dns *net.DNSError
 	switch {
 	case timedOut(err) || errors.Is(err, context.Canceled):
-		return &setback{NameTimeout, "the name was not looked up within " + p.waited(), err}
+		return &setback{NameTimeout, "the lookup of the name did not end within " + p.waited(), err}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &setback{NameNotFound, "the name has no address", err}
 	}

@@ -19,15 +19,15 @@ const (
 	nxDomain = 3
 )
 
-// nameServer answers every question with a code and, if they are of the kind
-// asked for, with addresses. It returns a resolver that asks it.
+// nameServer answers every query with a code and with the addresses of the queried
+// family. It returns a resolver that uses it.
 func nameServer(t *testing.T, code byte, addresses ...string) *net.Resolver {
 	t.Helper()
 	return resolverOn(t, func(query []byte) []byte { return reply(query, code, addresses) })
 }
 
-// resolverOn returns a resolver whose name server answers as told, nil for not at
-// all.
+// resolverOn returns a resolver whose name server answers with the result of a
+// function; nil is for no answer.
 func resolverOn(t *testing.T, answer func(query []byte) []byte) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
@@ -67,7 +67,7 @@ func reply(query []byte, code byte, addresses []string) []byte {
 	end += 5 // the root, type and class
 	kind := binary.BigEndian.Uint16(query[end-4:])
 	out := append([]byte{}, query[:end]...)
-	out[2], out[3] = 0x81, 0x80|code // an answer to a recursive question
+	out[2], out[3] = 0x81, 0x80|code // an answer to a recursive query
 	var answers uint16
 	for _, address := range addresses {
 		ip := netip.MustParseAddr(address)
@@ -75,7 +75,7 @@ func reply(query []byte, code byte, addresses []string) []byte {
 			continue
 		}
 		answers++
-		out = append(out, 0xc0, 12) // the name asked for
+		out = append(out, 0xc0, 12) // the name of the query
 		out = binary.BigEndian.AppendUint16(out, kind)
 		out = append(out, 0, 1, 0, 0, 0, 60)
 		out = binary.BigEndian.AppendUint16(out, uint16(ip.BitLen()/8))
@@ -95,24 +95,24 @@ func TestNames(t *testing.T) {
 		want     want
 	}{
 		"no such name": {
-			resolver: nameServer(t, nxDomain), timeout: patience,
+			resolver: nameServer(t, nxDomain), timeout: longTimeout,
 			want: want{failure: netprobe.NameNotFound, detail: "the name has no address"},
 		},
 		"a name without addresses": {
-			resolver: nameServer(t, noError), timeout: patience,
+			resolver: nameServer(t, noError), timeout: longTimeout,
 			want: want{failure: netprobe.NameNotFound, detail: "the name has no address"},
 		},
 		"name server in trouble": {
-			resolver: nameServer(t, servFail), timeout: patience,
+			resolver: nameServer(t, servFail), timeout: longTimeout,
 			want: want{failure: netprobe.NameNotFound, detail: "could not be looked up"},
 		},
 		"no name server": {
-			resolver: resolverAt("127.0.0.1:1"), timeout: patience,
+			resolver: resolverAt("127.0.0.1:1"), timeout: longTimeout,
 			want: want{failure: netprobe.NameNotFound, detail: "could not be looked up"},
 		},
 		"silent name server": {
-			resolver: silent, timeout: brief,
-			want: want{failure: netprobe.NameTimeout, detail: "not looked up within 250ms"},
+			resolver: silent, timeout: shortTimeout,
+			want: want{failure: netprobe.NameTimeout, detail: "did not end within 250ms"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestCancelledWhileResolving(t *testing.T) {
 	defer cancel()
 	resolver := resolverOn(t, func([]byte) []byte { cancel(); return nil })
 	got := netprobe.Probe(ctx, netprobe.Target{Address: "server.test:4647"},
-		netprobe.Options{Timeout: patience, Resolver: resolver})
+		netprobe.Options{Timeout: longTimeout, Resolver: resolver})
 	check(t, got, want{failure: netprobe.Cancelled, phase: netprobe.PhaseResolve})
 }
 
@@ -142,7 +142,7 @@ func TestLocalhost(t *testing.T) {
 	t.Parallel()
 	address := serve(t, "tcp4", says("HTTP/1.1 200 OK\r\n\r\nfoo"))
 	_, port, _ := net.SplitHostPort(address)
-	got := probe(t, netprobe.Target{Address: "localhost:" + port}, netprobe.Options{Timeout: patience})
+	got := probe(t, netprobe.Target{Address: "localhost:" + port}, netprobe.Options{Timeout: longTimeout})
 	check(t, got, want{phase: answer, status: 200, body: "foo"})
 	if got.Remote != address {
 		t.Errorf("remote %s, want %s", got.Remote, address)
@@ -152,15 +152,14 @@ func TestLocalhost(t *testing.T) {
 func TestIPv6(t *testing.T) {
 	t.Parallel()
 	address := serve(t, "tcp6", says("HTTP/1.1 200 OK\r\n\r\nfoo"))
-	got := probe(t, netprobe.Target{Address: address}, netprobe.Options{Timeout: patience})
+	got := probe(t, netprobe.Target{Address: address}, netprobe.Options{Timeout: longTimeout})
 	check(t, got, want{phase: answer, status: 200, body: "foo"})
 	if got.Remote != address {
 		t.Errorf("remote %s, want %s", got.Remote, address)
 	}
 }
 
-// TestManyAddresses: a name with absurdly many addresses is not dialled without
-// end.
+// TestManyAddresses: the addresses of a name that are dialled are bounded.
 func TestManyAddresses(t *testing.T) {
 	t.Parallel()
 	ips := make([]string, 0, 20)
@@ -171,7 +170,7 @@ func TestManyAddresses(t *testing.T) {
 	_, port, _ := net.SplitHostPort(refusing.Addr().String())
 	_ = refusing.Close()
 	got := probe(t, netprobe.Target{Address: "server.test:" + port},
-		netprobe.Options{Timeout: patience, Resolver: nameServer(t, noError, ips...)})
+		netprobe.Options{Timeout: longTimeout, Resolver: nameServer(t, noError, ips...)})
 	if got.OK || len(got.Tried) != 8 {
 		t.Errorf("%d addresses tried: %+v", len(got.Tried), got)
 	}

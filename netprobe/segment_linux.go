@@ -10,8 +10,8 @@ import (
 // CanLimitSegments says whether Options.MaxSegment has an effect on this system.
 func CanLimitSegments() bool { return true }
 
-// limitSegments has the kernel tell the other side, before it connects, how long
-// its segments may be (tcp(7), TCP_MAXSEG).
+// limitSegments makes the kernel announce to the other side, when it connects, how
+// long its segments may be (tcp(7), TCP_MAXSEG).
 func limitSegments(bytes int) func(network, address string, c syscall.RawConn) error {
 	if bytes == 0 {
 		return nil
@@ -27,8 +27,8 @@ func limitSegments(bytes int) func(network, address string, c syscall.RawConn) e
 	}
 }
 
-// pathMTU is what the kernel takes the way of a connection for (tcp(7), TCP_INFO),
-// or 0 if it does not tell.
+// pathMTU is the path MTU that the kernel has for a connection (tcp(7), TCP_INFO),
+// or 0 if it does not report one.
 func pathMTU(conn net.Conn) int {
 	c, ok := conn.(syscall.Conn)
 	if !ok {
@@ -39,7 +39,7 @@ func pathMTU(conn net.Conn) int {
 		return 0
 	}
 	mtu := 0
-	_ = raw.Control(func(fd uintptr) { // fails on a closed connection only
+	_ = raw.Control(func(fd uintptr) { // fails only on a closed connection
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 			mtu = int(info.Pmtu)
 		}

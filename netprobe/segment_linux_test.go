@@ -11,7 +11,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// A server is told how long its segments may be, and does not send longer ones.
+// TestMaxSegment announces how long segments may be; the server sends no longer ones.
 func TestMaxSegment(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{0, 536} {
@@ -26,10 +26,10 @@ func TestMaxSegment(t *testing.T) {
 		result := netprobe.Probe(t.Context(), netprobe.Target{Address: server.Listener.Addr().String()}, netprobe.Options{MaxSegment: limit})
 		server.Close()
 		if !result.OK || result.PathMTU <= 1500 {
-			t.Errorf("told %d: %s; a path MTU of %d on loopback", limit, result.Detail, result.PathMTU)
+			t.Errorf("limit %d: %s; a path MTU of %d on loopback", limit, result.Detail, result.PathMTU)
 		}
 		if got := <-sizes; limit == 0 && got <= 1500 || limit > 0 && got > limit {
-			t.Errorf("segments of %d bytes, told %d", got, limit)
+			t.Errorf("segments of %d bytes, limit %d", got, limit)
 		}
 	}
 }

@@ -17,13 +17,13 @@ import (
 
 const identity = "4f1c0a7e"
 
-// patience is the timeout of probes that are meant to get an answer. Nothing
-// waits for it to pass; it guards against hanging on a busy machine.
-const patience = 20 * time.Second
+// longTimeout is the timeout of probes that get an answer. No test waits for its
+// end; it guards against hanging on a busy machine.
+const longTimeout = 20 * time.Second
 
-// brief is the timeout of probes that are meant to run into it, with room for what
-// must happen before on a busy machine.
-const brief = 250 * time.Millisecond
+// shortTimeout is the timeout of probes that get none. It leaves time for the steps
+// before on a busy machine.
+const shortTimeout = 250 * time.Millisecond
 
 // serve listens on a loopback address and gives every connection to handle, which
 // need not close it. What it starts ends with the test.
@@ -86,7 +86,7 @@ func serveOn(tb testing.TB, listener net.Listener, handle func(net.Conn)) {
 // readRequest reads a request header, so that closing afterwards is an orderly
 // end and not a reset.
 func readRequest(conn net.Conn) {
-	_, _ = http.ReadRequest(bufio.NewReader(conn)) // a client that went away is fine
+	_, _ = http.ReadRequest(bufio.NewReader(conn)) // a client that has closed is fine
 }
 
 // says is a server that reads the request, sends text and closes.
@@ -157,7 +157,7 @@ func named(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// echo sends every message back until the client is gone.
+// echo sends every message back until the client closes.
 func echo(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
@@ -206,7 +206,7 @@ func check(t *testing.T, got netprobe.Result, w want) {
 	}
 }
 
-// checkOutcome compares how far a probe came and why no further.
+// checkOutcome compares the phase that a probe reached, and its failure.
 func checkOutcome(t *testing.T, got netprobe.Result, w want) {
 	t.Helper()
 	if got.OK != (w.failure == "") {

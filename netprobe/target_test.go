@@ -24,9 +24,9 @@ func TestURL(t *testing.T) {
 	}
 }
 
-// TestTargetsThatCannotBeAsked: nothing is dialled, and nothing in one part of a
-// target is taken for another part.
-func TestTargetsThatCannotBeAsked(t *testing.T) {
+// TestInvalidTargets: nothing is dialled, and no part of a target is taken for
+// another part.
+func TestInvalidTargets(t *testing.T) {
 	t.Parallel()
 	const ok = "127.0.0.1:4647"
 	for name, target := range map[string]netprobe.Target{
@@ -68,14 +68,14 @@ func TestDefaults(t *testing.T) {
 	got := probe(t, netprobe.Target{Address: address}, netprobe.Options{})
 	check(t, got, want{failure: netprobe.NoResponse, phase: request, detail: "within 1s"})
 	if took := time.Since(began); took < netprobe.DefaultTimeout {
-		t.Errorf("it gave up after %v", took)
+		t.Errorf("it ended after %v", took)
 	}
 }
 
 func TestTimings(t *testing.T) {
 	t.Parallel()
 	address := serve(t, "tcp4", says("HTTP/1.1 200 OK\r\n\r\n"))
-	got := probe(t, netprobe.Target{Address: address}, netprobe.Options{Timeout: patience})
+	got := probe(t, netprobe.Target{Address: address}, netprobe.Options{Timeout: longTimeout})
 	sum := got.Timings.Connect + got.Timings.FirstByte
 	if got.Timings.Connect <= 0 || got.Timings.FirstByte <= 0 || got.Timings.Resolve != 0 || sum > got.Timings.Total {
 		t.Errorf("%+v", got.Timings)

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// listen finds out what a TCP connection is worth. That it stood proves nothing:
-// a port forwarder accepts, dials the server, and closes when that fails. So
-// either the server says something, or the connection stays open for the settle
-// time.
+// listen finds out whether a server is behind a TCP connection. An established
+// connection proves nothing: a port forwarder accepts, dials the server, and closes
+// when that fails. So either the server sends something, or the connection stays
+// open for the settle time.
 //
-// Where the first bytes must contain something they are waited for until the
-// deadline; once they begin they have the settle time to be complete.
+// If the first bytes must contain a text, listen waits for them until the deadline.
+// Once they begin, they have the settle time to be complete.
 func (p *prober) listen(ctx context.Context, w *wire) *setback {
 	until := p.settled()
-	if p.wantsWords() {
+	if p.needsBytes() {
 		until = p.deadline
 	}
 	var got []byte
@@ -23,9 +23,9 @@ func (p *prober) listen(ctx context.Context, w *wire) *setback {
 	for err == nil && !p.enough(got) {
 		var n int
 		buf := make([]byte, min(4096, p.opts.BodyLimit+1-int64(len(got))))
-		_ = w.SetReadDeadline(until) // fails on a closed connection only, and then so does the read
+		_ = w.SetReadDeadline(until) // fails only on a closed connection, where the read fails too
 		if ctx.Err() != nil {
-			break // cancelled; the new deadline has hidden that from the wire
+			break // cancelled, which the new deadline hides from the wire
 		}
 		n, err = w.Read(buf)
 		if len(got) == 0 && n > 0 {
@@ -41,7 +41,7 @@ func (p *prober) listen(ctx context.Context, w *wire) *setback {
 	return p.greeted(got)
 }
 
-// settled is when a connection that is still open counts.
+// settled is the time until which a connection must stay open to count.
 func (p *prober) settled() time.Time {
 	until := time.Now().Add(p.opts.Settle)
 	if until.After(p.deadline) {
@@ -50,8 +50,8 @@ func (p *prober) settled() time.Time {
 	return until
 }
 
-// wantsWords reports whether the server has to say something.
-func (p *prober) wantsWords() bool {
+// needsBytes reports whether the server has to send something.
+func (p *prober) needsBytes() bool {
 	return p.target.Identity != "" || p.target.Expect.Body != ""
 }
 
@@ -69,16 +69,16 @@ func (p *prober) silence(ctx context.Context, w *wire) *setback {
 	switch {
 	case w.ending() == hungUp:
 		return &setback{ClosedWithoutResponse, "connection accepted, then closed without a response", w.ended}
-	case p.wantsWords():
+	case p.needsBytes():
 		return &setback{NoResponse, "connection accepted, no response within " + p.waited(), w.ended}
 	case ctx.Err() != nil || !time.Now().Before(p.deadline):
-		return &setback{NoResponse, "connection accepted, not watched long enough to tell that it stays open", w.ended}
+		return &setback{NoResponse, "connection accepted, not watched long enough to see that it stays open", w.ended}
 	}
 	p.result.Detail = "connection accepted and kept open"
 	return nil
 }
 
-// greeted judges first bytes.
+// greeted judges the server's first bytes.
 func (p *prober) greeted(got []byte) *setback {
 	p.result.Body = p.shown(got)
 	got = got[:min(int64(len(got)), p.opts.BodyLimit)]
@@ -92,6 +92,6 @@ func (p *prober) greeted(got []byte) *setback {
 	if !bytes.Contains(got, []byte(p.target.Expect.Body)) {
 		return &setback{UnexpectedBody, "the expected text is not in the first bytes, which are " + quote(got), nil}
 	}
-	p.result.Detail = "connection accepted, the server said " + quote(got)
+	p.result.Detail = "connection accepted, the server sent " + quote(got)
 	return nil
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// greets is a server that speaks first, in parts, and stays.
+// greets is a server that sends first, in parts, and keeps the connection open.
 func greets(parts ...string) func(net.Conn) {
 	return func(conn net.Conn) {
 		for _, part := range parts {
 			_, _ = io.WriteString(conn, part)
-			time.Sleep(time.Millisecond) // so that the parts travel apart
+			time.Sleep(time.Millisecond) // so that the parts are separate packets
 		}
 	}
 }
@@ -32,12 +32,12 @@ func TestTCP(t *testing.T) {
 	}{
 		"silent and open": {
 			server: func(net.Conn) {},
-			opts:   netprobe.Options{Settle: brief},
+			opts:   netprobe.Options{Settle: shortTimeout},
 			want:   want{phase: request, detail: "accepted and kept open"},
 		},
 		"speaks": {
 			server: greets("220 ready\r\n"),
-			want:   want{phase: answer, body: "220 ready\n", detail: `the server said "220 ready\r\n"`},
+			want:   want{phase: answer, body: "220 ready\n", detail: `the server sent "220 ready\r\n"`},
 		},
 		"speaks and closes": {
 			server: func(conn net.Conn) { greets("bye")(conn); _ = conn.Close() },
@@ -49,51 +49,51 @@ func TestTCP(t *testing.T) {
 		},
 		"less time than it takes to settle": {
 			server: func(net.Conn) {},
-			opts:   netprobe.Options{Timeout: brief, Settle: 2 * brief},
+			opts:   netprobe.Options{Timeout: shortTimeout, Settle: 2 * shortTimeout},
 			want:   want{failure: netprobe.NoResponse, phase: request, detail: "not watched long enough"},
 		},
-		"names itself in parts": {
+		"identity in parts": {
 			server: greets("hello ", identity[:3], identity[3:], " more"),
 			target: netprobe.Target{Identity: identity},
-			opts:   netprobe.Options{Settle: patience},
+			opts:   netprobe.Options{Settle: longTimeout},
 			want:   want{phase: answer, identity: verified, body: "hello " + identity},
 		},
-		"silent, but meant to name itself": {
+		"silent, but an identity is expected": {
 			server: func(net.Conn) {},
 			target: netprobe.Target{Identity: identity},
-			opts:   netprobe.Options{Timeout: brief, Settle: time.Millisecond},
+			opts:   netprobe.Options{Timeout: shortTimeout, Settle: time.Millisecond},
 			want:   want{failure: netprobe.NoResponse, phase: request, detail: "no response within 250ms"},
 		},
-		"names another": {
+		"another identity": {
 			server: greets("other"),
 			target: netprobe.Target{Identity: identity},
-			opts:   netprobe.Options{Settle: brief},
+			opts:   netprobe.Options{Settle: shortTimeout},
 			want: want{failure: netprobe.WrongServer, phase: answer, body: "other", identity: mismatch,
 				detail: `its first bytes are "other"`},
 		},
-		"names another and closes": {
+		"another identity, then closed": {
 			server: func(conn net.Conn) { greets("other")(conn); _ = conn.Close() },
 			target: netprobe.Target{Identity: identity},
-			opts:   netprobe.Options{Settle: patience},
+			opts:   netprobe.Options{Settle: longTimeout},
 			want:   want{failure: netprobe.WrongServer, phase: answer, body: "other", identity: mismatch},
 		},
 		"says the expected": {
 			server: greets("220 ", "ready"),
 			target: netprobe.Target{Expect: netprobe.Expect{Body: "ready"}},
-			opts:   netprobe.Options{Settle: patience},
+			opts:   netprobe.Options{Settle: longTimeout},
 			want:   want{phase: answer, body: "220 ready"},
 		},
 		"says something else": {
 			server: greets("\x1b[31m421 busy"),
 			target: netprobe.Target{Expect: netprobe.Expect{Body: "ready"}},
-			opts:   netprobe.Options{Settle: brief},
+			opts:   netprobe.Options{Settle: shortTimeout},
 			want: want{failure: netprobe.UnexpectedBody, phase: answer, body: `\x1b[31m421 busy`,
 				detail: `"\x1b[31m421 busy"`},
 		},
 		"speaks without end": {
 			server: repeat(long),
 			target: netprobe.Target{Identity: identity},
-			opts:   netprobe.Options{Settle: patience, BodyLimit: 10},
+			opts:   netprobe.Options{Settle: longTimeout, BodyLimit: 10},
 			want:   want{failure: netprobe.WrongServer, phase: answer, body: "xxxxxxxxxx…", identity: mismatch},
 		},
 		"a WebSocket is not for TCP": {
@@ -107,10 +107,10 @@ func TestTCP(t *testing.T) {
 			test.target.Scheme = netprobe.TCP
 			test.target.Address = serve(t, "tcp4", test.server)
 			if test.opts.Timeout == 0 {
-				test.opts.Timeout = 2 * patience
+				test.opts.Timeout = 2 * longTimeout
 			}
 			if test.opts.Settle == 0 {
-				test.opts.Settle = patience
+				test.opts.Settle = longTimeout
 			}
 			check(t, probe(t, test.target, test.opts), test.want)
 		})
@@ -144,7 +144,7 @@ func TestCancelled(t *testing.T) {
 			ctx, cancel := cancelOn(t)
 			address := serve(t, "tcp4", func(conn net.Conn) { test.first(conn); cancel(conn) })
 			got := netprobe.Probe(ctx, netprobe.Target{Scheme: test.scheme, Address: address},
-				netprobe.Options{Timeout: patience, Settle: patience})
+				netprobe.Options{Timeout: longTimeout, Settle: longTimeout})
 			if got.Failure != netprobe.Cancelled || got.OK {
 				t.Errorf("%+v", got)
 			}
@@ -155,7 +155,7 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestCancelledButKnown: what is known already is not hidden by a cancellation.
+// TestCancelledButKnown: a cancellation does not hide a failure that is known.
 func TestCancelledButKnown(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := cancelOn(t)
@@ -163,7 +163,7 @@ func TestCancelledButKnown(t *testing.T) {
 		cancel(conn)
 		says("HTTP/1.1 200 OK\r\n\r\n")(conn)
 	})
-	got := netprobe.Probe(ctx, netprobe.Target{Address: address}, netprobe.Options{Timeout: patience})
+	got := netprobe.Probe(ctx, netprobe.Target{Address: address}, netprobe.Options{Timeout: longTimeout})
 	if got.Failure != netprobe.Cancelled && !got.OK {
 		t.Errorf("%+v", got)
 	}
@@ -180,12 +180,12 @@ func TestContextBeforeTheStart(t *testing.T) {
 	}
 }
 
-// TestContextDeadline: a deadline of the caller's is a bound like the timeout.
+// TestContextDeadline: a deadline of the caller is a bound like the timeout.
 func TestContextDeadline(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), brief)
+	ctx, cancel := context.WithTimeout(context.Background(), shortTimeout)
 	defer cancel()
 	address := serve(t, "tcp4", saysAndStays(""))
-	got := netprobe.Probe(ctx, netprobe.Target{Address: address}, netprobe.Options{Timeout: patience})
+	got := netprobe.Probe(ctx, netprobe.Target{Address: address}, netprobe.Options{Timeout: longTimeout})
 	check(t, got, want{failure: netprobe.NoResponse, phase: request})
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// secure puts TLS on a fresh connection if the scheme asks for it, and watches
-// it. It closes conn if that fails.
+// secure does the TLS handshake on a new connection if the scheme needs TLS, and
+// watches the connection. It closes conn if the handshake fails.
 func (p *prober) secure(ctx context.Context, conn net.Conn) (*wire, *setback) {
 	if p.target.scheme() != HTTPS {
 		p.enter(PhaseRequest)
@@ -19,8 +19,8 @@ func (p *prober) secure(ctx context.Context, conn net.Conn) (*wire, *setback) {
 	p.enter(PhaseTLS)
 	client := tls.Client(conn, p.tlsConfig())
 	w := p.watch(ctx, client)
-	// The wire has the deadline and heeds the context, so that the handshake need
-	// not start a goroutine to do the same.
+	// The wire has the deadline and follows the context, so that the handshake need
+	// not start a goroutine for that.
 	if err := client.HandshakeContext(context.WithoutCancel(ctx)); err != nil {
 		w.close()
 		return nil, p.tlsSetback(err)
@@ -66,8 +66,8 @@ func isTLS(b []byte) bool {
 	return len(b) >= 2 && b[0] >= 20 && b[0] <= 24 && b[1] == 3
 }
 
-// isAlert reports whether the peer ended TLS with an alert. crypto/tls has no
-// type for that; it says so in the operation.
+// isAlert reports whether the peer ended TLS with an alert. crypto/tls has no type
+// for that, only a name of the operation.
 func isAlert(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "remote error"

@@ -20,8 +20,8 @@ import (
 )
 
 // certificate makes a self-signed one for 127.0.0.1, ::1 and the name
-// server.test, changed by mend.
-func certificate(t *testing.T, mend func(*x509.Certificate)) (tls.Certificate, *x509.CertPool) {
+// server.test, changed by change.
+func certificate(t *testing.T, change func(*x509.Certificate)) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -36,7 +36,7 @@ func certificate(t *testing.T, mend func(*x509.Certificate)) (tls.Certificate, *
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		DNSNames:     []string{"server.test"},
 	}
-	mend(template)
+	change(template)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func tlsServer(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(builtin())
 	server.TLS = config
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // failed handshakes are what the tests are about
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the tests make handshakes fail
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
@@ -67,7 +67,7 @@ func TestTLS(t *testing.T) {
 	t.Parallel()
 	const phase = netprobe.PhaseTLS
 	for name, test := range map[string]struct {
-		mend   func(*x509.Certificate)
+		change func(*x509.Certificate)
 		server func(*tls.Config)
 		client func(*tls.Config)
 		want   want
@@ -76,8 +76,8 @@ func TestTLS(t *testing.T) {
 			want: want{phase: webSocket, status: 200, body: "foo", identity: verified,
 				websocket: netprobe.WebSocketOK, detail: "answered 200, WebSocket echoed"},
 		},
-		"good for the name that is asked for": {
-			mend:   func(c *x509.Certificate) { c.IPAddresses = nil },
+		"good for the name of the target": {
+			change: func(c *x509.Certificate) { c.IPAddresses = nil },
 			client: func(c *tls.Config) { c.ServerName = "server.test" },
 			want: want{phase: webSocket, status: 200, body: "foo", identity: verified,
 				websocket: netprobe.WebSocketOK},
@@ -87,20 +87,20 @@ func TestTLS(t *testing.T) {
 			want:   want{failure: netprobe.TLSUntrusted, phase: phase, detail: "unknown authority"},
 		},
 		"not for servers": {
-			mend: func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} },
-			want: want{failure: netprobe.TLSUntrusted, phase: phase, detail: "key usage"},
+			change: func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} },
+			want:   want{failure: netprobe.TLSUntrusted, phase: phase, detail: "key usage"},
 		},
 		"other name": {
-			mend: func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(10, 231, 0, 1)} },
-			want: want{failure: netprobe.TLSHostnameMismatch, phase: phase, detail: "10.231.0.1, not 127.0.0.1"},
+			change: func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(10, 231, 0, 1)} },
+			want:   want{failure: netprobe.TLSHostnameMismatch, phase: phase, detail: "10.231.0.1, not 127.0.0.1"},
 		},
 		"expired": {
-			mend: func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) },
-			want: want{failure: netprobe.TLSExpired, phase: phase, detail: "expired"},
+			change: func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) },
+			want:   want{failure: netprobe.TLSExpired, phase: phase, detail: "expired"},
 		},
 		"not valid yet": {
-			mend: func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) },
-			want: want{failure: netprobe.TLSExpired, phase: phase, detail: "not yet valid"},
+			change: func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) },
+			want:   want{failure: netprobe.TLSExpired, phase: phase, detail: "not yet valid"},
 		},
 		"no version in common": {
 			server: func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 },
@@ -113,7 +113,7 @@ func TestTLS(t *testing.T) {
 			},
 			want: want{failure: netprobe.TLSHandshake, phase: phase},
 		},
-		// TLS 1.3 lets the client think that all is well until it reads.
+		// In TLS 1.3 the client learns of the failure only when it reads.
 		"client certificate missing, TLS 1.3": {
 			server: func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert },
 			want:   want{failure: netprobe.TLSHandshake, phase: request, detail: "certificate required"},
@@ -121,10 +121,10 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if test.mend == nil {
-				test.mend = asItIs
+			if test.change == nil {
+				test.change = asItIs
 			}
-			cert, roots := certificate(t, test.mend)
+			cert, roots := certificate(t, test.change)
 			server := &tls.Config{Certificates: []tls.Certificate{cert}}
 			client := &tls.Config{RootCAs: roots}
 			if test.server != nil {
@@ -137,13 +137,13 @@ func TestTLS(t *testing.T) {
 				Scheme: netprobe.HTTPS, Address: tlsServer(t, server),
 				Path: "/foo", WebSocket: "/ws", Identity: identity,
 			}
-			check(t, probe(t, target, netprobe.Options{Timeout: patience, TLS: client}), test.want)
+			check(t, probe(t, target, netprobe.Options{Timeout: longTimeout, TLS: client}), test.want)
 		})
 	}
 }
 
-// TestTLSSystemRoots: without a configuration of the caller's the certificate is
-// verified all the same.
+// TestTLSSystemRoots: without a configuration of the caller, the certificate is
+// verified too.
 func TestTLSSystemRoots(t *testing.T) {
 	t.Parallel()
 	cert, _ := certificate(t, asItIs)
@@ -151,11 +151,11 @@ func TestTLSSystemRoots(t *testing.T) {
 		Scheme:  netprobe.HTTPS,
 		Address: tlsServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}),
 	}
-	check(t, probe(t, target, netprobe.Options{Timeout: patience}),
+	check(t, probe(t, target, netprobe.Options{Timeout: longTimeout}),
 		want{failure: netprobe.TLSUntrusted, phase: netprobe.PhaseTLS})
 }
 
-// TestTLSOnOtherPorts is about servers that do not speak TLS.
+// TestTLSOnOtherPorts probes servers that do not speak TLS.
 func TestTLSOnOtherPorts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -164,7 +164,7 @@ func TestTLSOnOtherPorts(t *testing.T) {
 		want    want
 	}{
 		"silent": {
-			server: func(net.Conn) {}, timeout: brief,
+			server: func(net.Conn) {}, timeout: shortTimeout,
 			want: want{failure: netprobe.NoResponse, detail: "no answer to the TLS handshake within 250ms"},
 		},
 		"closes": {
@@ -195,7 +195,7 @@ func TestTLSOnOtherPorts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if test.timeout == 0 {
-				test.timeout = patience
+				test.timeout = longTimeout
 			}
 			target := netprobe.Target{Scheme: netprobe.HTTPS, Address: serve(t, "tcp4", test.server)}
 			test.want.phase = netprobe.PhaseTLS
@@ -207,7 +207,7 @@ func TestTLSOnOtherPorts(t *testing.T) {
 func TestTLSToAnHTTPServer(t *testing.T) {
 	t.Parallel()
 	target := netprobe.Target{Scheme: netprobe.HTTPS, Address: webServer(t, http.NotFoundHandler())}
-	check(t, probe(t, target, netprobe.Options{Timeout: patience}),
+	check(t, probe(t, target, netprobe.Options{Timeout: longTimeout}),
 		want{failure: netprobe.TLSOnPlainPort, phase: netprobe.PhaseTLS, detail: `begins with "HTTP/"`})
 }
 
@@ -218,8 +218,8 @@ func TestHTTPToATLSServer(t *testing.T) {
 		Address:  tlsServer(t, &tls.Config{Certificates: []tls.Certificate{cert}}),
 		Identity: identity,
 	}
-	check(t, probe(t, target, netprobe.Options{Timeout: patience}), want{
+	check(t, probe(t, target, netprobe.Options{Timeout: longTimeout}), want{
 		failure: netprobe.NotHTTP, phase: answer, status: 400,
-		body: "Client sent an HTTP request to an HTTPS server.\n", detail: "wants https",
+		body: "Client sent an HTTP request to an HTTPS server.\n", detail: "needs https",
 	})
 }

@@ -13,10 +13,10 @@ const ellipsis = "…"
 // control and escape characters, line ends, bidirectional and other invisible
 // formatting, unusual spaces and bytes that are not UTF-8 are written as Go
 // escapes (`\n`, `\x1b`, `\u202e`). The result has at most limit bytes, and ends
-// in "…" if something was left out. A limit that has no room for that gives "".
+// in "…" if something was cut off. A limit that has no room for that gives "".
 //
-// A backslash stays as it is: what is visible already does not change when it
-// passes a second time.
+// A backslash stays as it is, so that visible text does not change when it passes
+// a second time.
 func Visible(s string, limit int) string {
 	var b strings.Builder
 	end := 0 // what fits together with an ellipsis
@@ -64,13 +64,13 @@ func visibleRune(s string) (shown string, size int) {
 	return fmt.Sprintf(`\u%04x`, r), size
 }
 
-// longestEscape is how many times longer than its source a text can get by being
-// made visible: a byte that is not UTF-8 takes four.
+// longestEscape is how many times longer than its source a visible text can be: a
+// byte that is not UTF-8 takes four.
 const longestEscape = 4
 
 // shown is what a server sent, up to the limit, and marked if there was more.
 // Lines stay lines, whether they end in LF or CRLF, and tabs stay tabs: neither
-// moves a terminal's cursor to where something stands already.
+// makes a terminal overwrite other text.
 func (p *prober) shown(body []byte) string {
 	kept := body[:min(int64(len(body)), p.opts.BodyLimit)]
 	lines := strings.Split(strings.ReplaceAll(string(kept), "\r\n", "\n"), "\n")

@@ -25,13 +25,13 @@ func TestVisible(t *testing.T) {
 		{`C:\n "quoted"`, 100, `C:\n "quoted"`},
 		{"a\r\n\tb", 100, `a\r\n\tb`},
 		{"\x1b[31mred\x07\x00\x7f", 100, `\x1b[31mred\x07\x00\x7f`},
-		{"\u009b2J\u0085", 100, `\u009b2J\u0085`},                       // C1: a terminal's other way to begin an escape
+		{"\u009b2J\u0085", 100, `\u009b2J\u0085`},                       // C1: the other escape character of terminals
 		{"\u202etxt.exe\u2066\u200f", 100, `\u202etxt.exe\u2066\u200f`}, // reversed reading
-		{"a\u200bb\ufeffc\u00add", 100, `a\u200bb\ufeffc\u00add`},       // nothing to see
+		{"a\u200bb\ufeffc\u00add", 100, `a\u200bb\ufeffc\u00add`},       // invisible
 		{"a\u00a0b\u2028c", 100, `a\u00a0b\u2028c`},
 		{"\U000e0041", 100, `\U000e0041`}, // a tag character
 		{"\xff\xc3(\xed\xa0\x80", 100, `\xff\xc3(\xed\xa0\x80`},
-		{"\ufffd", 100, "\ufffd"}, // a good one, however it came to be
+		{"\ufffd", 100, "\ufffd"}, // a valid one
 		{"abcdef", 5, "ab…"},
 		{"abcdef", 6, "abcdef"},
 		{"ab\x1bcd", 6, "ab…"}, // an escape is not cut in two

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// echoMessage is what is sent to be echoed. A server that happens to speak
-	// first does not say it.
+	// echoMessage is what the server must echo. A server that sends a message first
+	// does not send this one by chance.
 	echoMessage = "nestprobe: please echo this"
 
-	// echoLimit is the most bytes of a message that comes back; enough to show
-	// what came in place of the echo.
+	// echoLimit is the most bytes of a message that comes back: enough to show what
+	// came instead of the echo.
 	echoLimit = 4 << 10
 
 	// frameLimit is the most bytes of frames that are read before the echo, pings
@@ -24,8 +24,8 @@ const (
 	frameLimit = 8 << 10
 )
 
-// webSocket opens a WebSocket on a connection of its own to the address that
-// answered, and has one message echoed.
+// webSocket opens a WebSocket on a separate connection to the address that
+// answered, and expects the echo of one message.
 func (p *prober) webSocket(ctx context.Context) *setback {
 	p.enter(PhaseWebSocket)
 	s := p.echo(ctx)
@@ -48,9 +48,9 @@ func (p *prober) echo(ctx context.Context) *setback {
 		return up.refused(err)
 	}
 	up.open = true
-	defer func() { _ = conn.CloseNow() }() // nothing is left to be learnt from it
-	// The wire has the deadline and heeds the context. With a context of its own
-	// the package would put the context's error in the place of the wire's.
+	defer func() { _ = conn.CloseNow() }() // nothing more is needed from it
+	// The wire has the deadline and follows the context. With a context of its own
+	// the package would replace the wire's error with the context's.
 	message, err := roundTrip(context.WithoutCancel(ctx), conn)
 	if err != nil {
 		return up.broken(err)
@@ -71,13 +71,13 @@ func roundTrip(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
 
 func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// upgrade carries out the one request that opens a WebSocket.
+// upgrade sends the one request that opens a WebSocket.
 type upgrade struct {
 	p      *prober
 	x      *exchange
 	status int
-	open   bool     // the switch was checked and is good
-	s      *setback // why there was no response, or not the right server's
+	open   bool     // the switch of protocols is valid
+	s      *setback // why there was no response of the expected server
 }
 
 var errSetBack = errors.New("set back")
@@ -111,7 +111,7 @@ func (u *upgrade) send(req *http.Request) (*http.Response, *setback) {
 	}
 	u.status = resp.StatusCode
 	if u.status != http.StatusSwitchingProtocols {
-		resp.Body = http.NoBody // nobody wants it, and it may never end
+		resp.Body = http.NoBody // it is not needed, and may never end
 		return resp, nil
 	}
 	u.x.limited.N = frameLimit
@@ -125,9 +125,9 @@ func (u *upgrade) send(req *http.Request) (*http.Response, *setback) {
 // frames is what follows the switch.
 type frames struct{ u *upgrade }
 
-// Read reads nothing unless the switch is good: the WebSocket package would wait
-// for a body to show in its error. Later the end of the connection is never the
-// end of a message, which the package takes io.EOF for between fragments.
+// Read reads nothing unless the switch of protocols is valid: the WebSocket package
+// would wait for a body to show in its error. Later it returns no io.EOF, which the
+// package takes for the end of a message between fragments.
 func (f frames) Read(b []byte) (int, error) {
 	if !f.u.open {
 		return 0, io.EOF
@@ -160,7 +160,7 @@ func (u *upgrade) broken(err error) *setback {
 		return &setback{ClosedWithoutResponse, fmt.Sprintf("WebSocket closed without an echo, status %d %s",
 			closed.Code, sample([]byte(closed.Reason))), err}
 	case u.x.limited.N <= 0:
-		return &setback{WebSocketRefused, "the WebSocket sends much, but no echo", err}
+		return &setback{WebSocketRefused, "the WebSocket sends many frames, but no echo", err}
 	}
 	switch u.x.w.ending() {
 	case late:
@@ -171,7 +171,7 @@ func (u *upgrade) broken(err error) *setback {
 	return &setback{ClosedWithoutResponse, "WebSocket open, then closed without an echo", err}
 }
 
-// bye tells the server that the WebSocket ends well: a close frame of status
+// bye ends the WebSocket with a close frame of status
 // 1000 (RFC 6455, section 5.5.1), masked with zero. The package's own Close would
 // wait for the answer, which the result does not depend on.
 func (u *upgrade) bye() {

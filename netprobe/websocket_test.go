@@ -15,8 +15,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// raw is a handler that takes the connection over. The connection is closed when
-// the client has gone.
+// raw is a handler that takes over the connection. It is closed when the client has
+// closed its side.
 func raw(do func(net.Conn, *http.Request)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -29,8 +29,8 @@ func raw(do func(net.Conn, *http.Request)) http.HandlerFunc {
 	}
 }
 
-// afterUpgrade is a handler that switches to WebSocket, sends frames of its own
-// whatever the client says, and then does something else.
+// afterUpgrade is a handler that switches to WebSocket, sends frames without waiting
+// for the client, and then calls a function.
 func afterUpgrade(frames string, then func(net.Conn)) http.HandlerFunc {
 	return raw(func(conn net.Conn, r *http.Request) {
 		_, _ = io.WriteString(conn, switching(r)+frames)
@@ -47,14 +47,13 @@ func switching(r *http.Request) string {
 
 func stay(net.Conn) {}
 
-// hangUp closes once the client has said something, so that the end is an orderly
-// one.
+// hangUp closes once the client has sent something, so that the end is no reset.
 func hangUp(conn net.Conn) {
 	_, _ = conn.Read(make([]byte, 100))
 	_ = conn.Close()
 }
 
-// repeat sends frames as long as the client is there.
+// repeat sends frames until the client closes.
 func repeat(frames string) func(net.Conn) {
 	return func(conn net.Conn) {
 		var err error
@@ -137,7 +136,7 @@ func TestWebSocket(t *testing.T) {
 		},
 		"is silent": {
 			handler: raw(func(net.Conn, *http.Request) {}),
-			opts:    netprobe.Options{Timeout: 4 * brief},
+			opts:    netprobe.Options{Timeout: 4 * shortTimeout},
 			want:    want{failure: netprobe.NoResponse, websocket: failed, detail: "no response within 1s"},
 		},
 		"is not HTTP": {
@@ -146,7 +145,7 @@ func TestWebSocket(t *testing.T) {
 		},
 		"no echo": {
 			handler: afterUpgrade("", stay),
-			opts:    netprobe.Options{Timeout: 4 * brief},
+			opts:    netprobe.Options{Timeout: 4 * shortTimeout},
 			want:    want{failure: netprobe.NoResponse, websocket: failed, detail: "no echo within 1s"},
 		},
 		"closed without an echo": {
@@ -193,11 +192,11 @@ func TestWebSocket(t *testing.T) {
 		},
 		"pings without end": {
 			handler: afterUpgrade("", repeat("\x89\x01a")),
-			want:    want{failure: netprobe.WebSocketRefused, websocket: failed, detail: "sends much, but no echo"},
+			want:    want{failure: netprobe.WebSocketRefused, websocket: failed, detail: "sends many frames, but no echo"},
 		},
 		"fragments without end": {
 			handler: afterUpgrade("\x01\x01a", repeat("\x00\x00")),
-			want:    want{failure: netprobe.WebSocketRefused, websocket: failed, detail: "sends much, but no echo"},
+			want:    want{failure: netprobe.WebSocketRefused, websocket: failed, detail: "sends many frames, but no echo"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,7 +209,7 @@ func TestWebSocket(t *testing.T) {
 			test.target.Address = webServer(t, mux)
 			test.target.WebSocket = "/ws"
 			if test.opts.Timeout == 0 {
-				test.opts.Timeout = patience
+				test.opts.Timeout = longTimeout
 			}
 			test.want.phase, test.want.status = webSocket, 200
 			check(t, probe(t, test.target, test.opts), test.want)
@@ -218,8 +217,8 @@ func TestWebSocket(t *testing.T) {
 	}
 }
 
-// TestWebSocketConnection is about the connection that the WebSocket gets for
-// itself: it fails in its own phase.
+// TestWebSocketConnection: the separate connection of a WebSocket fails in its own
+// phase.
 func TestWebSocketConnection(t *testing.T) {
 	t.Parallel()
 	listener := listen(t, "tcp4", "127.0.0.1:0")
@@ -228,7 +227,7 @@ func TestWebSocketConnection(t *testing.T) {
 		says("HTTP/1.1 200 OK\r\n\r\nfoo")(conn)
 	})
 	target := netprobe.Target{Address: listener.Addr().String(), WebSocket: "/ws"}
-	check(t, probe(t, target, netprobe.Options{Timeout: patience}), want{
+	check(t, probe(t, target, netprobe.Options{Timeout: longTimeout}), want{
 		failure: netprobe.Refused, phase: webSocket, status: 200, body: "foo",
 		websocket: netprobe.WebSocketFailed, detail: "connection refused",
 	})
@@ -240,16 +239,16 @@ func TestWebSocketAfterAGoodAnswerOnly(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws", func(http.ResponseWriter, *http.Request) { asked.Store(true) })
 	target := netprobe.Target{Address: webServer(t, mux), WebSocket: "/ws"}
-	check(t, probe(t, target, netprobe.Options{Timeout: patience}), want{
+	check(t, probe(t, target, netprobe.Options{Timeout: longTimeout}), want{
 		failure: netprobe.UnexpectedStatus, phase: answer, status: 404, body: "404 page not found\n",
 	})
 	if asked.Load() {
-		t.Error("the WebSocket was asked for")
+		t.Error("the WebSocket was requested")
 	}
 }
 
-// TestWebSocketGoodbye checks that the server sees an orderly end.
-func TestWebSocketGoodbye(t *testing.T) {
+// TestWebSocketClose checks that the server sees a normal close.
+func TestWebSocketClose(t *testing.T) {
 	t.Parallel()
 	end := make(chan error, 1)
 	address := webServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -271,7 +270,7 @@ func TestWebSocketGoodbye(t *testing.T) {
 		}
 		end <- err
 	}))
-	got := probe(t, netprobe.Target{Address: address, WebSocket: "/ws"}, netprobe.Options{Timeout: patience})
+	got := probe(t, netprobe.Target{Address: address, WebSocket: "/ws"}, netprobe.Options{Timeout: longTimeout})
 	if !got.OK {
 		t.Fatal(got)
 	}
