@@ -20,7 +20,7 @@ const headerLimit = 64 << 10
 // sampleLimit is how much of what a server sent is shown within a sentence.
 const sampleLimit = 80
 
-// exchange is one request and its response header on a connection of its own.
+// exchange is one request and its response header on a new connection.
 type exchange struct {
 	p       *prober
 	w       *wire
@@ -50,7 +50,7 @@ func (p *prober) request(ctx context.Context, w *wire) *setback {
 		return s
 	}
 	p.result.Status = resp.StatusCode
-	x.limited.N = math.MaxInt64 // the body has a limit of its own
+	x.limited.N = math.MaxInt64 // the body has its own limit
 	body, err := io.ReadAll(io.LimitReader(resp.Body, p.opts.BodyLimit+1))
 	unread := x.bodySetback(err)
 	// In this order: closing a body reads the rest of it, however long that is,

@@ -101,7 +101,7 @@ func TestRetryable(t *testing.T) {
 	}
 }
 
-// TestImports: the package is a library of its own and knows nothing of Docker.
+// TestImports: the package is a separate library and knows nothing of Docker.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()

@@ -49,7 +49,7 @@ func (p *prober) echo(ctx context.Context) *setback {
 	}
 	up.open = true
 	defer func() { _ = conn.CloseNow() }() // nothing more is needed from it
-	// The wire has the deadline and follows the context. With a context of its own
+	// The wire has the deadline and follows the context. With its own context
 	// the package would replace the wire's error with the context's.
 	message, err := roundTrip(context.WithoutCancel(ctx), conn)
 	if err != nil {
@@ -82,7 +82,7 @@ type upgrade struct {
 
 var errSetBack = errors.New("set back")
 
-// RoundTrip sends the request on a connection of its own.
+// RoundTrip sends the request on a new connection.
 func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, s := u.send(req)
 	if s != nil {

@@ -235,14 +235,14 @@ func TestWebSocketConnection(t *testing.T) {
 
 func TestWebSocketAfterAGoodAnswerOnly(t *testing.T) {
 	t.Parallel()
-	var asked atomic.Bool
+	var requested atomic.Bool
 	mux := http.NewServeMux()
-	mux.HandleFunc("/ws", func(http.ResponseWriter, *http.Request) { asked.Store(true) })
+	mux.HandleFunc("/ws", func(http.ResponseWriter, *http.Request) { requested.Store(true) })
 	target := netprobe.Target{Address: webServer(t, mux), WebSocket: "/ws"}
 	check(t, probe(t, target, netprobe.Options{Timeout: longTimeout}), want{
 		failure: netprobe.UnexpectedStatus, phase: answer, status: 404, body: "404 page not found\n",
 	})
-	if asked.Load() {
+	if requested.Load() {
 		t.Error("the WebSocket was requested")
 	}
 }

@@ -32,7 +32,7 @@ func contextFault(cli command.Cli, name string, err error) *report.Fault {
 	return fault
 }
 
-// byDefault is the source of a default context that no setting chose but, perhaps,
+// byDefault is the source of a default context that no setting chose, except perhaps
 // a flag.
 const byDefault = "from -H or by default"
 
@@ -72,7 +72,7 @@ func brokenContext(name string, err error) *report.Fault {
 	return &report.Fault{
 		Cause:    connection.EngineUnreachable,
 		Evidence: []string{"reading it: " + err.Error()},
-		Hint:     "create it anew",
+		Hint:     "create it again",
 		Commands: []string{"docker context rm " + strconv.Quote(name), "docker context ls"},
 		Err:      sentence.Of(err, "the context %q cannot be used", name),
 	}

@@ -1,10 +1,10 @@
-// Package endpoint is the Docker API that the user has selected: [Resolve]
-// finds it as the docker CLI does, by docker/cli's own code. How it is opened,
-// and why that may fail, is in the package connection, which the agent shares.
+// Package endpoint finds the Docker API that the user has selected: [Resolve] uses
+// docker/cli's own code. The package connection opens the API and explains why that
+// may fail; the agent uses it too.
 //
-// The commands of the package plugin call it. It must not know of containers,
-// candidates or reports, it never exits and never prints, and it never shows TLS
-// keys or custom HTTP headers.
+// The commands of the package plugin call this package. It must not know of
+// containers, candidates or reports. It never exits, never prints, and never shows
+// TLS keys or custom HTTP headers.
 package endpoint
 
 import (
@@ -20,15 +20,15 @@ import (
 )
 
 // Endpoint is the Docker API that the user's context, -H, environment and TLS
-// settings select. Printing it shows no secrets, as with any Settings.
+// settings select. Printing it shows no secrets, as with all Settings.
 type Endpoint struct {
 	connection.Settings
 }
 
 // Resolve returns the endpoint that the docker CLI would use with the same
 // flags, environment and configuration, by the CLI's own code. The cli must be
-// initialised. Resolve reads settings only: it does not dial, so an engine that
-// is down is not its error. Its errors are of type [*report.Fault].
+// initialised. Resolve only reads settings and does not dial, so an engine that is
+// down is no error of it. Its errors are of type [*report.Fault].
 func Resolve(cli command.Cli) (*Endpoint, error) {
 	return ResolveContext(cli, cli.CurrentContext())
 }

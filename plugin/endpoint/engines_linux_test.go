@@ -13,7 +13,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// TestEngines describes every kind of engine beside what docker says of it.
+// TestEngines compares the description of every kind of engine with docker's.
 func TestEngines(t *testing.T) {
 	t.Parallel()
 	products := map[enginetest.Kind]string{enginetest.Podman: "Podman Engine"}
@@ -83,7 +83,7 @@ func TestToolbox(t *testing.T) {
 		"no TLS":             {environment{"DOCKER_HOST": engine.Host}, nil, connection.TLSRequired, "plain HTTP was spoken"},
 		"another CA":         {env(ca.Folder(t, ca.Client(t))), nil, connection.TLSUntrusted, "not signed by the endpoint's CA"},
 		"no client cert":     {env(withoutCert), nil, connection.TLSCertPathMissing, "there is none at " + withoutCert + "/cert.pem"},
-		"unverified, no key": {environment{"DOCKER_HOST": engine.Host}, []string{"--tls", "--tlscacert", withoutCert + "/ca.pem"}, connection.TLSClientCertRejected, "the engine wants a client certificate"},
+		"unverified, no key": {environment{"DOCKER_HOST": engine.Host}, []string{"--tls", "--tlscacert", withoutCert + "/ca.pem"}, connection.TLSClientCertRejected, "the engine requires a client certificate"},
 		"no folder":          {env("/nonexistent"), nil, connection.TLSCertPathMissing, "does not exist"},
 	} {
 		t.Run(name, func(t *testing.T) {

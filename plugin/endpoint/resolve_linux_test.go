@@ -18,8 +18,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// TestResolve compares with the real docker command, under one and the same
-// configuration folder, environment and flags.
+// TestResolve compares with the real docker command, with the same configuration
+// folder, environment and flags.
 func TestResolve(t *testing.T) {
 	t.Parallel()
 	ca := endpointtest.NewAuthority(t, "ca")
@@ -64,7 +64,7 @@ func TestResolve(t *testing.T) {
 		"-H ssh":                     {nil, []string{"-H", "ssh://me@192.0.2.1"}, "default", "ssh://me@192.0.2.1", connection.SSH, false},
 		"TLS by environment":         {environment{"DOCKER_HOST": "tcp://192.0.2.2:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": certs}, nil, "default", "tcp://192.0.2.2:2376", connection.TCP, true},
 		"TLS without verifying":      {environment{"DOCKER_HOST": "tcp://192.0.2.2:2376", "DOCKER_TLS": "1", "DOCKER_CERT_PATH": certs}, nil, "default", "tcp://192.0.2.2:2376", connection.TCP, true},
-		"TLS, ca.pem alone":          {environment{"DOCKER_HOST": "tcp://192.0.2.2:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": caOnly}, nil, "default", "tcp://192.0.2.2:2376", connection.TCP, true},
+		"TLS, only ca.pem":           {environment{"DOCKER_HOST": "tcp://192.0.2.2:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": caOnly}, nil, "default", "tcp://192.0.2.2:2376", connection.TCP, true},
 		"TLS by flags":               {nil, []string{"-H", "tcp://192.0.2.2:2376", "--tlsverify", "--tlscacert", certs + "/ca.pem"}, "default", "tcp://192.0.2.2:2376", connection.TCP, true},
 		"TLS without a host":         {environment{"DOCKER_CONTEXT": "default"}, []string{"--tlsverify", "--tlscacert", certs + "/ca.pem"}, "default", "tcp://localhost:2376", connection.TCP, true},
 		"TLS settings with a socket": {environment{"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": certs}, []string{"-H", "unix:///run/other.sock"}, "default", "unix:///run/other.sock", connection.Unix, false},
@@ -101,7 +101,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// resolveInChild is InChild without connecting.
+// resolveInChild resolves in a child process, without connecting.
 func resolveInChild(t *testing.T, env environment, args ...string) endpointtest.Outcome {
 	t.Helper()
 	env[resolveMark] = "1"
@@ -170,7 +170,7 @@ func TestSettingsFaults(t *testing.T) {
 	}
 }
 
-// breakContext spoils the metadata of a context.
+// breakContext writes invalid metadata of a context.
 func breakContext(t *testing.T, config, name string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(config, "contexts", "meta", "*", "meta.json"))
@@ -188,7 +188,7 @@ func breakContext(t *testing.T, config, name string) {
 	t.Fatalf("no context %s", name)
 }
 
-// TestHeaders checks what docker's own client sends besides.
+// TestHeaders compares the headers with those of docker's client.
 func TestHeaders(t *testing.T) {
 	seen := make(chan http.Header, 8)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

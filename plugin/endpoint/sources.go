@@ -18,9 +18,9 @@ const (
 	verifyFlag  = "tlsverify"
 )
 
-// Sources says where the settings of a resolved endpoint came from, in docker's
-// order of precedence. The function flagged tells which of docker's own flags,
-// such as "host", were given.
+// Sources says where the settings of a resolved endpoint are from, in docker's order
+// of precedence. The function flagged says whether one of docker's own flags, such as
+// "host", was given.
 func (e *Endpoint) Sources(cli command.Cli, flagged func(flag string) bool) connection.Sources {
 	return connection.Sources{
 		Context:    e.contextSource(cli, flagged),
@@ -35,7 +35,7 @@ func (e *Endpoint) Sources(cli command.Cli, flagged func(flag string) bool) conn
 func (e *Endpoint) contextSource(cli command.Cli, flagged func(string) bool) string {
 	switch {
 	case e.Context != cli.CurrentContext():
-		return "in the context store" // one of several that are looked at
+		return "in the context store" // one of several contexts
 	case flagged("host"):
 		return "since -H is given"
 	case flagged("context"):

@@ -19,7 +19,7 @@ func sshDialer(host string) (connection.Option, error) {
 	return connection.WithDialer(helper.Dialer, sshCommands(host)...), nil
 }
 
-// sshCommands are what to try by hand, with the arguments quoted by docker/cli.
+// sshCommands are for the user to try, with the arguments quoted by docker/cli.
 func sshCommands(host string) []string {
 	spec, err := ssh.ParseURL(host)
 	if err != nil {

@@ -18,14 +18,14 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
 
-// sshServer is a real sshd on loopback with keys of its own.
+// sshServer is a real sshd on loopback with new keys.
 type sshServer struct {
 	host string // ssh://USER@127.0.0.1:PORT
-	path string // for PATH: an ssh that uses the test's keys and no file of the user's
+	path string // for PATH: an ssh that uses the test's keys and no file of the user
 }
 
-// startSSH runs sshd until the test ends. Commands that come in get environ on
-// top of sshd's own environment.
+// startSSH runs sshd until the test ends. Remote commands get environ in addition to
+// sshd's own environment.
 func startSSH(t *testing.T, environ string) sshServer {
 	t.Helper()
 	if testing.Short() {
@@ -83,7 +83,7 @@ func script(t *testing.T, path, text string) {
 	assert.NilError(t, os.Chmod(path, 0o755))
 }
 
-// awaitPort returns when somebody listens at an address.
+// awaitPort returns when a server listens at an address.
 func awaitPort(t *testing.T, address string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // only guards against hanging
@@ -151,7 +151,7 @@ func TestSSH(t *testing.T) {
 	}
 }
 
-// sshScript is a PATH with an ssh of the test's own.
+// sshScript is a PATH with an ssh that the test writes.
 func sshScript(t *testing.T, text string) string {
 	t.Helper()
 	bin := endpointtest.OpenFolder(t)
@@ -159,7 +159,7 @@ func sshScript(t *testing.T, text string) string {
 	return bin + ":" + os.Getenv("PATH")
 }
 
-// TestSSHCommands quotes what came in an address.
+// TestSSHCommands quotes the parts of an address.
 func TestSSHCommands(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{
@@ -172,7 +172,7 @@ func TestSSHCommands(t *testing.T) {
 	}
 }
 
-// TestSSHCancelled is interrupted while ssh waits for the other side.
+// TestSSHCancelled cancels while ssh waits for the other side.
 func TestSSHCancelled(t *testing.T) {
 	t.Setenv("PATH", sshScript(t, "exec sleep 60"))
 	e, err := newEndpoint("test", docker.Endpoint{EndpointMeta: docker.EndpointMeta{Host: "ssh://127.0.0.1"}}, nil)

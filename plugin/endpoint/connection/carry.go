@@ -11,11 +11,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// carriedVersion is of the format in which settings travel. Both ends are of
-// one build, so another version is refused rather than understood.
+// carriedVersion is the version of the carried format. Both ends are of one build,
+// so any other version is refused.
 const carriedVersion = 1
 
-// carried is how settings travel.
+// carried is the JSON form of carried settings.
 type carried struct {
 	Version    int               `json:"version"`
 	Context    string            `json:"context"`
@@ -33,19 +33,18 @@ type carriedTLS struct {
 	SkipVerify bool   `json:"skipVerify,omitempty"`
 }
 
-// Carry writes down the settings for [Receive] in another process, keys, headers
-// and passwords included. The result is to be written to a pipe whose other end
-// that process reads, and to nothing else: not to a file, a log, an environment
-// or a command line.
+// Carry encodes the settings for [Receive] in another process, keys, headers and
+// passwords included. Write the result only to a pipe that that process reads:
+// not to a file, a log, an environment or a command line.
 //
-// Settings that need a dialer (ssh) or work on this machine alone (npipe) cannot
-// be carried; that is the only error. A unix socket can be,
-// since its path may mean the same on the other side.
+// Settings that need a dialer (ssh) or work only on this machine (npipe) cannot be
+// carried; there is no other error. A unix socket can be carried, since its path may
+// mean the same on the other side.
 func (s Settings) Carry() ([]byte, error) {
 	use := s.use()
 	switch s.Transport {
 	case SSH:
-		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is reached by programs and keys of this machine", s.Host)
+		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it needs programs and keys of this machine", s.Host)
 	case Npipe:
 		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is a pipe of this machine", s.Host)
 	}
@@ -59,10 +58,9 @@ func (s Settings) Carry() ([]byte, error) {
 	return json.Marshal(encoded)
 }
 
-// CarryIntoContainer is [Settings.Carry] for a client in a container, where
-// many an endpoint leads nowhere or elsewhere: a socket is the business of a
-// mount, a loopback address is the container's own. The error says so; for a
-// loopback address it is a [*report.Fault].
+// CarryIntoContainer is [Settings.Carry] for a client in a container. It is an error
+// for a socket, which needs a mount, and for a loopback address, which is the
+// container itself. For a loopback address the error is a [*report.Fault].
 func (s Settings) CarryIntoContainer() ([]byte, error) {
 	switch {
 	case s.Transport == Unix:
@@ -70,7 +68,7 @@ func (s Settings) CarryIntoContainer() ([]byte, error) {
 	case s.IsLoopback() && s.Transport == TCP:
 		fault := &report.Fault{
 			Cause: EndpointIsLoopback,
-			Hint:  "give it the socket with --access socket, or choose an endpoint by an address of the engine's host that containers reach",
+			Hint:  "give it the socket with --access socket, or choose an endpoint at an address of the engine's host that containers reach",
 			Err:   sentence.Of(nil, "the endpoint %s would lead a container to itself", s.Host),
 		}
 		return nil, s.withEndpoint(fault, PhaseSettings)
@@ -78,8 +76,8 @@ func (s Settings) CarryIntoContainer() ([]byte, error) {
 	return s.Carry()
 }
 
-// Receive is the other end of [Settings.Carry]. An error says that data is not
-// what Carry of this version wrote, and shows nothing of it.
+// Receive decodes what [Settings.Carry] encoded. An error says that data is not in
+// the form of this version, and shows nothing of it.
 func Receive(data []byte) (Settings, error) {
 	var encoded carried
 	decoder := json.NewDecoder(bytes.NewReader(data))

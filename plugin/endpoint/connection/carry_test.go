@@ -23,7 +23,7 @@ func carry(t *testing.T, s Settings) []byte {
 	return data
 }
 
-// TestCarry has everything arrive that a client is made from.
+// TestCarry carries everything that a client is made from.
 func TestCarry(t *testing.T) {
 	t.Parallel()
 	secret, _ := secretSettings(t)
@@ -47,8 +47,8 @@ func TestCarry(t *testing.T) {
 	}
 }
 
-// TestCarryWorks opens an engine with mutual TLS by settings that have been
-// carried, and sends it the headers.
+// TestCarryWorks opens an engine with mutual TLS with carried settings, and sends it
+// the headers.
 func TestCarryWorks(t *testing.T) {
 	t.Parallel()
 	ca := endpointtest.NewAuthority(t, "ca")
@@ -73,7 +73,7 @@ func TestCarryWorks(t *testing.T) {
 	assert.NilError(t, err)
 }
 
-// TestCarryFaults has settings that mean nothing elsewhere.
+// TestCarryFaults carries settings that work only on this machine.
 func TestCarryFaults(t *testing.T) {
 	t.Parallel()
 	dial := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("unused") }
@@ -88,7 +88,7 @@ func TestCarryFaults(t *testing.T) {
 	}
 }
 
-// TestCarryIntoContainer refuses what leads nowhere there.
+// TestCarryIntoContainer refuses endpoints that do not work in a container.
 func TestCarryIntoContainer(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"tcp://localhost:2375", "tcp://127.0.0.1:2376", "tcp://[::1]:2375"} {
@@ -126,7 +126,7 @@ func TestReceiveFaults(t *testing.T) {
 	}
 }
 
-// FuzzReceive has whatever is received either refused or carried on unchanged.
+// FuzzReceive checks that data is either refused or carried again unchanged.
 func FuzzReceive(f *testing.F) {
 	f.Add([]byte(`{"version":1,"context":"c","host":"tcp://192.0.2.1:2376","tls":{"ca":"aHVzaA==","skipVerify":true},"headers":{"A":"b"}}`))
 	f.Add([]byte(`{"version":1,"host":"unix:///var/run/docker.sock","apiVersion":"v1.41"}`))

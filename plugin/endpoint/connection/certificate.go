@@ -10,16 +10,16 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 )
 
-// Certificate is a certificate in words that are safe to show. There is no key.
+// Certificate describes a certificate without its key.
 type Certificate struct {
-	Whose               string // "of the engine", as a part of a sentence
-	Description         string // all of it: subject, issuer, names and dates
+	Whose               string // such as "of the engine", as a part of a sentence
+	Description         string // subject, issuer, names and dates
 	Subject             string
 	NotBefore, NotAfter time.Time
 }
 
-// Certificates are those of the endpoint's own TLS material: its CAs and its
-// client certificate.
+// Certificates are those of the endpoint's TLS material: its CAs and its client
+// certificate.
 func (s Settings) Certificates() (authorities, client []Certificate) {
 	material := s.use().tls
 	if !s.TLS || material == nil {
@@ -32,7 +32,7 @@ func (s Settings) Certificates() (authorities, client []Certificate) {
 	return authorities, certificates("of the client", certificatesOf(material.Cert))
 }
 
-// Certificates are those that the engine showed; none without TLS.
+// Certificates are those that the engine sent; none without TLS.
 func (c *Connection) Certificates() []Certificate {
 	return certificates("of the engine", c.peer)
 }

@@ -1,7 +1,6 @@
-// Package connection opens a Docker API and explains what keeps it from being
-// opened. [Open] makes docker's client from [Settings] and asks the engine for
-// its API version; whatever goes wrong, then or later, becomes a
-// [report.Fault] with its cause and evidence.
+// Package connection opens a Docker API and explains why it cannot be opened. [Open]
+// makes docker's client from [Settings] and pings the engine. A failure, then or
+// later, becomes a [report.Fault] with its cause and evidence.
 //
 // The plugin calls it through the package endpoint, which knows docker's
 // contexts and flags. The agent calls it inside a container, with settings that
@@ -27,29 +26,28 @@ import (
 	"github.com/docker/docker/client"
 )
 
-// Bounds on connecting. Docker's client gives up dialling a socket or a TCP
-// address after 10 s (go-connections, sockets.defaultTimeout) and an ssh
-// connection after 30 s (docker/cli, connhelper, ConnectTimeout); those apply
-// here unchanged, since its client is used. For the TLS handshake and for the
-// answer docker has no bound at all and hangs on an endpoint that accepts and
-// stays silent.
+// Bounds on connecting. Docker's client stops dialling a socket or a TCP address
+// after 10 s (go-connections, sockets.defaultTimeout) and an ssh connection after
+// 30 s (docker/cli, connhelper, ConnectTimeout). Those bounds apply here too, since
+// its client is used. It has no bound for the TLS handshake and for the answer, and
+// hangs on an endpoint that accepts and stays silent.
 const (
 	// defaultAnswerTimeout bounds a whole ping over a socket, a pipe or TCP: the dial's
 	// 10 s, and 20 s for an engine that systemd starts on the first connection.
 	defaultAnswerTimeout = 30 * time.Second
-	// sshAnswerTimeout leaves ssh its own 30 s, so that its message is seen rather than
-	// our timeout, and 10 s for the far side.
+	// sshAnswerTimeout leaves ssh its own 30 s, so that its message is seen before
+	// this timeout, and 10 s for the other side.
 	sshAnswerTimeout = 40 * time.Second
-	// measureTimeout bounds one look of our own at an endpoint that has just
-	// failed. Whoever answers at all has accepted a connection within the last
-	// seconds, so two are plenty.
+	// measureTimeout bounds one measurement at an endpoint that has just failed. A
+	// server that answers at all has accepted a connection within the last seconds,
+	// so 2 s are enough.
 	measureTimeout = 2 * time.Second
 )
 
 // Connection is an engine that answers.
 type Connection struct {
-	// API is docker's client, its API version negotiated. Where an engine fails to
-	// list or inspect what changes just then, it asks again.
+	// API is docker's client, its API version negotiated. It repeats a request to list
+	// or inspect something that changes at that moment.
 	API client.APIClient
 
 	settings Settings
@@ -57,22 +55,22 @@ type Connection struct {
 	wire     wire
 	ssh      sshErrors
 	version  answer[types.Version]
-	peer     []*x509.Certificate // of the engine, from the first ping
+	peer     []*x509.Certificate // the engine's, from the first ping
 }
 
 // wire is how the client reaches the endpoint, kept so that a failure can be
-// measured in the same way.
+// measured over the same path.
 type wire struct {
 	base *url.URL // of requests; for sockets and ssh its host is made up
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	tls  *tls.Config // nil for plain HTTP
 }
 
-// Open pings the engine and settles on an API version, in one round trip (two
-// when DOCKER_API_VERSION fixes the version). A black hole is given up after
-// 10 s, silence after 30 s (40 s over ssh); a cancelled ctx ends it at once with
-// the context's error. Any other error is a [*report.Fault]. The caller
-// closes the connection.
+// Open pings the engine and negotiates an API version, in one round trip (two when
+// DOCKER_API_VERSION fixes the version). It waits at most 10 s for a connection and
+// 30 s for an answer (40 s over ssh). A cancelled ctx ends it immediately with the
+// context's error; any other error is a [*report.Fault]. The caller closes the
+// connection.
 func Open(ctx context.Context, settings Settings) (*Connection, error) {
 	c, err := settings.client()
 	if err != nil {
@@ -148,7 +146,7 @@ func (s Settings) options(c *Connection) []client.Opt {
 	// The host is made up, and the client is replaced after it: a host of this
 	// kind brings the proxy of the environment with it.
 	return append(options, client.WithHost("http://"+client.DummyHost),
-		client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: c.ssh.listen(use.dial)}}))
+		client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: c.ssh.record(use.dial)}}))
 }
 
 func transportIn(made *client.Client) (*http.Transport, error) {
@@ -195,7 +193,7 @@ func checkURL(host string) error {
 // tlsConfig is nil for plain HTTP.
 func (s Settings) tlsConfig() (*tls.Config, error) {
 	if !s.TLS {
-		return nil, nil //nolint:nilnil // as http.Transport has it
+		return nil, nil //nolint:nilnil // nil is what http.Transport takes for no configuration
 	}
 	return s.use().tls.config()
 }
@@ -209,7 +207,7 @@ func (w wire) address() string {
 	return net.JoinHostPort(w.base.Hostname(), port)
 }
 
-// ping asks the engine for its API version and finds out why when that fails.
+// ping requests the engine's API version, and finds out why if that fails.
 func (c *Connection) ping(ctx context.Context) (types.Ping, error) {
 	return c.tracedPing(ctx, &tracer{})
 }
@@ -219,7 +217,7 @@ func (c *Connection) tracedPing(ctx context.Context, seen *tracer) (types.Ping, 
 	defer cancel()
 	ping, err := c.client.Ping(httptrace.WithClientTrace(bounded, seen.hooks()))
 	if ping.APIVersion != "" {
-		return ping, nil // as the docker CLI: an unhealthy engine is still an engine
+		return ping, nil // as the docker CLI does: an unhealthy engine is an engine
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ping, ctx.Err()

@@ -14,8 +14,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// asInContainer starts a child with a hostname file mounted, which is what
-// engines do to a container and what tells one.
+// asInContainer starts a child with a hostname file mounted, as engines start a
+// container.
 func asInContainer(t *testing.T, before ...string) func(*exec.Cmd) {
 	t.Helper()
 	hostname := filepath.Join(t.TempDir(), "hostname")
@@ -30,7 +30,7 @@ func asInContainer(t *testing.T, before ...string) func(*exec.Cmd) {
 	}
 }
 
-// TestInContainer gives advice that fits a container.
+// TestInContainer expects hints that fit a container.
 func TestInContainer(t *testing.T) {
 	t.Parallel()
 	assert.Assert(t, !process.InContainer(), "the tests run outside of containers")
@@ -73,6 +73,6 @@ func TestFilesInContainer(t *testing.T) {
 	assert.Assert(t, got.Finding != nil, got.Error)
 	assert.Equal(t, got.Finding.Cause, TLSCertPathMissing)
 	assert.Assert(t, strings.Contains(got.Error, "/nonexistent/certs, does not exist: mount the folder"), got.Error)
-	assert.Assert(t, strings.Contains(strings.Join(got.Finding.Evidence, "\n"), "files of its own"), "%q", got.Finding.Evidence)
+	assert.Assert(t, strings.Contains(strings.Join(got.Finding.Evidence, "\n"), "which has its own files"), "%q", got.Finding.Evidence)
 	assert.DeepEqual(t, got.Finding.Commands, []string{"docker run -v /nonexistent/certs:/nonexistent/certs:ro …"})
 }

@@ -21,10 +21,10 @@ type Description struct {
 	NodeAddress string          `json:"nodeAddress"` // its IP address among its Swarm's nodes; empty outside of a Swarm
 }
 
-// Platform asks the engine for the OS and the CPU of its containers, in Go's
-// words, such as "linux" and "arm64". That is one call of /version, about 1 ms
-// on a local engine, which [Connection.Describe] does not repeat. Errors are
-// those of [Connection.Explain].
+// Platform is the OS and the CPU of the engine's containers by Go's names, such as
+// "linux" and "arm64". It takes one request of /version, about 1 ms on a local
+// engine, which [Connection.Describe] does not repeat. Errors are those of
+// [Connection.Explain].
 func (c *Connection) Platform(ctx context.Context) (os, arch string, err error) {
 	version, err := c.version.get(ctx, c.API.ServerVersion)
 	if err != nil {
@@ -33,14 +33,14 @@ func (c *Connection) Platform(ctx context.Context) (os, arch string, err error) 
 	return version.Os, goArch(version.Arch), nil
 }
 
-// Describe asks the engine who it is, by two calls at once. /info is the slower
-// one, 5 to 20 ms, so Describe is meant to run beside other work; it may be
-// called from any goroutine. On an error the result holds what is known.
+// Describe requests /version and /info of the engine in parallel. /info is the
+// slower one, 5 to 20 ms, so call Describe in parallel with other work. It is safe
+// for use by several goroutines. On an error the result holds what is known.
 func (c *Connection) Describe(ctx context.Context) (Description, error) {
 	var (
 		version types.Version
 		info    system.Info
-		calls   errgroup.Group // without a shared context: one answer is worth having without the other
+		calls   errgroup.Group // without a shared context: one answer is useful without the other
 	)
 	calls.Go(func() (err error) {
 		version, err = c.version.get(ctx, c.API.ServerVersion)
@@ -54,7 +54,7 @@ func (c *Connection) Describe(ctx context.Context) (Description, error) {
 	return Description{Endpoint: c.settings.describe(version, info), NodeAddress: nodeAddress(info)}, err
 }
 
-// nodeAddress is empty for what is not an address, whoever may have sent it.
+// nodeAddress is the engine's address in its Swarm; empty if that is no IP address.
 func nodeAddress(info system.Info) string {
 	address, err := netip.ParseAddr(info.Swarm.NodeAddr)
 	if err != nil {
@@ -63,9 +63,9 @@ func nodeAddress(info system.Info) string {
 	return address.String()
 }
 
-// answer keeps an engine's answer to a question that many ask.
+// answer keeps an engine's answer to a request that several goroutines need.
 type answer[T any] struct {
-	state chan state[T] // holds the state while nobody looks at it
+	state chan state[T] // holds the state while no goroutine uses it
 }
 
 type state[T any] struct {
@@ -79,9 +79,9 @@ func newAnswer[T any]() answer[T] {
 	return a
 }
 
-// get asks, or waits for whoever is asking. An error is not kept: the next one
-// asks again.
-func (a answer[T]) get(ctx context.Context, ask func(context.Context) (T, error)) (T, error) {
+// get returns the answer, and sends the request if there is none yet. It does not
+// keep an error: the next caller sends the request again.
+func (a answer[T]) get(ctx context.Context, request func(context.Context) (T, error)) (T, error) {
 	var now state[T]
 	select {
 	case now = <-a.state:
@@ -92,14 +92,14 @@ func (a answer[T]) get(ctx context.Context, ask func(context.Context) (T, error)
 	if now.known {
 		return now.value, nil
 	}
-	value, err := ask(ctx)
+	value, err := request(ctx)
 	if err == nil {
 		now = state[T]{value: value, known: true}
 	}
 	return value, err
 }
 
-// describe is the endpoint with its engine in the words of the Report.
+// describe is the endpoint with its engine, as the Report has it.
 func (s Settings) describe(version types.Version, info system.Info) report.Endpoint {
 	desktop := info.OperatingSystem == "Docker Desktop"
 	architecture := version.Arch
@@ -123,9 +123,8 @@ func (s Settings) describe(version types.Version, info system.Info) report.Endpo
 	}
 }
 
-// product names the engine. Podman says what it is in the first component,
-// where dockerd says "Engine"; a vendor's build of dockerd is named by its
-// platform.
+// product is the name of the engine. Podman has its name in the first component,
+// where dockerd has "Engine". A vendor's build of dockerd has it in the platform.
 func product(version types.Version, desktop bool) string {
 	const docker = "Docker Engine"
 	if desktop {
@@ -143,7 +142,7 @@ func product(version types.Version, desktop bool) string {
 	return docker
 }
 
-// goArch is an architecture in Go's words; an engine's /info has the kernel's.
+// goArch is Go's name of an architecture. An engine's /info has the kernel's name.
 func goArch(architecture string) string {
 	switch architecture {
 	case "":

@@ -12,8 +12,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// TestDescribe is about engines that cannot be had here: their answers are as
-// their makers document them.
+// TestDescribe describes engines that cannot run here. The answers are as their
+// vendors document them.
 func TestDescribe(t *testing.T) {
 	t.Parallel()
 	components := func(name string) []types.ComponentVersion { return []types.ComponentVersion{{Name: name}} }
@@ -62,8 +62,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// TestDescribeHalf has an engine that keeps /info to itself, as a proxy in front
-// of a socket may.
+// TestDescribeHalf has an engine that refuses /info, as a proxy in front of a socket
+// may.
 func TestDescribeHalf(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, tcpSettings(serve(t, nil, forbidding(t, "/info")), nil))
@@ -72,12 +72,12 @@ func TestDescribeHalf(t *testing.T) {
 	assert.Assert(t, described.Endpoint.Engine.Version != "")
 }
 
-// TestNodeAddressForm passes addresses alone.
+// TestNodeAddressForm accepts only addresses.
 func TestNodeAddressForm(t *testing.T) {
 	t.Parallel()
-	for said, want := range map[string]string{
+	for got, want := range map[string]string{
 		"": "", "10.231.1.2": "10.231.1.2", "fd00::1": "fd00::1", "engine": "", "10.231.1.2:2377": "", "1.2.3.4\x1b[2J": "",
 	} {
-		assert.Equal(t, nodeAddress(system.Info{Swarm: swarm.Info{NodeAddr: said}}), want, "%q", said)
+		assert.Equal(t, nodeAddress(system.Info{Swarm: swarm.Info{NodeAddr: got}}), want, "%q", got)
 	}
 }

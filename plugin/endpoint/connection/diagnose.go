@@ -16,8 +16,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// diagnose turns a failed ping into a fault. What the ping itself went through
-// usually decides; where it does not, the same address is looked at once more.
+// diagnose turns a failed ping into a fault. The trace of the ping usually decides.
+// If it does not, the same address is measured once more.
 func (c *Connection) diagnose(ctx context.Context, seen trace, err error) error {
 	fault := c.cause(ctx, &seen, err)
 	if errors.Is(ctx.Err(), context.Canceled) {
@@ -60,8 +60,7 @@ func (c *Connection) connectCause(seen *trace, err error) *report.Fault {
 	return fault
 }
 
-// dialEvidence lists the addresses that were tried, and a proxy if one is in
-// the way.
+// dialEvidence lists the addresses that were dialled, and the proxy if there is one.
 func (c *Connection) dialEvidence(seen *trace) []string {
 	var lines []string
 	for _, d := range seen.dials {
@@ -81,7 +80,7 @@ func (c *Connection) dialEvidence(seen *trace) []string {
 	return lines
 }
 
-// withoutAddress leaves out of an error what stands before it on the line.
+// withoutAddress is the error without the address, which the line shows already.
 func withoutAddress(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {
@@ -90,8 +89,7 @@ func withoutAddress(err error) string {
 	return err.Error()
 }
 
-// handshakeCause explains a ping that connected, but got no further than the
-// TLS handshake.
+// handshakeCause explains a ping that connected and failed in the TLS handshake.
 func (c *Connection) handshakeCause(ctx context.Context, seen *trace, err error) *report.Fault {
 	fault := tlsFault(seen.tlsErr)
 	code, _ := alertOf(seen.tlsErr)
@@ -103,16 +101,16 @@ func (c *Connection) handshakeCause(ctx context.Context, seen *trace, err error)
 	case fault.Cause == TLSClientCertRejected:
 		return c.rejected(fault, c.repeatHandshake(ctx))
 	case code == handshakeFailure:
-		// A server asks for the certificate once versions and ciphers are agreed
-		// on, so a failure after that is the certificate's.
+		// A server requests the certificate after version and cipher are agreed, so
+		// the reason for a failure after that is the certificate.
 		if again := c.repeatHandshake(ctx); again.request != nil {
-			return c.rejected(clientRejected(seen.tlsErr, code, "handshake failure after asking for it"), again)
+			return c.rejected(clientRejected(seen.tlsErr, code, "handshake failure after requesting it"), again)
 		}
 	}
 	return fault
 }
 
-// handshakeClosed is for a handshake that ended without a word of TLS.
+// handshakeClosed is for a handshake that ended without an answer in TLS.
 func (c *Connection) handshakeClosed(ctx context.Context, seen *trace, err error) *report.Fault {
 	host := c.settings.Host
 	if seen.tlsErr == nil || isTimeout(seen.tlsErr) {
@@ -123,7 +121,7 @@ func (c *Connection) handshakeClosed(ctx context.Context, seen *trace, err error
 		}
 	}
 	if plain := c.requestPing(ctx, "http"); plain.apiVersion != "" {
-		return notExpected(err, "asked without TLS, an engine answers: "+plain.String())
+		return notExpected(err, "without TLS, an engine answers: "+plain.String())
 	}
 	return &report.Fault{
 		Cause:    EngineUnreachable,
@@ -133,7 +131,7 @@ func (c *Connection) handshakeClosed(ctx context.Context, seen *trace, err error
 	}
 }
 
-// untrusted adds the endpoint's CA.
+// untrusted adds the endpoint's CA to the evidence.
 func (c *Connection) untrusted(fault *report.Fault) *report.Fault {
 	material := c.settings.use().tls
 	if material == nil || material.CA == nil {
@@ -146,7 +144,7 @@ func (c *Connection) untrusted(fault *report.Fault) *report.Fault {
 	return fault
 }
 
-// rejected adds what the engine asked for and what it was given.
+// rejected adds the certificate that the engine requested and the one it received.
 func (c *Connection) rejected(fault *report.Fault, again handshake) *report.Fault {
 	missing := c.settings.missingClientFiles()
 	for _, path := range missing {
@@ -155,7 +153,7 @@ func (c *Connection) rejected(fault *report.Fault, again handshake) *report.Faul
 	if len(missing) > 0 {
 		fault.Evidence = append(fault.Evidence, certPathSource())
 		fault.Hint = "put the client's cert.pem and key.pem there, or name them with --tlscert and --tlskey"
-		fault.Err = sentence.Of(fault.Err, "the engine wants a client certificate, but there is none at %s", strings.Join(missing, " and "))
+		fault.Err = sentence.Of(fault.Err, "the engine requires a client certificate, but there is none at %s", strings.Join(missing, " and "))
 		if os.Getenv(client.EnvOverrideCertPath) != "" {
 			fault.Cause = TLSCertPathMissing
 		}
@@ -183,7 +181,7 @@ func (c *Connection) rejected(fault *report.Fault, again handshake) *report.Faul
 	return fault
 }
 
-// clientCertificate is the certificate of the endpoint's client, or nil.
+// clientCertificate is the endpoint's client certificate, or nil.
 func (c *Connection) clientCertificate() *x509.Certificate {
 	material := c.settings.use().tls
 	if material == nil || material.Key == nil {
@@ -195,7 +193,7 @@ func (c *Connection) clientCertificate() *x509.Certificate {
 	return nil
 }
 
-// requestCause explains a ping that was sent and got no answer of an engine.
+// requestCause explains a ping that was sent and got no answer from an engine.
 func (c *Connection) requestCause(ctx context.Context, seen *trace, err error) *report.Fault {
 	switch {
 	case c.settings.Transport != TCP:
@@ -204,8 +202,8 @@ func (c *Connection) requestCause(ctx context.Context, seen *trace, err error) *
 			return required(err, again)
 		}
 	default:
-		// A rejected client learns of it by an alert that comes after the
-		// handshake (TLS 1.3) and may be lost in the reset that follows it.
+		// In TLS 1.3 the alert that rejects a client comes after the handshake, and
+		// the reset that follows may discard it.
 		again := c.repeatHandshake(ctx)
 		for _, candidate := range []error{err, again.err} {
 			if fault := tlsFault(candidate); fault != nil && fault.Cause == TLSClientCertRejected {
@@ -222,7 +220,7 @@ func required(err error, again handshake) *report.Fault {
 		Evidence: []string{"a TLS handshake at the same address is answered in TLS"},
 		Hint:     "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a context with TLS files",
 		Commands: []string{"export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=…"},
-		Err:      sentence.Of(err, "the engine wants TLS, but plain HTTP was spoken"),
+		Err:      sentence.Of(err, "the engine requires TLS, but the client used plain HTTP"),
 	}
 	for _, certificate := range again.peer {
 		fault.Evidence = append(fault.Evidence, describeCertificate("of the engine", certificate))
@@ -230,7 +228,7 @@ func required(err error, again handshake) *report.Fault {
 	return fault
 }
 
-// notAnEngine is for whatever took the connection and is not an engine.
+// notAnEngine is for a server that accepts the connection and is not an engine.
 func (c *Connection) notAnEngine(ctx context.Context, seen *trace, err error) *report.Fault {
 	host := c.settings.Host
 	fault := &report.Fault{Cause: EngineUnreachable, Hint: "check the endpoint's address and port"}
@@ -244,9 +242,9 @@ func (c *Connection) notAnEngine(ctx context.Context, seen *trace, err error) *r
 	}
 	reply := c.requestPing(ctx, c.wire.base.Scheme)
 	if reply.err != nil {
-		fault.Evidence = append(fault.Evidence, "asked again: "+reply.err.Error())
+		fault.Evidence = append(fault.Evidence, "second request: "+reply.err.Error())
 	} else {
-		fault.Evidence = append(fault.Evidence, "asked again: "+reply.String())
+		fault.Evidence = append(fault.Evidence, "second request: "+reply.String())
 	}
 	switch {
 	case reply.apiVersion != "":
@@ -265,9 +263,9 @@ func (c *Connection) notAnEngine(ctx context.Context, seen *trace, err error) *r
 	return fault
 }
 
-// speaksFirst says whether the other side speaks before it is spoken to, as servers
-// of mail, databases and ssh do, and adds its words to the fault. Whether
-// net/http sees them or reports a closed connection is a matter of luck.
+// speaksFirst says whether the other side sends something before any request, as
+// servers of mail, databases and ssh do, and adds it to the evidence. net/http may
+// see it or report a closed connection, which depends on timing.
 func (c *Connection) speaksFirst(ctx context.Context, fault *report.Fault) bool {
 	if c.settings.Transport != TCP || c.proxy() != nil {
 		return false
@@ -280,10 +278,10 @@ func (c *Connection) speaksFirst(ctx context.Context, fault *report.Fault) bool 
 	}
 	defer func() { _ = conn.Close() }()
 	defer interruptReads(ctx, conn)()
-	words := make([]byte, 128)
-	n, _ := conn.Read(words) // its end is an answer as well: no greeting
+	greeting := make([]byte, 128)
+	n, _ := conn.Read(greeting) // an error means that there is none
 	if n > 0 {
-		fault.Evidence = append(fault.Evidence, fmt.Sprintf("it speaks first: %q", strings.TrimSpace(string(words[:n]))))
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("it sends first: %q", strings.TrimSpace(string(greeting[:n]))))
 	}
 	return n > 0
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// blackHole is an address on loopback that drops every SYN: its listener's
+// blackHole is an address on loopback that drops every SYN: its listener's accept
 // queue is full.
 func blackHole(t *testing.T) string {
 	t.Helper()
@@ -58,13 +58,13 @@ func TestDialFaults(t *testing.T) {
 	}
 }
 
-// say220 speaksFirst like a mail server.
+// say220 sends a greeting as a mail server does.
 func say220(conn net.Conn) {
 	_, _ = io.WriteString(conn, "220 mail.example ESMTP\r\n")
 	_, _ = bufio.NewReader(conn).ReadString('\n')
 }
 
-// TestTLSDialFaults is what a TLS endpoint meets on the way to a handshake.
+// TestTLSDialFaults has TLS endpoints that fail before or in the handshake.
 func TestTLSDialFaults(t *testing.T) {
 	t.Parallel()
 	ca := endpointtest.NewAuthority(t, "ca")
@@ -89,8 +89,8 @@ func TestTLSDialFaults(t *testing.T) {
 	}
 }
 
-// TestSilence is about an endpoint that takes the connection and says nothing,
-// on which docker itself hangs.
+// TestSilence has an endpoint that accepts the connection and sends nothing, on which
+// docker itself hangs.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	e := tcpSettings(accept(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }), nil)
@@ -99,7 +99,7 @@ func TestSilence(t *testing.T) {
 	endpointtest.WantFault(t, connectFails(t, e), EngineUnreachable, "accepts the connection, but gives no answer", "phase reached: request")
 }
 
-// TestBlackHole waits for the bound of docker's own client.
+// TestBlackHole waits for the bound of docker's client.
 func TestBlackHole(t *testing.T) {
 	t.Parallel()
 	ca := endpointtest.NewAuthority(t, "ca")

@@ -16,11 +16,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Explain turns an error of the Docker API into a [*report.Fault] when its
-// type or errno says what the cause is: the engine gone in the middle of a run,
-// a socket that may not be opened, a certificate that does not verify. Any other
-// error, the engine's own answers and a context's end among them, is returned
-// unchanged. [Connection.Explain] knows more, because it can ask the engine.
+// Explain turns an error of the Docker API into a [*report.Fault] if its type or
+// error number says what the cause is: the connection to the engine is lost, the
+// socket may not be opened, the certificate does not verify. It returns any other
+// error unchanged, such as the engine's own answers and the end of a context.
+// [Connection.Explain] knows more, because it can ping the engine.
 func Explain(err error) error {
 	var known *report.Fault
 	if err == nil || errors.As(err, &known) {
@@ -40,9 +40,8 @@ func Explain(err error) error {
 	}
 }
 
-// isLost says whether an API call failed for want of an engine, rather than by
-// the engine's answer. Of several that did, one is enough: while what was made is
-// removed, the time for that may end.
+// isLost says whether an API call failed without an answer of the engine. Of joined
+// errors one is enough, since another may be that the clean-up ran out of time.
 func isLost(err error) bool {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return slices.ContainsFunc(joined.Unwrap(), isLost)
@@ -55,11 +54,10 @@ func isLost(err error) bool {
 		netprobe.ConnectFailure(err) == netprobe.Reset
 }
 
-// Explain is the function of the same name, but asks the engine again where the
-// error alone does not decide: docker's client drops the reason of most failed
-// connections, and an engine refuses an API version only with the first call.
-// It takes one round trip, or the time that an unreachable endpoint takes (see
-// [Open]), bounded by ctx.
+// Explain is the function [Explain], but pings the engine again if the error does
+// not decide: docker's client drops the reason of most failed connections, and an
+// engine refuses an API version only with the first call. It takes one round trip,
+// or the time of [Open] for an unreachable endpoint, bounded by ctx.
 func (c *Connection) Explain(ctx context.Context, err error) error {
 	var known *report.Fault
 	if err == nil || errors.As(err, &known) || ctx.Err() != nil {
@@ -75,7 +73,7 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 		return fault
 	}
 	if now != nil {
-		return err // interrupted while asking
+		return err // cancelled during the ping
 	}
 	return &report.Fault{
 		Cause: EngineUnreachable,
@@ -149,7 +147,7 @@ func lookupFault(err error, lookup *net.DNSError) *report.Fault {
 	return fault
 }
 
-// evidence is what is known about every failure of the endpoint.
+// evidence is the evidence of every fault of the endpoint.
 func (s Settings) evidence(reached netprobe.Phase) []string {
 	return []string{
 		fmt.Sprintf("endpoint: %s, %s", s.Host, s.use().source),
@@ -157,15 +155,15 @@ func (s Settings) evidence(reached netprobe.Phase) []string {
 	}
 }
 
-// withEndpoint puts what is known of the endpoint before the evidence of a fault.
+// withEndpoint puts the endpoint and the phase reached before the other evidence of a
+// fault.
 func (s Settings) withEndpoint(fault *report.Fault, reached netprobe.Phase, more ...string) *report.Fault {
 	fault.Evidence = append(append(s.evidence(reached), more...), fault.Evidence...)
 	return fault
 }
 
-// isTimeout says whether time ran out, whatever the error is called. The same
-// timeout is context.DeadlineExceeded in one run and os.ErrDeadlineExceeded in
-// the next.
+// isTimeout says whether an error is a timeout. The same timeout can show as
+// context.DeadlineExceeded or as os.ErrDeadlineExceeded.
 func isTimeout(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, errPending) || (errors.As(err, &timeout) && timeout.Timeout())

@@ -19,7 +19,7 @@ import (
 // configVariable names docker's configuration folder (docker/cli, cli/config).
 const configVariable = "DOCKER_CONFIG"
 
-// PhaseSettings comes before any phase of a probe: nothing was dialled.
+// PhaseSettings is before any phase of a probe: nothing was dialled.
 const PhaseSettings netprobe.Phase = "settings"
 
 // Unusable is the fault of settings from which no client can be made: a bad ssh
@@ -50,7 +50,7 @@ func FilesFault(err error) *report.Fault {
 		fault.Hint = "correct the path given with --tlscacert, --tlscert or --tlskey"
 	}
 	if process.InContainer() {
-		fault.Evidence = append(fault.Evidence, "this process runs in a container, which has files of its own")
+		fault.Evidence = append(fault.Evidence, "this process runs in a container, which has its own files")
 		fault.Evidence = append(fault.Evidence, process.DescribeMount(dir)...)
 		fault.Hint = "mount the folder with ca.pem, cert.pem and key.pem, by its path on the engine's host, or unset DOCKER_TLS_VERIFY"
 		fault.Commands = []string{"docker run -v " + dir + ":" + dir + ":ro …"}
@@ -74,7 +74,7 @@ func describeUnreadable(fault *report.Fault, err error, file *fs.PathError, dir 
 	case isForbidden(file):
 		fault.Evidence = append(fault.Evidence, process.DescribeFile(file.Path), process.Identity())
 		fault.Commands = nil
-		fault.Hint = "let this user read it, or set DOCKER_CERT_PATH to a folder of its own"
+		fault.Hint = "let this user read it, or set DOCKER_CERT_PATH to a folder of this user"
 		fault.Err = sentence.Of(err, "this user may not read the TLS file %s", file.Path)
 	default:
 		fault.Err = sentence.Of(err, "the TLS file %s cannot be read", file.Path)
@@ -95,7 +95,7 @@ func CertPath() string {
 			home = me.HomeDir
 		}
 	}
-	return filepath.Join(home, ".docker") // without a home in the current folder, as docker
+	return filepath.Join(home, ".docker") // without a home it is in the current folder, as with docker
 }
 
 // certPathSource is CertPath with the setting that it comes from.
@@ -106,8 +106,8 @@ func certPathSource() string {
 	return client.EnvOverrideCertPath + " is not set, so the folder is " + CertPath()
 }
 
-// missingClientFiles are the files of the client certificate that docker passed
-// over in silence because they are not there.
+// missingClientFiles are the files of the client certificate that do not exist, of
+// which docker prints nothing.
 func (s Settings) missingClientFiles() []string {
 	material := s.use().tls
 	if material == nil || material.Folder == "" || material.hasClient() {

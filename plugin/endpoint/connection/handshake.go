@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// handshake is what a TLS handshake of our own met with.
+// handshake is the result of a TLS handshake for measuring.
 type handshake struct {
 	spoke   bool                        // the other side answered in TLS
-	request *tls.CertificateRequestInfo // set if it asked for a client certificate
+	request *tls.CertificateRequestInfo // set if it requested a client certificate
 	sent    bool                        // a client certificate was sent
 	peer    []*x509.Certificate
-	err     error // of the handshake or, if it stood, of the first read after it
+	err     error // of the handshake or, if that succeeded, of the first read after it
 }
 
-// acceptAnyPeer is for finding out whether TLS is spoken at all.
+// acceptAnyPeer is for finding out whether the other side speaks TLS.
 func acceptAnyPeer() *tls.Config {
-	return &tls.Config{InsecureSkipVerify: true} //nolint:gosec // nothing is sent, and the peer's name is not what is asked
+	return &tls.Config{InsecureSkipVerify: true} //nolint:gosec // nothing is sent, and the peer's identity does not matter
 }
 
-// repeatHandshake repeats the handshake as docker's client does it, and notes
-// what certificate was asked for.
+// repeatHandshake repeats the handshake as docker's client does it, and records
+// which certificate the engine requested.
 func (c *Connection) repeatHandshake(ctx context.Context) handshake {
 	config := c.wire.tls.Clone()
 	config.ServerName = c.wire.base.Hostname()
@@ -39,16 +39,15 @@ func (c *Connection) repeatHandshake(ctx context.Context) handshake {
 				return &config.Certificates[i], nil
 			}
 		}
-		return &tls.Certificate{}, nil // as crypto/tls does by itself
+		return &tls.Certificate{}, nil // as crypto/tls does
 	}
 	result := c.measureHandshake(ctx, config)
 	result.request, result.sent = request, sent
 	return result
 }
 
-// measureHandshake does a TLS handshake with the endpoint's address and reads a byte. It
-// does not go through a proxy, which would see another client than docker's;
-// then it reports nothing.
+// measureHandshake does a TLS handshake with the endpoint's address and reads a byte.
+// It does nothing if there is a proxy, which would see another client than docker's.
 func (c *Connection) measureHandshake(ctx context.Context, config *tls.Config) handshake {
 	if c.proxy() != nil {
 		return handshake{}
@@ -66,8 +65,8 @@ func (c *Connection) measureHandshake(ctx context.Context, config *tls.Config) h
 		return handshake{spoke: alerted, err: err}
 	}
 	result := handshake{spoke: true, peer: conn.ConnectionState().PeerCertificates}
-	// An engine that accepts us now waits for a request; one that does not says
-	// so in its first record. Nothing is written, so no reset can swallow that.
+	// An engine that accepts the client now waits for a request. One that does not
+	// sends an alert, which no reset can discard, since nothing is written here.
 	defer interruptReads(ctx, raw)()
 	if _, err := conn.Read(make([]byte, 1)); !isTimeout(err) {
 		result.err = err
@@ -75,7 +74,7 @@ func (c *Connection) measureHandshake(ctx context.Context, config *tls.Config) h
 	return result
 }
 
-// acceptable are the names of the CAs that the engine asked for.
+// acceptable are the names of the CAs that the engine accepts.
 func acceptable(request *tls.CertificateRequestInfo) []string {
 	var names []string
 	for _, der := range request.AcceptableCAs {
@@ -87,8 +86,8 @@ func acceptable(request *tls.CertificateRequestInfo) []string {
 	return names
 }
 
-// interruptReads ends pending reads of a connection when ctx ends. The caller
-// calls what it returns when there are none any more.
+// interruptReads ends pending reads of a connection when ctx ends. The caller calls
+// stop after the last read.
 func interruptReads(ctx context.Context, conn net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 }

@@ -55,7 +55,7 @@ func acceptOn(t *testing.T, listener net.Listener, talk func(net.Conn)) {
 	})
 }
 
-// first gives talk the first byte without taking it.
+// first returns the first byte of a connection without consuming it.
 func first(conn net.Conn) (byte, net.Conn) {
 	reader := bufio.NewReader(conn)
 	peeked, err := reader.Peek(1)
@@ -74,7 +74,7 @@ func (p *peekedConn) Read(b []byte) (int, error) { return p.reader.Read(b) }
 
 const handshakeRecord = 22 // RFC 8446, section 5.1
 
-// serveTLS is net/http's own TLS server.
+// serveTLS is net/http's TLS server.
 func serveTLS(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -89,7 +89,7 @@ func serveTLS(t *testing.T, config *tls.Config) string {
 	return listener.Addr().String()
 }
 
-// serveStrictTLS closes on whatever is not a TLS handshake.
+// serveStrictTLS closes every connection that does not begin with a TLS handshake.
 func serveStrictTLS(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	return accept(t, func(conn net.Conn) {
@@ -99,7 +99,7 @@ func serveStrictTLS(t *testing.T, config *tls.Config) string {
 	})
 }
 
-// serveNginxLike answers 400 in words of its own to plain HTTP on a TLS port.
+// serveNginxLike answers 400 with its own text to plain HTTP on a TLS port.
 func serveNginxLike(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	return accept(t, func(conn net.Conn) {
@@ -117,7 +117,7 @@ func serveNginxLike(t *testing.T, config *tls.Config) string {
 	})
 }
 
-// serveStrictHTTP is an engine that closes on whatever is not HTTP.
+// serveStrictHTTP is an engine that closes every connection that is not HTTP.
 func serveStrictHTTP(t *testing.T) string {
 	t.Helper()
 	return accept(t, func(conn net.Conn) {

@@ -9,10 +9,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// loopbackFault is for an endpoint that leads this container to itself, where
-// no engine is: every address that was dialled is one of the container's own.
-// It is nil when that does not explain the failure, such as in a container that
-// shares the network of an engine's host, whose bridge shows it.
+// loopbackFault is for an endpoint that leads this container to itself, where no
+// engine is: every dialled address is a loopback address. It is nil if that does not
+// explain the failure, such as in a container that shares the network of the
+// engine's host, which has a bridge.
 func (c *Connection) loopbackFault(seen *trace, err error) *report.Fault {
 	if !c.isOwnLoopback(seen) {
 		return nil
@@ -24,14 +24,14 @@ func (c *Connection) loopbackFault(seen *trace, err error) *report.Fault {
 	return &report.Fault{
 		Cause:    EndpointIsLoopback,
 		Evidence: []string{"this process runs in a container", "its network interfaces: " + links, "no bridge is among them, so it is not an engine's host"},
-		Hint:     "mount the engine's socket and leave DOCKER_HOST unset, or give an address of the engine's host that containers reach",
+		Hint:     "mount the engine's socket and leave DOCKER_HOST unset, or use an address of the engine's host that containers reach",
 		Commands: []string{fmt.Sprintf(socketMount, defaultSocket)},
 		Err:      sentence.Of(err, "%s leads this container to itself, and no engine listens there", c.settings.Host),
 	}
 }
 
-// isOwnLoopback says whether this process runs in a container and has dialled
-// loopback addresses alone.
+// isOwnLoopback says whether this process runs in a container and has dialled only
+// loopback addresses.
 func (c *Connection) isOwnLoopback(seen *trace) bool {
 	if len(seen.dials) == 0 || c.proxy() != nil || !process.InContainer() {
 		return false

@@ -20,8 +20,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// pretender answers as an engine, where a real one cannot be brought to fail in
-// the middle of a call or to be of a version that does not exist yet.
+// pretender answers as an engine. A real one cannot be made to fail in the middle of a
+// call, or to have a version that does not exist yet.
 func pretender(newest, oldest string, then http.HandlerFunc) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", newest) })
@@ -60,7 +60,7 @@ func TestExplainGone(t *testing.T) {
 	assert.ErrorIs(t, fault, bare)
 }
 
-// TestExplainHungUp has an engine that drops a call and lives on.
+// TestExplainHungUp has an engine that drops a call and continues to run.
 func TestExplainHungUp(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.41", "1.12", hangUp)), nil))
@@ -68,7 +68,7 @@ func TestExplainHungUp(t *testing.T) {
 	endpointtest.WantFault(t, connection.Explain(t.Context(), err), EngineUnreachable, "closed the connection", "answers a ping now")
 }
 
-// TestExplainCut has an answer that ends too early.
+// TestExplainCut has an incomplete answer.
 func TestExplainCut(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.41", "1.12", func(w http.ResponseWriter, _ *http.Request) {
@@ -80,7 +80,7 @@ func TestExplainCut(t *testing.T) {
 	endpointtest.WantFault(t, connection.Explain(t.Context(), err), EngineUnreachable, "closed the connection")
 }
 
-// TestExplainVersion is refused the API version that was negotiated.
+// TestExplainVersion has an engine that refuses the negotiated API version.
 func TestExplainVersion(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.99", "1.80", tooOld)), nil))
@@ -88,7 +88,7 @@ func TestExplainVersion(t *testing.T) {
 	endpointtest.WantFault(t, err, APIVersionUnsupported, "the engine offers 1.80 to 1.99", "API version of the client: 1.51, needed: at least 1.25")
 }
 
-// TestExplainUnchanged leaves alone what is no failure of the endpoint.
+// TestExplainUnchanged returns errors unchanged that are no failure of the endpoint.
 func TestExplainUnchanged(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, unixSettings(endpointtest.EngineSocket(t)))
@@ -153,10 +153,10 @@ func TestVersionFixed(t *testing.T) {
 		host, fixed string
 		sentence    string
 	}{
-		"newer than the engine":        {"unix://" + endpointtest.EngineSocket(t), "1.99", "DOCKER_API_VERSION asks for API 1.99, the engine offers up to "},
-		"newer, with a v":              {"unix://" + endpointtest.EngineSocket(t), "v1.99", "asks for API 1.99"},
+		"newer than the engine":        {"unix://" + endpointtest.EngineSocket(t), "1.99", "DOCKER_API_VERSION fixes the API version to 1.99, the engine offers up to "},
+		"newer, with a v":              {"unix://" + endpointtest.EngineSocket(t), "v1.99", "fixes the API version to 1.99"},
 		"older than needed":            {"unix://" + endpointtest.EngineSocket(t), "1.20", "nestprobe needs at least 1.25: unset DOCKER_API_VERSION"},
-		"older than the engine's":      {"tcp://" + modern, "1.40", "asks for API 1.40, the engine offers 1.44 to 1.51"},
+		"older than the engine's":      {"tcp://" + modern, "1.40", "fixes the API version to 1.40, the engine offers 1.44 to 1.51"},
 		"an engine older than needed":  {"tcp://" + ancient, "", "no API version in common, the engine offers up to 1.24"},
 		"one that the engine offers":   {"unix://" + endpointtest.EngineSocket(t), "1.30", ""},
 		"an empty one, so negotiation": {"unix://" + endpointtest.EngineSocket(t), "", ""},

@@ -19,7 +19,7 @@ type environment = endpointtest.Environment
 
 func TestMain(m *testing.M) { endpointtest.Main(m, try) }
 
-// readFile makes a child fail to read the file that follows, in place of connecting.
+// readFile makes a child read the file that follows instead of connecting.
 const readFile = "read"
 
 // try connects with the settings that it receives on stdin, as the agent does.
@@ -48,7 +48,7 @@ func try(ctx context.Context, args []string) endpointtest.Outcome {
 	return result.Failed(err)
 }
 
-// connectInChild carries the settings into a process of its own, which connects.
+// connectInChild carries the settings into a child process, which connects.
 // adjust may change how the process is started.
 func connectInChild(t *testing.T, settings Settings, env environment, adjust func(*exec.Cmd)) endpointtest.Outcome {
 	t.Helper()
@@ -84,12 +84,12 @@ func tcpSettings(address string, material *TLS) Settings {
 	return NewSettings("test", "tcp://"+address, WithTLS(*material))
 }
 
-// materialOf is what a client has that trusts ca.
+// materialOf is the TLS material of a client that trusts ca.
 func materialOf(ca *endpointtest.Authority, client endpointtest.Pair) *TLS {
 	return &TLS{CA: ca.PEM, Cert: client.Cert, Key: client.Key}
 }
 
-// connectFails connects to an endpoint that must not work.
+// connectFails connects to an endpoint, which must fail.
 func connectFails(t *testing.T, settings Settings) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // only guards against hanging

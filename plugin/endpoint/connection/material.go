@@ -11,17 +11,16 @@ import (
 	"github.com/docker/go-connections/tlsconfig"
 )
 
-// TLS is what an endpoint of the kind [TCP] is spoken to with when it is not
-// plain HTTP. All material is PEM; nil stands for none. It is handed to
-// [WithTLS] and not meant to be kept.
+// TLS is the TLS material of an endpoint of the kind [TCP]. All of it is PEM; nil
+// stands for none. Pass it to [WithTLS] and do not keep it.
 type TLS struct {
 	CA         []byte `json:"-"` // nil: the CAs of this machine
 	Cert       []byte `json:"-"` // of the client
 	Key        []byte `json:"-"`
-	SkipVerify bool   // take any certificate of the engine's
+	SkipVerify bool   // accept any certificate of the engine
 
-	// Folder is where docker looks for cert.pem and key.pem by itself and passes
-	// over what is not there. Empty when Cert and Key came from elsewhere.
+	// Folder is where docker looks for cert.pem and key.pem by default, and ignores a
+	// missing one. It is empty if Cert and Key are from elsewhere.
 	Folder string
 }
 
@@ -62,7 +61,7 @@ func (t TLS) checkKey() error {
 	if block == nil {
 		return errors.New("the endpoint's key.pem holds no key")
 	}
-	// RFC 1421, section 4.6.1.1: so OpenSSL marks a key with a password.
+	// OpenSSL marks a key with a password like this (RFC 1421, section 4.6.1.1).
 	if block.Headers["DEK-Info"] != "" || block.Type == "ENCRYPTED PRIVATE KEY" {
 		return errors.New("the endpoint's key.pem is encrypted, which docker does not support")
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
 
-// TestMaterialFaults has TLS files of which no client can be made.
+// TestMaterialFaults has TLS files from which no client can be made.
 func TestMaterialFaults(t *testing.T) {
 	t.Parallel()
 	ca := endpointtest.NewAuthority(t, "ca")
@@ -34,7 +34,7 @@ func TestMaterialFaults(t *testing.T) {
 			assert.Assert(t, !bytes.Contains([]byte(err.Error()), []byte("hush")))
 		})
 	}
-	// Half of a pair is passed over, as docker does.
+	// One file of a pair is ignored, as with docker.
 	config, err := TLS{CA: ca.PEM, Cert: good.Cert}.config()
 	assert.NilError(t, err)
 	assert.Equal(t, len(config.Certificates), 0)

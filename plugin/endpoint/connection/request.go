@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// reply is what a plain GET of /_ping brought.
+// reply is the response to a plain GET of /_ping.
 type reply struct {
 	status     string
 	apiVersion string
@@ -23,8 +23,8 @@ func (r reply) String() string {
 		r.status, r.apiVersion, r.server, strings.TrimSpace(r.body))
 }
 
-// requestPing sends GET /_ping through the client's own transport, so also through its
-// proxy, and reads what docker's client drops.
+// requestPing sends GET /_ping through the client's transport and proxy, and reads
+// what docker's client drops.
 func (c *Connection) requestPing(ctx context.Context, scheme string) reply {
 	response, err := c.get(ctx, scheme, "/_ping")
 	if err != nil {
@@ -40,8 +40,8 @@ func (c *Connection) requestPing(ctx context.Context, scheme string) reply {
 	}
 }
 
-// get asks for a path that has no API version. The caller closes the body; the
-// request ends by itself after measureTimeout.
+// get requests a path that has no API version, within measureTimeout. The caller
+// closes the body.
 func (c *Connection) get(ctx context.Context, scheme, path string) (*http.Response, error) {
 	target := c.wire.base.JoinPath(path)
 	target.Scheme = scheme
@@ -52,9 +52,9 @@ func (c *Connection) get(ctx context.Context, scheme, path string) (*http.Respon
 	for name, value := range c.settings.use().headers {
 		request.Header.Set(name, value)
 	}
-	asker := c.client.HTTPClient()
-	asker.Timeout = measureTimeout
-	return asker.Do(request)
+	bounded := c.client.HTTPClient()
+	bounded.Timeout = measureTimeout
+	return bounded.Do(request)
 }
 
 // proxy is the proxy that docker's client goes through, or nil.

@@ -18,12 +18,12 @@ import (
 type failing struct {
 	client.APIClient
 
-	times, asked int
-	err          error
+	times, requests int
+	err             error
 }
 
 func (f *failing) NetworkList(context.Context, network.ListOptions) ([]network.Summary, error) {
-	if f.asked++; f.asked <= f.times {
+	if f.requests++; f.requests <= f.times {
 		return nil, f.err
 	}
 	return []network.Summary{{Name: "bridge"}}, nil
@@ -38,11 +38,11 @@ func TestRetryingClient(t *testing.T) {
 		want  error
 		tries int
 	}{
-		"a container ends":    {3, ended, nil, 4},
-		"for good":            {1 << 20, ended, ended, 0},
-		"it has no such":      {1, errdefs.ErrNotFound, errdefs.ErrNotFound, 1},
-		"the engine is gone":  {1, context.DeadlineExceeded, context.DeadlineExceeded, 1},
-		"nothing is in a way": {0, nil, nil, 1},
+		"a container ends":   {3, ended, nil, 4},
+		"for good":           {1 << 20, ended, ended, 0},
+		"no such network":    {1, errdefs.ErrNotFound, errdefs.ErrNotFound, 1},
+		"the engine is gone": {1, context.DeadlineExceeded, context.DeadlineExceeded, 1},
+		"no failure":         {0, nil, nil, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +52,7 @@ func TestRetryingClient(t *testing.T) {
 				list, err := retryingClient{engine}.NetworkList(t.Context(), network.ListOptions{})
 				assert.Check(t, errors.Is(err, test.want) || err == nil && test.want == nil, "%v", err)
 				assert.Check(t, is.Equal(len(list) == 1, test.want == nil))
-				assert.Check(t, test.tries == 0 || engine.asked == test.tries, engine.asked)
+				assert.Check(t, test.tries == 0 || engine.requests == test.tries, engine.requests)
 				assert.Check(t, time.Since(began) <= retryTime)
 			})
 		})

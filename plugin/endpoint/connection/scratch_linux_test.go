@@ -25,7 +25,7 @@ import (
 
 const clientPackage = "github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/containerclient"
 
-// buildClient builds the program that does in a container what the agent does.
+// buildClient builds the program that opens the API in a container, as the agent does.
 func buildClient(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "containerclient")
@@ -44,8 +44,8 @@ type containers struct {
 	image  string
 }
 
-// loadClient puts the client on an engine. The label has the keeper remove it
-// from the machine's own engine even if this process is killed.
+// loadClient loads the client's image into an engine. By the label, the keeper
+// removes it from this machine's engine even if this process is killed.
 func loadClient(t *testing.T, engine *enginetest.Engine, binary []byte) containers {
 	t.Helper()
 	archive := agentimage.Archive{
@@ -93,8 +93,8 @@ func wantCommands(t *testing.T, got endpointtest.Outcome, commands ...string) {
 }
 
 // TestScratch is experiment 2 of DESIGN, section 1, on every kind of engine: a
-// client in a container that is given nothing, the socket without the right to
-// open it, and the socket.
+// client in a container without the socket, with the socket but without the right
+// to open it, and with both.
 func TestScratch(t *testing.T) {
 	t.Parallel()
 	binary := buildClient(t)
@@ -114,14 +114,14 @@ func TestScratch(t *testing.T) {
 	}
 }
 
-// testSocket mounts the engine's socket, and does what the finding says.
+// testSocket mounts the engine's socket, and follows the hint of the finding.
 func testSocket(t *testing.T, client containers) {
 	t.Helper()
 	info, err := os.Stat(client.engine.Socket)
 	assert.NilError(t, err)
 	group := info.Sys().(*syscall.Stat_t).Gid
 	if client.engine.Kind == enginetest.Rootless {
-		group = 0 // what its user's group is in its user namespace
+		group = 0 // the group of its user, in its user namespace
 	}
 	mount := []string{"-v", client.engine.Socket + ":/var/run/docker.sock"}
 	user := append([]string{"--user", "1234:4321"}, mount...)
@@ -141,7 +141,7 @@ func testSocket(t *testing.T, client containers) {
 	assert.Equal(t, got.Error, "", "the advice %q does not help", advice)
 }
 
-// TestScratchMounts gives a container sockets and folders that are no use.
+// TestScratchMounts gives a container sockets and folders that do not work.
 func TestScratchMounts(t *testing.T) {
 	t.Parallel()
 	client := loadClient(t, enginetest.Get(t, enginetest.Linux), buildClient(t))
@@ -149,7 +149,7 @@ func TestScratchMounts(t *testing.T) {
 	absent := filepath.Join(t.TempDir(), "not on this engine")
 	dir := endpointtest.OpenFolder(t)
 	sockets := map[string]string{}
-	for name, mode := range map[string]os.FileMode{"root's group": 0o660, "root alone": 0o600, "nobody": 0} {
+	for name, mode := range map[string]os.FileMode{"root's group": 0o660, "root only": 0o600, "no user": 0} {
 		sockets[name] = filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
 		ownSocket(t, sockets[name], mode, 0)
 	}
@@ -179,12 +179,12 @@ func TestScratchMounts(t *testing.T) {
 			usual, user("root's group"), DockerSocketPerm, "with the socket's group added",
 			[]string{"mode Srw-rw----, owner 0, group 0", "process: uid 1234, gids 4321"}, []string{"docker run --group-add 0 …"},
 		},
-		"a socket of root's alone": {
-			usual, user("root alone"), DockerSocketPerm, "with the socket's owner as its user",
+		"a socket of root": {
+			usual, user("root only"), DockerSocketPerm, "with the socket's owner as its user",
 			[]string{"mode Srw-------"}, []string{"docker run --user 0 …"},
 		},
-		"a socket of nobody's": {
-			usual, user("nobody"), DockerSocketPerm, "ask the owner for access", []string{"mode S---------"}, []string{},
+		"a socket without permissions": {
+			usual, user("no user"), DockerSocketPerm, "get access from its owner", []string{"mode S---------"}, []string{},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,8 +196,8 @@ func TestScratchMounts(t *testing.T) {
 	}
 }
 
-// TestScratchLoopback has endpoints that mean the container itself, or would if
-// it did not share the network of the engine's host or of another container.
+// TestScratchLoopback has endpoints at loopback addresses, in containers with their own
+// network, with that of the engine's host, and with that of another container.
 func TestScratchLoopback(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Get(t, enginetest.Linux)
@@ -216,7 +216,7 @@ func TestScratchLoopback(t *testing.T) {
 		got := client.open(t, tcpSettings(endpointtest.ClosedPort(t), nil), "--network", "host")
 		endpointtest.WantFault(t, got.Fault(), EngineUnreachable, "refused, nothing listens there")
 	})
-	t.Run("an engine of the host's", func(t *testing.T) {
+	t.Run("an engine on the host", func(t *testing.T) {
 		t.Parallel()
 		got := client.open(t, tcpSettings(serveEngine(t, nil), nil), "--network", "host")
 		assert.Equal(t, got.Error, "")
@@ -236,13 +236,13 @@ func TestScratchLoopback(t *testing.T) {
 
 func removeContainer(t *testing.T, engine *enginetest.Engine, id string) {
 	t.Helper()
-	// Not bound to the test's context, which has ended.
+	// The context of the test has ended.
 	out, err := engine.Command(context.WithoutCancel(t.Context()), "docker", "rm", "--force", id).CombinedOutput()
 	assert.NilError(t, err, "%s", out)
 }
 
-// TestScratchCarried gives a container the user's own endpoint, TLS material
-// included, over its stdin, and nothing else (experiment 2B).
+// TestScratchCarried gives a container the user's endpoint, TLS material included,
+// over its stdin, and nothing else (experiment 2B).
 func TestScratchCarried(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Get(t, enginetest.Toolbox)

@@ -27,9 +27,9 @@ const (
 	SSH   Transport = "ssh"
 )
 
-// Settings say which Docker API to open and with what. They hold TLS keys,
-// perhaps, but printing them, in any format verb or as JSON, shows the exported
-// fields alone. [Settings.Carry] is the one way to write down all of them.
+// Settings say which Docker API to open and with what. They may hold TLS keys, but
+// printing them, with any format verb or as JSON, shows only the exported fields.
+// Only [Settings.Carry] encodes all of them.
 //
 // The package endpoint resolves them from docker's contexts, flags and environment.
 type Settings struct {
@@ -38,9 +38,9 @@ type Settings struct {
 	Transport Transport `json:"transport"`
 	TLS       bool      `json:"tls"`
 
-	// Secrets stay behind a function: fmt prints the fields of Settings that sit
-	// unexported in another struct without asking their Format method, and for a
-	// verb that does not fit it follows pointers too.
+	// Secrets stay behind a function: fmt prints Settings in an unexported field of
+	// another struct without calling their Format method, and follows pointers for a
+	// verb that does not fit.
 	secrets func() secrets
 
 	answerTimeout time.Duration // the longest that a ping may take
@@ -55,45 +55,44 @@ type secrets struct {
 	apiVersion string
 	userAgent  string
 	dial       Dial
-	byHand     []string
+	// dialCommands are for a user to try if dialling fails.
+	dialCommands []string
 }
 
-// Dial opens a connection to the engine. Whatever network and address it is
-// given, there is one engine that it leads to.
+// Dial opens a connection to the one engine, for any network and address.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Option adds to Settings what few endpoints have.
 type Option func(*secrets)
 
-// WithTLS has the engine spoken to in TLS if its endpoint is of the kind [TCP].
+// WithTLS uses TLS if the endpoint is of the kind [TCP].
 func WithTLS(material TLS) Option { return func(s *secrets) { s.tls = &material } }
 
-// WithHeaders adds HTTP headers to every request. They are kept as secret as
-// keys.
+// WithHeaders adds HTTP headers to every request. They are secrets, as keys are.
 func WithHeaders(headers map[string]string) Option {
 	return func(s *secrets) { s.headers = maps.Clone(headers) }
 }
 
-// WithAPIVersion fixes the version of the API, as DOCKER_API_VERSION does. Empty
-// leaves it to be negotiated.
+// WithAPIVersion fixes the version of the API, as DOCKER_API_VERSION does. If it is
+// empty, the version is negotiated.
 func WithAPIVersion(version string) Option {
 	return func(s *secrets) { s.apiVersion = strings.TrimPrefix(version, "v") }
 }
 
-// WithUserAgent sets the name by which the client goes.
+// WithUserAgent sets the client's User-Agent.
 func WithUserAgent(name string) Option { return func(s *secrets) { s.userAgent = name } }
 
-// WithDialer has the connections of an endpoint of the kind [SSH] opened by dial.
-// Without one such an endpoint cannot be used; others are dialled as docker does.
-// The commands byHand are what a user may try when it does not work.
-func WithDialer(dial Dial, byHand ...string) Option {
-	return func(s *secrets) { s.dial, s.byHand = dial, byHand }
+// WithDialer sets the dialer of an endpoint of the kind [SSH], which cannot be used
+// without one. Other endpoints are dialled as docker does. The commands are those
+// that a user may try if dialling fails.
+func WithDialer(dial Dial, commands ...string) Option {
+	return func(s *secrets) { s.dial, s.dialCommands = dial, commands }
 }
 
 // NewSettings returns the settings for a host as docker writes it: unix://PATH,
 // npipe://PATH, tcp://HOST:PORT or ssh://USER@HOST; empty is docker's default.
-// The context is what the user knows the endpoint by, if it is one of theirs. Whether the host is any
-// good is found out by [Open].
+// The context is the name of the docker context that the host is from, if there is
+// one. [Open] finds out whether the host is valid.
 func NewSettings(contextName, host string, options ...Option) Settings {
 	secret := secrets{host: host, source: fmt.Sprintf("from context %q", contextName)}
 	if contextName == "" {
@@ -116,7 +115,7 @@ func NewSettings(contextName, host string, options ...Option) Settings {
 	}
 }
 
-// use returns the secrets. The zero Settings have none, and no host either.
+// use returns the secrets. The zero Settings have no secrets and no host.
 func (s Settings) use() secrets {
 	if s.secrets == nil {
 		return secrets{}
@@ -139,8 +138,8 @@ func answerTimeoutOf(transport Transport) time.Duration {
 	return defaultAnswerTimeout
 }
 
-// redacted is a host without its password. Docker refuses those over ssh and
-// ignores them over TCP, but they get typed.
+// redacted is a host without its password. Docker refuses passwords over ssh and
+// ignores them over TCP, but users write them.
 func redacted(host string) string {
 	parsed, err := url.Parse(host)
 	if err != nil || parsed.User == nil {
@@ -152,8 +151,8 @@ func redacted(host string) string {
 	return parsed.Redacted()
 }
 
-// transportOf sorts a host as docker's client does: whatever is not a socket,
-// a pipe or ssh is dialled over TCP.
+// transportOf is the transport that docker's client uses: TCP for all that is not a
+// socket, a pipe or ssh.
 func transportOf(host string) Transport {
 	scheme, _, _ := strings.Cut(host, "://")
 	switch transport := Transport(scheme); transport {
@@ -181,8 +180,8 @@ func (s Settings) Verified() bool {
 // names and values stay secret.
 func (s Settings) Headers() int { return len(s.use().headers) }
 
-// RemoteHost is the name or address of the machine that a tcp or ssh endpoint
-// leads to, without brackets around IPv6; empty for a socket or a pipe.
+// RemoteHost is the name or address of the machine of a tcp or ssh endpoint, without
+// brackets around IPv6; empty for a socket or a pipe.
 func (s Settings) RemoteHost() string {
 	if s.Transport != TCP && s.Transport != SSH {
 		return ""
@@ -194,9 +193,9 @@ func (s Settings) RemoteHost() string {
 	return parsed.Hostname()
 }
 
-// EngineHost is [Settings.RemoteHost] where that names another machine. It is empty
-// for a loopback address, behind which the engine is on the machine that asks, or
-// at the other end of a tunnel.
+// EngineHost is [Settings.RemoteHost] if that is another machine. It is empty for a
+// loopback address: then the engine is on this machine, or at the other end of a
+// tunnel.
 func (s Settings) EngineHost() string {
 	if s.IsLoopback() {
 		return ""
@@ -204,11 +203,10 @@ func (s Settings) EngineHost() string {
 	return s.RemoteHost()
 }
 
-// IsLoopback says whether the endpoint is an address that leads every machine
-// and every container to itself, so that the settings mean another engine, or
-// none, wherever else they are used: localhost, 127.0.0.0/8, ::1, and 0.0.0.0
-// and ::, which are dialled as these. Names other than localhost are not looked
-// up.
+// IsLoopback says whether the endpoint is an address that leads every machine and
+// every container to itself: localhost, 127.0.0.0/8, ::1, and 0.0.0.0 and ::, which
+// are dialled as these. In another machine or container the settings mean another
+// engine, or none. Names other than localhost are not looked up.
 func (s Settings) IsLoopback() bool {
 	host := s.RemoteHost()
 	if name := strings.ToLower(strings.TrimSuffix(host, ".")); name == "localhost" || strings.HasSuffix(name, ".localhost") {
@@ -231,7 +229,7 @@ func (s Settings) String() string {
 // Format prints [Settings.String] for every verb and flag, so that %d or %#v
 // cannot reach the TLS key.
 func (s Settings) Format(state fmt.State, _ rune) {
-	_, _ = io.WriteString(state, s.String()) // fmt keeps a writer's errors to itself
+	_, _ = io.WriteString(state, s.String()) // fmt does not report a writer's errors
 }
 
 // GoString is String.

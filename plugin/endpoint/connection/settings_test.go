@@ -12,7 +12,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
 
-// secretSettings are settings with every kind of secret, and what must not show.
+// secretSettings are settings with every kind of secret, and the secrets.
 func secretSettings(t *testing.T) (settings Settings, shown []string) {
 	t.Helper()
 	ca := endpointtest.NewAuthority(t, "ca")
@@ -29,7 +29,7 @@ func secretSettings(t *testing.T) (settings Settings, shown []string) {
 	return settings, shown
 }
 
-// printed is a value in every way there is to print one.
+// printed is a value, printed with every format verb and flag.
 func printed(t *testing.T, value any) []string {
 	t.Helper()
 	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%o", "%t"}
@@ -40,7 +40,7 @@ func printed(t *testing.T, value any) []string {
 	return all
 }
 
-// TestNothingLeaks prints settings in every way there is.
+// TestNothingLeaks prints settings with every verb, and as JSON.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	s, secrets := secretSettings(t)
@@ -82,7 +82,7 @@ func TestConnectionLeaksNothing(t *testing.T) {
 	}
 }
 
-// TestNoSettings is about settings that nobody made.
+// TestNoSettings connects with the zero Settings.
 func TestNoSettings(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, Settings{}.String(), " (context , tls false)")

@@ -18,9 +18,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// socketMount is what gives a container the API of most engines: the path on
-// the engine's side is that of every rootful Docker, Docker Desktop's included
-// (FIELD-NOTES, section 1).
+// socketMount gives a container the API of most engines: the path on the engine's
+// host is that of every rootful Docker, Docker Desktop included (FIELD-NOTES,
+// section 1).
 const socketMount = "docker run -v /var/run/docker.sock:%s …"
 
 const defaultSocket = "/var/run/docker.sock"
@@ -40,7 +40,7 @@ func socketFault(err error) *report.Fault {
 	}
 	info, statErr := os.Stat(path)
 	if statErr != nil {
-		return socketMissing(err, path) // its folder is not one, or it has just gone
+		return socketMissing(err, path) // its folder is a file, or it was just removed
 	}
 	if info.Mode()&fs.ModeSocket == 0 {
 		return notASocket(err, path, info)
@@ -64,7 +64,7 @@ func socketFault(err error) *report.Fault {
 
 func busyNote(err error) string {
 	if isBusy(err) {
-		return ", its queue of connections is full"
+		return ", its accept queue is full"
 	}
 	return ""
 }
@@ -130,7 +130,7 @@ func hostEvidence() string {
 	return client.EnvOverrideHost + " is not set in its environment"
 }
 
-// missingFolder names the first folder of a path that is not there.
+// missingFolder names the first folder of a path that does not exist.
 func missingFolder(path string) []string {
 	missing := ""
 	for dir := filepath.Dir(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
@@ -145,8 +145,8 @@ func missingFolder(path string) []string {
 	return []string{"no folder: " + missing}
 }
 
-// notASocket is for the file or, more often, the empty folder that `docker run
-// -v` makes when the source of the mount is not on the engine's host.
+// notASocket is for a file or, more often, for the empty folder that `docker run -v`
+// makes if the source of the mount is not on the engine's host.
 func notASocket(err error, path string, info fs.FileInfo) *report.Fault {
 	what := "file"
 	if info.IsDir() {
@@ -170,12 +170,12 @@ func socketForbidden(err error, path string) *report.Fault {
 	fault := &report.Fault{
 		Cause:    DockerSocketPerm,
 		Evidence: []string{process.DescribeFile(path), process.Identity()},
-		Hint:     "run this as a user who may, or ask the owner for access",
+		Hint:     "run this as a user who may open it, or get access from its owner",
 		Err:      sentence.Of(err, "this user may not open the Docker socket %s", path),
 	}
 	if blocked := forbiddenFolder(path); blocked != "" {
 		fault.Evidence = []string{process.DescribeFile(blocked), process.Identity()}
-		fault.Err = sentence.Of(err, "this user may not open the Docker socket %s, the folder %s is closed to it", path, blocked)
+		fault.Err = sentence.Of(err, "this user may not open the Docker socket %s, it has no access to the folder %s", path, blocked)
 		return fault
 	}
 	if fix := process.FixAccess(path); fix.Hint != "" {
@@ -185,9 +185,9 @@ func socketForbidden(err error, path string) *report.Fault {
 	return fault
 }
 
-// Socket opens the socket of an endpoint of the kind [Unix] and closes it again.
-// It returns what is to be known of the file and of the rights of this process, a
-// line each. Errors are of type [*report.Fault].
+// Socket opens the socket of an endpoint of the kind [Unix] and closes it again. It
+// returns a line about the file and a line about the user and groups of this
+// process. Errors are of type [*report.Fault].
 func (s Settings) Socket(ctx context.Context) ([]string, error) {
 	path := strings.TrimPrefix(s.use().host, string(Unix)+"://")
 	conn, err := (&net.Dialer{}).DialContext(ctx, string(Unix), path)
@@ -201,9 +201,9 @@ func (s Settings) Socket(ctx context.Context) ([]string, error) {
 	return nil, s.withEndpoint(fault, netprobe.PhaseConnect)
 }
 
-// SocketOnEngine is where the engine's socket is on the engine's own host: where
-// a unix endpoint has it, else where engines have it by default. Docker Desktop's
-// engine has it there too, whatever its socket on this machine is called.
+// SocketOnEngine is the path of the engine's socket on the engine's host: that of a
+// unix endpoint, else the default path of engines. The engine of Docker Desktop has
+// the default path, whatever the path on this machine is.
 func (s Settings) SocketOnEngine(desktop bool) string {
 	if s.Transport != Unix || desktop {
 		return defaultSocket
@@ -211,8 +211,8 @@ func (s Settings) SocketOnEngine(desktop bool) string {
 	return strings.TrimPrefix(s.use().host, string(Unix)+"://")
 }
 
-// forbiddenFolder is the first folder on the way to path that this user may not
-// pass through, or "".
+// forbiddenFolder is the first folder above path that this user may not pass through,
+// or "".
 func forbiddenFolder(path string) string {
 	blocked := ""
 	for child := filepath.Clean(path); child != filepath.Dir(child); child = filepath.Dir(child) {
@@ -240,7 +240,7 @@ func knownSockets(home, runtime string) []struct{ path, start string } {
 
 // startCommands are the commands that start the engine of a well-known socket.
 func startCommands(path string) []string {
-	home, _ := os.UserHomeDir() // without one its sockets are not recognised
+	home, _ := os.UserHomeDir() // without one, its sockets are not recognised
 	for _, known := range knownSockets(home, os.Getenv("XDG_RUNTIME_DIR")) {
 		if known.path == path || "/run/"+strings.TrimPrefix(known.path, "/var/run/") == path {
 			return []string{known.start}

@@ -21,7 +21,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// listen makes a unix socket that nobody accepts on.
+// listen makes a unix socket and accepts nothing.
 func listen(t *testing.T, path string) *net.UnixListener {
 	t.Helper()
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -30,7 +30,7 @@ func listen(t *testing.T, path string) *net.UnixListener {
 	return listener
 }
 
-// ownSocket makes a socket of root's with this mode and group.
+// ownSocket makes a socket of root with this mode and group.
 func ownSocket(t *testing.T, path string, mode os.FileMode, group int) {
 	t.Helper()
 	listen(t, path)
@@ -72,13 +72,13 @@ func TestSocketFaults(t *testing.T) {
 		"no file":      {filepath.Join(dir, "none.sock"), DockerSocketMissing, "there is no Docker socket at " + dir + "/none.sock", []string{"no file: "}},
 		"no folder":    {filepath.Join(dir, "a/b/c.sock"), DockerSocketMissing, "there is no Docker socket", []string{"no folder: " + dir + "/a\n"}},
 		"below a file": {filepath.Join(file, "c.sock"), DockerSocketMissing, "there is no Docker socket", nil},
-		"nobody listens": {stale, EngineUnreachable, "the engine is not running, nothing listens at its socket",
+		"no listener": {stale, EngineUnreachable, "the engine is not running, nothing listens at its socket",
 			[]string{"connection refused", "mode Srwxr-xr-x, owner 0 (root), group 0 (root)"}},
 		"a folder":            {folder, SocketPathNotOnEngine, "is a folder, not the Docker socket", []string{"mode drwxr-xr-x"}},
 		"a file":              {file, SocketPathNotOnEngine, "is a file, not the Docker socket", nil},
 		"too long":            {"/" + strings.Repeat("x", 120), EngineUnreachable, "is too long", nil},
 		"accepts, closes":     {closed, EngineUnreachable, "closes it without an answer", []string{"phase reached: request"}},
-		"queue is full":       {fullSocket(t, dir), EngineUnreachable, "its queue of connections is full", nil},
+		"queue is full":       {fullSocket(t, dir), EngineUnreachable, "its accept queue is full", nil},
 		"control in its name": {filepath.Join(dir, "\x1b[31m"), EngineUnreachable, `\x1b[31m`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,7 +88,7 @@ func TestSocketFaults(t *testing.T) {
 	}
 }
 
-// fullSocket is a unix socket whose queue of connections is full.
+// fullSocket is a unix socket whose accept queue is full.
 func fullSocket(t *testing.T, dir string) string {
 	t.Helper()
 	path := filepath.Join(dir, "full.sock")
@@ -96,7 +96,7 @@ func fullSocket(t *testing.T, dir string) string {
 	return path
 }
 
-// fill listens with the shortest queue and fills it.
+// fill listens with the shortest accept queue and fills it.
 func fill(t *testing.T, family int, address syscall.Sockaddr) syscall.Sockaddr {
 	t.Helper()
 	open := func() int {
@@ -122,7 +122,7 @@ func TestSocketPermission(t *testing.T) {
 	t.Parallel()
 	dir := endpointtest.OpenFolder(t)
 	self := copySelf(t, dir)
-	const nobody, strangers = 65534, 54321
+	const nobody, unnamedGroup = 65534, 54321
 	socket := func(name string, mode os.FileMode, group int) string {
 		path := filepath.Join(dir, name)
 		assert.NilError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -131,7 +131,7 @@ func TestSocketPermission(t *testing.T) {
 	}
 	private := socket("private.sock", 0o600, 0)
 	grouped := socket("grouped.sock", 0o660, groupID(t, "docker"))
-	unnamed := socket("unnamed.sock", 0o660, strangers)
+	unnamed := socket("unnamed.sock", 0o660, unnamedGroup)
 	hidden := socket("hidden/deep/docker.sock", 0o666, 0)
 	assert.NilError(t, os.Chmod(filepath.Join(dir, "hidden"), 0o700))
 
@@ -141,11 +141,11 @@ func TestSocketPermission(t *testing.T) {
 		commands string
 		evidence []string
 	}{
-		"its owner alone": {private, "may not open the Docker socket " + private, "",
+		"only its owner": {private, "may not open the Docker socket " + private, "",
 			[]string{"mode Srw-------, owner 0 (root), group 0 (root)", "process: uid 65534 (nobody), gids 65534 (nogroup), 100"}},
 		"a group":              {grouped, "add your user to the group docker and log in again", "sudo usermod -aG docker nobody", []string{"mode Srw-rw----"}},
-		"a group with no name": {unnamed, "ask the owner for access", "", []string{"group 54321"}},
-		"a closed folder":      {hidden, "the folder " + dir + "/hidden is closed to it", "", []string{"hidden, mode drwx------"}},
+		"a group with no name": {unnamed, "get access from its owner", "", []string{"group 54321"}},
+		"a closed folder":      {hidden, "it has no access to the folder " + dir + "/hidden", "", []string{"hidden, mode drwx------"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -188,7 +188,7 @@ func copySelf(t *testing.T, dir string) string {
 	return path
 }
 
-// TestStartCommands names the engine of a socket by its place.
+// TestStartCommands suggests how to start the engine of a well-known socket.
 func TestStartCommands(t *testing.T) {
 	t.Setenv("HOME", "/home/me")
 	t.Setenv("XDG_RUNTIME_DIR", "/run/user/1000")
@@ -207,7 +207,7 @@ func TestStartCommands(t *testing.T) {
 	}
 }
 
-// TestOtherSockets offers the machine's own engine when another is missing.
+// TestOtherSockets suggests this machine's engine if the endpoint's socket is missing.
 func TestOtherSockets(t *testing.T) {
 	t.Parallel()
 	err := connectFails(t, unixSettings("/nonexistent/docker.sock"))
@@ -215,7 +215,7 @@ func TestOtherSockets(t *testing.T) {
 	assert.Assert(t, strings.Contains(strings.Join(endpointtest.FaultOf(t, err).Commands, "\n"), "docker -H unix://"+endpointtest.EngineSocket(t)+" version"))
 }
 
-// TestSocketCancelled finds an engine that does not answer.
+// TestSocketCancelled cancels while the engine does not answer.
 func TestSocketCancelled(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(endpointtest.OpenFolder(t), "silent.sock")

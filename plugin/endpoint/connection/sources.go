@@ -1,7 +1,7 @@
 package connection
 
-// Sources say in words where the settings of an endpoint came from, such as
-// "from DOCKER_HOST". Empty is what was not set.
+// Sources say in words where the settings of an endpoint are from, such as "from
+// DOCKER_HOST". A setting that was not set has an empty source.
 type Sources struct {
 	Context    string
 	Host       string

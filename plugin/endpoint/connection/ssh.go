@@ -30,28 +30,28 @@ func sshFault(err error) *report.Fault {
 	}
 }
 
-// sshErrors is the last error that reading from ssh gave. Docker's client throws
-// it away when the far side's stderr holds "connection refused" or "dial unix".
+// sshErrors holds the last error of reading from ssh. Docker's client drops it if the
+// other side's stderr contains "connection refused" or "dial unix".
 type sshErrors struct {
 	mu  sync.Mutex
 	err error
 }
 
-func (o *sshErrors) last() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.err
+func (s *sshErrors) last() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
 }
 
-// listen puts o between docker's client and the connections that dial opens.
-func (o *sshErrors) listen(dial Dial) Dial {
+// record makes dial record the errors of the connections that it opens.
+func (s *sshErrors) record(dial Dial) Dial {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
 		if both, ok := conn.(halfCloser); ok {
-			return &sshConn{halfCloser: both, by: o}, nil
+			return &sshConn{halfCloser: both, by: s}, nil
 		}
 		return conn, nil
 	}
@@ -68,7 +68,7 @@ type halfCloser interface {
 type sshConn struct {
 	halfCloser
 	by      *sshErrors
-	reading sync.RWMutex // held for reading by who reads
+	reading sync.RWMutex // a reader holds it for reading
 }
 
 func (c *sshConn) Read(b []byte) (int, error) {
@@ -83,14 +83,14 @@ func (c *sshConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write listens too when nobody takes what is written: ssh has ended before it was
-// asked anything, and why is what reading gives then. Who reads already may have
-// closed the connection, and be about to learn it.
+// Write records the error of a read too, if ssh has ended before the request: then
+// only a read returns the reason. If another goroutine is reading, Write waits until
+// it has recorded that.
 func (c *sshConn) Write(b []byte) (int, error) {
 	n, err := c.halfCloser.Write(b)
 	switch {
 	case errors.Is(err, syscall.EPIPE):
-		_, _ = c.Read(make([]byte, 1)) // returns at once: ssh held the other end
+		_, _ = c.Read(make([]byte, 1)) // returns immediately: ssh held the other end
 	case errors.Is(err, os.ErrClosed):
 		c.reading.Lock() // until that has been read
 		c.reading.Unlock()
@@ -105,7 +105,7 @@ func (c *Connection) sshCause(err error, seen trace) *report.Fault {
 	if fault := sshFault(err); fault != nil {
 		return fault
 	}
-	fault := &report.Fault{Cause: EngineUnreachable, Commands: c.settings.use().byHand}
+	fault := &report.Fault{Cause: EngineUnreachable, Commands: c.settings.use().dialCommands}
 	status, stderr := sshOutcome(c.ssh.last())
 	for _, line := range stderr {
 		fault.Evidence = append(fault.Evidence, "ssh: "+line)
@@ -130,7 +130,7 @@ func (c *Connection) sshCause(err error, seen trace) *report.Fault {
 		fault.Err = sentence.Of(err, "docker on the other side of %s did not reach its engine (%s)", host, last)
 	case seen.phase() == netprobe.PhaseAnswer:
 		fault.Evidence = append(fault.Evidence, "the client said: "+err.Error())
-		fault.Hint = "see that the login shell there prints nothing of its own"
+		fault.Hint = "see that the login shell there prints nothing"
 		fault.Err = sentence.Of(err, "what came back over %s is not an engine's answer", host)
 	case isTimeout(err):
 		fault.Hint = "make `ssh` to this host work without questions"

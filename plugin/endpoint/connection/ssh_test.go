@@ -11,8 +11,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
 )
 
-// TestSSHSilent stands in for an ssh that waits for a password for longer than
-// anybody's patience. The package endpoint tests the real ssh.
+// TestSSHSilent has a dialer that waits forever, as ssh does for a password. The
+// package endpoint tests the real ssh.
 func TestSSHSilent(t *testing.T) {
 	t.Parallel()
 	silent := func(context.Context, string, string) (net.Conn, error) {
@@ -28,7 +28,7 @@ func TestSSHSilent(t *testing.T) {
 	assert.DeepEqual(t, endpointtest.FaultOf(t, err).Commands, []string{"ssh -- 127.0.0.1 'docker version'"})
 }
 
-// TestNoSSH has settings that this program cannot use.
+// TestNoSSH has an ssh endpoint without a dialer.
 func TestNoSSH(t *testing.T) {
 	t.Parallel()
 	err := connectFails(t, NewSettings("test", "ssh://me:secret@127.0.0.1"))

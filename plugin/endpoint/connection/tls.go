@@ -83,7 +83,7 @@ func certificateFault(err error) *report.Fault {
 		errors.As(err, &mismatch)
 		return &report.Fault{
 			Cause:    TLSHostnameMismatch,
-			Evidence: append([]string{fmt.Sprintf("asked for: %q", mismatch.Host)}, describeUnverified(err)...),
+			Evidence: append([]string{fmt.Sprintf("name of the endpoint: %q", mismatch.Host)}, describeUnverified(err)...),
 			Hint:     "use one of its names as the endpoint's host, or give the engine a certificate for " + mismatch.Host,
 			Err:      sentence.Of(err, "the engine's certificate is not for %q", mismatch.Host),
 		}
@@ -124,8 +124,8 @@ func owner(err error, certificate *x509.Certificate) string {
 	return "of the engine"
 }
 
-// expired is for a certificate outside of its dates. Go says "expired" of one
-// that is not valid yet as well.
+// expired is for a certificate outside of its dates. Go also calls a certificate
+// expired that is not valid yet.
 func expired(whose string, certificate *x509.Certificate, err error) *report.Fault {
 	now := time.Now()
 	what := "expired on " + stamp(certificate.NotAfter)
@@ -142,7 +142,7 @@ func expired(whose string, certificate *x509.Certificate, err error) *report.Fau
 
 // rejections are the alerts with which a server refuses a client certificate
 // (RFC 5246, section 7.2.2; RFC 8446, section 6.2). With TLS 1.2 Go and OpenSSL
-// say handshakeFailure to a missing one, which means other things too.
+// send handshakeFailure for a missing one, which has other meanings too.
 var rejections = map[uint8]string{
 	42:  "bad certificate",
 	43:  "unsupported certificate",
@@ -158,8 +158,8 @@ var rejections = map[uint8]string{
 const handshakeFailure = 40 // RFC 8446, section 6.2
 
 // alertOf returns the alert that the other side sent. crypto/tls hands it out
-// as an unexported type of kind uint8 in a net.OpError of its own Op, so the
-// value is read by its kind rather than the alert told by its text.
+// as an unexported type of kind uint8 in a net.OpError with its own Op, so the value
+// is read by its kind, not from its text.
 func alertOf(err error) (code uint8, ok bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" || op.Err == nil {

@@ -119,7 +119,7 @@ func TestTLSFaults(t *testing.T) {
 		},
 		"another name": {
 			&tls.Config{Certificates: ca.Server(t, named).TLS(t)}, materialOf(ca, good),
-			TLSHostnameMismatch, `not for "127.0.0.1"`, []string{"names elsewhere.example", `asked for: "127.0.0.1"`},
+			TLSHostnameMismatch, `not for "127.0.0.1"`, []string{"names elsewhere.example", `name of the endpoint: "127.0.0.1"`},
 		},
 		"expired": {
 			&tls.Config{Certificates: ca.Server(t, endpointtest.Expire).TLS(t)}, materialOf(ca, good),
@@ -145,7 +145,7 @@ func TestTLSFaults(t *testing.T) {
 			materialOf(ca, other.Client(t)),
 			TLSClientCertRejected, "", []string{"it was not sent", `issuer "CN=another ca"`},
 		},
-		"client certificate of another CA, the CAs not told": {
+		"client certificate of another CA, the CAs not listed": {
 			&tls.Config{Certificates: ca.Server(t).TLS(t), ClientAuth: tls.RequireAnyClientCert, VerifyPeerCertificate: refuse},
 			materialOf(ca, other.Client(t)),
 			TLSClientCertRejected, "bad certificate", []string{`issuer "CN=another ca"`},
@@ -164,7 +164,7 @@ func TestTLSFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address := serveEngine(t, test.server)
-			// A lost alert shows only now and then, so the rarer path needs tries.
+			// The alert is lost only sometimes, so that case needs several attempts.
 			for range 5 {
 				err := connectFails(t, tcpSettings(address, test.material))
 				endpointtest.WantFault(t, err, test.cause, test.sentence, test.evidence...)
@@ -173,7 +173,7 @@ func TestTLSFaults(t *testing.T) {
 	}
 }
 
-// refuse is the verdict of a server that does not say which CAs it accepts.
+// refuse rejects a client certificate; the server does not list the CAs it accepts.
 func refuse([][]byte, [][]*x509.Certificate) error { return errors.New("unknown client") }
 
 func TestTLSRequired(t *testing.T) {
@@ -181,15 +181,15 @@ func TestTLSRequired(t *testing.T) {
 	ca := endpointtest.NewAuthority(t, "ca")
 	config := &tls.Config{Certificates: ca.Server(t).TLS(t), ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()}
 	for name, address := range map[string]string{
-		"Go's HTTP server, which answers 400":      serveTLS(t, config),
-		"a TLS server that sends an alert":         serveEngine(t, config),
-		"a TLS server that closes without a word":  serveStrictTLS(t, config),
-		"a TLS server that answers in plain words": serveNginxLike(t, config),
+		"Go's HTTP server, which answers 400":        serveTLS(t, config),
+		"a TLS server that sends an alert":           serveEngine(t, config),
+		"a TLS server that closes without an answer": serveStrictTLS(t, config),
+		"a TLS server that answers in plain HTTP":    serveNginxLike(t, config),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := connectFails(t, tcpSettings(address, nil))
-			endpointtest.WantFault(t, err, TLSRequired, "plain HTTP was spoken", "certificate of the engine")
+			endpointtest.WantFault(t, err, TLSRequired, "the client used plain HTTP", "certificate of the engine")
 			assert.Assert(t, strings.Contains(strings.Join(endpointtest.FaultOf(t, err).Commands, " "), "DOCKER_TLS_VERIFY=1"))
 		})
 	}
@@ -199,8 +199,8 @@ func TestTLSNotExpected(t *testing.T) {
 	t.Parallel()
 	ca := endpointtest.NewAuthority(t, "ca")
 	for name, address := range map[string]string{
-		"Go's HTTP server":                    serveEngine(t, nil),
-		"a server that closes without a word": serveStrictHTTP(t),
+		"Go's HTTP server":                       serveEngine(t, nil),
+		"a server that closes without an answer": serveStrictHTTP(t),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

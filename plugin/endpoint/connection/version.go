@@ -17,16 +17,16 @@ import (
 )
 
 // minAPIVersion is the oldest API that nestprobe can work with: 1.25 (Engine
-// 1.13) brought AutoRemove, by which the engine itself clears what an
-// interrupted run leaves (moby, docs/api/version-history.md).
+// 1.13) introduced AutoRemove, with which the engine removes the containers of an
+// interrupted run (moby, docs/api/version-history.md).
 const minAPIVersion = "1.25"
 
 // APIVersions are the oldest and the newest version of the API that the engine
 // serves, and the one that is used with it.
 type APIVersions struct{ Oldest, Newest, Used string }
 
-// APIVersions asks the engine for its versions. A client that speaks none of them
-// is an error of type [*report.Fault].
+// APIVersions requests the engine's versions. If the client speaks none of them, the
+// error is of type [*report.Fault].
 func (c *Connection) APIVersions(ctx context.Context) (APIVersions, error) {
 	oldest, newest, err := c.versionRange(ctx)
 	if err != nil {
@@ -39,9 +39,9 @@ func (c *Connection) APIVersions(ctx context.Context) (APIVersions, error) {
 	return APIVersions{oldest, newest, used}, nil
 }
 
-// checkVersion compares what the client will ask for with what the engine
-// offers. An engine tells its oldest version by /version alone, so that is
-// asked for only when DOCKER_API_VERSION has ruled negotiation out.
+// checkVersion compares the client's API version with those of the engine. Only
+// /version reports the oldest one, so it is requested only if DOCKER_API_VERSION
+// rules out negotiation.
 func (c *Connection) checkVersion(ctx context.Context, offered string) error {
 	fixed := c.settings.use().apiVersion
 	switch {
@@ -65,7 +65,7 @@ func (c *Connection) checkVersion(ctx context.Context, offered string) error {
 }
 
 func (c *Connection) versionFixed(fixed, oldest, newest string) error {
-	return c.tooOld(fmt.Sprintf("%s asks for API %s", client.EnvOverrideAPIVersion, fixed),
+	return c.tooOld(fmt.Sprintf("%s fixes the API version to %s", client.EnvOverrideAPIVersion, fixed),
 		"unset "+client.EnvOverrideAPIVersion, oldest, newest, "unset "+client.EnvOverrideAPIVersion)
 }
 
@@ -87,8 +87,7 @@ func (c *Connection) tooOld(what, hint, oldest, newest string, commands ...strin
 	return c.settings.withEndpoint(fault, netprobe.PhaseAnswer)
 }
 
-// explainRefusal looks for a version mismatch behind an error that the engine
-// answered with.
+// explainRefusal looks for a version mismatch behind an error of the engine.
 func (c *Connection) explainRefusal(ctx context.Context, err error) error {
 	if !cerrdefs.IsInvalidArgument(err) {
 		return Explain(err)
@@ -97,12 +96,12 @@ func (c *Connection) explainRefusal(ctx context.Context, err error) error {
 	if rangeErr != nil {
 		return err
 	}
-	asked := c.API.ClientVersion()
-	if !versions.LessThan(asked, oldest) && !versions.GreaterThan(asked, newest) {
+	used := c.API.ClientVersion()
+	if !versions.LessThan(used, oldest) && !versions.GreaterThan(used, newest) {
 		return err
 	}
 	hint := "use a nestprobe that is as new as the engine"
-	return c.tooOld("the client speaks API "+asked, hint, oldest, newest)
+	return c.tooOld("the client speaks API "+used, hint, oldest, newest)
 }
 
 func (c *Connection) oldestVersion(ctx context.Context) (string, error) {
@@ -110,8 +109,8 @@ func (c *Connection) oldestVersion(ctx context.Context) (string, error) {
 	return oldest, err
 }
 
-// versionRange asks the engine which API versions it serves. The client's own
-// call is of no use, as it is refused itself when the version is.
+// versionRange requests the API versions that the engine serves. The client's own
+// call does not help: an engine that refuses the version refuses that call too.
 func (c *Connection) versionRange(ctx context.Context) (oldest, newest string, err error) {
 	response, err := c.get(ctx, c.wire.base.Scheme, "/version")
 	if err != nil {
@@ -119,7 +118,7 @@ func (c *Connection) versionRange(ctx context.Context) (oldest, newest string, e
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
-		return "", "", fmt.Errorf("ask for the API versions: %s", response.Status)
+		return "", "", fmt.Errorf("request the API versions: %s", response.Status)
 	}
 	var answer struct {
 		APIVersion    string `json:"ApiVersion"`

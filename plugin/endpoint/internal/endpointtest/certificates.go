@@ -17,7 +17,7 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// Authority is a CA made on the spot.
+// Authority is a new CA.
 type Authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -42,7 +42,7 @@ func NewAuthority(t *testing.T, name string, adjust ...func(*x509.Certificate)) 
 }
 
 // sign makes a certificate that is valid for an hour around now, unless the
-// template says otherwise, by parent or by itself.
+// template says otherwise. It is signed by parent, or self-signed.
 func sign(t *testing.T, template *x509.Certificate, parent *Authority) (*x509.Certificate, *ecdsa.PrivateKey, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -101,7 +101,7 @@ func (a *Authority) Client(t *testing.T, adjust ...func(*x509.Certificate)) Pair
 	return a.issue(t, template)
 }
 
-// Pool has the CA alone.
+// Pool has only the CA.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
@@ -116,7 +116,7 @@ func (p Pair) TLS(t *testing.T) []tls.Certificate {
 	return []tls.Certificate{certificate}
 }
 
-// Folder writes the three files that DOCKER_CERT_PATH promises.
+// Folder writes the three files of a DOCKER_CERT_PATH.
 func (a *Authority) Folder(t *testing.T, client Pair) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -128,7 +128,7 @@ func (a *Authority) Folder(t *testing.T, client Pair) string {
 	return dir
 }
 
-// Expire makes a certificate that is over.
+// Expire makes a certificate that has expired.
 func Expire(c *x509.Certificate) {
 	c.NotBefore, c.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
 }

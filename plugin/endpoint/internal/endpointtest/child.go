@@ -1,7 +1,7 @@
-// Package endpointtest is what the tests of an endpoint and of its connection
-// share: processes of their own to resolve and connect in, certificates, and the
-// checks that hold for every fault. Nothing else uses it. It must not know of
-// the packages that it helps to test.
+// Package endpointtest is shared by the tests of an endpoint and of its connection:
+// child processes to resolve and connect in, certificates, and the checks that hold
+// for every fault. Nothing else uses it. It must not know of the packages that it
+// helps to test.
 package endpointtest
 
 import (
@@ -26,10 +26,10 @@ import (
 // childMark makes a test binary resolve and connect once with the arguments of
 // its command line, print an Outcome as JSON, and exit. The docker CLI reads
 // some variables when the process starts, and root passes every check of
-// permissions, so such tests need processes of their own.
+// permissions, so such tests need a child process.
 const childMark = "NESTPROBE_ENDPOINT_CHILD"
 
-// Outcome is what one resolution and connection came to.
+// Outcome is the result of one resolution and connection.
 type Outcome struct {
 	Endpoint  Endpoint
 	Described report.Endpoint
@@ -39,7 +39,7 @@ type Outcome struct {
 	Finding   *report.Finding
 }
 
-// Endpoint is what was resolved, by the names that it has in JSON.
+// Endpoint is the resolved endpoint, as in JSON.
 type Endpoint struct {
 	Context   string `json:"context"`
 	Host      string `json:"host"`
@@ -75,8 +75,8 @@ func (o Outcome) Fault() error {
 	}
 }
 
-// Main runs the tests of a package, engines included, or try if this process is
-// a child. It is to be called by TestMain and does not return.
+// Main runs the tests of a package, engines included, or try if this process is a
+// child. TestMain calls it, and it does not return.
 func Main(m *testing.M, try func(ctx context.Context, args []string) Outcome) {
 	if os.Getenv(childMark) == "" {
 		enginetest.Main(m)
@@ -94,10 +94,10 @@ func child(try func(context.Context, []string) Outcome) error {
 	return json.NewEncoder(os.Stdout).Encode(try(ctx, os.Args[1:]))
 }
 
-// Environment is a child's, on top of a bare one.
+// Environment is added to a child's minimal environment.
 type Environment map[string]string
 
-// List is the whole environment, as [exec.Cmd] wants it.
+// List is the whole environment, for [exec.Cmd].
 func (e Environment) List(t *testing.T) []string {
 	t.Helper()
 	all := map[string]string{"PATH": os.Getenv("PATH"), "HOME": t.TempDir()}
@@ -109,8 +109,8 @@ func (e Environment) List(t *testing.T) []string {
 	return list
 }
 
-// childMarks make a process a child that ends at once and, under -cover, does
-// not complain of having nowhere to write to, whoever's it is.
+// childMarks make a process a child. It ends immediately and, under -cover, has a
+// folder to write to, whichever user it runs as.
 func childMarks(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -119,8 +119,8 @@ func childMarks(t *testing.T) []string {
 	return []string{childMark + "=1", "GORACE=atexit_sleep_ms=0", "GOCOVERDIR=" + dir}
 }
 
-// InChild resolves and connects in a process of its own. adjust may change how
-// the process is started.
+// InChild resolves and connects in a child process. adjust may change how the process
+// is started.
 func InChild(t *testing.T, env Environment, adjust func(*exec.Cmd), args ...string) Outcome {
 	t.Helper()
 	self, err := os.Executable()
@@ -133,7 +133,7 @@ func InChild(t *testing.T, env Environment, adjust func(*exec.Cmd), args ...stri
 	return RunChild(t, cmd)
 }
 
-// RunChild runs a command that starts this test binary, and reads its outcome.
+// RunChild runs a command that starts this test binary, and reads the outcome.
 func RunChild(t *testing.T, cmd *exec.Cmd) Outcome {
 	t.Helper()
 	cmd.Env = append(cmd.Env, childMarks(t)...)

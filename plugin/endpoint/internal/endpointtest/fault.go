@@ -13,8 +13,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// EngineSocket is the machine's own engine. It skips the test under -short, which
-// leaves out what needs one.
+// EngineSocket is the socket of this machine's engine. It skips the test under
+// -short, which leaves out tests with engines.
 func EngineSocket(tb testing.TB) string {
 	tb.Helper()
 	if testing.Short() {
@@ -31,7 +31,8 @@ func FaultOf(t *testing.T, err error) *report.Fault {
 	return fault
 }
 
-// WantFault checks what every fault must have.
+// WantFault checks the cause, the text and the evidence of a fault, and what every
+// fault must have.
 func WantFault(t *testing.T, err error, cause report.Cause, sentence string, evidence ...string) {
 	t.Helper()
 	fault := FaultOf(t, err)
@@ -47,7 +48,7 @@ func WantFault(t *testing.T, err error, cause report.Cause, sentence string, evi
 	}
 }
 
-// WantNoSecret fails for each secret that is in what was printed.
+// WantNoSecret fails for each secret in a printed text.
 func WantNoSecret(t *testing.T, secrets []string, printed string) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -70,7 +71,7 @@ func ClosedPort(t *testing.T) string {
 func OpenFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	assert.NilError(t, os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // this is what it is for
+	assert.NilError(t, os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // other users need it
 	return dir
 }
 

@@ -60,7 +60,7 @@ func unescape(field string) string {
 }
 
 // InContainer says whether this process runs in a container. Docker, Podman and
-// containerd mount a hostname file of their own; the mark /.dockerenv says less,
+// containerd mount their own hostname file; the mark /.dockerenv says less,
 // as it stays behind in a machine whose disk was made from an image.
 func InContainer() bool {
 	for _, m := range mounts() {

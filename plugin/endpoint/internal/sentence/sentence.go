@@ -1,7 +1,7 @@
-// Package sentence writes errors as one sentence for a person that keeps the
-// error it stands for. The endpoint and its connection use it, since the texts
-// of docker's client and of crypto/tls are long and guess at reasons. It must
-// not know what any sentence is about.
+// Package sentence gives an error a new text of one sentence and keeps the error
+// underneath. The endpoint and its connection use it, since the texts of docker's
+// client and of crypto/tls are long and guess at reasons. It must not know what any
+// sentence is about.
 package sentence
 
 import (
@@ -26,15 +26,14 @@ type sentence struct {
 func (s *sentence) Error() string { return s.text }
 func (s *sentence) Unwrap() error { return s.cause }
 
-// Of is an error with a text of ours that unwraps to cause, which may be nil.
-// The text is safe to show whatever the values are: it is escaped here, so callers
-// pass them as they came.
+// Of is an error with a new text that unwraps to cause, which may be nil. It escapes
+// the text, so callers pass foreign values as they are.
 func Of(cause error, format string, values ...any) error {
 	return &sentence{text: netprobe.Visible(fmt.Sprintf(format, values...), maxSentence), cause: cause}
 }
 
-// Visible escapes text of the other side that goes into a Report directly, and
-// cuts it to what a part of a line can hold.
+// Visible escapes foreign text that goes into a Report directly, and cuts it to the
+// length of a part of a line.
 func Visible(text string) string {
 	return netprobe.Visible(strings.TrimSpace(text), maxPart)
 }

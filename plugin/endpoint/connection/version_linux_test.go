@@ -29,12 +29,12 @@ func counting(t *testing.T, suffix string, count *atomic.Int32) http.Handler {
 	})
 }
 
-// TestVersionAskedOnce has everybody ask at once who the engine is.
-func TestVersionAskedOnce(t *testing.T) {
+// TestVersionRequestedOnce has several goroutines describe the engine in parallel.
+func TestVersionRequestedOnce(t *testing.T) {
 	t.Parallel()
-	var asked atomic.Int32
-	connection := connect(t, tcpSettings(serve(t, nil, counting(t, "/version", &asked)), nil))
-	assert.Equal(t, asked.Load(), int32(0), "opening asks for no version")
+	var requests atomic.Int32
+	connection := connect(t, tcpSettings(serve(t, nil, counting(t, "/version", &requests)), nil))
+	assert.Equal(t, requests.Load(), int32(0), "opening requests no version")
 	var calls errgroup.Group
 	for range 10 {
 		calls.Go(func() error {
@@ -53,19 +53,19 @@ func TestVersionAskedOnce(t *testing.T) {
 		})
 	}
 	assert.NilError(t, calls.Wait())
-	assert.Equal(t, asked.Load(), int32(1))
+	assert.Equal(t, requests.Load(), int32(1))
 }
 
-// TestVersionAskedAgain has the first answer fail, and then a caller give up
+// TestVersionRequestedAgain has the first request fail, and then a caller cancelled
 // while another one waits for the answer.
-func TestVersionAskedAgain(t *testing.T) {
+func TestVersionRequestedAgain(t *testing.T) {
 	t.Parallel()
-	var asked atomic.Int32
+	var requests atomic.Int32
 	arrived, proceed := make(chan struct{}), make(chan struct{})
 	proxy := engineProxy(t)
 	connection := connect(t, tcpSettings(serve(t, nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/version") {
-			switch asked.Add(1) {
+			switch requests.Add(1) {
 			case 1:
 				http.Error(w, "out of order", http.StatusInternalServerError)
 				return
@@ -85,18 +85,18 @@ func TestVersionAskedAgain(t *testing.T) {
 		return again
 	})
 	<-arrived
-	impatient, cancel := context.WithCancel(t.Context())
+	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err = connection.Platform(impatient)
+	_, _, err = connection.Platform(cancelled)
 	assert.ErrorIs(t, err, context.Canceled)
 	close(proceed)
 	assert.NilError(t, call.Wait())
 	_, _, err = connection.Platform(t.Context())
 	assert.NilError(t, err)
-	assert.Equal(t, asked.Load(), int32(2))
+	assert.Equal(t, requests.Load(), int32(2))
 }
 
-// TestPlatformLost loses the engine before it has said what it is.
+// TestPlatformLost loses the engine before it answers.
 func TestPlatformLost(t *testing.T) {
 	t.Parallel()
 	connection := connect(t, tcpSettings(serve(t, nil, pretender("1.41", "1.12", hangUp)), nil))
@@ -104,7 +104,7 @@ func TestPlatformLost(t *testing.T) {
 	endpointtest.WantFault(t, err, EngineUnreachable, "closed the connection")
 }
 
-// TestNodeAddress asks an engine for its address in a Swarm of its own.
+// TestNodeAddress describes an engine before and after it makes a Swarm.
 func TestNodeAddress(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.StartPrivate(t, enginetest.Toolbox)
