@@ -53,8 +53,8 @@ func onEngine(t *testing.T, engine *enginetest.Engine, args ...string) endpointt
 	return endpointtest.RunChild(t, cmd)
 }
 
-// TestToolbox is a dockerd that listens on TCP with TLS, used in every way that
-// a user has, rightly and wrongly.
+// TestToolbox connects to a dockerd on TCP with TLS, with the valid and invalid
+// settings that users have.
 func TestToolbox(t *testing.T) {
 	t.Parallel()
 	engine := enginetest.Get(t, enginetest.Toolbox)
@@ -80,7 +80,7 @@ func TestToolbox(t *testing.T) {
 		"environment":        {env(engine.CertDir), nil, "", ""},
 		"context":            {environment{"DOCKER_CONFIG": config, "DOCKER_CONTEXT": "toolbox"}, nil, "", ""},
 		"flags":              {nil, flags(engine.CertDir), "", ""},
-		"no TLS":             {environment{"DOCKER_HOST": engine.Host}, nil, connection.TLSRequired, "plain HTTP was spoken"},
+		"no TLS":             {environment{"DOCKER_HOST": engine.Host}, nil, connection.TLSRequired, "the client used plain HTTP"},
 		"another CA":         {env(ca.Folder(t, ca.Client(t))), nil, connection.TLSUntrusted, "not signed by the endpoint's CA"},
 		"no client cert":     {env(withoutCert), nil, connection.TLSCertPathMissing, "there is none at " + withoutCert + "/cert.pem"},
 		"unverified, no key": {environment{"DOCKER_HOST": engine.Host}, []string{"--tls", "--tlscacert", withoutCert + "/ca.pem"}, connection.TLSClientCertRejected, "the engine requires a client certificate"},

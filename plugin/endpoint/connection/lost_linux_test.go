@@ -125,6 +125,7 @@ func TestExplainByType(t *testing.T) {
 		"refused":           {dial("tcp", host, syscall.ECONNREFUSED), EngineUnreachable, "connection to 192.0.2.1:2375 refused"},
 		"no route":          {dial("tcp", host, syscall.EHOSTUNREACH), EngineUnreachable, "192.0.2.1:2375 is unreachable"},
 		"blackhole route":   {dial("tcp", host, syscall.EINVAL), EngineUnreachable, "192.0.2.1:2375 is unreachable"},
+		"no local address":  {dial("tcp", host, syscall.EADDRNOTAVAIL), EngineUnreachable, "192.0.2.1:2375 is unreachable (address not available)"},
 		"prohibited":        {dial("tcp", host, syscall.EACCES), EngineUnreachable, "forbids connecting to 192.0.2.1:2375"},
 		"reset":             {dial("tcp", host, syscall.ECONNRESET), EngineUnreachable, "reset the connection immediately"},
 		"something else":    {dial("tcp", host, syscall.ENOBUFS), EngineUnreachable, "did not succeed"},
