@@ -29,7 +29,7 @@ var layers = [][]string{
 }
 
 // Of these only test code may import anything, or be imported.
-var forTests = []string{"plugin/enginetest", "plugin/endpoint/internal/containerclient", "plugin/endpoint/internal/endpointtest"}
+var forTests = []string{"plugin/enginetest"}
 
 // rank is the place of a package in layers, the layer first.
 func rank(t *testing.T, name string) (layer, place int) {

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 )
 
 type environment = endpointtest.Environment

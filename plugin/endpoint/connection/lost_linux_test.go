@@ -16,7 +16,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 

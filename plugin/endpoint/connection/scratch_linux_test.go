@@ -17,13 +17,13 @@ import (
 	"github.com/docker/docker/pkg/jsonmessage"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const clientPackage = "github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/containerclient"
+const clientPackage = "github.com/nestprobe/docker-nestprobe/plugin/enginetest/containerclient"
 
 // buildClient builds the program that opens the API in a container, as the agent does.
 func buildClient(t *testing.T) []byte {

@@ -8,7 +8,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 )
 
 // TestSSHSilent has a dialer that waits forever, as ssh does for a password. The

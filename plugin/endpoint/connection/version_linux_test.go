@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/endpointtest"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
