@@ -98,7 +98,7 @@ func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T,
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			r := startRole(t, role)
-			r.send(t, client.Work{Endpoint: missing, Patience: patience})
+			r.send(t, client.Job{Endpoint: missing, StartTimeout: patience})
 			meanwhile(t, r)
 			var message client.Message
 			assert.NilError(t, r.stdout.Decode(&message))
@@ -113,7 +113,7 @@ func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T,
 // Whoever has told all stays until it is heard.
 func TestStaysUntilHeard(t *testing.T) {
 	t.Parallel()
-	for role, work := range map[string]any{"client": client.Work{}, "relay": client.Work{}, "sockets": nil} {
+	for role, work := range map[string]any{"client": client.Job{}, "relay": client.Job{}, "sockets": nil} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			r := startRole(t, role)

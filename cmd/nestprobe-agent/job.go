@@ -25,7 +25,7 @@ import (
 
 // job is what a client or a relay has to do, and how it talks meanwhile.
 type job struct {
-	client.Work
+	client.Job
 	out      messages
 	released <-chan client.Release // the second document, if it is a release
 }
@@ -39,7 +39,7 @@ func perform(ctx context.Context, std stdio, measure func(context.Context, engin
 	defer cancel()
 	in := json.NewDecoder(std.in)
 	j := &job{out: messages{newLines(std.out)}}
-	if err := in.Decode(&j.Work); err != nil {
+	if err := in.Decode(&j.Job); err != nil {
 		return fmt.Errorf("reading the work: %w", err)
 	}
 	released := make(chan client.Release, 1)
@@ -82,7 +82,7 @@ func (j *job) connected(ctx context.Context, measure func(context.Context, engin
 	if err != nil {
 		return outcome(false, nil, err)
 	}
-	api, err := open(ctx, settings, j.Patience)
+	api, err := open(ctx, settings, j.StartTimeout)
 	if err != nil {
 		return outcome(false, nil, err)
 	}

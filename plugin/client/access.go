@@ -3,67 +3,60 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Access is a way for a client container to reach the Docker API.
+// Access is how a client container gets the Docker API.
 type Access string
 
 // The accesses. AccessAuto and AccessAll stand for several.
 const (
 	AccessAuto     Access = "auto"     // the first of socket and endpoint that works
-	AccessSocket   Access = "socket"   // the engine's socket mounted
-	AccessEndpoint Access = "endpoint" // the user's own tcp endpoint, TLS material included
-	AccessNone     Access = "none"     // nothing, to see it fail
+	AccessSocket   Access = "socket"   // the engine's socket, mounted
+	AccessEndpoint Access = "endpoint" // the user's tcp endpoint with its TLS files
+	AccessDind     Access = "dind"     // the API of a nested engine
+	AccessNone     Access = "none"     // nothing, to see how that fails
 	AccessAll      Access = "all"      // each of them
 )
 
-// SocketInContainer is where the engine's socket is mounted, and where clients
-// without settings look for it.
-const SocketInContainer = "/var/run/docker.sock"
-
-// methods are the accesses to try, in order. A nested engine needs a privileged
-// container, so it is not tried unless it is asked for.
-func (s ClientSpec) methods() []Access {
-	switch s.Access {
+// accesses returns the accesses to try, in order. AccessAuto leaves out a nested
+// engine, which needs a privileged container.
+func (o Options) accesses() []Access {
+	switch o.Access {
 	case AccessAuto:
 		return []Access{AccessSocket, AccessEndpoint}
 	case AccessAll:
 		return []Access{AccessSocket, AccessEndpoint, AccessDind, AccessNone}
 	default:
-		return []Access{s.Access}
+		return []Access{o.Access}
 	}
 }
 
-// tryAccesses tries the accesses one after the other. Only when none has worked
-// are the faults findings: the first that works makes the others uninteresting.
-func (r *inContainerRun) tryAccesses(ctx context.Context) error {
+// tryAccesses tries the accesses one after the other. Their faults become findings
+// only if none has worked.
+func (r *run) tryAccesses(ctx context.Context) error {
 	var faults []report.Finding
-	for i, method := range r.client.methods() {
-		attempt, err := r.try(ctx, method, i)
-		if attempt.access.Method != "" {
-			r.report.Accesses = append(r.report.Accesses, attempt.access)
+	for i, access := range r.options.accesses() {
+		result, err := r.tryAccess(ctx, access, i)
+		if result.access.Method != "" {
+			r.report.Accesses = append(r.report.Accesses, result.access)
 		}
-		if attempt.report != nil {
-			r.report.Add(attempt.report)
-			r.modesOK = r.modesOK || attempt.report.OK
+		if result.report != nil {
+			r.report.Add(result.report)
+			r.modesOK = r.modesOK || result.report.OK
 		}
 		if err != nil {
 			return err
 		}
-		if attempt.fault != nil {
-			faults = append(faults, *attempt.fault)
+		if result.fault != nil {
+			faults = append(faults, *result.fault)
 		}
-		if attempt.access.OK && r.client.Access == AccessAuto {
+		if result.access.OK && r.options.Access == AccessAuto {
 			break
 		}
 	}
@@ -77,59 +70,65 @@ func (r *inContainerRun) tryAccesses(ctx context.Context) error {
 	return nil
 }
 
-// attempt is what became of one access.
-type attempt struct {
+// accessResult is the result of one access. The zero value means that nothing is known
+// of it.
+type accessResult struct {
 	access report.Access
-	report *report.Report
+	report *report.Report  // of the client
 	fault  *report.Finding // why the client has no API
-	kept   bool            // the relay goes on
+	kept   bool            // the relay continues
 }
 
-// failed is an attempt at an access that does not work.
-func failed(method Access, fault *report.Fault) attempt {
+// failedAccess is the result of an access that does not work.
+func failedAccess(access Access, fault *report.Fault) accessResult {
 	finding := diagnosis.Finding(fault)
-	return attempt{
-		access: report.Access{Method: string(method), Cause: finding.Cause, Detail: netprobe.Visible(fault.Error(), report.MaxLine)},
-		fault:  &finding,
-	}
+	result := unusedAccess(access, fault)
+	result.access.Cause, result.fault = finding.Cause, &finding
+	return result
 }
 
-// try runs a client with one access. Its error is one of measuring; an access
-// that does not work is a result.
-func (r *inContainerRun) try(ctx context.Context, method Access, index int) (attempt, error) {
-	if method == AccessEndpoint && r.client.NoUserEndpoint != nil {
+// unusedAccess is the result of an access that no client was started with.
+func unusedAccess(access Access, err error) accessResult {
+	return accessResult{access: report.Access{Method: string(access), Detail: netprobe.Visible(err.Error(), report.MaxLine)}}
+}
+
+// tryAccess runs a client with one access. Its error says that nothing could be
+// measured. An access that does not work is a result.
+func (r *run) tryAccess(ctx context.Context, access Access, index int) (accessResult, error) {
+	endpoint, err := r.options.carryEndpoint(access)
+	if err != nil {
 		var fault *report.Fault
-		if errors.As(r.client.NoUserEndpoint, &fault) {
-			return failed(method, fault), nil
+		if errors.As(err, &fault) {
+			return failedAccess(access, fault), nil
 		}
-		return attempt{access: report.Access{Method: string(method), Detail: netprobe.Visible(r.client.NoUserEndpoint.Error(), report.MaxLine)}}, nil
+		return unusedAccess(access, err), nil
 	}
-	if method == AccessDind {
-		return r.tryDind(ctx)
+	if access == AccessDind {
+		return r.tryNestedEngine(ctx, endpoint)
 	}
 	r.labels = r.spec.Labels(r.labels.Run, time.Now(), r.spec.PullAllowance())
-	if method == AccessSocket && r.makesSources() {
-		if err := r.client.CheckSocket(r.socketPath()); err != nil {
-			return failed(method, r.socketMissing(err)), nil
+	if access == AccessSocket && r.createsMissingSources() {
+		if err := r.options.checkSocket(r.socketPath()); err != nil {
+			return failedAccess(access, r.socketMissingFault(err)), nil
 		}
 	}
-	name := ClientName(r.labels.Run, index)
-	result, err := r.runClient(ctx, method, name)
+	name := ContainerName(r.labels.Run, index)
+	result, err := r.runClient(ctx, access, endpoint, name)
 	if result.kept && err == nil {
 		return result, nil
 	}
 	return result, errors.Join(err, r.remove(ctx, err != nil, name))
 }
 
-// judge turns a client's outcome into an attempt. An error of a client that has
-// the API is an error of the command, as it would be on the host. When ctx has
-// ended, the outcome is what the client had measured by then.
-func (*inContainerRun) judge(ctx context.Context, method Access, outcome *Outcome) (attempt, error) {
+// resultOf turns a client's Outcome into the result of its access. An error of a client
+// that has the API is returned, as the same error on the host would be. If ctx has
+// ended, the result is what the client had measured by then.
+func resultOf(ctx context.Context, access Access, outcome *Outcome) (accessResult, error) {
 	if ctx.Err() != nil {
-		return soFar(method, outcome), context.Cause(ctx)
+		return interruptedResult(access, outcome), context.Cause(ctx)
 	}
-	result := attempt{
-		access: report.Access{Method: string(method), OK: outcome.Connected, Detail: netprobe.Visible(outcome.Error, report.MaxLine)},
+	result := accessResult{
+		access: report.Access{Method: string(access), OK: outcome.Connected, Detail: netprobe.Visible(outcome.Error, report.MaxLine)},
 		report: outcome.Report,
 	}
 	if outcome.Fault != nil {
@@ -148,44 +147,19 @@ func (*inContainerRun) judge(ctx context.Context, method Access, outcome *Outcom
 	return result, errors.New(outcome.Error)
 }
 
-// soFar is what became of an access whose client was told to end.
-func soFar(method Access, outcome *Outcome) attempt {
+// interruptedResult is the result of an access whose client was interrupted.
+func interruptedResult(access Access, outcome *Outcome) accessResult {
 	if !outcome.Connected { // yet
-		return attempt{}
+		return accessResult{}
 	}
-	return attempt{access: report.Access{Method: string(method), OK: true}, report: outcome.Report}
+	return accessResult{access: report.Access{Method: string(access), OK: true}, report: outcome.Report}
 }
 
-// vantage names the client; where each access has one, by its access too.
-func (r *inContainerRun) vantage(method Access) string {
-	if r.client.Access == AccessAll {
-		return experiment.VantageClient + " (" + string(method) + ")"
+// vantage is the client's name in the Report. With several accesses it contains the
+// access.
+func (r *run) vantage(access Access) string {
+	if r.options.Access == AccessAll {
+		return experiment.VantageClient + " (" + string(access) + ")"
 	}
 	return experiment.VantageClient
-}
-
-func (r *inContainerRun) socketPath() string {
-	return r.client.SocketPath(r.description.Endpoint.Engine.Desktop)
-}
-
-// missingSource is how engines refuse to mount what is not there: dockerd
-// (volume/mounts, errBindSourceDoesNotExist) and Podman (statfs, ENOENT). Both
-// give the status of any bad request.
-var missingSource = regexp.MustCompile(`bind source path does not exist|statfs .*: no such file or directory`)
-
-func noSuchSource(err error) bool { return err != nil && missingSource.MatchString(err.Error()) }
-
-// makesSources says whether the engine makes a directory of a missing source even
-// for a mount. Podman's API for docker clients does (seen with 4.3).
-func (r *inContainerRun) makesSources() bool {
-	return strings.HasPrefix(r.description.Endpoint.Engine.Product, "Podman")
-}
-
-func (r *inContainerRun) socketMissing(err error) *report.Fault {
-	return &report.Fault{
-		Cause:    connection.SocketPathNotOnEngine,
-		Evidence: []string{err.Error()},
-		Hint:     "say with --socket-path where the engine's socket is on its own host",
-		Err:      fmt.Errorf("there is no %s on the engine's host", r.socketPath()),
-	}
 }

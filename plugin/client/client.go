@@ -1,230 +1,182 @@
+// Package client measures from client containers that have access to the Docker API:
+// how each gets it (see [Access]), which servers it starts, and at which addresses it
+// reaches them. It also measures from the network of a running container
+// ([RunFromContainer]).
+//
+// The command in-container calls it. The agent, which runs in the client containers,
+// shares the documents of protocol.go with it. The package must not know of
+// docker/cli, of flags, or of how a Report is shown.
 package client
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// ClientSpec says what the client container is and how it gets the Docker API.
-type ClientSpec struct {
-	Access Access
-	// SocketPath is the engine's socket on the engine's host, which depends on
-	// whether the engine runs in a VM that Docker Desktop keeps.
-	SocketPath func(desktop bool) string
-	// CheckSocket says whether it is safe to mount the path with an engine that
-	// makes a directory of a source that is missing.
-	CheckSocket func(path string) error
-	// SocketEndpoint and UserEndpoint are the settings of an API, as a client
-	// gets them over its stdin; secrets included.
-	SocketEndpoint json.RawMessage
-	UserEndpoint   json.RawMessage
-	// NestedEndpoint is that of NestedEndpoint in the same form.
-	NestedEndpoint json.RawMessage
-	// NoUserEndpoint is why there is no UserEndpoint.
-	NoUserEndpoint error
+// Options say what the client container is and how it gets the Docker API.
+type Options struct {
+	Progress engine.Progress
+	ID       string // of the run, for names and labels
 
-	ID string // of the run, which names and labels carry
+	Access     Access
+	Endpoint   connection.Settings // of the user
+	SocketPath string              // of the engine's socket on the engine's host; empty: worked out from Endpoint
 
-	Relay     bool // the client is a runner that starts servers on demand
-	KeepRelay bool // and goes on when this process ends
+	Relay     bool // the client starts servers on demand and proxies to them
+	KeepRelay bool // the relay continues when this process ends
 
 	DindImage string // of the nested engine
 
-	Image   string // the user's image; empty for the built-in one
+	Image   string // of the client, if the user chose one; empty for the built-in one
 	Env     []string
 	User    string // empty for root
 	Network experiment.Network
 }
 
-// ClientName is the name of the client container of a run that has the access at
-// an index of the Report.
-func ClientName(run string, access int) string {
-	return fmt.Sprintf("nestprobe-%s-client-%d", run, access+1)
+// Run has client containers run the experiment, one for each access to try. Its
+// Report and its error are those of [experiment.Run]. An access that does not work is
+// a result, not an error.
+func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options Options) (*report.Report, error) {
+	started := time.Now()
+	ctx = engine.WithBudget(ctx)
+	r := &run{
+		engine:  eng,
+		spec:    spec,
+		options: options,
+		report:  report.New("in-container"),
+		partial: report.New("in-container"),
+		labels:  engine.Labels{Run: options.ID}, // each client has the rest
+	}
+	err := r.measure(ctx)
+	r.report.Timings.TotalMS = report.Milliseconds(time.Since(started))
+	return r.report, err
 }
 
-// runClient starts a client, gives it its work, and waits for its outcome.
-func (r *inContainerRun) runClient(ctx context.Context, method Access, name string) (attempt, error) {
-	done := r.progress.Step("Starting a client container (access " + string(method) + ")")
-	client, err := startWorker(ctx, r.engine.API, r.container(method, name))
-	done()
-	var fault *report.Fault
-	if method == AccessSocket && noSuchSource(err) {
-		return failed(method, r.socketMissing(err)), nil
-	}
-	if errors.As(err, &fault) {
-		return attempt{}, fault
-	}
-	if err != nil {
-		return attempt{}, fmt.Errorf("the client container: %w", err)
-	}
-	defer client.end()
-	work := r.work(method, client.ID)
-	if method != AccessNone && r.pulls(ctx) {
-		work.authorize(ctx, r.engine)
-	}
-	if err := client.Send(work); err != nil {
-		return attempt{}, err
-	}
-	if r.client.Relay {
-		return r.runRelay(ctx, method, client, work.Identities)
-	}
-	message, err := r.follow(client)
-	if err != nil && len(r.soFar.Probes)+len(r.soFar.Modes) > 0 { // it was told to end, and is still clearing up
-		return attempt{access: report.Access{Method: string(method), OK: true}, report: r.soFar}, err
-	}
-	if err != nil {
-		return attempt{}, err
-	}
-	return r.judge(ctx, method, message.Outcome)
+// run is the state of one Run.
+type run struct {
+	engine  engine.Engine
+	spec    experiment.Spec
+	options Options
+	report  *report.Report
+	labels  engine.Labels
+
+	image       string // of the client
+	binary      []byte // of the agent, if the client's image does not have it
+	description connection.Description
+	modesOK     bool           // a client has found all network modes as expected
+	partial     *report.Report // what clients have reported before their outcomes
 }
 
-// worker is an agent with work that may be cut short. It is heard for a moment
-// longer than the run lasts, so that it can tell what it has measured.
-type worker struct {
-	*engine.Agent
-	hearing context.Context //nolint:containedctx // outlasts the run's
-	end     func()
-}
-
-// startWorker starts a client. When ctx ends, it is told to end too.
-func startWorker(ctx context.Context, api engine.API, c engine.AgentContainer) (*worker, error) {
-	hearing, started, end := linger(ctx)
-	a, err := engine.StartAgent(hearing, api, c)
-	if err != nil {
-		end()
-		return nil, err
-	}
-	started()
-	silent := context.AfterFunc(ctx, func() { _ = a.Send(Release{}) })
-	return &worker{a, hearing, func() { silent(); end(); a.Lease.Release() }}, nil
-}
-
-// tellingLimit is how long a client that was told to end may take to remove its
-// servers and tell what it has measured. Commands with up to three servers ended
-// 0.4 to 1 s after the interrupt. When a client is at work nothing is being
-// created, so this is the same part of what an interrupt may take as
-// creatingLimit is.
-const tellingLimit = engine.CreateGrace
-
-// linger returns a context for talking to a container. Until that has started it
-// ends with ctx, from then on tellingLimit later.
-func linger(ctx context.Context) (lasting context.Context, started, end func()) {
-	lasting, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	giveUp := func() { cancel(context.Cause(ctx)) }
-	stop := context.AfterFunc(ctx, giveUp)
-	started = func() {
-		if stop() {
-			stop = context.AfterFunc(ctx, func() { time.AfterFunc(tellingLimit, giveUp) })
-		}
-	}
-	return lasting, started, func() { stop(); cancel(nil) }
-}
-
-// follow shows a client's progress until it is ready or tells its outcome.
-func (r *inContainerRun) follow(c *worker) (*Message, error) {
-	done := func() {}
-	defer func() { done() }()
-	for {
-		var message Message
-		if err := c.Receive(c.hearing, &message); err != nil {
-			return nil, err
-		}
-		switch {
-		case message.Step != "":
-			done()
-			done = r.progress.Step(message.Step)
-		case message.Note != "":
-			r.progress.Note(message.Note)
-		case message.SoFar != nil:
-			r.soFar.Add(message.SoFar)
-		case message.Ready, message.Measured != nil, message.Outcome != nil:
-			return &message, nil
-		}
-	}
-}
-
-func (r *inContainerRun) work(method Access, id string) Work {
-	work := Work{
-		Run:         r.labels.Run,
-		Spec:        r.spec,
-		Endpoint:    r.client.SocketEndpoint,
-		Host:        r.engine.Host,
-		Vantage:     r.vantage(method),
-		Container:   id,
-		Description: &r.description,
-	}
-	if method == AccessEndpoint {
-		work.Endpoint = r.client.UserEndpoint
-	}
-	if r.client.Relay {
-		work.Vantage, work.Identities = VantageRelay, r.newIdentities()
-		work.Spec.Keep, work.Spec.Lasting = false, r.client.KeepRelay
-	}
-	return work
-}
-
-// pulls says whether the client will have its engine, which is this one, pull the user's
-// image. An error is the client's to tell.
-func (r *inContainerRun) pulls(ctx context.Context) bool {
-	if r.spec.PullAllowance() == 0 {
-		return false
-	}
-	_, there, _ := engine.Image{Ref: r.spec.Image, Platform: r.spec.Platform, Pull: r.spec.Pull}.Find(ctx, r.engine.API)
-	return !there
-}
-
-func (r *inContainerRun) container(method Access, name string) engine.AgentContainer {
-	role := "client"
-	if r.client.Relay {
-		role = "relay"
-	}
-	c := engine.NewAgentContainer(name, r.image, role, r.labels)
-	if r.client.Relay {
-		publishRelay(c)
-		c.Config.Labels = r.labels.Values() // it may be kept
-	}
-	c.Config.User = r.client.User
-	if c.Config.User == "" {
-		c.Config.User = "0:0"
-	}
-	c.Config.Env = r.client.Env
-	if r.binary != nil {
-		c.Binary = r.binary
-		c.Config.Entrypoint = []string{engine.AgentPath}
-		c.HostConfig.ReadonlyRootfs = false // an engine copies nothing into a read-only one
-	}
-	c.Networking = r.clientNetwork(c.HostConfig)
-	if method == AccessSocket {
-		// A mount fails where -v would make a directory of a missing source.
-		c.HostConfig.Mounts = []mount.Mount{{
-			Type: mount.TypeBind, Source: r.socketPath(), Target: SocketInContainer,
-		}}
-	}
-	return c
-}
-
-// clientNetwork puts a container on the client's network.
-func (r *inContainerRun) clientNetwork(hostConfig *container.HostConfig) *network.NetworkingConfig {
-	n := r.client.Network
-	if n.Name == "" {
+func (r *run) measure(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		engine.Sweep(ctx, r.engine.API, r.options.ID, time.Now(), r.options.Progress)
 		return nil
+	})
+	group.Go(func() error {
+		if err := r.prepare(ctx); err != nil {
+			return err
+		}
+		return r.tryAccesses(ctx)
+	})
+	return group.Wait()
+}
+
+// prepare describes the engine and makes the client's image available.
+func (r *run) prepare(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		var err error
+		r.description, err = r.engine.Describe(ctx)
+		r.report.Endpoint = r.description.Endpoint
+		return err
+	})
+	group.Go(func() error { return r.prepareImage(ctx) })
+	return group.Wait()
+}
+
+// prepareImage makes the client's image available.
+func (r *run) prepareImage(ctx context.Context) error {
+	var err error
+	if r.options.Image == "" {
+		r.image, err = r.engine.AgentImage(ctx)
+		return err
 	}
-	hostConfig.NetworkMode = container.NetworkMode(n.Name)
-	if n.Endpoint == nil {
-		return nil
+	r.image = r.options.Image
+	image := engine.Image{Ref: r.image, Pull: r.spec.Pull}
+	if _, err = image.Ensure(ctx, r.engine, r.options.Progress); err != nil {
+		return err
 	}
-	return &network.NetworkingConfig{
-		EndpointsConfig: map[string]*network.EndpointSettings{n.Name: n.Endpoint},
+	r.binary, err = r.engine.AgentBinary(ctx)
+	return err
+}
+
+// allReached says whether every server has a best address: from the host for a relay,
+// otherwise from a client.
+func (r *run) allReached() bool {
+	reached := map[int]bool{}
+	for _, best := range r.report.Best {
+		if !r.options.Relay || best.Vantage == experiment.VantageHost {
+			reached[best.Server] = true
+		}
 	}
+	return len(r.report.Servers) > 0 && len(reached) == len(r.report.Servers)
+}
+
+// remove removes containers by their names, and everything else of the run that is
+// still there: a client that was killed has not removed what it started.
+func (r *run) remove(ctx context.Context, failed bool, names ...string) error {
+	return engine.CleanUpRun(ctx, failed, func(ctx context.Context) error {
+		for _, name := range names {
+			if err := engine.RemoveContainer(ctx, r.engine.API, name); err != nil {
+				return err
+			}
+		}
+		return removeRun(ctx, r.engine.API, r.options.ID)
+	})
+}
+
+// removeRun removes the containers and networks that have the id of a run as label.
+func removeRun(ctx context.Context, api engine.API, id string) error {
+	label := filters.NewArgs(filters.Arg("label", engine.LabelRun+"="+id))
+	var containers []container.Summary
+	err := engine.Persist(ctx, func() (err error) {
+		containers, err = engine.ListContainers(ctx, api, label)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("listing what the run has started: %w", err)
+	}
+	group, removing := errgroup.WithContext(ctx)
+	for _, c := range containers {
+		group.Go(func() error { return engine.RemoveContainer(removing, api, c.ID) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	var networks []network.Summary
+	err = engine.Persist(ctx, func() (err error) {
+		networks, err = api.NetworkList(ctx, network.ListOptions{Filters: label})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("listing what the run has started: %w", err)
+	}
+	for _, n := range networks {
+		if err := engine.RemoveNetwork(ctx, api, n.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }

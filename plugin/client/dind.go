@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,7 +12,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
@@ -19,75 +19,71 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// AccessDind is a Docker API of the client's own: that of a nested engine.
-const AccessDind Access = "dind"
-
-// VantageDind is the vantage of a process beside the nested engine, in its
-// container.
+// VantageDind is the vantage of a client in the nested engine's network namespace.
 const VantageDind = "dind"
 
-// NestedEndpoint is where a nested engine listens in its own container, and nowhere
-// else: its API gives whoever reaches it the rights of its privileged container.
-const NestedEndpoint = "tcp://127.0.0.1:2375"
+// nestedHost is where a nested engine listens in its container. It listens nowhere else:
+// its API gives every client the rights of its privileged container.
+const nestedHost = "tcp://127.0.0.1:2375"
 
-// nestedCommand has the entry point of docker:dind start an engine with no other
-// listeners than are named here (its own default is 0.0.0.0). --tls=false is what
-// dockerd wants said of plain TCP, or it waits 15 s for somebody to read its warning.
+// nestedCommand has the entry point of docker:dind start an engine with only this
+// listener; its default is 0.0.0.0. Without --tls=false dockerd shows a warning about
+// plain TCP for 15 s before it starts.
 func nestedCommand() []string {
-	return []string{"dockerd", "--host=" + NestedEndpoint, "--tls=false"}
+	return []string{"dockerd", "--host=" + nestedHost, "--tls=false"}
 }
 
-// nestedPatience is how long a nested engine may take to start: 2 s were
-// measured on an idle machine.
-const nestedPatience = 45 * time.Second
+// nestedStartTimeout is how long a nested engine may take to start. On an idle machine
+// it took 2 s.
+const nestedStartTimeout = 45 * time.Second
 
-// dind is an attempt with a nested engine: its container, a client beside it
-// that starts the servers, and a sibling that asks from outside of it.
-type dind struct {
-	run                         *inContainerRun
+// nestedEngine is an engine in a container, a client in its network namespace that
+// starts the servers, and a sibling container that probes them from outside.
+type nestedEngine struct {
+	run                         *run
 	engineName, client, sibling string // names of containers
 	identities                  []string
-	work                        Work // of the client
+	job                         Job // of the client
 }
 
-// tryDind starts a nested engine and asks for a server of its from beside it,
-// from a container next to it, and from here.
-func (r *inContainerRun) tryDind(ctx context.Context) (attempt, error) {
+// tryNestedEngine starts a nested engine with servers, and probes these from its network
+// namespace, from a sibling container, and from this process.
+func (r *run) tryNestedEngine(ctx context.Context, endpoint json.RawMessage) (accessResult, error) {
 	prefix := "nestprobe-" + r.labels.Run
-	d := &dind{run: r, engineName: prefix + "-dind", client: prefix + "-dind-client", sibling: prefix + "-dind-sibling"}
-	d.identities = r.newIdentities()
-	result, err := d.attempt(ctx)
-	return result, errors.Join(err, r.remove(ctx, err != nil, d.client, d.sibling, d.engineName))
+	n := &nestedEngine{run: r, engineName: prefix + "-dind", client: prefix + "-dind-client", sibling: prefix + "-dind-sibling"}
+	n.identities = r.newIdentities()
+	result, err := n.measure(ctx, endpoint)
+	return result, errors.Join(err, r.remove(ctx, err != nil, n.client, n.sibling, n.engineName))
 }
 
-func (d *dind) attempt(ctx context.Context) (attempt, error) {
+func (n *nestedEngine) measure(ctx context.Context, endpoint json.RawMessage) (accessResult, error) {
 	var fault *report.Fault
-	exited, err := d.startEngine(ctx)
+	exited, err := n.start(ctx, endpoint)
 	switch {
-	case errors.As(err, &fault) && d.run.client.Access != AccessAll:
-		return failed(AccessDind, fault), fault // as any image that is not to be had
+	case errors.As(err, &fault) && n.run.options.Access != AccessAll:
+		return failedAccess(AccessDind, fault), fault // as for any image that is not available
 	case errors.As(err, &fault):
-		return failed(AccessDind, fault), nil
-	case ctx.Err() != nil: // perhaps when it had just been started
-		return attempt{}, context.Cause(ctx)
+		return failedAccess(AccessDind, fault), nil
+	case ctx.Err() != nil: // also if the engine had just started
+		return accessResult{}, context.Cause(ctx)
 	case err != nil && !engine.IsEngineAnswer(err):
-		return attempt{}, err
+		return accessResult{}, err
 	case err != nil:
-		return attempt{access: report.Access{Method: string(AccessDind), Detail: netprobe.Visible(err.Error(), report.MaxLine)}}, nil
+		return unusedAccess(AccessDind, err), nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() { // ends with the nested engine, or with its watch
+	go func() { // ends with the nested engine, or with ctx
 		e := <-exited
 		if e.Err != nil {
 			cancel(e.Err)
 			return
 		}
-		cancel(fmt.Errorf("the nested engine exited with code %d: see what its image wants with docker run --privileged %s", e.Code, d.run.client.DindImage))
+		cancel(fmt.Errorf("the nested engine exited with code %d: see what its image needs with docker run --privileged %s", e.Code, n.run.options.DindImage))
 	}()
-	result, err := d.ask(ctx)
-	if err != nil && ctx.Err() == nil && !d.engineRuns(ctx) {
-		<-ctx.Done() // that it has exited says more than what that led to
+	result, err := n.runClient(ctx)
+	if err != nil && ctx.Err() == nil && !n.isRunning(ctx) {
+		<-ctx.Done() // the engine's exit explains more than the error that it caused
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
@@ -95,38 +91,38 @@ func (d *dind) attempt(ctx context.Context) (attempt, error) {
 	return result, err
 }
 
-// engineRuns says whether the nested engine runs, as far as is known.
-func (d *dind) engineRuns(ctx context.Context) bool {
-	found, err := d.run.engine.API.ContainerInspect(ctx, d.engineName)
+// isRunning says whether the nested engine runs, or its state is not known.
+func (n *nestedEngine) isRunning(ctx context.Context) bool {
+	found, err := n.run.engine.API.ContainerInspect(ctx, n.engineName)
 	return err != nil && !errdefs.IsNotFound(err) || err == nil && found.State != nil && found.State.Running
 }
 
-// startEngine starts the nested engine, which must be privileged. Its data goes
-// into a volume, which is removed with it: overlay file systems do not stack.
-func (d *dind) startEngine(ctx context.Context) (<-chan engine.Exit, error) {
-	r := d.run
-	defer r.progress.Step("Starting a nested engine")()
-	wanted := engine.Image{Ref: r.client.DindImage, Pull: r.spec.Pull}
-	if _, err := wanted.Ensure(ctx, r.engine, r.progress); err != nil {
+// start starts the nested engine, which must be privileged. Its data is in a volume,
+// which is removed with it: overlay file systems do not stack.
+func (n *nestedEngine) start(ctx context.Context, endpoint json.RawMessage) (<-chan engine.Exit, error) {
+	r := n.run
+	defer r.options.Progress.Step("Starting a nested engine")()
+	image := engine.Image{Ref: r.options.DindImage, Pull: r.spec.Pull}
+	if _, err := image.Ensure(ctx, r.engine, r.options.Progress); err != nil {
 		return nil, err
 	}
-	d.prepareWork(ctx) // before anything runs, since that may take its time
+	n.prepareJob(ctx, endpoint) // before anything runs: a credential helper may take long
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	r.labels = r.spec.Labels(r.labels.Run, time.Now(), nestedPatience, r.spec.PullAllowance())
+	r.labels = r.spec.Labels(r.labels.Run, time.Now(), nestedStartTimeout, r.spec.PullAllowance())
 	config := &container.Config{
-		Image:   r.client.DindImage,
+		Image:   r.options.DindImage,
 		Cmd:     nestedCommand(),
-		Env:     append([]string{"DOCKER_TLS_CERTDIR="}, r.client.Env...),
+		Env:     append([]string{"DOCKER_TLS_CERTDIR="}, r.options.Env...),
 		Labels:  r.labels.Values(),
 		Volumes: map[string]struct{}{"/var/lib/docker": {}},
 	}
 	hostConfig := &container.HostConfig{Privileged: true, AutoRemove: true}
-	networking := r.clientNetwork(hostConfig)
+	networking := r.joinClientNetwork(hostConfig)
 	creating, cancel := engine.Outlast(ctx)
 	defer cancel()
-	created, err := r.engine.API.ContainerCreate(creating, config, hostConfig, networking, nil, d.engineName)
+	created, err := r.engine.API.ContainerCreate(creating, config, hostConfig, networking, nil, n.engineName)
 	if err != nil {
 		return nil, engine.CreateFault("the nested engine", err)
 	}
@@ -137,73 +133,74 @@ func (d *dind) startEngine(ctx context.Context) (<-chan engine.Exit, error) {
 	return exited, nil
 }
 
-// ask has the client start the servers and ask for them, asks from elsewhere
-// while they run, and lets the client clean up.
-func (d *dind) ask(ctx context.Context) (attempt, error) {
-	r := d.run
-	client, err := startWorker(ctx, r.engine.API, d.besideEngine())
+// runClient has the client start the servers and probe them, probes them from outside
+// while they run, and then lets the client remove them.
+func (n *nestedEngine) runClient(ctx context.Context) (accessResult, error) {
+	r := n.run
+	client, err := startWorker(ctx, r.engine.API, n.newClientContainer())
 	if err != nil {
-		return attempt{}, fmt.Errorf("the client container: %w", err)
+		return accessResult{}, fmt.Errorf("the client container: %w", err)
 	}
 	defer client.end()
-	if err := client.Send(d.work); err != nil {
-		return attempt{}, err
+	if err := client.Send(n.job); err != nil {
+		return accessResult{}, err
 	}
 	message, err := r.follow(client)
 	if err != nil {
-		return attempt{}, err
+		return accessResult{}, err
 	}
 	if message.Measured == nil {
-		return r.judge(ctx, AccessDind, message.Outcome)
+		return resultOf(ctx, AccessDind, message.Outcome)
 	}
-	elsewhere, err := d.askFromElsewhere(ctx, message.Measured)
+	outside, err := n.probeFromOutside(ctx, message.Measured)
 	if err == nil {
 		err = client.Send(Release{Release: true})
 	}
 	if err != nil && ctx.Err() == nil {
-		return attempt{}, err
+		return accessResult{}, err
 	}
 	if message, err = r.follow(client); err != nil {
-		return attempt{}, err
+		return accessResult{}, err
 	}
-	result, err := r.judge(ctx, AccessDind, message.Outcome)
+	result, err := resultOf(ctx, AccessDind, message.Outcome)
 	if result.report != nil {
-		result.report.Probes = append(result.report.Probes, elsewhere...)
+		result.report.Probes = append(result.report.Probes, outside...)
 		for _, vantage := range []string{experiment.VantageClient, experiment.VantageHost} {
-			result.report.Best = append(result.report.Best, experiment.PickBestFrom(vantage, elsewhere, r.spec)...)
+			result.report.Best = append(result.report.Best, experiment.PickBestFrom(vantage, outside, r.spec)...)
 		}
 	}
 	return result, err
 }
 
-// besideEngine is a client in the nested engine's network namespace.
-func (d *dind) besideEngine() engine.AgentContainer {
-	c := engine.NewAgentContainer(d.client, d.run.image, "client", d.run.labels)
-	c.HostConfig.NetworkMode = container.NetworkMode("container:" + d.engineName)
+// newClientContainer returns the settings of a client in the nested engine's network
+// namespace.
+func (n *nestedEngine) newClientContainer() engine.AgentContainer {
+	c := engine.NewAgentContainer(n.client, n.run.image, "client", n.run.labels)
+	c.HostConfig.NetworkMode = container.NetworkMode("container:" + n.engineName)
 	return c
 }
 
-// prepareWork decides what the client is to do, which may ask the user for credentials.
-func (d *dind) prepareWork(ctx context.Context) {
-	d.work = Work{
-		Run:        d.run.labels.Run,
-		Spec:       d.run.spec,
-		Endpoint:   d.run.client.NestedEndpoint,
-		Patience:   nestedPatience,
-		Vantage:    VantageDind,
-		Identities: d.identities,
-		Hold:       true,
+// prepareJob decides what the client has to do. It may run the user's credential helper.
+func (n *nestedEngine) prepareJob(ctx context.Context, endpoint json.RawMessage) {
+	n.job = Job{
+		Run:          n.run.labels.Run,
+		Spec:         n.run.spec,
+		Endpoint:     endpoint,
+		StartTimeout: nestedStartTimeout,
+		Vantage:      VantageDind,
+		Identities:   n.identities,
+		Hold:         true,
 	}
-	if d.run.spec.PullAllowance() > 0 {
-		d.work.authorize(ctx, d.run.engine)
+	if n.run.spec.PullAllowance() > 0 {
+		n.job.addRegistryAuth(ctx, n.run.engine)
 	}
 }
 
-// askFromElsewhere asks at the addresses of the nested engine's container, from
-// a sibling of it and from here.
-func (d *dind) askFromElsewhere(ctx context.Context, measured *report.Report) ([]report.Probe, error) {
-	api := d.run.engine.API
-	response, err := api.ContainerInspect(ctx, d.engineName)
+// probeFromOutside probes the addresses of the nested engine's container, from a sibling
+// container and from this process.
+func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Report) ([]report.Probe, error) {
+	api := n.run.engine.API
+	response, err := api.ContainerInspect(ctx, n.engineName)
 	if err != nil {
 		return nil, fmt.Errorf("inspecting the nested engine: %w", err)
 	}
@@ -211,8 +208,8 @@ func (d *dind) askFromElsewhere(ctx context.Context, measured *report.Report) ([
 	if err := facts.NewNetworks(api).Complete(ctx, &nested); err != nil {
 		return nil, err
 	}
-	sibling := engine.NewAgentContainer(d.sibling, d.run.image, "probe", d.run.labels)
-	sibling.Networking = d.run.clientNetwork(sibling.HostConfig)
+	sibling := engine.NewAgentContainer(n.sibling, n.run.image, "probe", n.run.labels)
+	sibling.Networking = n.run.joinClientNetwork(sibling.HostConfig)
 	started, err := engine.StartAgent(ctx, api, sibling)
 	if err != nil {
 		return nil, fmt.Errorf("the sibling container: %w", err)
@@ -226,7 +223,7 @@ func (d *dind) askFromElsewhere(ctx context.Context, measured *report.Report) ([
 		for j, server := range measured.Servers {
 			group.Go(func() error {
 				var err error
-				probes[i*len(measured.Servers)+j], err = d.askServer(ctx, v, j, server, nested.Addresses.Networks)
+				probes[i*len(measured.Servers)+j], err = n.probeServer(ctx, v, j, server, nested.Addresses.Networks)
 				return err
 			})
 		}
@@ -235,16 +232,16 @@ func (d *dind) askFromElsewhere(ctx context.Context, measured *report.Report) ([
 		return nil, err
 	}
 	all := slices.Concat(probes...)
-	d.explain(nested, all)
+	n.explain(nested, all)
 	return all, nil
 }
 
-// explain gives the failing rows their causes. That a nested server is not reached
-// from elsewhere is no finding: it is meant for who uses the nested engine.
-func (d *dind) explain(nested facts.Container, probes []report.Probe) {
+// explain fills in the causes of failed probes. It reports no findings: a nested server is
+// meant for clients of the nested engine, so it may be unreachable from outside.
+func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) {
 	diagnosis.Explain(diagnosis.Input{
-		Engine: facts.NewEngine(d.run.engine.Host, d.run.engine.Loopback, d.run.description.Endpoint.Engine),
-		Server: facts.NewServer(d.engineName, 0, nested),
+		Engine: facts.NewEngine(n.run.engine.Host, n.run.engine.Loopback, n.run.description.Endpoint.Engine),
+		Server: facts.NewServer(n.engineName, 0, nested),
 		Vantages: []facts.Vantage{
 			{Name: experiment.VantageClient, Container: true, Networks: nested.Addresses.Networks},
 			{Name: experiment.VantageHost, Routes: facts.Routes(nested.Addresses.Networks), Addresses: facts.OwnAddresses()},
@@ -252,14 +249,14 @@ func (d *dind) explain(nested facts.Container, probes []report.Probe) {
 	}, probes)
 }
 
-// askServer tries one server's addresses from one vantage. The server is known
-// to answer, so whatever does not has one second more than a single attempt.
-func (d *dind) askServer(ctx context.Context, v experiment.Vantage, index int, server report.Server, networks []facts.Network) ([]report.Probe, error) {
-	spec := d.run.spec
-	candidates := dindCandidates(server.Published, networks, d.engineName, v)
+// probeServer probes one server's addresses from one vantage. The client has already
+// reached the server, so there is only one second beyond a single attempt.
+func (n *nestedEngine) probeServer(ctx context.Context, v experiment.Vantage, index int, server report.Server, networks []facts.Network) ([]report.Probe, error) {
+	spec := n.run.spec
+	candidates := nestedCandidates(server.Published, networks, n.engineName, v)
 	attempts := make([]experiment.Attempt, len(candidates))
 	for i, candidate := range candidates {
-		attempts[i] = experiment.Attempt{Candidate: candidate, Target: spec.Target(candidate.Address, d.identities[index])}
+		attempts[i] = experiment.Attempt{Candidate: candidate, Target: spec.Target(candidate.Address, n.identities[index])}
 	}
 	waiting, cancel := context.WithTimeout(ctx, spec.Timeout+time.Second)
 	defer cancel()
@@ -273,9 +270,9 @@ func (d *dind) askServer(ctx context.Context, v experiment.Vantage, index int, s
 	return experiment.Rows(v.Name, index, attempts, results), nil
 }
 
-// dindCandidates are the nested engine's container, by its addresses and, from a
-// container, by its name, with the ports that the nested engine publishes.
-func dindCandidates(published []report.PortBinding, networks []facts.Network, name string, v experiment.Vantage) []experiment.Candidate {
+// nestedCandidates returns the addresses of the nested engine's container, and from
+// another container also its name, with the ports that the nested engine publishes.
+func nestedCandidates(published []report.PortBinding, networks []facts.Network, name string, v experiment.Vantage) []experiment.Candidate {
 	var l experiment.CandidateList
 	for _, b := range published {
 		hostIP := facts.ParseAddr(b.HostIP)

@@ -15,8 +15,8 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 )
 
-// fakeNested is an engine on which an interrupt comes when it has just started a
-// container, which cannot be timed with a real one.
+// fakeNested is an engine that is interrupted when it has just started a container. A
+// test cannot time that with a real engine.
 type fakeNested struct {
 	engine.API
 	interrupt func()
@@ -45,12 +45,11 @@ func TestInterruptOfNestedEngine(t *testing.T) {
 	t.Parallel()
 	interrupted := errors.New("interrupted")
 	ctx, interrupt := context.WithCancelCause(t.Context())
-	r := &inContainerRun{
-		engine:   engine.Engine{API: fakeNested{interrupt: func() { interrupt(interrupted) }}},
-		client:   ClientSpec{DindImage: "docker:dind"},
-		progress: noSteps{},
+	r := &run{
+		engine:  engine.Engine{API: fakeNested{interrupt: func() { interrupt(interrupted) }}},
+		options: Options{DindImage: "docker:dind", Progress: noSteps{}},
 	}
-	_, err := (&dind{run: r}).attempt(ctx)
+	_, err := (&nestedEngine{run: r}).measure(ctx, nil)
 	assert.Check(t, is.ErrorIs(err, interrupted))
 }
 

@@ -13,10 +13,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// RunFrom runs the experiment with probes from the network namespace of a
-// running container, by a helper that shares it. The container itself is not
-// touched. What holds for Run holds here.
-func RunFrom(ctx context.Context, eng engine.Engine, spec experiment.Spec, target string, progress engine.Progress) (*report.Report, error) {
+// RunFromContainer runs the experiment with probes from the network namespace of a running
+// container, which a helper container shares. It does not touch the running container. Its
+// Report and its error are those of [experiment.Run].
+func RunFromContainer(ctx context.Context, eng engine.Engine, spec experiment.Spec, target string, progress engine.Progress) (*report.Report, error) {
 	ctx = engine.WithBudget(ctx)
 	vantage, err := experiment.ContainerVantage(ctx, eng.API, target)
 	if err != nil {
@@ -24,10 +24,10 @@ func RunFrom(ctx context.Context, eng engine.Engine, spec experiment.Spec, targe
 	}
 	id := engine.NewID()
 	name := "nestprobe-" + id + "-from"
-	starting, started, end := linger(ctx)
+	starting, started, end := withReportGrace(ctx)
 	defer end()
 	pending := &pendingProber{ready: make(chan struct{})}
-	go func() { // awaited below, by pending.ready
+	go func() { // closes pending.ready, which is awaited below
 		defer close(pending.ready)
 		image, err := eng.AgentImage(starting)
 		if err == nil {
@@ -41,20 +41,20 @@ func RunFrom(ctx context.Context, eng engine.Engine, spec experiment.Spec, targe
 	measured.Command = "in-container"
 	<-pending.ready
 	err = errors.Join(err, pending.end(ctx, err != nil, eng.API, name))
-	if err == nil && !spec.Keep { // else it is to be told how to remove what was kept
-		err = context.Cause(ctx) // see clearUp
+	if err == nil && !spec.Keep { // with Keep, the command to remove the servers is still to be printed
+		err = context.Cause(ctx) // an interrupt during the clean-up
 	}
 	return measured, err
 }
 
-// pendingProber is a prober that is being started while the servers are.
+// pendingProber is a prober that starts in parallel with the servers.
 type pendingProber struct {
 	ready  chan struct{}
 	prober *engine.RemoteProber // set before ready is closed
 	err    error
 }
 
-// Run implements Prober.
+// Run implements [experiment.Prober].
 func (p *pendingProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error) {
 	select {
 	case <-p.ready:
@@ -67,7 +67,7 @@ func (p *pendingProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe
 	return p.prober.Run(ctx, race)
 }
 
-// end removes the helper. A run that has failed may have done so for want of the engine.
+// end removes the helper. It waits less long after a failed run, whose engine may be gone.
 func (p *pendingProber) end(ctx context.Context, failed bool, api engine.API, name string) error {
 	if p.prober != nil {
 		p.prober.Agent.Lease.Release()

@@ -20,24 +20,24 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// VantageRelay is the vantage of a runner that proxies to its servers.
+// VantageRelay is the vantage of a client that proxies to its servers.
 const VantageRelay = "relay"
 
-// publishRelay publishes the relay's one port, on all addresses, at a host port
-// of the engine's choice.
+// publishRelay publishes the relay's port on all addresses, at a host port that the
+// engine chooses.
 func publishRelay(c engine.AgentContainer) {
 	port := facts.TCPPort(RelayPort)
 	c.Config.ExposedPorts = nat.PortSet{port: {}}
 	c.HostConfig.PortBindings = nat.PortMap{port: {{}}}
-	// Docker's own default, said aloud: without it Podman 4.3 was seen to kill at
-	// once, and the relay has servers to remove.
+	// Docker's default. Without it Podman 4.3 was seen to kill immediately, and the
+	// relay has servers to remove.
 	seconds := 10
 	c.Config.StopTimeout = &seconds
 }
 
-// newIdentities makes identities for servers that a client starts, so that
-// this process knows them too.
-func (r *inContainerRun) newIdentities() []string {
+// newIdentities makes identities for the servers of a client, so that this process
+// recognises their answers too.
+func (r *run) newIdentities() []string {
 	identities := make([]string, r.spec.Servers)
 	for i := range identities {
 		identities[i] = engine.NewToken(engine.IdentityBytes)
@@ -45,32 +45,31 @@ func (r *inContainerRun) newIdentities() []string {
 	return identities
 }
 
-// runRelay asks through the relay once it is ready.
-func (r *inContainerRun) runRelay(ctx context.Context, method Access, relay *worker, identities []string) (attempt, error) {
+// runRelay waits until the relay is ready and probes the servers through it.
+func (r *run) runRelay(ctx context.Context, access Access, relay *worker, identities []string) (accessResult, error) {
 	message, err := r.follow(relay)
 	if err != nil {
-		return attempt{}, err
+		return accessResult{}, err
 	}
 	if !message.Ready {
-		return r.judge(ctx, method, message.Outcome)
+		return resultOf(ctx, access, message.Outcome)
 	}
-	probes, outcome, err := r.askAndRelease(ctx, relay, identities)
+	probes, outcome, err := r.probeAndRelease(ctx, relay, identities)
 	if err != nil && (outcome == nil || ctx.Err() == nil) {
-		return attempt{}, err
+		return accessResult{}, err
 	}
-	result, err := r.judge(ctx, method, outcome)
+	result, err := resultOf(ctx, access, outcome)
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, probes...)
 		result.report.Best = append(experiment.PickBestFrom(experiment.VantageHost, probes, r.spec), result.report.Best...)
-		result.kept = r.client.KeepRelay
+		result.kept = r.options.KeepRelay
 	}
 	return result, err
 }
 
-// askAndRelease asks through the relay, tells it that this was all, and returns
-// the outcome that it then tells. Meanwhile it follows the relay, whose end is
-// the end of the asking.
-func (r *inContainerRun) askAndRelease(ctx context.Context, relay *worker, identities []string) ([]report.Probe, *Outcome, error) {
+// probeAndRelease probes through the relay, releases it, and returns the Outcome that the
+// relay then sends. If the relay ends earlier, so does the probing.
+func (r *run) probeAndRelease(ctx context.Context, relay *worker, identities []string) ([]report.Probe, *Outcome, error) {
 	var probes []report.Probe
 	var outcome *Outcome
 	var released atomic.Bool
@@ -81,18 +80,18 @@ func (r *inContainerRun) askAndRelease(ctx context.Context, relay *worker, ident
 			return err
 		}
 		if outcome = message.Outcome; outcome == nil || !released.Load() {
-			return fmt.Errorf("container %s was stopped by somebody else, or by an engine that shuts down: run the command again", relay.Name)
+			return fmt.Errorf("container %s was stopped by another process, or by an engine that shuts down: run the command again", relay.Name)
 		}
 		return nil
 	})
 	group.Go(func() error {
 		var err error
-		if probes, err = r.askRelay(ctx, relay, identities); err == nil {
+		if probes, err = r.probeThroughRelay(ctx, relay, identities); err == nil {
 			released.Store(true)
-			err = relay.Send(Release{Keep: r.client.KeepRelay, Release: true})
+			err = relay.Send(Release{Keep: r.options.KeepRelay, Release: true})
 		}
 		if err != nil && ctx.Err() == nil {
-			relay.Lease.Release() // nothing more will be followed
+			relay.Lease.Release() // ends follow
 		}
 		return err
 	})
@@ -100,9 +99,9 @@ func (r *inContainerRun) askAndRelease(ctx context.Context, relay *worker, ident
 	return probes, outcome, err
 }
 
-// askRelay probes every server through the relay from this process, which has
-// the relay start them.
-func (r *inContainerRun) askRelay(ctx context.Context, relay *worker, identities []string) ([]report.Probe, error) {
+// probeThroughRelay probes every server through the relay from this process. The relay
+// starts a server on its first request.
+func (r *run) probeThroughRelay(ctx context.Context, relay *worker, identities []string) ([]report.Probe, error) {
 	response, err := r.engine.API.ContainerInspect(ctx, relay.ID)
 	if err != nil {
 		return nil, fmt.Errorf("inspecting the relay: %w", err)
@@ -112,15 +111,15 @@ func (r *inContainerRun) askRelay(ctx context.Context, relay *worker, identities
 		return nil, &report.Fault{
 			Cause:    diagnosis.PortNotPublished,
 			Evidence: []string{fmt.Sprintf("container %s has no published port, on network %s", relay.Name, response.HostConfig.NetworkMode)},
-			Hint:     "put the relay on a network that publishes ports: not an internal one, none or the host's",
+			Hint:     "put the relay on a network that publishes ports: not an internal network, none or host",
 			Err:      errors.New("the relay cannot be reached from here"),
 		}
 	}
-	defer r.progress.Step("Waiting for an answer through the relay")()
+	defer r.options.Progress.Step("Waiting for an answer through the relay")()
 	servers := r.relayAttempts(facts, identities)
 	waiting, cancel := context.WithTimeout(ctx, r.spec.Wait)
 	defer cancel()
-	// One race a server: an answer of one says nothing of the others.
+	// One race for each server: an answer from one proves nothing about the others.
 	probes := make([][]report.Probe, len(servers))
 	var races sync.WaitGroup
 	for i, attempts := range servers {
@@ -133,8 +132,8 @@ func (r *inContainerRun) askRelay(ctx context.Context, relay *worker, identities
 	return slices.Concat(probes...), context.Cause(ctx)
 }
 
-// relayAttempts are the relay's published addresses, once for each server.
-func (r *inContainerRun) relayAttempts(facts facts.Addresses, identities []string) [][]experiment.Attempt {
+// relayAttempts returns attempts at the relay's published addresses, for each server.
+func (r *run) relayAttempts(facts facts.Addresses, identities []string) [][]experiment.Attempt {
 	facts.EngineHost = r.engine.Host
 	facts.NodeAddress = r.description.NodeAddress
 	facts.Desktop = r.description.Endpoint.Engine.Desktop

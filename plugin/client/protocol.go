@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Job is what a client container has to do. It is the first JSON document on the
+// container's stdin, and must not be written anywhere else: it holds secrets.
+type Job struct {
+	Run       string          `json:"run"` // id of the run
+	Spec      experiment.Spec `json:"spec"`
+	Endpoint  json.RawMessage `json:"endpoint"`  // of the engine to start servers on, as Settings.Carry writes it, secrets included
+	Host      string          `json:"host"`      // of the user's tcp or ssh endpoint, which a mounted socket does not show
+	Vantage   string          `json:"vantage"`   // the client's name in the Report
+	Container string          `json:"container"` // the client's id; empty if another engine runs it
+	// Description of the engine, if it is the one that runs the client. Nil: the
+	// client reads it itself.
+	Description  *connection.Description `json:"description,omitempty"`
+	StartTimeout time.Duration           `json:"patience"` // how long the engine may take to start
+	// Identities of the built-in servers, one each; empty: the client makes them. A
+	// relay starts as many servers as it has identities.
+	Identities []string `json:"identities"`
+	Hold       bool     `json:"hold"` // report what was measured, and keep the servers until a Release
+
+	// RegistryAuth is the value of Engine.RegistryAuth for the image of Spec, if the
+	// client will pull it. NoRegistryAuth is why there is none.
+	RegistryAuth   string `json:"registryAuth"`
+	NoRegistryAuth string `json:"noRegistryAuth"`
+}
+
+// addRegistryAuth adds the credentials for the registry of the user's image.
+func (j *Job) addRegistryAuth(ctx context.Context, engine engine.Engine) {
+	auth, err := engine.AskRegistryAuth(ctx, j.Spec.Image)
+	if err != nil {
+		j.NoRegistryAuth = err.Error()
+	}
+	j.RegistryAuth = auth
+}
+
+// RelayPort is the port that a relay listens on in its container.
+const RelayPort = 4648
+
+// Release is the second JSON document on a client container's stdin. It ends a Hold,
+// or a relay; without Release set, it interrupts the job.
+type Release struct {
+	Release bool `json:"release"`
+	Keep    bool `json:"keep"` // the relay sends its Outcome so far, and continues
+}
+
+// Message is one JSON document on a client container's stdout: progress, and finally
+// the Outcome. One field is set.
+type Message struct {
+	Step     string         `json:"step,omitempty"` // a step begins, and the previous one has ended
+	Note     string         `json:"note,omitempty"`
+	Ready    bool           `json:"ready,omitempty"`    // the relay listens, until a Release
+	Measured *report.Report `json:"measured,omitempty"` // the servers run, until a Release
+	SoFar    *report.Report `json:"soFar,omitempty"`    // a part of the Outcome's Report, in case the Outcome never comes
+	Outcome  *Outcome       `json:"outcome,omitempty"`
+}
+
+// Outcome is how a Job ended.
+type Outcome struct {
+	// Connected says whether the client reached the engine at Job.Endpoint.
+	Connected bool            `json:"connected"`
+	Report    *report.Report  `json:"report"`
+	Error     string          `json:"error"`
+	Fault     *report.Finding `json:"fault"` // if the error's cause is known
+}
