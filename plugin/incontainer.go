@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/docker/cli/cli/command"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/client"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -133,7 +131,7 @@ func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error 
 
 func (o *clientOptions) measure(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
 	if o.from != "" {
-		return client.RunFrom(ctx, s.engine, spec, o.from, s.progress)
+		return client.RunFromContainer(ctx, s.engine, spec, o.from, s.progress)
 	}
 	wanted, err := o.client(s, spec)
 	if err != nil {
@@ -141,7 +139,7 @@ func (o *clientOptions) measure(ctx context.Context, s session, spec experiment.
 	}
 	o.run = engine.NewID()
 	wanted.ID = o.run
-	return client.RunInContainer(ctx, s.engine, spec, wanted, s.progress)
+	return client.Run(ctx, s.engine, spec, wanted)
 }
 
 // removeCommand is the command that removes what --keep left running. A relay has
@@ -157,7 +155,7 @@ func (o *clientOptions) removeCommand(docker string, rep *report.Report, spec ex
 		return ""
 	}
 	if spec.Builtin() {
-		remove := docker + " stop " + client.ClientName(o.run, works)
+		remove := docker + " stop " + client.ContainerName(o.run, works)
 		if spec.Temporary != nil { // all that is left if the relay is not there to stop
 			remove += " || " + docker + " network rm " + engine.NetworkName(o.run)
 		}
@@ -173,29 +171,19 @@ func (o *clientOptions) removeCommand(docker string, rep *report.Report, spec ex
 
 // client turns the flags and the endpoint into what the client container is and
 // is given.
-func (o *clientOptions) client(s session, spec experiment.Spec) (client.ClientSpec, error) {
-	socket, err := connection.NewSettings("", "unix://"+client.SocketInContainer).Carry()
-	if err != nil {
-		return client.ClientSpec{}, err
+func (o *clientOptions) client(s session, spec experiment.Spec) (client.Options, error) {
+	client := client.Options{
+		Progress:   s.progress,
+		Access:     client.Access(o.access),
+		Endpoint:   s.endpoint.Settings,
+		SocketPath: o.socketPath,
+		Relay:      o.relay,
+		KeepRelay:  o.relay && spec.Keep,
+		DindImage:  o.dindImage,
+		Image:      o.image,
+		Env:        s.withProxies(nil),
+		User:       o.user,
 	}
-	nested, err := connection.NewSettings("", client.NestedEndpoint).Carry()
-	if err != nil {
-		return client.ClientSpec{}, err
-	}
-	client := client.ClientSpec{
-		NestedEndpoint: nested,
-		DindImage:      o.dindImage,
-		Access:         client.Access(o.access),
-		SocketPath:     o.engineSocket(s),
-		CheckSocket:    func(path string) error { return o.checkSocket(s, path) },
-		SocketEndpoint: socket,
-		Relay:          o.relay,
-		KeepRelay:      o.relay && spec.Keep,
-		Image:          o.image,
-		Env:            s.withProxies(nil),
-		User:           o.user,
-	}
-	client.UserEndpoint, client.NoUserEndpoint = s.endpoint.CarryIntoContainer()
 	for _, n := range o.network.Value() {
 		settings, err := endpointSettings(n)
 		if err != nil {
@@ -204,28 +192,4 @@ func (o *clientOptions) client(s session, spec experiment.Spec) (client.ClientSp
 		client.Network = experiment.Network{Name: n.Target, Endpoint: settings}
 	}
 	return client, nil
-}
-
-// engineSocket is where the engine's socket is on its own host: where the user
-// says, else where the endpoint suggests.
-func (o *clientOptions) engineSocket(s session) func(desktop bool) string {
-	return func(desktop bool) string {
-		if o.socketPath != "" {
-			return o.socketPath
-		}
-		return s.endpoint.SocketOnEngine(desktop)
-	}
-}
-
-// checkSocket looks for the engine's socket where this can be done without the
-// engine: on this machine. Elsewhere the user's word has to do.
-func (o *clientOptions) checkSocket(s session, path string) error {
-	if s.endpoint.Transport == connection.Unix {
-		_, err := os.Stat(path)
-		return err
-	}
-	if o.socketPath == "" {
-		return errors.New("where the engine's socket is on its own host is not known from here")
-	}
-	return nil
 }
