@@ -23,7 +23,7 @@ const categoryTarget = "target"
 
 // Target is a server that has been examined, and what came of that.
 type Target struct {
-	target.Examined
+	target.Facts
 
 	Probes   []report.Probe
 	Findings []report.Finding
@@ -245,7 +245,7 @@ func (s *state) lookAtAliases(context.Context) (outcome, error) {
 	if len(words) == 0 {
 		return pass("none")
 	}
-	if others := s.target.Others; len(others) > 0 {
+	if others := s.target.Replicas; len(others) > 0 {
 		words = append(words, "not asked by its service's name, which is that of "+strings.Join(some(others), ", ")+" too")
 	}
 	return pass("%s", strings.Join(some(words), "; "))
@@ -255,8 +255,8 @@ func (s *state) lookAtAliases(context.Context) (outcome, error) {
 func (s *state) lookAtListeners(context.Context) (outcome, error) {
 	t := s.target
 	switch {
-	case t.Unlooked != "":
-		return undecided("%s", t.Unlooked)
+	case t.ListenersError != "":
+		return undecided("%s", t.ListenersError)
 	case t.Server.Listeners == nil:
 		return skip("%s", t.unasked())
 	}

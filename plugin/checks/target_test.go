@@ -23,7 +23,7 @@ import (
 // web is a server that answers.
 func web() Target {
 	target := Target{
-		Examined: target.Examined{
+		Facts: target.Facts{
 			Server: facts.Server{
 				Name: "shop-web-1", Port: 8080,
 				Networks: []facts.Network{{
@@ -90,9 +90,9 @@ skipped listeners: not looked at, since no packet came as far`},
 			target.Findings = []report.Finding{{Cause: diagnosis.PublishedFamilyMismatch, Severity: report.SeverityInfo}}
 		}, `
 pass published on IPv6: [::]:32769 for 8080/tcp`},
-		"one of two": {func(target *Target) { target.Others = []string{"shop-web-2"} }, `
+		"one of two": {func(target *Target) { target.Replicas = []string{"shop-web-2"} }, `
 pass aliases: abc, web on shop; not asked by its service's name, which is that of shop-web-2 too`},
-		"not known": {func(target *Target) { target.Unlooked = "no such image" }, `
+		"not known": {func(target *Target) { target.ListenersError = "no such image" }, `
 inconclusive listeners: no such image`},
 		"exited": {func(target *Target) {
 			target.Container.State.Status, target.Container.State.Health = "exited", nil
@@ -203,7 +203,7 @@ func FuzzTarget(f *testing.F) {
 		if json.Unmarshal(data, &found) != nil {
 			return
 		}
-		for _, c := range OfTarget(t.Context(), Target{Examined: target.Examined{Container: &found}}) {
+		for _, c := range OfTarget(t.Context(), Target{Facts: target.Facts{Container: &found}}) {
 			assert.Check(t, c.Result != report.CheckCrashed, "%s: %s", c.Name, c.Detail)
 			assert.Check(t, !strings.ContainsFunc(c.Detail, func(r rune) bool { return !unicode.IsPrint(r) }), "%s: %q", c.Name, c.Detail)
 		}

@@ -16,33 +16,32 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
-// The labels by which Compose says whose container it is (compose-spec, and
-// docker/compose, pkg/api/labels.go).
+// Labels that Compose sets on its containers (compose-spec, and docker/compose,
+// pkg/api/labels.go).
 const (
 	LabelService = "com.docker.compose.service"
 	LabelProject = "com.docker.compose.project"
 	labelOneOff  = "com.docker.compose.oneoff" // of docker compose run
 )
 
-// maxName bounds a name that nobody has, in a message: it is longer than a name
-// that anybody gives.
+// maxName bounds an unknown name in a message. Names in use are shorter.
 const maxName = 255
 
-// maxCandidates bounds how many containers are inspected for an alias: an inspect
-// takes 1 ms.
+// maxCandidates bounds how many containers are inspected for an alias. An inspect takes
+// 1 ms.
 const maxCandidates = 200
 
-// find inspects the container that a user means: by its own name or id, as a
-// service of Compose's, or as other containers call it.
-func (e *targetDiagnosis) find(ctx context.Context, name string) (container.InspectResponse, error) {
-	response, err := facts.InspectContainer(ctx, e.engine.API, name)
+// find inspects the container that the user means: by name or id, as a Compose service,
+// or by an alias on a network.
+func (r *run) find(ctx context.Context, name string) (container.InspectResponse, error) {
+	response, err := facts.InspectContainer(ctx, r.engine.API, name)
 	if !errdefs.IsNotFound(err) {
 		return response, err
 	}
 	shown := netprobe.Visible(name, maxName)
-	found, err := e.ofService(ctx, name)
+	found, err := r.byService(ctx, name)
 	if err == nil && len(found) == 0 {
-		found, err = e.calledSo(ctx, name)
+		found, err = r.byAlias(ctx, name)
 	}
 	switch {
 	case err != nil:
@@ -52,19 +51,19 @@ func (e *targetDiagnosis) find(ctx context.Context, name string) (container.Insp
 	case len(found) > 1:
 		names := make([]string, len(found))
 		for i, c := range found {
-			names[i] = nameOfSummary(c)
+			names[i] = summaryName(c)
 		}
 		slices.Sort(names)
 		return response, fmt.Errorf("several containers are called %s: choose one of %s", shown, strings.Join(names, ", "))
 	default:
-		return facts.InspectContainer(ctx, e.engine.API, found[0].ID)
+		return facts.InspectContainer(ctx, r.engine.API, found[0].ID)
 	}
 }
 
-// ofService lists the containers of a service: those that run, or, where none
-// does, those that did. Those of single commands are not the service.
-func (e *targetDiagnosis) ofService(ctx context.Context, name string) ([]container.Summary, error) {
-	all, err := engine.ListContainers(ctx, e.engine.API, filters.NewArgs(filters.Arg("label", LabelService+"="+name)))
+// byService lists the running containers of a Compose service, or all of them if none
+// runs. It leaves out those of docker compose run.
+func (r *run) byService(ctx context.Context, name string) ([]container.Summary, error) {
+	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs(filters.Arg("label", LabelService+"="+name)))
 	all = slices.DeleteFunc(all, func(c container.Summary) bool { return c.Labels[labelOneOff] == "True" })
 	if running := slices.DeleteFunc(slices.Clone(all), notRunning); len(running) > 0 {
 		return running, err
@@ -74,21 +73,21 @@ func (e *targetDiagnosis) ofService(ctx context.Context, name string) ([]contain
 
 func notRunning(c container.Summary) bool { return c.State != container.StateRunning }
 
-// calledSo lists the containers that run and have a name as an alias on one of
-// their networks, which a list of containers does not tell.
-func (e *targetDiagnosis) calledSo(ctx context.Context, name string) ([]container.Summary, error) {
-	all, err := engine.ListContainers(ctx, e.engine.API, filters.NewArgs())
+// byAlias lists the running containers that have a name as an alias on one of their
+// networks. Only an inspect shows aliases.
+func (r *run) byAlias(ctx context.Context, name string) ([]container.Summary, error) {
+	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs())
 	if err != nil {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, notRunning)
 	var found []container.Summary
 	for _, c := range all[:min(len(all), maxCandidates)] {
-		response, err := facts.InspectContainer(ctx, e.engine.API, c.ID)
+		response, err := facts.InspectContainer(ctx, r.engine.API, c.ID)
 		switch {
 		case ctx.Err() != nil || client.IsErrConnectionFailed(err):
 			return nil, err
-		case err != nil: // it has gone meanwhile, which Podman 4.3 says with the status 500
+		case err != nil: // it is gone by now; Podman 4.3 reports that with status 500
 		case slices.Contains(facts.ReadContainer(response, 0).Aliases, name):
 			found = append(found, c)
 		}
@@ -96,33 +95,33 @@ func (e *targetDiagnosis) calledSo(ctx context.Context, name string) ([]containe
 	return found, nil
 }
 
-// replicas are the names of the other containers of a container's service that run.
-// The service's name leads to any of them.
-func (e *targetDiagnosis) replicas(ctx context.Context, response container.InspectResponse) ([]string, error) {
-	name := service(response)
+// listReplicas returns the names of the other running containers of a container's Compose
+// service. The service's name leads to any of them.
+func (r *run) listReplicas(ctx context.Context, response container.InspectResponse) ([]string, error) {
+	name := serviceOf(response)
 	if name == "" {
 		return nil, nil
 	}
-	all, err := e.ofService(ctx, name)
+	all, err := r.byService(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("looking for the service %s: %w", netprobe.Visible(name, maxName), err)
 	}
 	var others []string
 	for _, c := range all {
 		if c.ID != response.ID && !notRunning(c) && c.Labels[LabelProject] == response.Config.Labels[LabelProject] {
-			others = append(others, nameOfSummary(c))
+			others = append(others, summaryName(c))
 		}
 	}
 	slices.Sort(others)
 	return others, nil
 }
 
-func nameOfSummary(c container.Summary) string {
+func summaryName(c container.Summary) string {
 	return strings.TrimPrefix(strings.Join(c.Names, ","), "/")
 }
 
-// service is the name of the service of Compose's that a container is of, or "".
-func service(response container.InspectResponse) string {
+// serviceOf is the name of a container's Compose service; empty if it has none.
+func serviceOf(response container.InspectResponse) string {
 	if response.Config == nil {
 		return ""
 	}

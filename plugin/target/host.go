@@ -12,54 +12,54 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// ofHost examines a server on the engine's host, which for Docker Desktop is the
-// user's machine: which address leads to it from a container.
-func (e *targetDiagnosis) ofHost(ctx context.Context) error {
-	port := e.target.Port
-	e.server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
-	e.report.Servers = []report.Server{{Name: experiment.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
-	if err := e.chooseHostPlaces(ctx); err != nil {
+// explainHost explains which address of the engine's host leads to a server there from a
+// container. With Docker Desktop, the host is the user's machine.
+func (r *run) explainHost(ctx context.Context) error {
+	port := r.target.Port
+	r.server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
+	r.report.Servers = []report.Server{{Name: experiment.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
+	if err := r.chooseHostPlaces(ctx); err != nil {
 		return err
 	}
-	if err := e.ask(ctx, e.lookAtHost, e.hostCandidates); err != nil {
+	if err := r.probeFromPlaces(ctx, r.listHostListeners, r.hostCandidates); err != nil {
 		return err
 	}
-	e.conclude()
+	r.summarize()
 	return nil
 }
 
-// chooseHostPlaces are those that the user named, or the default bridge.
-func (e *targetDiagnosis) chooseHostPlaces(ctx context.Context) error {
-	if len(e.target.From) > 0 {
-		return e.choosePlaces(ctx)
+// chooseHostPlaces adds the places that the user named, or the default bridge.
+func (r *run) chooseHostPlaces(ctx context.Context) error {
+	if len(r.target.From) > 0 {
+		return r.choosePlaces(ctx)
 	}
-	bridge, err := e.defaultBridge(ctx)
+	bridge, err := r.findDefaultBridge(ctx)
 	if err != nil {
 		return err
 	}
-	e.add(e.onNetwork(bridge, false))
+	r.addPlace(r.newNetworkPlace(bridge, false))
 	return nil
 }
 
-// lookAtHost lists the sockets of the host that containers mean by it. Where the
-// engine's networks are not those of its own machine, that is this one.
-func (e *targetDiagnosis) lookAtHost(ctx context.Context, p *place) error {
-	listeners, err := e.sockets(ctx, p, func() (listening.Listeners, error) {
-		if engine := e.description.Endpoint.Engine; engine.Desktop || engine.Rootless {
+// listHostListeners lists the sockets that listen on the host. If the engine runs in a VM
+// or is rootless, the host is this machine.
+func (r *run) listHostListeners(ctx context.Context, p *place) error {
+	listeners, err := r.readSockets(ctx, p, func() (listening.Listeners, error) {
+		if e := r.description.Endpoint.Engine; e.Desktop || e.Rootless {
 			return listening.Read()
 		}
-		return engine.HostSockets(ctx, e.engine.API, e.image, e.labels)
+		return engine.HostSockets(ctx, r.engine.API, r.image, r.labels)
 	})
-	return e.listen(ctx, listeners, err)
+	return r.recordListeners(ctx, listeners, err)
 }
 
-// hostCandidates are the addresses at which a place might find the host.
-func (e *targetDiagnosis) hostCandidates(p *place) []experiment.Candidate {
-	port := e.target.Port
+// hostCandidates returns the addresses of the host to try from a place.
+func (r *run) hostCandidates(p *place) []experiment.Candidate {
+	port := r.target.Port
 	var l experiment.CandidateList
 	if p.vantage.Container == "" {
-		l.Add(report.KindHostAddress, experiment.Loopback4, port, "this machine's own loopback")
-		l.Add(report.KindHostAddress, experiment.Loopback6, port, "this machine's own loopback")
+		l.Add(report.KindHostAddress, experiment.Loopback4, port, "this machine's loopback address")
+		l.Add(report.KindHostAddress, experiment.Loopback6, port, "this machine's loopback address")
 	}
 	for _, n := range p.found.Addresses.Networks {
 		l.Add(report.KindHostGateway, n.GatewayIPv4, port, "the gateway of this container on "+n.Name)
@@ -67,39 +67,39 @@ func (e *targetDiagnosis) hostCandidates(p *place) []experiment.Candidate {
 	}
 	if p.vantage.Container != "" {
 		for _, name := range experiment.HostAliases {
-			l.AddName(report.KindHostAlias, name, port, "an engine's name of its host")
+			l.AddName(report.KindHostAlias, name, port, "an engine's name for its host")
 		}
 	}
-	for _, ip := range e.hostAddresses() {
-		l.Add(report.KindHostAddress, ip, port, "an address of the host's own")
+	for _, ip := range r.hostAddresses() {
+		l.Add(report.KindHostAddress, ip, port, "an address of the host's interfaces")
 	}
-	if host := e.engine.Host; host != "" {
+	if host := r.engine.Host; host != "" {
 		l.AddName(report.KindHostAddress, host, port, "the endpoint's host")
 	}
 	return l.Candidates
 }
 
-// hostAddresses are the host's own addresses, where it is known to be this machine:
-// those of the interfaces that lead out of it.
-func (e *targetDiagnosis) hostAddresses() []netip.Addr {
-	if e.engine.Host != "" || e.engine.Loopback {
+// hostAddresses returns the addresses of the host's outgoing interfaces, if the host is
+// known to be this machine.
+func (r *run) hostAddresses() []netip.Addr {
+	if r.engine.Host != "" || r.engine.Loopback {
 		return nil
 	}
 	var found []netip.Addr
-	for _, target := range elsewhere {
-		if ip, ok := sourceAddress(target); ok {
+	for _, destination := range documentationAddresses {
+		if ip, ok := sourceAddress(destination); ok {
 			found = append(found, ip)
 		}
 	}
 	return found
 }
 
-// elsewhere are addresses that are nobody's (RFC 5737 and 3849), to which the way
-// is that to anywhere else.
-var elsewhere = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
+// documentationAddresses are assigned to no machine (RFC 5737 and 3849), so packets to
+// them take the default route.
+var documentationAddresses = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
 
-// sourceAddress is the address of this machine from which packets would go to
-// another one. Connecting a UDP socket sends none.
+// sourceAddress returns the address from which this machine would send packets to another
+// address. Connecting a UDP socket sends none.
 func sourceAddress(to netip.Addr) (netip.Addr, bool) {
 	connection, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
 	if err != nil {

@@ -10,22 +10,21 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// oddEngine answers every inspection with the same document, as no engine here
-// does.
-type oddEngine struct {
+// incompleteEngine answers every inspection with the same document.
+type incompleteEngine struct {
 	engine.API
 	answer string
 }
 
-func (o oddEngine) ContainerInspect(context.Context, string) (container.InspectResponse, error) {
+func (e incompleteEngine) ContainerInspect(context.Context, string) (container.InspectResponse, error) {
 	var response container.InspectResponse
-	err := json.Unmarshal([]byte(o.answer), &response)
+	err := json.Unmarshal([]byte(e.answer), &response)
 	return response, err
 }
 
-// What an engine says of a container may lack anything. These are recorded or made
-// up answers, because no real engine gives them on demand.
-func TestOddInspections(t *testing.T) {
+// An engine's inspection of a container may lack any field. Some of these answers are
+// recorded and some are made up: no real engine gives them on demand.
+func TestIncompleteInspections(t *testing.T) {
 	t.Parallel()
 	for answer, port := range map[string]uint16{
 		`{}`:                              0,
@@ -39,17 +38,17 @@ func TestOddInspections(t *testing.T) {
 		`{"Id": "1", "Config": {"ExposedPorts": {"80/tcp": {}, "90/tcp": {}}}, "HostConfig": {"PortBindings": {"80/tcp": null, "90/tcp": [{}]}}}`:         90, // Podman's
 		`{"Id": "1", "Config": {"ExposedPorts": {"80/tcp": {}}}, "NetworkSettings": {"Networks": {"a": {"IPAddress": "\u001b[2J", "Gateway": "::1%x"}}}}`: 80,
 	} {
-		e := newTargetDiagnosis(engine.Engine{API: oddEngine{answer: answer}}, Target{Container: "web"}, nil)
-		response, err := e.find(t.Context(), "web")
+		r := newRun(engine.Engine{API: incompleteEngine{answer: answer}}, Target{Container: "web"}, nil)
+		response, err := r.find(t.Context(), "web")
 		if err == nil {
 			var got uint16
-			got, err = targetPort(response, e.target)
+			got, err = targetPort(response, r.target)
 			assert.Check(t, err != nil || got == port, "%s: %d", answer, got)
 		}
 		assert.Check(t, (err == nil) == (port != 0), "%s: %v", answer, err)
 		if err == nil {
-			e.setServer(response, port)
-			assert.Check(t, e.down(t.Context(), response) == nil, answer) // nothing is known of its state
+			r.setServer(response, port)
+			assert.Check(t, r.downFault(t.Context(), response) == nil, answer) // its state is not known
 		}
 	}
 }

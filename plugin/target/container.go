@@ -1,0 +1,180 @@
+package target
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// explainContainer explains a server in a container.
+func (r *run) explainContainer(ctx context.Context) error {
+	response, err := r.find(ctx, r.target.Container)
+	if err != nil {
+		return err
+	}
+	if response, r.networkOf, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
+		return err
+	}
+	port, err := targetPort(response, r.target)
+	if err != nil {
+		return err
+	}
+	r.setServer(response, port)
+	if r.replicas, err = r.listReplicas(ctx, response); err != nil {
+		return err
+	}
+	if r.server.Down = r.downFault(ctx, response); r.server.Down != nil {
+		err = r.prepareOnce(ctx)
+	} else if err = r.choosePlaces(ctx); err == nil {
+		err = r.probeFromPlaces(ctx, func(ctx context.Context, p *place) error { return r.listListeners(ctx, p, response) }, r.containerCandidates)
+	}
+	if err != nil {
+		return err
+	}
+	r.summarize()
+	return nil
+}
+
+// targetPort is the port that the user means: the one given, otherwise the only one
+// published, otherwise the only one exposed.
+func targetPort(response container.InspectResponse, target Target) (uint16, error) {
+	if target.Port != 0 {
+		return target.Port, nil
+	}
+	var published, exposed []uint16
+	if response.HostConfig != nil {
+		for port, bindings := range response.HostConfig.PortBindings {
+			if len(bindings) > 0 { // Podman lists ports here that are only exposed
+				published = appendTCP(published, string(port))
+			}
+		}
+	}
+	if response.Config != nil {
+		for port := range response.Config.ExposedPorts {
+			exposed = appendTCP(exposed, string(port))
+		}
+	}
+	for _, ports := range [][]uint16{published, exposed} {
+		if len(ports) == 1 {
+			return ports[0], nil
+		}
+	}
+	slices.Sort(exposed)
+	name := facts.ContainerName(response)
+	if len(exposed) == 0 {
+		return 0, fmt.Errorf("container %s exposes no TCP port: give the port of its server with %s:PORT", name, name)
+	}
+	return 0, fmt.Errorf("container %s has the TCP ports %v: choose one with %s:PORT", name, exposed, name)
+}
+
+func appendTCP(ports []uint16, port string) []uint16 {
+	number, protocol, _ := strings.Cut(port, "/")
+	parsed, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || protocol != "" && protocol != "tcp" || slices.Contains(ports, uint16(parsed)) {
+		return ports
+	}
+	return append(ports, uint16(parsed))
+}
+
+// setServer records what the engine reports about the container.
+func (r *run) setServer(response container.InspectResponse, port uint16) {
+	r.container = &response
+	r.found = facts.ReadContainer(response, port)
+	r.name = facts.ContainerName(response)
+	r.found.Service = serviceOf(response)
+	server := report.Server{
+		ID:        response.ID,
+		Name:      r.name,
+		Port:      port,
+		Networks:  r.found.ReportNetworks,
+		Published: r.found.Published,
+	}
+	if response.Config != nil {
+		server.Image = response.Config.Image
+	}
+	r.report.Servers = []report.Server{server}
+	r.server = facts.NewServer(r.name, port, r.found)
+}
+
+// downFault says why a container that is stopped or paused does not answer; nil if it
+// runs.
+func (r *run) downFault(ctx context.Context, response container.InspectResponse) *report.Fault {
+	state := response.State
+	switch {
+	case state == nil || state.Running && !state.Paused:
+		return nil
+	case state.Paused:
+		return &report.Fault{
+			Cause:    diagnosis.ServerNotReady,
+			Evidence: []string{fmt.Sprintf("container %s is paused, so nothing in it runs", r.name)},
+			Hint:     "unpause it",
+			Commands: []string{"docker unpause " + r.name},
+		}
+	case state.Status == container.StateCreated:
+		return &report.Fault{
+			Cause:    diagnosis.ServerNotReady,
+			Evidence: []string{fmt.Sprintf("container %s was created but never started", r.name)},
+			Hint:     "start it",
+			Commands: []string{"docker start " + r.name},
+		}
+	}
+	ended := engine.Exit{Code: int64(state.ExitCode), OOMKilled: state.OOMKilled}
+	ended.Lines = engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response))
+	fault := ended.Fault(r.name)
+	if fault.Cause == diagnosis.ServerExited {
+		fault.Commands = []string{"docker logs " + r.name}
+	}
+	return fault
+}
+
+// listListeners lists the sockets that listen in the container's network namespace. If
+// none listens on the port, it also reads the end of the server's log.
+func (r *run) listListeners(ctx context.Context, p *place, response container.InspectResponse) error {
+	listeners, err := r.readSockets(ctx, p, func() (listening.Listeners, error) {
+		return engine.Sockets(ctx, r.engine.API, r.image, response.ID, r.labels)
+	})
+	if err == nil && len(listeners.On(r.server.Port)) == 0 {
+		r.server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response)))
+	}
+	return r.recordListeners(ctx, listeners, err)
+}
+
+// containerCandidates returns the addresses of the container to try from a place.
+func (r *run) containerCandidates(p *place) []experiment.Candidate {
+	addresses := r.found.Addresses
+	addresses.EngineHost = r.engine.Host
+	addresses.NodeAddress = r.description.NodeAddress
+	addresses.Desktop = r.description.Endpoint.Engine.Desktop
+	addresses.Client = p.found.Addresses.Networks
+	addresses.Names = r.names()
+	return p.vantage.Candidates(addresses)
+}
+
+// names returns the container's names for other containers, the longest-lived first: a
+// Compose service keeps its name when its numbered containers are created anew. The name
+// is left out if the service has replicas, since any of them may answer.
+func (r *run) names() []string {
+	names := []string{cmp.Or(r.networkOf, r.name)}
+	for _, alias := range r.found.Aliases {
+		switch {
+		case alias == r.found.Service && len(r.replicas) > 0:
+		case alias == r.found.Service:
+			names = append([]string{alias}, names...)
+		case !strings.HasPrefix(r.report.Servers[0].ID, alias): // engines add the short id
+			names = append(names, alias)
+		}
+	}
+	return names
+}
