@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
@@ -18,47 +17,44 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// settleLimit is how long what fails is tried again from a node. What a node knows
-// of the containers of others it has from their gossip, which took less than a
-// second.
+// settleLimit is how long a helper retries addresses that fail. A node learns of the
+// containers of other nodes by gossip, which took less than a second.
 const settleLimit = 10 * time.Second
 
-// gossipPort is where the engines of a Swarm tell each other of their containers,
+// gossipPort is the port on which the engines of a Swarm exchange their container networks,
 // over TCP and UDP (Docker's documentation, "Getting started with Swarm mode").
 const gossipPort = 7946
 
-// probe has a helper on every node try the servers of all.
-func (r *nodesRun) probe(ctx context.Context) error {
-	defer r.options.Progress.Step("Asking from every node")()
+// probe has a helper on every node probe the servers of all nodes.
+func (r *run) probe(ctx context.Context) error {
+	defer r.options.Progress.Step("Probing from every node")()
 	r.sent = r.newWork()
 	word, err := r.sent.Encode()
 	if err != nil {
 		return err
 	}
-	helper := r.containerSpec("probe")
+	helper := r.newContainerSpec("probe")
 	helper.Env = []string{WorkVariable + "=" + word}
 	services, err := r.createServices(ctx, "helper", swarm.ServiceSpec{
-		// A driver whose logs the manager can read, whatever the engine's default is.
+		// The manager can read logs of this driver. The engine's default may be another.
 		TaskTemplate: swarm.TaskSpec{ContainerSpec: helper, LogDriver: &swarm.Driver{Name: "json-file"}},
 	})
 	if err != nil {
 		return err
 	}
-	reports := map[*node]*swarm.Task{}
-	wait := r.spec.Wait + r.settle()
+	finished := map[*node]*swarm.Task{}
+	wait := r.spec.Wait + r.settleTime()
 	err = r.awaitTasks(ctx, services, wait, func(n *node, t *swarm.Task) (bool, error) {
 		switch {
-		case n.silent != "":
-		case t != nil && ended(t):
-			reports[n] = t
-		case !takes(n.Node):
-			n.silent = "it is " + stateOf(n.Node) + " since the command began"
+		case n.helperError != "":
+		case t != nil && hasEnded(t):
+			finished[n] = t
+		case !acceptsTasks(n.Node):
+			n.helperError = "it is " + stateOf(n.Node) + " since the command began"
 		default:
 			return false, nil
 		}
@@ -68,21 +64,21 @@ func (r *nodesRun) probe(ctx context.Context) error {
 		return err
 	}
 	for _, n := range r.nodes {
-		if reports[n] == nil && n.silent == "" {
-			n.silent = fmt.Sprintf("its helper has not ended within %s", wait)
+		if finished[n] == nil && n.helperError == "" {
+			n.helperError = fmt.Sprintf("its helper has not ended within %s", wait)
 		}
 	}
-	return r.collect(ctx, reports)
+	return r.readResults(ctx, finished)
 }
 
-func (r *nodesRun) settle() time.Duration { return min(settleLimit, r.spec.Wait) }
+// settleTime is how long the helpers of this run retry.
+func (r *run) settleTime() time.Duration { return min(settleLimit, r.spec.Wait) }
 
-// newWork is what every helper is to do: a race for each node's server, and then
-// one for each node's engine, where its gossip is. What it is depends on the state of
-// the nodes, which may be another when the helpers have done it; so what they were told
-// is kept.
-func (r *nodesRun) newWork() NodeWork {
-	work := NodeWork{Settle: r.settle()}
+// newWork returns the work of every helper: a race for each node's server, and then a race
+// for each node's gossip port. It depends on the states of the nodes, which may change
+// before the helpers have ended, so the run keeps it as r.sent.
+func (r *run) newWork() NodeWork {
+	work := NodeWork{Settle: r.settleTime()}
 	for _, n := range r.nodes {
 		race := r.spec.Terms()
 		race.Wait = work.Settle
@@ -104,9 +100,9 @@ func (r *nodesRun) newWork() NodeWork {
 	return work
 }
 
-// candidatesOf are the addresses of a node's server, which other nodes are to try. A
-// node that is down has that of its machine left.
-func (r *nodesRun) candidatesOf(n *node) []experiment.Candidate {
+// candidatesOf returns the addresses of a node's server for the helpers to probe. For a node
+// that is down, only that of its machine is left.
+func (r *run) candidatesOf(n *node) []experiment.Candidate {
 	var l experiment.CandidateList
 	if n.server != nil {
 		l.AddName(report.KindContainerName, r.taskName(n.server), r.spec.Port, "the container's name on the overlay network")
@@ -120,11 +116,11 @@ func (r *nodesRun) candidatesOf(n *node) []experiment.Candidate {
 
 // taskName is the name of the container of a global service's task, which Docker's
 // resolver knows on each of its networks, also on other nodes (measured on 26.1).
-func (r *nodesRun) taskName(t *swarm.Task) string {
+func (r *run) taskName(t *swarm.Task) string {
 	return r.services[t.ServiceID] + "." + t.NodeID + "." + t.ID
 }
 
-func (r *nodesRun) overlayIP(t *swarm.Task) netip.Addr {
+func (r *run) overlayIP(t *swarm.Task) netip.Addr {
 	for _, attachment := range t.NetworksAttachments {
 		if attachment.Network.Spec.Name != r.network {
 			continue
@@ -138,25 +134,26 @@ func (r *nodesRun) overlayIP(t *swarm.Task) netip.Addr {
 	return netip.Addr{}
 }
 
-// logLimit bounds the reading of one helper's log. It comes from the node by way of
-// the manager, which waits for ever for a node that has just gone.
+// logLimit bounds the reading of one helper's log. The manager gets it from the node, and
+// waits forever for a node that has just gone down.
 const logLimit = 5 * time.Second
 
-// collect reads what the helpers have printed.
-func (r *nodesRun) collect(ctx context.Context, reports map[*node]*swarm.Task) error {
+// readResults reads the results of all helpers. A log that cannot be read is a helperError
+// of its node.
+func (r *run) readResults(ctx context.Context, finished map[*node]*swarm.Task) error {
 	var group errgroup.Group
-	for n, t := range reports {
+	for n, t := range finished {
 		group.Go(func() error {
-			n.results, n.silent = r.read(ctx, t)
+			n.results, n.helperError = r.readLog(ctx, t)
 			return nil
 		})
 	}
-	_ = group.Wait() // what cannot be read is a result
+	_ = group.Wait() // its functions return no errors
 	return context.Cause(ctx)
 }
 
-// read returns what a helper has printed, or why that is not to be had.
-func (r *nodesRun) read(ctx context.Context, t *swarm.Task) (results []NodeResult, silent string) {
+// readLog returns the results in a helper's log, or why there are none.
+func (r *run) readLog(ctx context.Context, t *swarm.Task) (results []NodeResult, helperError string) {
 	reading, cancel := context.WithTimeout(ctx, logLimit)
 	defer cancel()
 	logs, err := r.options.Manager.TaskLogs(reading, t.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true})
@@ -164,28 +161,27 @@ func (r *nodesRun) read(ctx context.Context, t *swarm.Task) (results []NodeResul
 		return nil, "the log of its helper cannot be read: " + err.Error()
 	}
 	defer func() { _ = logs.Close() }()
-	var said engine.Tail
 	reader, writer := io.Pipe()
 	var copying errgroup.Group
 	copying.Go(func() error {
-		_, err := stdcopy.StdCopy(writer, &said, logs)
+		_, err := stdcopy.StdCopy(writer, io.Discard, logs)
 		return writer.CloseWithError(err)
 	})
-	results = parse(reader)
+	results = parseResults(reader)
 	_ = reader.Close() // so that nothing more is copied
 	_ = copying.Wait() // CloseWithError returns nil
 	switch want := r.sent.targets(); {
 	case len(results) == want:
 		return results, ""
 	case t.Status.State != swarm.TaskStateComplete:
-		return nil, failureOf(t)
+		return nil, taskError(t)
 	default:
 		return nil, fmt.Sprintf("the log of its helper has %d of %d results", len(results), want)
 	}
 }
 
-// parse reads results, a line each.
-func parse(from io.Reader) []NodeResult {
+// parseResults reads a log with one result on each line. It skips other lines.
+func parseResults(from io.Reader) []NodeResult {
 	var results []NodeResult
 	for lines := bufio.NewScanner(from); lines.Scan(); {
 		var result NodeResult
@@ -196,88 +192,11 @@ func parse(from io.Reader) []NodeResult {
 	return results
 }
 
+// targets is the number of addresses to probe, and so of results.
 func (w NodeWork) targets() int {
 	n := 0
 	for _, race := range w.Races {
 		n += len(race.Attempts)
 	}
 	return n
-}
-
-// rows are the Report's for what was seen from a node.
-func (r *nodesRun) rows(from *node) []report.Probe {
-	all := make([]report.Probe, 0, len(from.results))
-	for to, n := range r.nodes {
-		attempts := make([]experiment.Attempt, len(n.candidates))
-		results := make([]netprobe.Result, len(n.candidates))
-		for i, c := range n.candidates {
-			attempts[i] = experiment.Attempt{Candidate: c, Target: r.spec.Target(c.Address, r.identity(n))}
-			if found := from.find(to, i); found != nil {
-				results[i] = *found
-			}
-		}
-		all = append(all, experiment.Rows(from.vantage(), to, attempts, results)...)
-	}
-	return all
-}
-
-// find is what the node's helper has reported of an attempt; nil for nothing.
-func (n *node) find(race, attempt int) *netprobe.Result {
-	i := slices.IndexFunc(n.results, func(r NodeResult) bool { return r.Race == race && r.Attempt == attempt })
-	if i < 0 {
-		return nil
-	}
-	return &n.results[i].Result
-}
-
-// describe is a node's server as a part of the Report.
-func (r *nodesRun) describe(n *node) report.Server {
-	s := report.Server{Node: n.name, Builtin: true, Port: r.spec.Port, Networks: []report.Network{}, Published: []report.PortBinding{}}
-	for _, image := range r.images {
-		if image.platform == n.Description.Platform {
-			s.Image = image.tag
-		}
-	}
-	if n.server == nil {
-		return s
-	}
-	s.Name = r.taskName(n.server)
-	if n.server.Status.ContainerStatus != nil {
-		s.ID = n.server.Status.ContainerStatus.ContainerID
-	}
-	if ip := r.overlayIP(n.server); ip.IsValid() {
-		s.Networks = append(s.Networks, report.Network{Name: r.network, Driver: "overlay", IPv4: ip.String()})
-	}
-	s.Published = append(s.Published, report.PortBinding{HostIP: n.address, HostPort: r.port})
-	return s
-}
-
-// facts are what is known of the nodes besides the rows.
-func (r *nodesRun) facts() diagnosis.Nodes {
-	facts := diagnosis.Nodes{Port: r.port}
-	for i, n := range r.nodes {
-		known := diagnosis.Node{
-			Name:    n.name,
-			Vantage: n.vantage(),
-			Address: n.address,
-			Wanted:  n.wanted(),
-			State:   stateOf(n.Node),
-			Absent:  n.absent,
-			Silent:  n.silent,
-			Lacking: n.lacking,
-			Image:   r.describe(n).Image,
-			Context: n.reached.Context,
-			Gossip:  map[string]diagnosis.Gossip{},
-		}
-		if n.reached.Err != nil {
-			known.NotLoaded = n.reached.Err.Error()
-		}
-		for _, from := range r.nodes {
-			if seen := from.find(len(r.nodes)+i, 0); seen != nil {
-				known.Gossip[from.vantage()] = diagnosis.Gossip{OK: seen.OK, Detail: seen.Detail, Failure: seen.Failure}
-			}
-		}
-		facts.Nodes = append(facts.Nodes, known)
-	}
-	return facts
 }

@@ -13,23 +13,24 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
+
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
 // portAttempts is how many ports are tried until one is free on every node.
 const portAttempts = 3
 
-// errPortTaken says that a node has something else at the port.
-var errPortTaken = errors.New("the port is taken on a node")
+// errPortTaken says that the port is in use on a node.
+var errPortTaken = errors.New("the port is in use on a node")
 
-// startServers starts a server on every node that takes containers, and waits for
-// them. Swarm chooses no ports for the mode host, so this does, until one is free
-// everywhere.
-func (r *nodesRun) startServers(ctx context.Context) error {
+// startServers starts a server on every node that accepts tasks, and waits for them. Swarm
+// chooses no host ports for services in mode host, so this tries ports until one is free on
+// all nodes.
+func (r *run) startServers(ctx context.Context) error {
 	defer r.options.Progress.Step("Starting a server on every node")()
 	for attempt := range portAttempts {
-		r.port = highPort()
-		services, err := r.createServices(ctx, fmt.Sprintf("server%d", attempt+1), r.serverTask())
+		r.port = randomPort()
+		services, err := r.createServices(ctx, fmt.Sprintf("server%d", attempt+1), r.newServerSpec())
 		if err != nil {
 			return err
 		}
@@ -43,20 +44,20 @@ func (r *nodesRun) startServers(ctx context.Context) error {
 			}
 		}
 	}
-	return fmt.Errorf("starting servers on the nodes: %d ports were tried, and each is taken on a node", portAttempts)
+	return fmt.Errorf("starting servers on the nodes: %d ports were tried, and each is in use on a node", portAttempts)
 }
 
-// Ports below those that systems choose for themselves, and above those that people
-// choose (Linux: 32768, net.ipv4.ip_local_port_range).
+// Ports for servers on nodes: below the ephemeral ports (Linux: from 32768,
+// net.ipv4.ip_local_port_range), and above those in common use.
 const (
-	firstHighPort = 20000
-	highPorts     = 12000
+	firstPort = 20000
+	ports     = 12000
 )
 
-func highPort() uint16 { return uint16(firstHighPort + rand.IntN(highPorts)) } //nolint:gosec // no secret
+func randomPort() uint16 { return uint16(firstPort + rand.IntN(ports)) } //nolint:gosec // no secret
 
-// containerSpec gives an agent on a node the least it needs.
-func (r *nodesRun) containerSpec(args ...string) *swarm.ContainerSpec {
+// newContainerSpec returns the spec of an agent on a node, with the least rights it needs.
+func (r *run) newContainerSpec(args ...string) *swarm.ContainerSpec {
 	grace := time.Second
 	return &swarm.ContainerSpec{
 		Labels:          r.labels.Values(),
@@ -68,8 +69,9 @@ func (r *nodesRun) containerSpec(args ...string) *swarm.ContainerSpec {
 	}
 }
 
-func (r *nodesRun) serverTask() swarm.ServiceSpec {
-	container := r.containerSpec("serve",
+// newServerSpec returns the spec of the servers, but for what createServices adds.
+func (r *run) newServerSpec() swarm.ServiceSpec {
+	container := r.newContainerSpec("serve",
 		"--port", strconv.Itoa(int(r.spec.Port)),
 		"--scheme", string(r.spec.Scheme),
 		"--deadline", r.labels.Lifetime.String())
@@ -78,7 +80,7 @@ func (r *nodesRun) serverTask() swarm.ServiceSpec {
 		TaskTemplate: swarm.TaskSpec{ContainerSpec: container, LogDriver: &swarm.Driver{Name: "none"}},
 	}
 	spec.EndpointSpec = &swarm.EndpointSpec{
-		// Not by a virtual address: each server is meant by itself.
+		// No virtual address: each server is probed separately.
 		Mode: swarm.ResolutionModeDNSRR,
 		Ports: []swarm.PortConfig{{
 			Protocol:      swarm.PortConfigProtocolTCP,
@@ -90,12 +92,12 @@ func (r *nodesRun) serverTask() swarm.ServiceSpec {
 	return spec
 }
 
-// identity is what the server on a node answers with.
-func (r *nodesRun) identity(n *node) string { return r.token + "-" + n.ID }
+// identity is the token in the answers of the server on a node.
+func (r *run) identity(n *node) string { return r.token + "-" + n.ID }
 
-// createServices makes a global service for each platform among the nodes, and
-// returns their names.
-func (r *nodesRun) createServices(ctx context.Context, role string, spec swarm.ServiceSpec) ([]string, error) {
+// createServices creates a global service for each platform among the nodes, and returns
+// their names.
+func (r *run) createServices(ctx context.Context, role string, spec swarm.ServiceSpec) ([]string, error) {
 	var names []string
 	for _, image := range r.images {
 		if ctx.Err() != nil {
@@ -107,32 +109,32 @@ func (r *nodesRun) createServices(ctx context.Context, role string, spec swarm.S
 		}
 		container := *spec.TaskTemplate.ContainerSpec
 		container.Image = image.ref
-		made := spec
-		made.Name, made.Labels = name, r.labels.Values()
-		made.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}}
-		made.TaskTemplate.ContainerSpec = &container
-		made.TaskTemplate.RestartPolicy = &swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone}
-		made.TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: r.network}}
-		made.TaskTemplate.Placement = &swarm.Placement{Constraints: []string{
+		service := spec
+		service.Name, service.Labels = name, r.labels.Values()
+		service.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}}
+		service.TaskTemplate.ContainerSpec = &container
+		service.TaskTemplate.RestartPolicy = &swarm.RestartPolicy{Condition: swarm.RestartPolicyConditionNone}
+		service.TaskTemplate.Networks = []swarm.NetworkAttachmentConfig{{Target: r.network}}
+		service.TaskTemplate.Placement = &swarm.Placement{Constraints: []string{
 			"node.platform.os==" + image.platform.OS,
 			"node.platform.arch==" + image.platform.Architecture,
 		}}
-		r.made = append(r.made, name)
+		r.created = append(r.created, name)
 		names = append(names, name)
-		if err := r.createService(ctx, made); err != nil {
+		if err := r.createService(ctx, service); err != nil {
 			return nil, err
 		}
 	}
 	return names, nil
 }
 
-func (r *nodesRun) createService(ctx context.Context, spec swarm.ServiceSpec) error {
-	creating, cancel := engine.Outlast(ctx) // see server.create
+func (r *run) createService(ctx context.Context, spec swarm.ServiceSpec) error {
+	creating, cancel := engine.Outlast(ctx) // an interrupted request may still create it
 	defer cancel()
 	created, err := r.options.Manager.ServiceCreate(creating, spec, swarm.ServiceCreateOptions{QueryRegistry: false})
 	r.services[created.ID] = spec.Name
 	if errdefs.IsConflict(err) {
-		r.made = slices.DeleteFunc(r.made, func(name string) bool { return name == spec.Name }) // somebody else's
+		r.created = slices.DeleteFunc(r.created, func(name string) bool { return name == spec.Name }) // it is not of this run
 	}
 	if err != nil {
 		return fmt.Errorf("creating service %s: %w", spec.Name, err)
@@ -140,14 +142,13 @@ func (r *nodesRun) createService(ctx context.Context, spec swarm.ServiceSpec) er
 	return nil
 }
 
-// taskPoll is the pause between two looks at the tasks, of which Swarm has no
-// events. It is docker service create's own.
+// taskPoll is the interval for polling tasks, for which Swarm sends no events. docker
+// service create has the same.
 const taskPoll = 200 * time.Millisecond
 
-// awaitTasks looks at the tasks of services until settled is true for each node, or
-// the wait is over. It is called with the node as it is now, and with its task, nil
-// for none.
-func (r *nodesRun) awaitTasks(ctx context.Context, services []string, wait time.Duration, settled func(*node, *swarm.Task) (bool, error)) error {
+// awaitTasks polls the tasks of services until isDone is true for every node, or the wait
+// is over. It calls isDone with the refreshed node and its task, nil for none.
+func (r *run) awaitTasks(ctx context.Context, services []string, wait time.Duration, isDone func(*node, *swarm.Task) (bool, error)) error {
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
@@ -155,16 +156,16 @@ func (r *nodesRun) awaitTasks(ctx context.Context, services []string, wait time.
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		tasks, err := r.tasks(ctx, services)
+		tasks, err := r.listTasks(ctx, services)
 		if err != nil {
 			return err
 		}
-		if err := r.refresh(ctx); err != nil {
+		if err := r.refreshNodes(ctx); err != nil {
 			return err
 		}
 		all := true
 		for _, n := range r.nodes {
-			done, err := settled(n, tasks[n.ID])
+			done, err := isDone(n, tasks[n.ID])
 			if err != nil {
 				return err
 			}
@@ -176,8 +177,8 @@ func (r *nodesRun) awaitTasks(ctx context.Context, services []string, wait time.
 	}
 }
 
-// tasks returns the task that services have on each node.
-func (r *nodesRun) tasks(ctx context.Context, services []string) (map[string]*swarm.Task, error) {
+// listTasks returns the task of services on each node, by the node's id.
+func (r *run) listTasks(ctx context.Context, services []string) (map[string]*swarm.Task, error) {
 	by := filters.NewArgs()
 	for _, service := range services {
 		by.Add("service", service)
@@ -193,8 +194,8 @@ func (r *nodesRun) tasks(ctx context.Context, services []string) (map[string]*sw
 	return tasks, nil
 }
 
-// refresh notes nodes that have gone down since.
-func (r *nodesRun) refresh(ctx context.Context) error {
+// refreshNodes updates the states of the nodes.
+func (r *run) refreshNodes(ctx context.Context) error {
 	found, err := r.options.Manager.NodeList(ctx, swarm.NodeListOptions{})
 	if err != nil {
 		return fmt.Errorf("listing the nodes of the Swarm: %w", err)
@@ -202,7 +203,7 @@ func (r *nodesRun) refresh(ctx context.Context) error {
 	for i, n := range r.nodes {
 		at := slices.IndexFunc(found, func(f swarm.Node) bool { return f.ID == n.ID })
 		if at < 0 {
-			continue // it has left
+			continue // it has left the Swarm
 		}
 		n.Node = found[at]
 		r.report.Nodes[i].State = stateOf(n.Node)
@@ -210,27 +211,26 @@ func (r *nodesRun) refresh(ctx context.Context) error {
 	return nil
 }
 
-// awaitServers waits until every node that takes containers has a server, or a
-// reason why not.
-func (r *nodesRun) awaitServers(ctx context.Context, services []string) error {
+// awaitServers waits until every node that accepts tasks has a server or a serverError.
+func (r *run) awaitServers(ctx context.Context, services []string) error {
 	for _, n := range r.nodes {
 		n.server = nil
 	}
 	err := r.awaitTasks(ctx, services, r.spec.Wait, func(n *node, t *swarm.Task) (bool, error) {
 		switch {
-		case n.absent != "":
+		case n.serverError != "":
 			return true, nil
-		case !takes(n.Node):
-			n.absent = "it is " + stateOf(n.Node) + " since the command began"
-		case t == nil || t.Status.State == swarm.TaskStatePending && !takesPort(t):
+		case !acceptsTasks(n.Node):
+			n.serverError = "it is " + stateOf(n.Node) + " since the command began"
+		case t == nil || t.Status.State == swarm.TaskStatePending && !isPortTaken(t):
 			return false, nil
-		case takesPort(t):
+		case isPortTaken(t):
 			return false, errPortTaken
 		case t.Status.State == swarm.TaskStateRunning:
 			n.server = t
 			return true, nil
-		case ended(t):
-			n.absent, n.lacking = failureOf(t), lacksImage(t)
+		case hasEnded(t):
+			n.serverError, n.imageMissing = taskError(t), isImageMissing(t)
 		default:
 			return false, nil
 		}
@@ -240,18 +240,18 @@ func (r *nodesRun) awaitServers(ctx context.Context, services []string) error {
 		return err // there may be another attempt
 	}
 	for _, n := range r.nodes {
-		if n.server == nil && n.absent == "" {
-			n.absent = fmt.Sprintf("it has started no server within %s", r.spec.Wait)
+		if n.server == nil && n.serverError == "" {
+			n.serverError = fmt.Sprintf("it has started no server within %s", r.spec.Wait)
 		}
 		if n.server == nil {
-			n.silent = n.absent
+			n.helperError = n.serverError
 		}
 	}
 	return nil
 }
 
-// ended says whether a task will not run any more.
-func ended(t *swarm.Task) bool {
+// hasEnded says whether a task has ended for good.
+func hasEnded(t *swarm.Task) bool {
 	switch t.Status.State {
 	case swarm.TaskStateComplete, swarm.TaskStateFailed, swarm.TaskStateRejected,
 		swarm.TaskStateShutdown, swarm.TaskStateOrphaned, swarm.TaskStateRemove:
@@ -261,8 +261,8 @@ func ended(t *swarm.Task) bool {
 	}
 }
 
-// failureOf is why a task ended, in Swarm's words.
-func failureOf(t *swarm.Task) string {
+// taskError is Swarm's message about a task that has ended.
+func taskError(t *swarm.Task) string {
 	why := t.Status.Err
 	if why == "" {
 		why = t.Status.Message
@@ -270,38 +270,37 @@ func failureOf(t *swarm.Task) string {
 	return fmt.Sprintf("its task was %s: %s", t.Status.State, why)
 }
 
-// Swarm tells these by their words alone: of its agent for an image that is not
-// there (moby, daemon/images), of its scheduler for a port that another service has
-// (swarmkit, manager/scheduler, HostPortFilter), and of the engine for one that
-// another process has.
-func lacksImage(t *swarm.Task) bool { return strings.Contains(t.Status.Err, "No such image") }
+// Only the message of a task shows these errors. The sources are Swarm's agent for a missing
+// image (moby, daemon/images), its scheduler for a port that another service uses (swarmkit,
+// manager/scheduler, HostPortFilter), and the engine for a port that another process uses.
+func isImageMissing(t *swarm.Task) bool { return strings.Contains(t.Status.Err, "No such image") }
 
-func takesPort(t *swarm.Task) bool {
+func isPortTaken(t *swarm.Task) bool {
 	return strings.Contains(t.Status.Err, "host-mode port already in use") || engine.PortIsTaken(t.Status.Err)
 }
 
-// drain waits until the nodes that answer have ended the containers of services
-// that were removed, and the manager has removed its own: the others do that at the
-// same time, about 2 s later. Those that do not answer will do it when they are back.
-func (r *nodesRun) drain(ctx context.Context) {
-	waiting, cancel := context.WithTimeout(ctx, drainLimit)
+// awaitRemoval waits until the nodes that are ready have ended the containers of removed
+// services, and the manager has removed its own: the others remove theirs at the same time,
+// about 2 s after the end. Nodes that are down remove theirs when they are back.
+func (r *run) awaitRemoval(ctx context.Context) {
+	waiting, cancel := context.WithTimeout(ctx, removalLimit)
 	defer cancel()
-	for !r.drained(waiting) && engine.Pause(waiting, taskPoll) {
+	for !r.isRemoved(waiting) && engine.Pause(waiting, taskPoll) {
 	}
 }
 
-func (r *nodesRun) drained(ctx context.Context) bool {
+func (r *run) isRemoved(ctx context.Context) bool {
 	by := filters.NewArgs(filters.Arg("label", engine.LabelRun+"="+r.id))
 	tasks, err := r.options.Manager.TaskList(ctx, swarm.TaskListOptions{Filters: by})
-	if err != nil || slices.ContainsFunc(tasks, r.answers) {
+	if err != nil || slices.ContainsFunc(tasks, r.isOnReadyNode) {
 		return false
 	}
 	containers, err := engine.ListContainers(ctx, r.engine.API, by)
 	return err == nil && len(containers) == 0
 }
 
-// answers says whether the node of a task is one that will report its end.
-func (r *nodesRun) answers(t swarm.Task) bool {
+// isOnReadyNode says whether the node of a task is ready, and so will report its end.
+func (r *run) isOnReadyNode(t swarm.Task) bool {
 	return slices.ContainsFunc(r.nodes, func(n *node) bool {
 		return n.ID == t.NodeID && n.Status.State == swarm.NodeStateReady
 	})

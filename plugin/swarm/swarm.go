@@ -1,10 +1,16 @@
+// Package swarm measures which nodes of a Swarm reach servers on which other nodes: it
+// starts a server and a helper on every node as services, and has the helpers probe all
+// servers.
+//
+// The command run calls it. The agent, which runs as server and helper on the nodes, does
+// its [NodeWork]. The package must not know of docker/cli, of contexts, of flags, or of
+// how a Report is shown.
 package swarm
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -12,25 +18,23 @@ import (
 	"github.com/docker/docker/api/types/swarm"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// VantageNode and a node's name is the vantage of the helper on that node.
+// VantageNode and a node's name are the vantage of the helper on that node.
 const VantageNode = "node:"
 
-// Options are what an experiment on the nodes of a Swarm needs to know beyond
-// the server.
+// Options are what Run needs beyond the engine and the server's spec.
 type Options struct {
 	Progress engine.Progress
 	Manager  Manager // the same engine's API for its Swarm
-	// Reach puts the agent image on those engines of the nodes that the user's
-	// docker contexts lead to, and returns what it found, by the id of the node. A
-	// node that no context leads to has no entry.
+	// Reach connects to the engines of nodes by the user's docker contexts and puts the
+	// agent image there. Its result is by the id of the node, with no entry for nodes that
+	// no context leads to.
 	Reach func(ctx context.Context, nodes []string) map[string]ReachedNode
-	// AgentReference is the reference of the agent image for an OS and a CPU.
+	// AgentReference returns the reference of the agent image for an OS and a CPU.
 	AgentReference func(os, arch string) (string, error)
 }
 
@@ -38,46 +42,54 @@ type Options struct {
 type ReachedNode struct {
 	Context string
 	Image   string // id of the agent image there; empty if it could not be put there
-	Err     error  // why not
+	Err     error  // why there is no image
 }
 
-// Run starts a built-in server on every node of a Swarm, on an overlay network
-// and with a port of its node, and has a helper on every node try each of them. The
-// engine is to be a manager. The Report and the error are as those of [Run]; a node
-// that takes no part is a result, not an error.
+// Run starts a built-in server on every node of a Swarm, on an overlay network and published
+// at a port of its node, and has a helper on every node probe each server. The engine must be
+// a manager. The Report and the error are those of [experiment.Run]. A node that takes no
+// part is a result, not an error.
 func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options Options) (*report.Report, error) {
 	ctx = engine.WithBudget(ctx)
 	started := time.Now()
-	r := &nodesRun{engine: eng, spec: spec, options: options, report: report.New("run"), id: engine.NewID(), token: engine.NewToken(engine.IdentityBytes), services: map[string]string{}}
+	r := &run{
+		engine:   eng,
+		spec:     spec,
+		options:  options,
+		report:   report.New("run"),
+		id:       engine.NewID(),
+		token:    engine.NewToken(engine.IdentityBytes),
+		services: map[string]string{},
+	}
 	err := r.measure(ctx)
 	err = errors.Join(err, r.cleanUp(ctx, err != nil))
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(started))
 	return r.report, err
 }
 
-// nodesRun is the state of one experiment on nodes.
-type nodesRun struct {
+// run is the state of one Run.
+type run struct {
 	engine  engine.Engine
 	spec    experiment.Spec
 	options Options
 	report  *report.Report
 	id      string
-	token   string // that identities begin with
+	token   string // the prefix of all identities
 	labels  engine.Labels
 
-	self     swarm.Info // of the manager that is asked
+	self     swarm.Info // of the manager
 	nodes    []*node
 	images   []nodeImage
 	port     uint16            // of each node, at which its server is published
-	network  string            // empty until it is made
-	made     []string          // names of all services that were made, or may have been
-	services map[string]string // the names of those that were, by id
-	sent     NodeWork          // what the helpers were told to do
+	network  string            // empty until it is created
+	created  []string          // names of all services that were created, or may have been
+	services map[string]string // names of the services, by id
+	sent     NodeWork          // of all helpers
 }
 
-func (r *nodesRun) measure(ctx context.Context) error {
+func (r *run) measure(ctx context.Context) error {
 	var err error
-	if r.self, err = managerInfo(ctx, r.options.Manager); err != nil {
+	if r.self, err = readInfo(ctx, r.options.Manager); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
@@ -94,7 +106,7 @@ func (r *nodesRun) measure(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (r *nodesRun) startAndProbe(ctx context.Context) error {
+func (r *run) startAndProbe(ctx context.Context) error {
 	began := time.Now()
 	if err := r.prepare(ctx); err != nil {
 		return err
@@ -108,16 +120,16 @@ func (r *nodesRun) startAndProbe(ctx context.Context) error {
 		err = r.probe(ctx)
 		r.report.Timings.ProbeMS = report.Milliseconds(time.Since(began))
 	}
-	r.conclude(err == nil)
+	r.summarize(err == nil)
 	return err
 }
 
-// nodesMargin is added to what a run may take: two rounds of containers on all
-// nodes, where those of one engine are one round.
+// nodesMargin is added to the time that a run may take: it starts containers on all nodes
+// twice, and a run on one engine once.
 const nodesMargin = time.Minute
 
-// prepare learns of the nodes, makes the image available and then the network.
-func (r *nodesRun) prepare(ctx context.Context) error {
+// prepare lists the nodes, makes the image available and creates the network.
+func (r *run) prepare(ctx context.Context) error {
 	defer r.options.Progress.Step("Putting the agent image on the nodes")()
 	if err := r.listNodes(ctx); err != nil {
 		return err
@@ -125,20 +137,20 @@ func (r *nodesRun) prepare(ctx context.Context) error {
 	if err := r.ensureImages(ctx); err != nil {
 		return err
 	}
-	r.labels = r.spec.Labels(r.id, time.Now(), r.spec.Wait, nodesMargin) // each round may take the wait
+	r.labels = r.spec.Labels(r.id, time.Now(), r.spec.Wait, nodesMargin) // the servers and the helpers may each take as long
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	creating, cancel := engine.Outlast(ctx) // see server.create
+	creating, cancel := engine.Outlast(ctx) // an interrupted request may still create it
 	defer cancel()
 	r.network = engine.NetworkName(r.id)
 	_, err := r.engine.API.NetworkCreate(creating, r.network, network.CreateOptions{
 		Driver:     "overlay",
-		Attachable: true, // for a look at it from a container of one's own
+		Attachable: true, // so that users can join it to look around
 		Labels:     r.labels.Values(),
 	})
 	if errdefs.IsConflict(err) {
-		r.network = "" // it is somebody else's, and stays
+		r.network = "" // it is not of this run, so it stays
 	}
 	if err != nil {
 		return fmt.Errorf("creating the overlay network: %w", err)
@@ -146,47 +158,12 @@ func (r *nodesRun) prepare(ctx context.Context) error {
 	return nil
 }
 
-// conclude fills in the rows' causes, the best address of each server from each
-// node, and whether all is well.
-func (r *nodesRun) conclude(measured bool) {
-	for _, n := range r.nodes {
-		r.report.Servers = append(r.report.Servers, r.describe(n))
-		r.report.Probes = append(r.report.Probes, r.rows(n)...)
-	}
-	if !measured {
-		return
-	}
-	r.report.Findings = diagnosis.ExplainNodes(r.facts(), r.report.Probes)
-	r.report.OK = true
-	for _, from := range r.nodes {
-		own := slices.DeleteFunc(slices.Clone(r.report.Probes), func(p report.Probe) bool { return p.Vantage != from.vantage() })
-		for to, server := range r.nodes {
-			b, ok := experiment.PickBest(to, own, lastingOnNodes, r.spec.Path)
-			if ok {
-				r.report.Best = append(r.report.Best, b)
-			}
-			// One that is down counts: what is cut off is down some seconds later.
-			if from.wanted() && server.wanted() && !ok {
-				r.report.OK = false
-			}
-		}
-	}
-}
+// removalLimit bounds the wait for the nodes to remove their containers, which took 5 to
+// 7 s. A slower node removes them after the run has ended.
+const removalLimit = engine.InterruptedLimit
 
-// lastingOnNodes ranks the ways from node to node. The port of a node survives
-// the container behind it; the container's name and address go with it.
-var lastingOnNodes = []report.Kind{
-	report.KindPublishedEngineHost,
-	report.KindContainerName,
-	report.KindContainerIP,
-}
-
-// drainLimit bounds the wait for the nodes to remove their containers, which took
-// 5 to 7 s. A node that takes longer goes on by itself.
-const drainLimit = engine.InterruptedLimit
-
-// cleanUp removes what the run made; see clearUp.
-func (r *nodesRun) cleanUp(ctx context.Context, failed bool) error {
+// cleanUp removes the services and the network, whether ctx has ended or not.
+func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	if r.network == "" {
 		return nil
 	}
@@ -199,15 +176,15 @@ func (r *nodesRun) cleanUp(ctx context.Context, failed bool) error {
 	return engine.CleanUpRun(ctx, failed, func(ctx context.Context) error { return engine.RemoveNetwork(ctx, r.engine.API, r.network) })
 }
 
-// removeServices removes the services, and waits for their containers to go.
-func (r *nodesRun) removeServices(ctx context.Context) error {
+// removeServices removes the services and waits until their containers are removed.
+func (r *run) removeServices(ctx context.Context) error {
 	var group errgroup.Group
-	for _, name := range r.made {
+	for _, name := range r.created {
 		group.Go(func() error { return engine.RemoveService(ctx, r.engine.API, name) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	r.drain(ctx)
+	r.awaitRemoval(ctx)
 	return nil
 }

@@ -17,32 +17,32 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
-// Variables of the agent's environment. Swarm fills in what a node's container is
-// to know of itself in the environment alone, and hands nothing over stdin.
+// Variables of the agent's environment. A service's container has no stdin, and Swarm fills
+// in templates only in the environment.
 const (
 	IdentityVariable = "NESTPROBE_IDENTITY" // of the role serve
 	WorkVariable     = "NESTPROBE_WORK"     // of the role probe: an encoded NodeWork
 )
 
-// NodeWork is what the helper on a node is to do. It holds no secrets.
+// NodeWork is the work of the helper on a node. It holds no secrets.
 type NodeWork struct {
-	Races  []netprobe.Race `json:"races"`  // one a server, in parallel
+	Races  []netprobe.Race `json:"races"`  // to run in parallel
 	Settle time.Duration   `json:"settle"` // how long failing addresses are retried
 }
 
-// NodeResult is what became of one target, a line of the helper's output. All
-// lines are short: logs of containers are split at 16 KiB.
+// NodeResult is the result for one target, a line of the helper's output. Lines are short,
+// because logs of containers are split at 16 KiB.
 type NodeResult struct {
 	Race    int             `json:"race"`
 	Attempt int             `json:"attempt"`
 	Result  netprobe.Result `json:"result"`
 }
 
-// maxNodeBody bounds what is told of a stranger's answer.
+// maxNodeBody bounds the body of an answer in a NodeResult.
 const maxNodeBody = 1 << 10
 
-// Encode makes a word of the work, for an environment. It is compressed since the
-// kernel takes no word of more than 128 KiB, and targets have most in common.
+// Encode returns the work as the value of an environment variable. It is compressed because
+// the kernel accepts at most 128 KiB, and most of each target is the same.
 func (w NodeWork) Encode() (string, error) {
 	var packed bytes.Buffer
 	compressed := gzip.NewWriter(&packed)
@@ -53,10 +53,10 @@ func (w NodeWork) Encode() (string, error) {
 	return base64.StdEncoding.EncodeToString(packed.Bytes()), nil
 }
 
-// maxWork bounds what is unpacked: 100 KB a hundred nodes.
+// maxWork bounds the decompressed work, which is 100 KB for a hundred nodes.
 const maxWork = 64 << 20
 
-// DecodeNodeWork reads what Encode has written.
+// DecodeNodeWork is the reverse of Encode.
 func DecodeNodeWork(word string) (NodeWork, error) {
 	var work NodeWork
 	packed, err := base64.StdEncoding.DecodeString(word)
@@ -73,7 +73,7 @@ func DecodeNodeWork(word string) (NodeWork, error) {
 	return work, nil
 }
 
-// Do does the work in this process.
+// Do probes all targets from this process.
 func (w NodeWork) Do(ctx context.Context) []NodeResult {
 	ctx, cancel := context.WithTimeout(ctx, w.Settle)
 	defer cancel()
@@ -96,7 +96,7 @@ func (w NodeWork) Do(ctx context.Context) []NodeResult {
 	return all
 }
 
-// settle runs a race, and again what failed, until all is well or ctx ends: in
+// settle runs a race, and repeats the attempts that failed until all succeed or ctx ends: in
 // a new overlay network the nodes learn of each other's containers one by one.
 func settle(ctx context.Context, race netprobe.Race) []netprobe.Result {
 	results := race.Run(ctx)
