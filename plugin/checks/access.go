@@ -12,35 +12,35 @@ import (
 
 const categoryAccess = "API access from containers"
 
-// accessChecks are about the ways in which a container can be given the Docker
-// API, by what is known: no container is started.
+// accessChecks look at how a container can get access to the Docker API, by what
+// is known: they start no container.
 func accessChecks() []check {
 	return []check{{
-		category: categoryAccess, name: "by its socket", needs: []string{report.CheckOfEngine},
-		look: (*state).lookAtMount,
+		category: categoryAccess, name: "by its socket", dependsOn: []string{report.CheckOfEngine},
+		run: (*state).checkSocketMount,
 	}, {
-		category: categoryAccess, name: "by the endpoint", needs: []string{"answer"},
-		hint: "give it the engine's socket, or choose an endpoint by an address of the engine's host that containers reach",
-		look: (*state).lookAtCarrying,
+		category: categoryAccess, name: "by the endpoint", dependsOn: []string{"answer"},
+		run: (*state).checkEndpointInContainer,
 	}}
 }
 
-func (s *state) lookAtMount(context.Context) (outcome, error) {
-	path := s.settings.SocketOnEngine(s.engine.Engine.Desktop)
+func (s *state) checkSocketMount(context.Context) (checkResult, error) {
+	desktop := s.description.Engine.Desktop
+	path := s.settings.SocketOnEngine(desktop)
 	mount := fmt.Sprintf("docker run -v %s:/var/run/docker.sock ...", path)
 	switch {
-	case s.engine.Engine.Desktop:
+	case desktop:
 		return pass("%s (the engine's own path)", mount)
 	case s.settings.Transport != connection.Unix:
-		return undecided("where the engine's socket is on its own host is not known from here; mostly: %s", mount)
+		return inconclusive("where the engine's socket is on its own host is not known from here; mostly: %s", mount)
 	}
 	if _, err := os.Stat(path); err != nil {
-		return undecided("%v", err) // it was opened a moment ago
+		return inconclusive("%v", err) // the check "answer" has just used it
 	}
 	return pass("%s", mount)
 }
 
-func (s *state) lookAtCarrying(context.Context) (outcome, error) {
+func (s *state) checkEndpointInContainer(context.Context) (checkResult, error) {
 	_, err := s.settings.CarryIntoContainer()
 	if err == nil {
 		return pass("%s, with what it needs over the client's stdin: --access endpoint", s.settings.Host)
@@ -49,5 +49,5 @@ func (s *state) lookAtCarrying(context.Context) (outcome, error) {
 	if !errors.As(err, &fault) {
 		return skip("%v", err)
 	}
-	return warn(fault, "%s", what(fault))
+	return warn(fault, "%s", describeFault(fault))
 }

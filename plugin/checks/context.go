@@ -8,56 +8,42 @@ import (
 
 const categoryContext = "context"
 
-// contextChecks are about what was selected, and by which setting.
+// contextChecks show which settings are used, and the source of each.
 func contextChecks() []check {
 	return []check{{
-		category: categoryContext, name: "context", ends: true,
+		category: categoryContext, name: "context", fatal: true,
 		hint: "choose a context that works: `docker context ls` lists them",
-		look: (*state).lookAtContext,
+		run:  (*state).checkContext,
 	}, {
 		category: categoryContext, name: report.CheckOfEndpoint,
-		look: (*state).lookAtHost,
+		run: (*state).checkEndpoint,
 	}, {
 		category: categoryContext, name: "TLS",
-		look: (*state).lookAtTLS,
+		run: (*state).checkTLS,
 	}, {
 		category: categoryContext, name: "API version",
-		look: (*state).lookAtAPIVersion,
+		run: (*state).checkAPIVersion,
 	}, {
 		category: categoryContext, name: "headers",
-		look: (*state).lookAtHeaders,
+		run: (*state).checkHeaders,
 	}}
 }
 
-func (s *state) lookAtContext(context.Context) (outcome, error) {
+func (s *state) checkContext(context.Context) (checkResult, error) {
 	settings, sources, err := s.Resolve()
 	if err != nil {
-		return outcome{}, err
+		return checkResult{}, err
 	}
-	s.settings = settings.From(sources.Host).WithAnswerTimeout(Patience(settings.Transport, s.Timeout))
+	s.settings = settings.From(sources.Host).WithPatience(AnswerTimeout(settings.Transport, s.Timeout))
 	s.sources = sources
 	return pass("%s, %s", settings.Context, sources.Context)
 }
 
-func (s *state) lookAtHost(context.Context) (outcome, error) {
+func (s *state) checkEndpoint(context.Context) (checkResult, error) {
 	return pass("%s, %s", s.settings.Host, s.sources.Host)
 }
 
-func (s *state) lookAtAPIVersion(context.Context) (outcome, error) {
-	if s.sources.APIVersion == "" {
-		return pass("negotiated with the engine")
-	}
-	return pass("%s", s.sources.APIVersion)
-}
-
-func (s *state) lookAtHeaders(context.Context) (outcome, error) {
-	if s.settings.Headers() == 0 {
-		return pass("none of your own")
-	}
-	return pass("%d of your own, %s", s.settings.Headers(), s.sources.Headers)
-}
-
-func (s *state) lookAtTLS(context.Context) (outcome, error) {
+func (s *state) checkTLS(context.Context) (checkResult, error) {
 	if !s.settings.TLS {
 		return pass("off")
 	}
@@ -66,4 +52,18 @@ func (s *state) lookAtTLS(context.Context) (outcome, error) {
 		verified = "the engine is not verified"
 	}
 	return pass("on, %s, %s; files %s", verified, s.sources.TLS, s.sources.Files)
+}
+
+func (s *state) checkAPIVersion(context.Context) (checkResult, error) {
+	if s.sources.APIVersion == "" {
+		return pass("negotiated with the engine")
+	}
+	return pass("%s", s.sources.APIVersion)
+}
+
+func (s *state) checkHeaders(context.Context) (checkResult, error) {
+	if s.settings.Headers() == 0 {
+		return pass("none of your own")
+	}
+	return pass("%d of your own, %s", s.settings.Headers(), s.sources.Headers)
 }

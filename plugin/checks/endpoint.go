@@ -14,64 +14,66 @@ import (
 
 const categoryEndpoint = "endpoint"
 
-// How long an engine may take to answer, so that any fault is told within 5 s. An
-// engine that systemd starts on the first connection took up to 2.2 s to be ready;
-// over TCP a lost packet is sent again after a second (RFC 6298, section 2.1);
-// ssh has a handshake and a shell of its own before it. Finding out why there is
-// no answer takes up to 2 s more, over TCP alone.
+// How long an engine may take to answer, so that each fault is reported within
+// 5 s. An engine that systemd starts on the first connection took up to 2.2 s to be
+// ready. TCP sends a lost packet again after 1 s (RFC 6298, section 2.1). ssh needs
+// a handshake and a shell first.
 const (
-	socketPatience = 4 * time.Second
-	tcpPatience    = 2500 * time.Millisecond
-	sshPatience    = 4500 * time.Millisecond
-	findingOut     = 3 * time.Second
+	socketAnswerTimeout = 4 * time.Second
+	tcpAnswerTimeout    = 2500 * time.Millisecond
+	sshAnswerTimeout    = 4500 * time.Millisecond
 )
 
-// Patience is how long an engine may take, or what the user allows one attempt if
-// that is longer.
-func Patience(transport connection.Transport, timeout time.Duration) time.Duration {
-	bound := socketPatience
+// explainTimeout limits the search for the reason why an engine does not answer,
+// which takes up to 2 s, only over TCP.
+const explainTimeout = 3 * time.Second
+
+// AnswerTimeout is how long an engine may take to answer. It is at least timeout,
+// the user's limit for one attempt at one address.
+func AnswerTimeout(transport connection.Transport, timeout time.Duration) time.Duration {
+	limit := socketAnswerTimeout
 	switch transport {
 	case connection.TCP:
-		bound = tcpPatience
+		limit = tcpAnswerTimeout
 	case connection.SSH:
-		bound = sshPatience
+		limit = sshAnswerTimeout
 	}
-	return max(bound, timeout)
+	return max(limit, timeout)
 }
 
-// endpointChecks are about the way to the engine.
+// endpointChecks look at the connection to the engine.
 func endpointChecks() []check {
 	return []check{{
-		category: categoryEndpoint, name: "socket", needs: []string{"context"}, ends: true,
-		look: (*state).lookAtSocket,
+		category: categoryEndpoint, name: "socket", dependsOn: []string{"context"}, fatal: true,
+		run: (*state).checkSocket,
 	}, {
-		category: categoryEndpoint, name: "TLS files", needs: []string{"context"},
+		category: categoryEndpoint, name: "TLS files", dependsOn: []string{"context"},
 		hint: "renew the certificate",
-		look: (*state).lookAtTLSFiles,
+		run:  (*state).checkTLSFiles,
 	}, {
-		category: categoryEndpoint, name: "answer", needs: []string{"context"}, ends: true,
-		hint:    "check that the engine is running, and the endpoint's address",
-		patient: true,
-		look:    (*state).lookForAnswer,
+		category: categoryEndpoint, name: "answer", dependsOn: []string{"context"}, fatal: true,
+		hint:       "check that the engine is running, and the endpoint's address",
+		ownTimeout: true,
+		run:        (*state).checkAnswer,
 	}, {
 		category: categoryEndpoint, name: "certificate",
 		hint: "renew the engine's certificate",
-		look: (*state).lookAtPeer,
+		run:  (*state).checkEngineCertificate,
 	}}
 }
 
-func (s *state) lookAtSocket(ctx context.Context) (outcome, error) {
+func (s *state) checkSocket(ctx context.Context) (checkResult, error) {
 	if s.settings.Transport != connection.Unix {
 		return skip("the endpoint is not a socket")
 	}
 	lines, err := s.settings.Socket(ctx)
 	if err != nil {
-		return outcome{}, err
+		return checkResult{}, err
 	}
 	return pass("%s", strings.TrimPrefix(strings.Join(lines, "; "), "file: "))
 }
 
-func (s *state) lookAtTLSFiles(context.Context) (outcome, error) {
+func (s *state) checkTLSFiles(context.Context) (checkResult, error) {
 	if !s.settings.TLS {
 		return skip("the endpoint has no TLS")
 	}
@@ -79,21 +81,21 @@ func (s *state) lookAtTLSFiles(context.Context) (outcome, error) {
 	if len(authorities)+len(client) == 0 {
 		return pass("none of its own: this machine's CAs are trusted, and no client certificate is sent")
 	}
-	return dates(append(authorities, client...), time.Now())
+	return checkValidity(append(authorities, client...), time.Now())
 }
 
-func (s *state) lookForAnswer(ctx context.Context) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, Patience(s.settings.Transport, s.Timeout)+findingOut)
+func (s *state) checkAnswer(ctx context.Context) (checkResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, AnswerTimeout(s.settings.Transport, s.Timeout)+explainTimeout)
 	defer cancel()
 	began := time.Now()
 	opened, err := connection.Open(ctx, s.settings)
 	took := time.Since(began).Round(time.Millisecond)
 	if fault := new(report.Fault); errors.As(err, &fault) && fault.Cause == connection.APIVersionUnsupported {
-		s.refusal = fault
+		s.versionFault = fault // the check "API versions" reports it
 		return pass("the engine answers in %s", took)
 	}
 	if err != nil {
-		return outcome{}, s.hurried(err)
+		return checkResult{}, s.addTimeout(err)
 	}
 	s.connection = opened
 	if proxy := opened.Proxy(); proxy != "" {
@@ -102,55 +104,55 @@ func (s *state) lookForAnswer(ctx context.Context) (outcome, error) {
 	return pass("the engine answers in %s", took)
 }
 
-// hurried adds how long the engine was waited for to the fault of one that gave
-// no sign at all.
-func (s *state) hurried(err error) error {
+// addTimeout adds to the evidence of a timeout how long it was.
+func (s *state) addTimeout(err error) error {
 	fault := new(report.Fault)
 	var timeout net.Error
 	if !errors.As(err, &fault) || !errors.As(fault.Err, &timeout) || !timeout.Timeout() {
 		return err
 	}
-	told := *fault
-	told.Evidence = append(told.Evidence, fmt.Sprintf("it was waited for %s; --timeout makes that longer", Patience(s.settings.Transport, s.Timeout)))
-	return &told
+	withTimeout := *fault
+	withTimeout.Evidence = append(withTimeout.Evidence, fmt.Sprintf("it was waited for %s; --timeout makes that longer", AnswerTimeout(s.settings.Transport, s.Timeout)))
+	return &withTimeout
 }
 
-func (s *state) lookAtPeer(context.Context) (outcome, error) {
+func (s *state) checkEngineCertificate(context.Context) (checkResult, error) {
 	if s.connection == nil || len(s.connection.Certificates()) == 0 {
 		return skip("there is none without TLS")
 	}
-	return dates(s.connection.Certificates(), time.Now())
+	return checkValidity(s.connection.Certificates(), time.Now())
 }
 
-// soon is how long before its end a certificate is worth a warning: a month, as
-// certificate authorities write to their customers.
-const soon = 30 * 24 * time.Hour
+// expiryWarning is how long before its end a certificate gets a warning. A month
+// is when certificate authorities write to their customers.
+const expiryWarning = 30 * 24 * time.Hour
 
-// dates looks at the time for which certificates are valid. One that is over is a
-// warning too: whether it does harm is for the handshake to tell, which fails.
-func dates(certificates []connection.Certificate, now time.Time) (outcome, error) {
-	var seen, wrong []string
+// checkValidity looks at the dates of certificates. An expired one is only a
+// warning too: if it does harm, the handshake fails and reports it.
+func checkValidity(certificates []connection.Certificate, now time.Time) (checkResult, error) {
+	var described, problems []string
 	fault := &report.Fault{Cause: connection.TLSExpired}
 	for _, c := range certificates {
-		seen = append(seen, fmt.Sprintf("%s: %s, until %s", c.Whose, c.Subject, c.NotAfter.UTC().Format(time.DateOnly)))
-		problem := problemOf(c, now)
+		described = append(described, fmt.Sprintf("%s: %s, until %s", c.Whose, c.Subject, c.NotAfter.UTC().Format(time.DateOnly)))
+		problem := validityProblem(c, now)
 		if problem == "" {
 			continue
 		}
-		wrong = append(wrong, fmt.Sprintf("a certificate %s %s", c.Whose, problem))
+		problems = append(problems, fmt.Sprintf("a certificate %s %s", c.Whose, problem))
 		fault.Evidence = append(fault.Evidence, c.Description)
 	}
-	if len(wrong) == 0 {
-		return pass("%s", strings.Join(seen, "; "))
+	if len(problems) == 0 {
+		return pass("%s", strings.Join(described, "; "))
 	}
 	fault.Evidence = append(fault.Evidence, "this machine's clock: "+now.UTC().Format(time.RFC3339))
-	result, err := warn(fault, "%s", strings.Join(wrong, "; "))
-	result.title = strings.ToUpper(wrong[0][:1]) + wrong[0][1:]
+	result, err := warn(fault, "%s", strings.Join(problems, "; "))
+	result.title = strings.ToUpper(problems[0][:1]) + problems[0][1:]
 	return result, err
 }
 
-// problemOf is what is wrong with a certificate's dates, or going to be.
-func problemOf(c connection.Certificate, now time.Time) string {
+// validityProblem is what is wrong with the dates of a certificate, or soon will
+// be; empty for nothing.
+func validityProblem(c connection.Certificate, now time.Time) string {
 	switch left := c.NotAfter.Sub(now); {
 	case now.Before(c.NotBefore):
 		return "is valid only from " + c.NotBefore.UTC().Format(time.RFC3339)
@@ -158,7 +160,7 @@ func problemOf(c connection.Certificate, now time.Time) string {
 		return "expired on " + c.NotAfter.UTC().Format(time.RFC3339)
 	case left < 48*time.Hour:
 		return fmt.Sprintf("expires in %d hours", int(left.Hours()))
-	case left < soon:
+	case left < expiryWarning:
 		return fmt.Sprintf("expires in %d days", int(left.Hours()/24))
 	default:
 		return ""

@@ -11,27 +11,27 @@ import (
 
 const categoryEngine = "engine"
 
-// engineChecks are about what answers.
+// engineChecks look at what the engine reports about itself.
 func engineChecks() []check {
 	return []check{{
-		category: categoryEngine, name: "API versions", needs: []string{"answer"}, ends: true,
-		look: (*state).lookAtAPIVersions,
+		category: categoryEngine, name: "API versions", dependsOn: []string{"answer"}, fatal: true,
+		run: (*state).checkAPIVersions,
 	}, {
 		category: categoryEngine, name: report.CheckOfEngine,
-		look: (*state).lookAtEngine,
+		run: (*state).checkEngine,
 	}, {
-		category: categoryEngine, name: "platform", needs: []string{report.CheckOfEngine},
-		look: (*state).lookAtPlatform,
+		category: categoryEngine, name: "platform", dependsOn: []string{report.CheckOfEngine},
+		run: (*state).checkPlatform,
 	}}
 }
 
-func (s *state) lookAtAPIVersions(ctx context.Context) (outcome, error) {
-	if s.refusal != nil {
-		return outcome{}, s.refusal
+func (s *state) checkAPIVersions(ctx context.Context) (checkResult, error) {
+	if s.versionFault != nil {
+		return checkResult{}, s.versionFault
 	}
 	offered, err := s.connection.APIVersions(ctx)
 	if err != nil {
-		return s.asked(ctx, err)
+		return s.requestFailed(ctx, err)
 	}
 	if offered.Oldest == "" {
 		return pass("the engine serves up to %s, and %s is used", offered.Newest, offered.Used)
@@ -39,31 +39,32 @@ func (s *state) lookAtAPIVersions(ctx context.Context) (outcome, error) {
 	return pass("the engine serves %s to %s, and %s is used", offered.Oldest, offered.Newest, offered.Used)
 }
 
-func (s *state) lookAtEngine(ctx context.Context) (outcome, error) {
+func (s *state) checkEngine(ctx context.Context) (checkResult, error) {
 	described, err := s.connection.Describe(ctx)
 	if err != nil {
-		return s.asked(ctx, err)
+		return s.requestFailed(ctx, err)
 	}
-	s.engine = described.Endpoint
-	e := s.engine.Engine
-	words := []string{strings.TrimSpace(e.Product + " " + e.Version)}
-	if e.Rootless {
+	s.description = described.Endpoint
+	engine := s.description.Engine
+	words := []string{strings.TrimSpace(engine.Product + " " + engine.Version)}
+	if engine.Rootless {
 		words = append(words, "rootless")
 	}
 	return pass("%s", strings.Join(words, ", "))
 }
 
-func (s *state) lookAtPlatform(context.Context) (outcome, error) {
-	if s.engine.Engine.OS == "" || s.engine.Engine.Arch == "" {
-		return undecided("the engine does not say which")
+func (s *state) checkPlatform(context.Context) (checkResult, error) {
+	engine := s.description.Engine
+	if engine.OS == "" || engine.Arch == "" {
+		return inconclusive("the engine does not say which")
 	}
-	platform := s.engine.Engine.OS + "/" + s.engine.Engine.Arch
-	_, err := agentimage.Reference(s.Agents, s.engine.Engine.OS, s.engine.Engine.Arch)
+	platform := engine.OS + "/" + engine.Arch
+	_, err := agentimage.Reference(s.Agents, engine.OS, engine.Arch)
 	if errors.Is(err, agentimage.ErrNoAgent) {
 		return skip("%s; %v", platform, err)
 	}
 	if err != nil {
-		return outcome{}, err
+		return checkResult{}, err
 	}
 	return pass("%s, for which there is an agent", platform)
 }

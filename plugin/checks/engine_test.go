@@ -18,9 +18,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-func subjectAt(t *testing.T, host string) Subject {
+func inputFor(t *testing.T, host string) Input {
 	t.Helper()
-	return Subject{
+	return Input{
 		Resolve: func() (connection.Settings, connection.Sources, error) {
 			return connection.NewSettings("default", host), connection.Sources{Context: "by default", Host: "by default"}, nil
 		},
@@ -31,11 +31,12 @@ func subjectAt(t *testing.T, host string) Subject {
 	}
 }
 
-// fakeEngine answers what no real engine does; the real ones are asked by the
-// scripts. What is not in answers is an empty list.
+// fakeEngine returns the endpoint of a server that answers what no real engine
+// does. The scripts cover real engines. A path that is not in answers has an empty
+// list.
 func fakeEngine(t *testing.T, answers map[string]string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "np") //nolint:usetesting // the paths of sockets are short (unix(7))
+	dir, err := os.MkdirTemp("", "np") //nolint:usetesting // socket paths are limited to 108 bytes (unix(7))
 	assert.NilError(t, err)
 	t.Cleanup(func() { assert.Check(t, os.RemoveAll(dir)) })
 	socket := filepath.Join(dir, "s")
@@ -61,7 +62,7 @@ func fakeEngine(t *testing.T, answers map[string]string) string {
 
 const version = `{"Version":"20.10.24","ApiVersion":"1.41","MinAPIVersion":"1.12","Os":"linux","Arch":"amd64","Components":[{"Name":"Engine"}]}`
 
-func TestHostileEngine(t *testing.T) {
+func TestEngineAnswers(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("n", 1<<20)
 	for name, test := range map[string]struct {
@@ -75,7 +76,7 @@ func TestHostileEngine(t *testing.T) {
 			"/networks":        `[{"Name":"\u001b[31m\n\u202e","Driver":"\u0007","IPAM":{"Config":[{"Subnet":"\u001b","Gateway":"\u001b"}]},"Labels":{"io.nestprobe.run":"\u001b","io.nestprobe.deadline":"2020-01-01T00:00:00Z"}}]`,
 			"/containers/json": `[{"Names":["/\u001b\n"],"State":"\u001b","Labels":{"io.nestprobe.run":"\u001b","io.nestprobe.deadline":"2020-01-01T00:00:00Z"}}]`,
 		}, map[string]report.CheckResult{"engine": "pass", "networks": "pass", "leftovers": "warning"}},
-		"megabytes": {map[string]string{
+		"megabytes of text": {map[string]string{
 			"/version":         version,
 			"/info":            `{"OperatingSystem":"` + long + `"}`,
 			"/networks":        `[{"Name":"` + long + `","Driver":"` + long + `"}]`,
@@ -85,23 +86,23 @@ func TestHostileEngine(t *testing.T) {
 			"/version": `{"Version":7}`, "/info": `[]`, "/networks": `{"a":1}`, "/containers/json": `"no"`,
 		}, map[string]report.CheckResult{"API versions": "pass", "engine": "inconclusive", "networks": "inconclusive", "leftovers": "inconclusive", "platform": "skipped"}},
 		"not JSON": {map[string]string{"/version": "<html>", "/info": "{", "/networks": "[[[", "/containers/json": ""}, map[string]report.CheckResult{"API versions": "inconclusive", "networks": "skipped", "leftovers": "skipped"}},
-		"nothing in it": {map[string]string{"/version": "{}", "/info": "{}", "/networks": "null", "/containers/json": "null"}, map[string]report.CheckResult{
+		"empty answers": {map[string]string{"/version": "{}", "/info": "{}", "/networks": "null", "/containers/json": "null"}, map[string]report.CheckResult{
 			"networks": "pass", "leftovers": "pass", "platform": "inconclusive",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			result, err := Run(t.Context(), subjectAt(t, fakeEngine(t, test.answers)))
+			result, err := Run(t.Context(), inputFor(t, fakeEngine(t, test.answers)))
 			assert.NilError(t, err)
 			results := map[string]report.CheckResult{}
 			for _, c := range result.Checks {
 				results[c.Name] = c.Result
 				assert.Check(t, c.Result != report.CheckCrashed, "%+v", c)
-				assert.Check(t, len(c.Detail) <= maxDetail && !strings.ContainsAny(c.Detail, "\x1b\n\a\u202e"), "%q", c.Detail)
+				assert.Check(t, len(c.Detail) <= report.MaxLine && !strings.ContainsAny(c.Detail, "\x1b\n\a\u202e"), "%q", c.Detail)
 			}
 			for _, f := range result.Findings {
 				for _, line := range append(append([]string{f.Title, f.Hint}, f.Evidence...), f.Commands...) {
-					assert.Check(t, len(line) <= maxDetail && !strings.ContainsAny(line, "\x1b\n\a\u202e"), "%q", line)
+					assert.Check(t, len(line) <= report.MaxLine && !strings.ContainsAny(line, "\x1b\n\a\u202e"), "%q", line)
 				}
 			}
 			for check, want := range test.want {

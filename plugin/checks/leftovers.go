@@ -3,7 +3,6 @@ package checks
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,36 +14,38 @@ import (
 
 const categoryLeftovers = "leftovers"
 
-// leftoverChecks are about what earlier runs did not remove.
+// leftoverChecks look for what earlier runs did not remove.
 func leftoverChecks() []check {
 	return []check{{
-		category: categoryLeftovers, name: "leftovers", needs: []string{"API versions"},
+		category: categoryLeftovers, name: "leftovers", dependsOn: []string{"API versions"},
 		hint: "remove them, or start any run, which does that first",
-		look: (*state).lookForLeftovers,
+		run:  (*state).checkLeftovers,
 	}}
 }
 
-func (s *state) lookForLeftovers(ctx context.Context) (outcome, error) {
-	left, err := engine.ListLeftovers(ctx, s.connection.API, time.Now())
+func (s *state) checkLeftovers(ctx context.Context) (checkResult, error) {
+	found, err := engine.ListLeftovers(ctx, s.connection.API, time.Now())
 	if err != nil {
-		return s.asked(ctx, err)
+		return s.requestFailed(ctx, err)
 	}
-	return judgeLeftovers(left, s.Docker)
+	return reportLeftovers(found, s.Docker)
 }
 
-func judgeLeftovers(left engine.Leftovers, docker string) (outcome, error) {
-	lines := make([]string, 0, len(left.Services)+len(left.Containers)+len(left.Networks))
-	services, containers, networks := make([]string, 0, len(left.Services)), make([]string, 0, len(left.Containers)), make([]string, 0, len(left.Networks))
-	for _, s := range left.Services {
+func reportLeftovers(found engine.Leftovers, docker string) (checkResult, error) {
+	services := make([]string, 0, len(found.Services))
+	containers := make([]string, 0, len(found.Containers))
+	networks := make([]string, 0, len(found.Networks))
+	lines := make([]string, 0, len(found.Services)+len(found.Containers)+len(found.Networks))
+	for _, s := range found.Services {
 		lines = append(lines, fmt.Sprintf("service %s, of run %s, deadline %s", s.Spec.Name, s.Spec.Labels[engine.LabelRun], s.Spec.Labels[engine.LabelDeadline]))
 		services = append(services, s.Spec.Name)
 	}
-	for _, c := range left.Containers {
+	for _, c := range found.Containers {
 		name := strings.TrimPrefix(strings.Join(c.Names, " "), "/")
 		lines = append(lines, fmt.Sprintf("container %s, of run %s, %s, deadline %s", name, c.Labels[engine.LabelRun], c.State, c.Labels[engine.LabelDeadline]))
 		containers = append(containers, name)
 	}
-	for _, n := range left.Networks {
+	for _, n := range found.Networks {
 		lines = append(lines, fmt.Sprintf("network %s, of run %s, deadline %s", n.Name, n.Labels[engine.LabelRun], n.Labels[engine.LabelDeadline]))
 		networks = append(networks, n.Name)
 	}
@@ -53,38 +54,12 @@ func judgeLeftovers(left engine.Leftovers, docker string) (outcome, error) {
 	}
 	fault := &report.Fault{
 		Cause:    diagnosis.Leftovers,
-		Evidence: some(lines),
-		Commands: slices.Concat(command(docker+" service rm", services), command(docker+" rm -fv", containers), command(docker+" network rm", networks)),
+		Evidence: firstLines(lines),
+		Commands: slices.Concat(
+			commandOn(docker+" service rm", services),
+			commandOn(docker+" rm -fv", containers),
+			commandOn(docker+" network rm", networks),
+		),
 	}
 	return warn(fault, "%d of earlier runs, past their deadline", len(lines))
-}
-
-// command is a command with names to copy. What no engine would take as a name is
-// left out: it is not to reach a shell.
-func command(start string, names []string) []string {
-	var good []string
-	for _, name := range names {
-		if isName.MatchString(name) && len(good) < maxLines {
-			good = append(good, name)
-		}
-	}
-	if len(good) == 0 {
-		return nil
-	}
-	return []string{start + " " + strings.Join(good, " ")}
-}
-
-// isName is what Docker takes as the name of a container or network (moby,
-// daemon/names).
-var isName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
-
-// maxLines is how much of a list is told: what fits on a screen.
-const maxLines = 20
-
-// some are the first of many lines.
-func some(lines []string) []string {
-	if len(lines) <= maxLines {
-		return lines
-	}
-	return append(lines[:maxLines:maxLines], fmt.Sprintf("and %d more", len(lines)-maxLines))
 }

@@ -9,31 +9,32 @@ import (
 
 	dockernetwork "github.com/docker/docker/api/types/network"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 const categoryNetworks = "networks"
 
-// networkChecks are about the engine's networks and what may keep their addresses
-// from being reached.
+// networkChecks look at the engine's networks, and at routes and proxies that may
+// keep requests from reaching them.
 func networkChecks() []check {
 	return []check{{
-		category: categoryNetworks, name: "networks", needs: []string{"API versions"},
-		look: (*state).lookAtNetworks,
+		category: categoryNetworks, name: "networks", dependsOn: []string{"API versions"},
+		run: (*state).checkNetworks,
 	}, {
-		category: categoryNetworks, name: "routes", needs: []string{"networks", report.CheckOfEngine},
+		category: categoryNetworks, name: "routes", dependsOn: []string{"networks", report.CheckOfEngine},
 		hint: "make the network anew with a subnet that no route covers: docker network create --subnet",
-		look: (*state).lookAtRoutes,
+		run:  (*state).checkRoutes,
 	}, {
-		category: categoryNetworks, name: "own proxies", needs: []string{"networks", report.CheckOfEngine},
-		look: (*state).lookAtOwnProxies,
+		category: categoryNetworks, name: "own proxies", dependsOn: []string{"networks", report.CheckOfEngine},
+		run: (*state).checkOwnProxies,
 	}, {
-		category: categoryNetworks, name: "container proxies", needs: []string{"networks"},
-		look: (*state).lookAtContainerProxies,
+		category: categoryNetworks, name: "container proxies", dependsOn: []string{"networks"},
+		run: (*state).checkContainerProxies,
 	}}
 }
 
-// network is what is looked at of a network of the engine's.
+// network is a network of the engine.
 type network struct {
 	name     string
 	driver   string
@@ -41,27 +42,25 @@ type network struct {
 	gateways []netip.Addr
 }
 
-func (s *state) lookAtNetworks(ctx context.Context) (outcome, error) {
+func (s *state) checkNetworks(ctx context.Context) (checkResult, error) {
 	list, err := s.connection.API.NetworkList(ctx, dockernetwork.ListOptions{})
 	if err != nil {
-		return s.asked(ctx, err)
+		return s.requestFailed(ctx, err)
 	}
 	words := make([]string, 0, len(list))
 	for _, n := range list {
-		s.networks = append(s.networks, read(n))
-		words = append(words, s.networks[len(s.networks)-1].String())
+		found := parseNetwork(n)
+		s.networks = append(s.networks, found)
+		words = append(words, found.String())
 	}
 	slices.Sort(words)
-	return pass("%d: %s", len(list), strings.Join(some(words), ", "))
+	return pass("%d: %s", len(list), strings.Join(firstLines(words), ", "))
 }
 
-// read takes from a network what can be parsed; an engine may say anything.
-func read(n dockernetwork.Summary) network {
-	found := network{name: n.Name, driver: n.Driver}
+// parseNetwork leaves out subnets and gateways that are invalid.
+func parseNetwork(n dockernetwork.Summary) network {
+	found := network{name: n.Name, driver: n.Driver, subnets: facts.SubnetsOf(n)}
 	for _, config := range n.IPAM.Config {
-		if subnet, err := netip.ParsePrefix(config.Subnet); err == nil {
-			found.subnets = append(found.subnets, subnet.Masked())
-		}
 		// Podman 4.3 gives an address, Docker with IPv6 may give a prefix.
 		gateway, _, _ := strings.Cut(config.Gateway, "/")
 		if address, err := netip.ParseAddr(gateway); err == nil {
@@ -79,17 +78,7 @@ func (n network) String() string {
 	return fmt.Sprintf("%s (%s)", n.name, words)
 }
 
-// elsewhere says in words where the engine's networks are, if it is known that
-// they are not those of this machine.
-func (s *state) elsewhere() string {
-	switch e := s.engine.Engine; {
-	case e.Desktop:
-		return "in the VM of Docker Desktop"
-	case e.Rootless:
-		return "in the network namespace of a rootless engine"
-	case s.settings.EngineHost() != "":
-		return "on the engine's host " + s.settings.EngineHost()
-	default:
-		return ""
-	}
+// engineFacts returns what decides whether the engine's networks are on this machine.
+func (s *state) engineFacts() facts.Engine {
+	return facts.NewEngine(s.settings.EngineHost(), s.settings.IsLoopback(), s.description.Engine)
 }

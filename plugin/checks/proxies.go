@@ -14,7 +14,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// ConfiguredProxies are proxies of docker's configuration.
+// ConfiguredProxies are the proxy settings of docker's configuration for one engine.
 type ConfiguredProxies struct {
 	Key              string // in the file, such as proxies.default
 	File             string
@@ -22,57 +22,56 @@ type ConfiguredProxies struct {
 	No               string
 }
 
-// proxies are proxy settings that some programs get.
+// proxies are the proxy settings of some programs.
 type proxies struct {
 	http, https setting
 	no          setting
-	place       string // where they are set, as the end of a sentence
+	source      string // where they are set, as the end of a sentence
 }
 
-// setting is a setting with its name, which its place knows it by.
+// setting is a setting, with its name in its source.
 type setting struct{ name, value string }
 
-// address is what programs may want to reach.
-type address struct {
-	host  string // one that stands for all
-	entry string // what to add to NO_PROXY
-	words string
+// destination is what programs may send requests to.
+type destination struct {
+	host        string // one host of it
+	entry       string // of NO_PROXY, that covers all of it
+	description string
 }
 
-// lookAtOwnProxies is about programs on this machine.
-func (s *state) lookAtOwnProxies(context.Context) (outcome, error) {
+// checkOwnProxies checks the proxies of programs on this machine.
+func (s *state) checkOwnProxies(context.Context) (checkResult, error) {
 	p := s.ownProxies()
 	if p.none() {
 		return pass("none in the environment")
 	}
-	var addresses []address
-	if s.elsewhere() == "" {
-		addresses = addressesOf(s.networks)
+	var destinations []destination
+	if !s.engineFacts().NetworksElsewhere() {
+		destinations = subnetDestinations(s.networks)
 	}
 	if host := s.settings.RemoteHost(); host != "" {
-		addresses = append(addresses, address{host, host, "the engine's host " + host})
+		destinations = append(destinations, destination{host, host, "the engine's host " + host})
 	}
-	return p.judge(addresses, func(entries []string) []string {
-		known := ""
+	return p.check(destinations, func(entries []string) []string {
+		present := ""
 		if p.no.value != "" {
-			known = "$" + p.no.name + ","
+			present = "$" + p.no.name + ","
 		}
-		return []string{fmt.Sprintf(`export %s="%s%s"`, p.no.name, known, strings.Join(entries, ","))}
+		return []string{fmt.Sprintf(`export %s="%s%s"`, p.no.name, present, strings.Join(entries, ","))}
 	})
 }
 
-// lookAtContainerProxies is about programs in containers that docker makes.
-func (s *state) lookAtContainerProxies(context.Context) (outcome, error) {
-	configured := s.ContainerProxies(s.settings.Host)
-	p := configured.proxies()
+// checkContainerProxies checks the proxies of programs in new containers.
+func (s *state) checkContainerProxies(context.Context) (checkResult, error) {
+	p := s.ContainerProxies(s.settings.Host).proxies()
 	if p.none() {
 		return pass("none in docker's configuration")
 	}
-	return p.judge(addressesOf(s.networks), func([]string) []string { return nil })
+	return p.check(subnetDestinations(s.networks), func([]string) []string { return nil })
 }
 
-// ownProxies reads the environment as Go's clients do (httpproxy.FromEnvironment),
-// and keeps the names.
+// ownProxies reads the environment as Go programs do (httpproxy.FromEnvironment),
+// and keeps the names of the variables.
 func (s *state) ownProxies() proxies {
 	first := func(names ...string) setting {
 		for _, name := range names {
@@ -83,16 +82,16 @@ func (s *state) ownProxies() proxies {
 		return setting{name: names[0]}
 	}
 	return proxies{
-		http:  first("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
-		https: first("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"),
-		no:    first("NO_PROXY", "no_proxy"),
-		place: "of the environment",
+		http:   first("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
+		https:  first("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"),
+		no:     first("NO_PROXY", "no_proxy"),
+		source: "of the environment",
 	}
 }
 
 func (c ConfiguredProxies) proxies() proxies {
-	first := func(named ...setting) setting {
-		for _, s := range named {
+	first := func(settings ...setting) setting {
+		for _, s := range settings {
 			if s.value != "" {
 				return s
 			}
@@ -101,46 +100,48 @@ func (c ConfiguredProxies) proxies() proxies {
 	}
 	all := setting{c.Key + ".allProxy", c.All}
 	return proxies{
-		http:  first(setting{c.Key + ".httpProxy", c.HTTP}, all),
-		https: first(setting{c.Key + ".httpsProxy", c.HTTPS}, all),
-		no:    setting{c.Key + ".noProxy", c.No},
-		place: "of " + c.File,
+		http:   first(setting{c.Key + ".httpProxy", c.HTTP}, all),
+		https:  first(setting{c.Key + ".httpsProxy", c.HTTPS}, all),
+		no:     setting{c.Key + ".noProxy", c.No},
+		source: "of " + c.File,
 	}
 }
 
 func (p proxies) none() bool { return p.http.value == "" && p.https.value == "" }
 
-// addressesOf are the addresses that the containers of networks get.
-func addressesOf(networks []network) []address {
-	var addresses []address
+// subnetDestinations returns the subnets of networks, with an address that a
+// container may have.
+func subnetDestinations(networks []network) []destination {
+	var destinations []destination
 	for _, n := range networks {
 		for _, subnet := range n.subnets {
-			some := subnet.Addr().Next().Next()
-			addresses = append(addresses, address{some.String(), subnet.String(), fmt.Sprintf("%s of network %s", subnet, n.name)})
+			container := subnet.Addr().Next().Next()
+			destinations = append(destinations, destination{container.String(), subnet.String(), fmt.Sprintf("%s of network %s", subnet, n.name)})
 		}
 	}
-	return addresses
+	return destinations
 }
 
-// judge says which addresses would be asked through a proxy.
-func (p proxies) judge(addresses []address, commands func(entries []string) []string) (outcome, error) {
+// check finds the destinations to which requests would go through a proxy. The
+// function commands returns those that add entries to NO_PROXY.
+func (p proxies) check(destinations []destination, commands func(entries []string) []string) (checkResult, error) {
 	proxyFor := (&httpproxy.Config{HTTPProxy: p.http.value, HTTPSProxy: p.https.value, NoProxy: p.no.value}).ProxyFunc()
 	var evidence, entries []string
-	for _, a := range addresses {
+	for _, d := range destinations {
 		for _, scheme := range []string{"http", "https"} {
-			proxy, err := proxyFor(&url.URL{Scheme: scheme, Host: bracketed(a.host)})
+			proxy, err := proxyFor(&url.URL{Scheme: scheme, Host: urlHost(d.host)})
 			if err != nil || proxy == nil {
 				continue
 			}
-			set := p.http
+			used := p.http
 			if scheme == "https" {
-				set = p.https
+				used = p.https
 			}
-			evidence = append(evidence, fmt.Sprintf("%s %s sends requests for %s to %s: add %s to %s", set.name, p.place, a.words, proxy.Host, a.entry, p.no.name))
-			if !slices.Contains(entries, a.entry) {
-				entries = append(entries, a.entry)
+			evidence = append(evidence, fmt.Sprintf("%s %s sends requests for %s to %s: add %s to %s", used.name, p.source, d.description, proxy.Host, d.entry, p.no.name))
+			if !slices.Contains(entries, d.entry) {
+				entries = append(entries, d.entry)
 			}
-			break // the other scheme has the same entry
+			break // the other scheme needs the same entry
 		}
 	}
 	if len(entries) == 0 {
@@ -148,15 +149,15 @@ func (p proxies) judge(addresses []address, commands func(entries []string) []st
 	}
 	fault := &report.Fault{
 		Cause:    diagnosis.HTTPProxyInterferes,
-		Evidence: some(evidence),
-		Hint:     fmt.Sprintf("add %s to %s %s, and the names of servers", strings.Join(some(entries), ","), p.no.name, p.place),
-		Commands: commands(some(entries)),
+		Evidence: firstLines(evidence),
+		Hint:     fmt.Sprintf("add %s to %s %s, and the names of servers", strings.Join(firstLines(entries), ","), p.no.name, p.source),
+		Commands: commands(firstLines(entries)),
 	}
-	return warn(fault, "no entry of %s %s covers %s", p.no.name, p.place, strings.Join(some(entries), ", "))
+	return warn(fault, "no entry of %s %s covers %s", p.no.name, p.source, strings.Join(firstLines(entries), ", "))
 }
 
-// bracketed is a host as URLs have it.
-func bracketed(host string) string {
+// urlHost is a host as it is written in a URL.
+func urlHost(host string) string {
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
 		return "[" + host + "]"
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/routing"
 )
 
-// readHostNetwork reads the main routing table and the interfaces' addresses.
+// readHostNetwork reads the main routing table and the addresses of interfaces.
 func readHostNetwork() (host hostNetwork, known bool, err error) {
 	links, err := routing.Links()
 	if err != nil {

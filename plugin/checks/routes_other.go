@@ -2,6 +2,5 @@
 
 package checks
 
-// readHostNetwork knows nothing: engines on other systems have their networks in
-// a VM.
+// readHostNetwork reads nothing: on other systems the engine's networks are in a VM.
 func readHostNetwork() (host hostNetwork, known bool, err error) { return host, false, nil }

@@ -21,93 +21,93 @@ import (
 
 const categoryTarget = "target"
 
-// Target is a server that has been examined, and what came of that.
-type Target struct {
-	target.Facts
+// TargetInput is a target of diagnose after it was diagnosed.
+type TargetInput struct {
+	target.Examined
 
 	Probes   []report.Probe
 	Findings []report.Finding
 }
 
-// OfTarget tells what is known of a target, a line each. Why it is not reached is
-// not judged here: a check fails for the cause that the findings have.
-func OfTarget(ctx context.Context, target Target) []report.Check {
+// DescribeTarget shows what is known of a target, one check a line. It finds no
+// causes: a check fails if one of the findings is about it.
+func DescribeTarget(ctx context.Context, target TargetInput) []report.Check {
 	s := &state{target: target}
-	nodes := s.lookAtAll(ctx, target.checks())
-	checks := make([]report.Check, 0, len(nodes))
-	for _, n := range nodes {
-		checks = append(checks, n.report(""))
+	tasks := s.runChecks(ctx, target.checks())
+	checks := make([]report.Check, 0, len(tasks))
+	for _, t := range tasks {
+		checks = append(checks, t.report(""))
 	}
 	return checks
 }
 
-func (t Target) checks() []check {
+func (t TargetInput) checks() []check {
 	switch {
 	case t.Server.Host:
 		return []check{
-			t.check("addresses", (*state).lookAtHostAddresses),
-			t.check("gateways", (*state).lookAtGateways),
-			t.check("aliases", (*state).lookAtHostAliases),
-			t.check("listeners", (*state).lookAtListeners),
+			newTargetCheck("addresses", (*state).checkHostAddresses),
+			newTargetCheck("gateways", (*state).checkHostGateways),
+			newTargetCheck("aliases", (*state).checkHostAliases),
+			newTargetCheck("listeners", (*state).checkListeners),
 		}
 	case t.Container == nil:
 		return nil
 	}
 	return slices.Concat([]check{
-		t.check(checkOfState, (*state).lookAtState),
-		t.check("exposed", (*state).lookAtExposed),
-		t.check("published on IPv4", func(s *state, _ context.Context) (outcome, error) { return s.published(false) }, checkOfState),
-		t.check("published on IPv6", func(s *state, _ context.Context) (outcome, error) { return s.published(true) }, checkOfState),
+		newTargetCheck(stateCheck, (*state).checkState),
+		newTargetCheck("exposed", (*state).checkExposedPorts),
+		newTargetCheck("published on IPv4", func(s *state, _ context.Context) (checkResult, error) { return s.checkPublishedPorts(false) }, stateCheck),
+		newTargetCheck("published on IPv6", func(s *state, _ context.Context) (checkResult, error) { return s.checkPublishedPorts(true) }, stateCheck),
 	}, t.networkChecks(), []check{
-		t.check("aliases", (*state).lookAtAliases),
-		t.check("listeners", (*state).lookAtListeners, checkOfState),
+		newTargetCheck("aliases", (*state).checkAliases),
+		newTargetCheck("listeners", (*state).checkListeners, stateCheck),
 	})
 }
 
-// checkOfState is the check without which others see nothing.
-const checkOfState = "state"
+// stateCheck is the name of a check that others depend on.
+const stateCheck = "state"
 
-func (Target) check(name string, look func(*state, context.Context) (outcome, error), needs ...string) check {
-	return check{category: categoryTarget, name: name, needs: needs, look: look}
+func newTargetCheck(name string, run func(*state, context.Context) (checkResult, error), dependsOn ...string) check {
+	return check{category: categoryTarget, name: name, dependsOn: dependsOn, run: run}
 }
 
-// networkChecks are one for each network.
-func (t Target) networkChecks() []check {
+// networkChecks returns a check for each network.
+func (t TargetInput) networkChecks() []check {
 	if t.Server.HostNetwork || t.Server.NoNetwork || len(t.Server.Networks) == 0 {
-		return []check{t.check("network", (*state).lookAtNoNetworks)}
+		return []check{newTargetCheck("network", (*state).checkNoNetwork)}
 	}
 	all := make([]check, 0, len(t.Server.Networks))
 	for _, n := range t.Server.Networks[:min(len(t.Server.Networks), maxLines)] {
-		all = append(all, t.check("network", func(*state, context.Context) (outcome, error) { return describeNetwork(n) }))
+		all = append(all, newTargetCheck("network", func(*state, context.Context) (checkResult, error) { return checkNetwork(n) }))
 	}
 	return all
 }
 
-// judged is a pass, unless one of the findings has one of these causes.
-func (t Target) judged(causes []report.Cause, detail string) (outcome, error) {
-	results := map[report.Severity]report.CheckResult{
+// resultOf is a pass, unless a finding has one of these causes.
+func (t TargetInput) resultOf(causes []report.Cause, detail string) (checkResult, error) {
+	statuses := map[report.Severity]report.CheckResult{
 		report.SeverityError:   report.CheckFailure,
 		report.SeverityWarning: report.CheckWarning,
 	}
 	for _, f := range t.Findings {
-		cause := report.Cause(f.Cause)
-		if result, bad := results[f.Severity]; bad && slices.Contains(causes, cause) {
-			return outcome{result: result, detail: detail, fault: &report.Fault{Cause: cause}}, nil
+		if status, bad := statuses[f.Severity]; bad && slices.Contains(causes, f.Cause) {
+			return checkResult{status: status, detail: detail, fault: &report.Fault{Cause: f.Cause}}, nil
 		}
 	}
 	return pass("%s", detail)
 }
 
-func (s *state) lookAtState(context.Context) (outcome, error) {
+func (s *state) checkState(context.Context) (checkResult, error) {
 	t := s.target
 	if t.Server.Down == nil {
-		return pass("%s", t.state())
+		return pass("%s", t.describeContainer())
 	}
-	return outcome{result: report.CheckFailure, detail: t.state(), fault: t.Server.Down}, nil
+	return checkResult{status: report.CheckFailure, detail: t.describeContainer(), fault: t.Server.Down}, nil
 }
 
-// state is what the engine says of the container, and which one it is.
-func (t Target) state() string {
+// describeContainer returns the state, the name, the Compose service and the network
+// of the container.
+func (t TargetInput) describeContainer() string {
 	words := t.Server.Name
 	if config := t.Container.Config; config != nil && config.Labels[target.LabelService] != "" {
 		words += fmt.Sprintf(", service %s of project %s", config.Labels[target.LabelService], config.Labels[target.LabelProject])
@@ -129,15 +129,15 @@ func (t Target) state() string {
 	return state + ": " + words
 }
 
-func (s *state) lookAtExposed(context.Context) (outcome, error) {
+func (s *state) checkExposedPorts(context.Context) (checkResult, error) {
 	config := s.target.Container.Config
 	if config == nil || len(config.ExposedPorts) == 0 {
 		return pass("none")
 	}
-	return pass("%s", strings.Join(some(portNames(slices.Collect(maps.Keys(config.ExposedPorts)))), ", "))
+	return pass("%s", strings.Join(firstLines(sortPorts(slices.Collect(maps.Keys(config.ExposedPorts)))), ", "))
 }
 
-func portNames(ports []nat.Port) []string {
+func sortPorts(ports []nat.Port) []string {
 	nat.Sort(ports, func(a, b nat.Port) bool { return a.Int() < b.Int() || a.Int() == b.Int() && a < b })
 	names := make([]string, len(ports))
 	for i, port := range ports {
@@ -146,34 +146,34 @@ func portNames(ports []nat.Port) []string {
 	return names
 }
 
-// published tells where ports are published at addresses of a family.
-func (s *state) published(ipv6 bool) (outcome, error) {
+// checkPublishedPorts shows the bindings of one address family.
+func (s *state) checkPublishedPorts(ipv6 bool) (checkResult, error) {
 	t := s.target
 	switch {
 	case t.Server.HostNetwork:
 		return skip("it shares the network of the engine's host, which publishes nothing")
 	case t.Container.NetworkSettings == nil:
-		return undecided("the engine does not say")
+		return inconclusive("the engine does not say")
 	}
 	ports := t.Container.NetworkSettings.Ports
 	var words []string
-	for _, name := range portNames(slices.Collect(maps.Keys(ports))) {
+	for _, name := range sortPorts(slices.Collect(maps.Keys(ports))) {
 		for _, b := range ports[nat.Port(name)] {
 			if b.HostPort != "" && strings.Contains(b.HostIP, ":") == ipv6 {
-				words = append(words, binding(b)+" for "+name)
+				words = append(words, formatBinding(b)+" for "+name)
 			}
 		}
 	}
 	causes := []report.Cause{diagnosis.PortNotPublished, diagnosis.PublishedOnLoopback, diagnosis.PublishedFamilyMismatch}
 	if len(words) == 0 {
-		return t.judged(causes, "none")
+		return t.resultOf(causes, "none")
 	}
-	return t.judged(causes[1:], strings.Join(some(words), ", "))
+	return t.resultOf(causes[1:], strings.Join(firstLines(words), ", "))
 }
 
-// binding is where a port is published. Podman names no address and means every
-// one of IPv4's.
-func binding(b nat.PortBinding) string {
+// formatBinding returns the address of a binding. Podman leaves the address empty
+// for all IPv4 addresses.
+func formatBinding(b nat.PortBinding) string {
 	host := b.HostIP
 	if host == "" {
 		host = "0.0.0.0"
@@ -184,11 +184,11 @@ func binding(b nat.PortBinding) string {
 	return host + ":" + b.HostPort
 }
 
-func (s *state) lookAtNoNetworks(context.Context) (outcome, error) {
+func (s *state) checkNoNetwork(context.Context) (checkResult, error) {
 	t := s.target
 	switch {
 	case t.Server.NoNetwork:
-		return t.judged([]report.Cause{diagnosis.NetworkNone}, "none: loopback alone")
+		return t.resultOf([]report.Cause{diagnosis.NetworkNone}, "none: loopback alone")
 	case t.Server.HostNetwork:
 		return pass("that of the engine's host")
 	default:
@@ -196,8 +196,8 @@ func (s *state) lookAtNoNetworks(context.Context) (outcome, error) {
 	}
 }
 
-// describeNetwork tells of one network that a container is on.
-func describeNetwork(n facts.Network) (outcome, error) {
+// checkNetwork shows one network of a container.
+func checkNetwork(n facts.Network) (checkResult, error) {
 	words := []string{n.Name + ": " + cmp.Or(n.Driver, "of an unknown driver")}
 	if n.Internal {
 		words = append(words, "internal")
@@ -205,18 +205,18 @@ func describeNetwork(n facts.Network) (outcome, error) {
 	if n.ICCDisabled {
 		words = append(words, "containers kept apart")
 	}
-	addresses := valid(n.IPv4, n.IPv6)
+	addresses := validAddresses(n.IPv4, n.IPv6)
 	if len(addresses) == 0 {
 		addresses = []string{"no address"}
 	}
 	words = append(words, addresses...)
-	if gateways := valid(n.GatewayIPv4, n.GatewayIPv6); len(gateways) > 0 {
+	if gateways := validAddresses(n.GatewayIPv4, n.GatewayIPv6); len(gateways) > 0 {
 		words = append(words, "gateway "+strings.Join(gateways, " and "))
 	}
 	return pass("%s", strings.Join(words, ", "))
 }
 
-func valid(addresses ...netip.Addr) []string {
+func validAddresses(addresses ...netip.Addr) []string {
 	var found []string
 	for _, a := range addresses {
 		if a.IsValid() {
@@ -226,11 +226,11 @@ func valid(addresses ...netip.Addr) []string {
 	return found
 }
 
-// lookAtAliases tells what other containers may call this one.
-func (s *state) lookAtAliases(context.Context) (outcome, error) {
+// checkAliases shows the names that other containers can use.
+func (s *state) checkAliases(context.Context) (checkResult, error) {
 	settings := s.target.Container.NetworkSettings
 	if settings == nil {
-		return undecided("the engine does not say")
+		return inconclusive("the engine does not say")
 	}
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(settings.Networks)) {
@@ -240,25 +240,25 @@ func (s *state) lookAtAliases(context.Context) (outcome, error) {
 		}
 		aliases := slices.Clone(endpoint.Aliases)
 		slices.Sort(aliases)
-		words = append(words, strings.Join(some(slices.Compact(aliases)), ", ")+" on "+name)
+		words = append(words, strings.Join(firstLines(slices.Compact(aliases)), ", ")+" on "+name)
 	}
 	if len(words) == 0 {
 		return pass("none")
 	}
-	if others := s.target.Replicas; len(others) > 0 {
-		words = append(words, "not asked by its service's name, which is that of "+strings.Join(some(others), ", ")+" too")
+	if others := s.target.Others; len(others) > 0 {
+		words = append(words, "not asked by its service's name, which is that of "+strings.Join(firstLines(others), ", ")+" too")
 	}
-	return pass("%s", strings.Join(some(words), "; "))
+	return pass("%s", strings.Join(firstLines(words), "; "))
 }
 
-// lookAtListeners tells what listens in the target's network namespace.
-func (s *state) lookAtListeners(context.Context) (outcome, error) {
+// checkListeners shows the listening sockets in the target's network namespace.
+func (s *state) checkListeners(context.Context) (checkResult, error) {
 	t := s.target
 	switch {
-	case t.ListenersError != "":
-		return undecided("%s", t.ListenersError)
+	case t.Unlooked != "":
+		return inconclusive("%s", t.Unlooked)
 	case t.Server.Listeners == nil:
-		return skip("%s", t.unasked())
+		return skip("%s", t.noListenersReason())
 	}
 	var words []string
 	for _, socket := range t.Server.Listeners.Sockets {
@@ -270,21 +270,21 @@ func (s *state) lookAtListeners(context.Context) (outcome, error) {
 		words = []string{fmt.Sprintf("none on port %d", t.Server.Port)}
 	}
 	for _, socket := range t.Server.Listeners.Sockets {
-		if socket.Address.Port() != t.Server.Port && !t.Server.HostNetwork { // the host's others are nobody's business
+		if socket.Address.Port() != t.Server.Port && !t.Server.HostNetwork { // other servers on the host are private
 			words = append(words, socket.Address.String())
 		}
 	}
 	if t.Server.Listeners.Truncated {
 		words = append(words, "and more")
 	}
-	return t.judged([]report.Cause{
+	return t.resultOf([]report.Cause{
 		diagnosis.ServerNotReady, diagnosis.ServerListensElsewhere, diagnosis.ServerListensOnLoopback,
 		diagnosis.ForwarderAcceptsAlone, diagnosis.HostListensOnLoopback,
-	}, strings.Join(some(words), ", "))
+	}, strings.Join(firstLines(words), ", "))
 }
 
-// unasked is why nobody has looked at what listens, which takes a helper.
-func (t Target) unasked() string {
+// noListenersReason is why no helper was started to list the listening sockets.
+func (t TargetInput) noListenersReason() string {
 	switch {
 	case len(t.Probes) == 0:
 		return "not looked at, since no address was tried"
@@ -295,8 +295,8 @@ func (t Target) unasked() string {
 	}
 }
 
-func (s *state) lookAtHostAddresses(context.Context) (outcome, error) {
-	addresses := valid(s.target.Addresses...)
+func (s *state) checkHostAddresses(context.Context) (checkResult, error) {
+	addresses := validAddresses(s.target.Addresses...)
 	switch {
 	case s.target.EngineHost != "":
 		return pass("%s, the endpoint's host", s.target.EngineHost)
@@ -307,11 +307,12 @@ func (s *state) lookAtHostAddresses(context.Context) (outcome, error) {
 	}
 }
 
-// lookAtGateways tells which gateways, the engine's own addresses, containers have.
-func (s *state) lookAtGateways(context.Context) (outcome, error) {
+// checkHostGateways shows the gateways of containers, which are addresses of the
+// engine's host.
+func (s *state) checkHostGateways(context.Context) (checkResult, error) {
 	var words []string
 	for _, n := range s.target.Networks {
-		for _, gateway := range valid(n.GatewayIPv4, n.GatewayIPv6) {
+		for _, gateway := range validAddresses(n.GatewayIPv4, n.GatewayIPv6) {
 			words = append(words, gateway+" of network "+n.Name)
 		}
 	}
@@ -319,29 +320,29 @@ func (s *state) lookAtGateways(context.Context) (outcome, error) {
 	if words = slices.Compact(words); len(words) == 0 {
 		return pass("none where it was asked from")
 	}
-	return pass("%s", strings.Join(some(words), ", "))
+	return pass("%s", strings.Join(firstLines(words), ", "))
 }
 
-// lookAtHostAliases tells which names for the host resolve, from where.
-func (s *state) lookAtHostAliases(context.Context) (outcome, error) {
+// checkHostAliases shows which names of the host resolve, and from where.
+func (s *state) checkHostAliases(context.Context) (checkResult, error) {
 	var words []string
-	asked := 0
+	probed := 0
 	for _, p := range s.target.Probes {
 		if p.Kind != report.KindHostAlias {
 			continue
 		}
-		asked++
+		probed++
 		if netprobe.Phase(p.Phase) != netprobe.PhaseResolve || p.OK {
 			name, _, _ := strings.Cut(p.Address, ":")
 			words = append(words, name+" from "+p.Vantage)
 		}
 	}
 	switch {
-	case asked == 0:
+	case probed == 0:
 		return skip("no container was asked")
 	case len(words) == 0:
 		return pass("none of the names that engines give to hosts is known")
 	default:
-		return pass("%s", strings.Join(some(words), ", "))
+		return pass("%s", strings.Join(firstLines(words), ", "))
 	}
 }

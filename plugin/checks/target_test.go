@@ -20,10 +20,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
-// web is a server that answers.
-func web() Target {
-	target := Target{
-		Facts: target.Facts{
+// web returns a server that answers.
+func web() TargetInput {
+	target := TargetInput{
+		Examined: target.Examined{
 			Server: facts.Server{
 				Name: "shop-web-1", Port: 8080,
 				Networks: []facts.Network{{
@@ -55,13 +55,13 @@ func web() Target {
 	return target
 }
 
-func TestTarget(t *testing.T) {
+func TestDescribeTarget(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		change func(*Target)
+		change func(*TargetInput)
 		want   string
 	}{
-		"healthy": {func(*Target) {}, `
+		"healthy": {func(*TargetInput) {}, `
 pass state: running, unhealthy, restarted 2 times: shop-web-1, service web of project shop
 pass exposed: 53/tcp, 53/udp, 8080/tcp, 9090/tcp
 pass published on IPv4: 0.0.0.0:5353 for 53/udp, 0.0.0.0:32768 for 8080/tcp
@@ -70,13 +70,13 @@ pass network: shop: bridge, internal, 172.20.0.2, fd00::2, gateway 172.20.0.1
 pass network: gone: of an unknown driver, no address
 pass aliases: abc, web on shop
 skipped listeners: not looked at, since the server answers`},
-		"on loopback": {func(target *Target) {
+		"listens on loopback": {func(target *TargetInput) {
 			target.Probes = nil
 			target.Server.Listeners = sockets("127.0.0.1:8080", "[::]:9090")
 			target.Findings = []report.Finding{{Cause: diagnosis.ServerListensOnLoopback, Severity: report.SeverityError}}
 		}, `
 failure listeners: 127.0.0.1:8080, [::]:9090 (server-listens-on-loopback)`},
-		"in vain": {func(target *Target) {
+		"no address works": {func(target *TargetInput) {
 			target.Probes = []report.Probe{{}}
 			target.Findings = []report.Finding{{Cause: diagnosis.PortNotPublished, Severity: report.SeverityError}}
 			target.Container.NetworkSettings.Ports = nil
@@ -86,15 +86,15 @@ pass state: running, unhealthy, restarted 2 times: shop-web-1, service web of pr
 failure published on IPv4: none (port-not-published)
 failure published on IPv6: none (port-not-published)
 skipped listeners: not looked at, since no packet came as far`},
-		"for information": {func(target *Target) {
+		"an info finding": {func(target *TargetInput) {
 			target.Findings = []report.Finding{{Cause: diagnosis.PublishedFamilyMismatch, Severity: report.SeverityInfo}}
 		}, `
 pass published on IPv6: [::]:32769 for 8080/tcp`},
-		"one of two": {func(target *Target) { target.Replicas = []string{"shop-web-2"} }, `
+		"one of two replicas": {func(target *TargetInput) { target.Others = []string{"shop-web-2"} }, `
 pass aliases: abc, web on shop; not asked by its service's name, which is that of shop-web-2 too`},
-		"not known": {func(target *Target) { target.ListenersError = "no such image" }, `
+		"unknown listeners": {func(target *TargetInput) { target.Unlooked = "no such image" }, `
 inconclusive listeners: no such image`},
-		"exited": {func(target *Target) {
+		"exited": {func(target *TargetInput) {
 			target.Container.State.Status, target.Container.State.Health = "exited", nil
 			target.Server.Down = &report.Fault{Cause: diagnosis.ServerExited}
 		}, `
@@ -103,24 +103,24 @@ pass exposed: 53/tcp, 53/udp, 8080/tcp, 9090/tcp
 skipped published on IPv4: since the check "state" failed
 skipped published on IPv6: since the check "state" failed
 skipped listeners: since the check "state" failed`},
-		"on the host's network": {func(target *Target) {
+		"on the host's network": {func(target *TargetInput) {
 			target.Server.HostNetwork = true
 			target.Server.Listeners = sockets("0.0.0.0:22", "0.0.0.0:8080")
 		}, `
 skipped published on IPv4: it shares the network of the engine's host, which publishes nothing
 pass network: that of the engine's host
 pass listeners: 0.0.0.0:8080`},
-		"without a network": {func(target *Target) {
+		"network none": {func(target *TargetInput) {
 			target.Server.NoNetwork = true
 			target.Findings = []report.Finding{{Cause: diagnosis.NetworkNone, Severity: report.SeverityError}}
 		}, `
 failure network: none: loopback alone (network-none)`},
-		"an engine that says little": {func(target *Target) { target.Container = &container.InspectResponse{} }, `
+		"an empty inspect answer": {func(target *TargetInput) { target.Container = &container.InspectResponse{} }, `
 pass state: shop-web-1
 pass exposed: none
 inconclusive published on IPv4: the engine does not say
 inconclusive aliases: the engine does not say`},
-		"an engine that says too much": {func(target *Target) {
+		"control characters": {func(target *TargetInput) {
 			target.Server.Networks[0].Name = "\x1b[2J"
 			target.Container.NetworkSettings.Networks["shop"].Aliases = []string{"we\x1b[2Jb", strings.Repeat("x", 1<<20)}
 			target.Container.NetworkSettings.Ports["-1/\x1b"] = []nat.PortBinding{{HostIP: "\x1b", HostPort: "\x1b"}}
@@ -129,8 +129,8 @@ inconclusive aliases: the engine does not say`},
 pass exposed: \x1b
 pass published on IPv4: \x1b:\x1b for -1/\x1b, 0.0.0.0:5353 for 53/udp, 0.0.0.0:32768 for 8080/tcp
 pass network: \x1b[2J: bridge, internal, 172.20.0.2, fd00::2, gateway 172.20.0.1`},
-		"no container": {func(target *Target) { target.Container = nil }, ""},
-		"the host": {func(target *Target) {
+		"no container": {func(target *TargetInput) { target.Container = nil }, ""},
+		"the engine's host": {func(target *TargetInput) {
 			target.Server = facts.Server{Host: true, HostNetwork: true, Port: 3000, Listeners: sockets("127.0.0.1:3000")}
 			target.Addresses = []netip.Addr{netip.MustParseAddr("192.0.2.7")}
 			target.Networks = []facts.Network{
@@ -147,7 +147,7 @@ pass addresses: 192.0.2.7, of this machine
 pass gateways: 172.17.0.1 of network bridge
 pass aliases: host.docker.internal from network:bridge
 failure listeners: 127.0.0.1:3000 (host-listens-on-loopback)`},
-		"another host": {func(target *Target) {
+		"a remote host": {func(target *TargetInput) {
 			target.Server, target.EngineHost, target.Probes = facts.Server{Host: true}, "192.0.2.9", nil
 		}, `
 pass addresses: 192.0.2.9, the endpoint's host
@@ -160,7 +160,7 @@ skipped listeners: not looked at, since no address was tried`},
 			target := web()
 			test.change(&target)
 			var lines []string
-			for _, c := range OfTarget(t.Context(), target) {
+			for _, c := range DescribeTarget(t.Context(), target) {
 				assert.Check(t, c.Category == categoryTarget && len(c.Detail) < 4<<10)
 				line := fmt.Sprintf("%s %s: %s", c.Result, c.Name, c.Detail)
 				if c.Cause != "" {
@@ -179,7 +179,7 @@ skipped listeners: not looked at, since no address was tried`},
 	}
 }
 
-// sockets are what listens.
+// sockets returns listening sockets.
 func sockets(addresses ...string) *listening.Listeners {
 	l := &listening.Listeners{}
 	for _, a := range addresses {
@@ -188,9 +188,9 @@ func sockets(addresses ...string) *listening.Listeners {
 	return l
 }
 
-// An engine may say anything of a container: each check comes to a result that can
-// be shown, and none crashes.
-func FuzzTarget(f *testing.F) {
+// Whatever the engine reports of a container, no check crashes, and each detail is
+// printable.
+func FuzzDescribeTarget(f *testing.F) {
 	for _, seed := range []string{
 		`{}`,
 		`{"State":{"Status":"running","Health":{"Status":"healthy"}},"Config":{"ExposedPorts":{"80/tcp":{}},"Labels":{"com.docker.compose.service":"web"}},"NetworkSettings":{"Ports":{"80/tcp":[{"HostIp":"::","HostPort":"1"}]},"Networks":{"a":{"Aliases":["b"]},"c":null}}}`,
@@ -203,7 +203,7 @@ func FuzzTarget(f *testing.F) {
 		if json.Unmarshal(data, &found) != nil {
 			return
 		}
-		for _, c := range OfTarget(t.Context(), Target{Facts: target.Facts{Container: &found}}) {
+		for _, c := range DescribeTarget(t.Context(), TargetInput{Examined: target.Examined{Container: &found}}) {
 			assert.Check(t, c.Result != report.CheckCrashed, "%s: %s", c.Name, c.Detail)
 			assert.Check(t, !strings.ContainsFunc(c.Detail, func(r rune) bool { return !unicode.IsPrint(r) }), "%s: %q", c.Name, c.Detail)
 		}

@@ -1,0 +1,57 @@
+package checks
+
+import (
+	"fmt"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// checkResult is the result of one check.
+type checkResult struct {
+	status report.CheckResult
+	detail string
+	fault  *report.Fault // of a failure or warning; of a pass, for information
+	title  string        // of the finding; empty for the title of the cause
+
+	skippedSince string // why the check was skipped, if that is another check
+}
+
+func pass(format string, values ...any) (checkResult, error) {
+	return checkResult{status: report.CheckPass, detail: fmt.Sprintf(format, values...)}, nil
+}
+
+// skip is the result of a check that does not apply.
+func skip(format string, values ...any) (checkResult, error) {
+	return checkResult{status: report.CheckSkipped, detail: fmt.Sprintf(format, values...)}, nil
+}
+
+func inconclusive(format string, values ...any) (checkResult, error) {
+	return checkResult{status: report.CheckInconclusive, detail: fmt.Sprintf(format, values...)}, nil
+}
+
+// warn is the result for a setting that may be a fault, or intended.
+func warn(fault *report.Fault, format string, values ...any) (checkResult, error) {
+	return checkResult{status: report.CheckWarning, detail: fmt.Sprintf(format, values...), fault: fault}, nil
+}
+
+// blocks reports whether the checks that depend on this one cannot run. A check
+// that does not apply blocks nothing.
+func (r checkResult) blocks() bool {
+	switch r.status {
+	case report.CheckFailure, report.CheckInconclusive, report.CheckCrashed:
+		return true
+	case report.CheckSkipped:
+		return r.skippedSince != ""
+	default:
+		return false
+	}
+}
+
+// describeFault is what happened, without the hint.
+func describeFault(fault *report.Fault) string {
+	if fault.Err != nil {
+		return fault.Err.Error()
+	}
+	return diagnosis.Title(fault.Cause)
+}
