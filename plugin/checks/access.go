@@ -30,9 +30,9 @@ func (s *state) checkSocketMount(context.Context) (checkResult, error) {
 	mount := fmt.Sprintf("docker run -v %s:/var/run/docker.sock ...", path)
 	switch {
 	case desktop:
-		return pass("%s (the engine's own path)", mount)
+		return pass("%s (a path in the VM of Docker Desktop)", mount)
 	case s.settings.Transport != connection.Unix:
-		return inconclusive("where the engine's socket is on its own host is not known from here; mostly: %s", mount)
+		return inconclusive("the path of the engine's socket on its host is not known from here; usually: %s", mount)
 	}
 	if _, err := os.Stat(path); err != nil {
 		return inconclusive("%v", err) // the check "answer" has just used it
@@ -43,7 +43,7 @@ func (s *state) checkSocketMount(context.Context) (checkResult, error) {
 func (s *state) checkEndpointInContainer(context.Context) (checkResult, error) {
 	_, err := s.settings.CarryIntoContainer()
 	if err == nil {
-		return pass("%s, with what it needs over the client's stdin: --access endpoint", s.settings.Host)
+		return pass("%s, sent to the client container over stdin, with any TLS files and headers", s.settings.Host)
 	}
 	fault := new(report.Fault)
 	if !errors.As(err, &fault) {

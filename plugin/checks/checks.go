@@ -2,7 +2,7 @@
 // before any server is started: the context, its endpoint, the engine, how
 // containers can get access to the Docker API, networks, proxies and leftovers.
 // Each category is a file. The command diagnose calls [Run], or
-// [DescribeTarget] if it has a TARGET. Neither starts or changes anything.
+// [DescribeTarget] if it has a TARGET. Both start and change nothing.
 //
 // The package must not import docker/cli, and must not know how a Report is
 // printed.
@@ -22,7 +22,7 @@ import (
 type check struct {
 	category   string
 	name       string
-	dependsOn  []string // earlier checks; this one is skipped if one of them does not pass
+	dependsOn  []string // earlier checks; if one of them blocks, this one is skipped
 	fatal      bool     // the later checks of the category depend on it
 	hint       string   // what to do, for a fault that has no hint
 	ownTimeout bool     // it limits its own time; the others have checkTimeout
@@ -40,8 +40,8 @@ type Result struct {
 	Findings []report.Finding
 }
 
-// Run runs all checks, independent ones in parallel. The error is that of a ctx
-// that ended. A fault is not an error but a finding.
+// Run runs all checks, independent ones in parallel. It returns an error only if
+// ctx ended: a fault is a finding.
 func Run(ctx context.Context, input Input) (Result, error) {
 	s := &state{Input: input}
 	defer s.close()

@@ -49,7 +49,7 @@ func (s *state) checkTLS(context.Context) (checkResult, error) {
 	}
 	verified := "verified"
 	if !s.settings.Verified() {
-		verified = "the engine is not verified"
+		verified = "not verified"
 	}
 	return pass("on, %s, %s; files %s", verified, s.sources.TLS, s.sources.Files)
 }
@@ -63,7 +63,7 @@ func (s *state) checkAPIVersion(context.Context) (checkResult, error) {
 
 func (s *state) checkHeaders(context.Context) (checkResult, error) {
 	if s.settings.Headers() == 0 {
-		return pass("none of your own")
+		return pass("no custom headers")
 	}
-	return pass("%d of your own, %s", s.settings.Headers(), s.sources.Headers)
+	return pass("%d custom, %s", s.settings.Headers(), s.sources.Headers)
 }

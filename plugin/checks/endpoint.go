@@ -75,11 +75,11 @@ func (s *state) checkSocket(ctx context.Context) (checkResult, error) {
 
 func (s *state) checkTLSFiles(context.Context) (checkResult, error) {
 	if !s.settings.TLS {
-		return skip("the endpoint has no TLS")
+		return skip("the endpoint does not use TLS")
 	}
 	authorities, client := s.settings.Certificates()
 	if len(authorities)+len(client) == 0 {
-		return pass("none of its own: this machine's CAs are trusted, and no client certificate is sent")
+		return pass("none: this machine's CAs are trusted, and no client certificate is sent")
 	}
 	return checkValidity(append(authorities, client...), time.Now())
 }
@@ -112,13 +112,13 @@ func (s *state) addTimeout(err error) error {
 		return err
 	}
 	withTimeout := *fault
-	withTimeout.Evidence = append(withTimeout.Evidence, fmt.Sprintf("it was waited for %s; --timeout makes that longer", AnswerTimeout(s.settings.Transport, s.Timeout)))
+	withTimeout.Evidence = append(withTimeout.Evidence, fmt.Sprintf("nestprobe waited %s for an answer; a higher timeout makes it wait longer", AnswerTimeout(s.settings.Transport, s.Timeout)))
 	return &withTimeout
 }
 
 func (s *state) checkEngineCertificate(context.Context) (checkResult, error) {
 	if s.connection == nil || len(s.connection.Certificates()) == 0 {
-		return skip("there is none without TLS")
+		return skip("there is no engine certificate to check")
 	}
 	return checkValidity(s.connection.Certificates(), time.Now())
 }

@@ -56,7 +56,7 @@ func (s *state) checkEngine(ctx context.Context) (checkResult, error) {
 func (s *state) checkPlatform(context.Context) (checkResult, error) {
 	engine := s.description.Engine
 	if engine.OS == "" || engine.Arch == "" {
-		return inconclusive("the engine does not say which")
+		return inconclusive("the engine does not report its OS and CPU")
 	}
 	platform := engine.OS + "/" + engine.Arch
 	_, err := agentimage.Reference(s.Agents, engine.OS, engine.Arch)
@@ -66,5 +66,5 @@ func (s *state) checkPlatform(context.Context) (checkResult, error) {
 	if err != nil {
 		return checkResult{}, err
 	}
-	return pass("%s, for which there is an agent", platform)
+	return pass("%s, and nestprobe has an agent for it", platform)
 }

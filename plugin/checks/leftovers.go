@@ -18,7 +18,7 @@ const categoryLeftovers = "leftovers"
 func leftoverChecks() []check {
 	return []check{{
 		category: categoryLeftovers, name: "leftovers", dependsOn: []string{"API versions"},
-		hint: "remove them, or start any run, which does that first",
+		hint: "remove them; the next run removes them too",
 		run:  (*state).checkLeftovers,
 	}}
 }
@@ -61,5 +61,5 @@ func reportLeftovers(found engine.Leftovers, docker string) (checkResult, error)
 			commandOn(docker+" network rm", networks),
 		),
 	}
-	return warn(fault, "%d of earlier runs, past their deadline", len(lines))
+	return warn(fault, "%d from earlier runs, past their deadline", len(lines))
 }

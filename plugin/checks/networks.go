@@ -23,7 +23,7 @@ func networkChecks() []check {
 		run: (*state).checkNetworks,
 	}, {
 		category: categoryNetworks, name: "routes", dependsOn: []string{"networks", report.CheckOfEngine},
-		hint: "make the network anew with a subnet that no route covers: docker network create --subnet",
+		hint: "give the network a subnet that no route of this machine covers",
 		run:  (*state).checkRoutes,
 	}, {
 		category: categoryNetworks, name: "own proxies", dependsOn: []string{"networks", report.CheckOfEngine},

@@ -34,8 +34,8 @@ type setting struct{ name, value string }
 
 // destination is what programs may send requests to.
 type destination struct {
-	host        string // one host of it
-	entry       string // of NO_PROXY, that covers all of it
+	host        string // one host of the destination
+	entry       string // for NO_PROXY, covers the whole destination
 	description string
 }
 
@@ -145,12 +145,12 @@ func (p proxies) check(destinations []destination, commands func(entries []strin
 		}
 	}
 	if len(entries) == 0 {
-		return pass("set, and %s covers what programs may want to reach", p.no.name)
+		return pass("set, and %s covers each address that was checked", p.no.name)
 	}
 	fault := &report.Fault{
 		Cause:    diagnosis.HTTPProxyInterferes,
 		Evidence: firstLines(evidence),
-		Hint:     fmt.Sprintf("add %s to %s %s, and the names of servers", strings.Join(firstLines(entries), ","), p.no.name, p.source),
+		Hint:     fmt.Sprintf("add %s and the names of your servers to %s %s", strings.Join(firstLines(entries), ","), p.no.name, p.source),
 		Commands: commands(firstLines(entries)),
 	}
 	return warn(fault, "no entry of %s %s covers %s", p.no.name, p.source, strings.Join(firstLines(entries), ", "))

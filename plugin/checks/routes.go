@@ -27,7 +27,7 @@ type hostRoute struct {
 func (r hostRoute) String() string {
 	switch {
 	case r.device == "":
-		return fmt.Sprintf("%s, which is refused", r.prefix)
+		return fmt.Sprintf("%s, which rejects packets", r.prefix)
 	case r.gateway != "":
 		return fmt.Sprintf("%s via %s dev %s", r.prefix, r.gateway, r.device)
 	default:
@@ -37,14 +37,14 @@ func (r hostRoute) String() string {
 
 func (s *state) checkRoutes(context.Context) (checkResult, error) {
 	if engine := s.engineFacts(); engine.NetworksElsewhere() {
-		return skip("the networks are %s, whose routes are not known from here", engine.Place())
+		return skip("the networks are %s, and the routes there are not known from here", engine.Place())
 	}
 	host, known, err := readHostNetwork()
 	if err != nil {
-		return inconclusive("this machine's routes: %v", err)
+		return inconclusive("reading this machine's routes: %v", err)
 	}
 	if !known {
-		return skip("this machine's routes are read on Linux alone")
+		return skip("routes are read only on Linux")
 	}
 	return compareRoutes(s.networks, host, s.Docker)
 }
@@ -63,7 +63,7 @@ func compareRoutes(networks []network, host hostNetwork, docker string) (checkRe
 		for _, subnet := range n.subnets {
 			compared++
 			for _, route := range conflictingRoutes(subnet, bridge, host.routes) {
-				evidence = append(evidence, fmt.Sprintf("network %s has %s on interface %s, and this machine has the route %s", n.name, subnet, bridge, route))
+				evidence = append(evidence, fmt.Sprintf("network %s has %s on interface %s, but this machine also has the route %s", n.name, subnet, bridge, route))
 				names = append(names, n.name)
 			}
 		}
@@ -72,9 +72,9 @@ func compareRoutes(networks []network, host hostNetwork, docker string) (checkRe
 	case len(evidence) > 0:
 		return warn(overlapFault(evidence, names, docker), "%s", strings.Join(firstLines(evidence), "; "))
 	case compared == 0:
-		return skip("no bridge of the engine's networks is on this machine now")
+		return skip("this machine has no bridge interface of the engine's networks now")
 	default:
-		return pass("no other route covers a subnet (%d looked at)", compared)
+		return pass("no other route overlaps a subnet (%d compared)", compared)
 	}
 }
 
@@ -83,7 +83,7 @@ func overlapFault(evidence, names []string, docker string) *report.Fault {
 	fault := &report.Fault{Cause: diagnosis.SubnetOverlapsRoute, Evidence: firstLines(evidence)}
 	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == defaultBridge })
 	if len(names) == 0 {
-		fault.Hint = `give the default bridge a range that nobody uses, by "bip" in the engine's daemon.json`
+		fault.Hint = `give the default bridge an unused subnet: set "bip" in the engine's daemon.json`
 		return fault
 	}
 	fault.Commands = append(commandOn(docker+" network rm", names[:1]), commandOn(docker+" network create --subnet 10.123.0.0/24", names[:1])...)
@@ -109,8 +109,8 @@ func (n network) bridge(host hostNetwork) string {
 }
 
 // maxDefaultBits is the length of the two prefixes with which a VPN replaces the
-// default route (OpenVPN, redirect-gateway def1). Like that one they match only
-// what no other route does.
+// default route (OpenVPN, redirect-gateway def1). As with the default route, any
+// other route takes precedence.
 const maxDefaultBits = 1
 
 // conflictingRoutes returns the routes that take packets for a part of the subnet,

@@ -28,7 +28,7 @@ func TestCompareRoutes(t *testing.T) {
 		"a wider route":                    {[]network{bridge}, interfaces, []hostRoute{bridgeRoute, {prefix: netip.MustParsePrefix("172.16.0.0/12"), device: "vpn0", gateway: "10.0.0.1"}}, "warning", "172.16.0.0/12 via 10.0.0.1 dev vpn0"},
 		"a narrower route":                 {[]network{bridge}, interfaces, []hostRoute{bridgeRoute, {prefix: netip.MustParsePrefix("172.20.9.0/24"), device: "vpn0"}}, "warning", "172.20.9.0/24 dev vpn0"},
 		"a route to the same subnet":       {[]network{bridge}, interfaces, []hostRoute{bridgeRoute, {prefix: netip.MustParsePrefix("172.20.0.0/16"), device: "br-2"}}, "warning", "dev br-2"},
-		"a narrower route rejects packets": {[]network{bridge}, interfaces, []hostRoute{bridgeRoute, {prefix: netip.MustParsePrefix("172.20.9.0/24")}}, "warning", "172.20.9.0/24, which is refused"},
+		"a narrower route rejects packets": {[]network{bridge}, interfaces, []hostRoute{bridgeRoute, {prefix: netip.MustParsePrefix("172.20.9.0/24")}}, "warning", "172.20.9.0/24, which rejects packets"},
 		"a wider route rejects packets":    {[]network{bridge}, interfaces, []hostRoute{bridgeRoute, {prefix: netip.MustParsePrefix("172.16.0.0/12")}}, "pass", ""},
 		"the default route":                {[]network{bridge}, interfaces, []hostRoute{bridgeRoute, {prefix: netip.MustParsePrefix("0.0.0.0/0"), device: "eth0"}}, "pass", ""},
 		"a VPN's default route":            {[]network{bridge}, interfaces, []hostRoute{bridgeRoute, {prefix: netip.MustParsePrefix("128.0.0.0/1"), device: "vpn0"}}, "pass", ""},

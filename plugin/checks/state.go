@@ -54,5 +54,5 @@ func (s *state) requestFailed(ctx context.Context, err error) (checkResult, erro
 	if fault := new(report.Fault); errors.As(err, &fault) {
 		return checkResult{}, fault
 	}
-	return inconclusive("the engine's answer: %v", err)
+	return inconclusive("the engine's answer cannot be used: %v", err)
 }

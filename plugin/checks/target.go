@@ -21,7 +21,7 @@ import (
 
 const categoryTarget = "target"
 
-// TargetInput is a target of diagnose after it was diagnosed.
+// TargetInput is a target of diagnose, with the probes and findings of its diagnosis.
 type TargetInput struct {
 	target.Examined
 
@@ -121,7 +121,7 @@ func (t TargetInput) describeContainer() string {
 	}
 	state := base.State.Status
 	if health := base.State.Health; health != nil && health.Status != "" && health.Status != container.NoHealthcheck {
-		state += ", " + health.Status // Podman has an empty one for none
+		state += ", " + health.Status // Podman: empty without a health check
 	}
 	if base.RestartCount > 0 {
 		state += fmt.Sprintf(", restarted %d times", base.RestartCount)
@@ -151,9 +151,9 @@ func (s *state) checkPublishedPorts(ipv6 bool) (checkResult, error) {
 	t := s.target
 	switch {
 	case t.Server.HostNetwork:
-		return skip("it shares the network of the engine's host, which publishes nothing")
+		return skip("it shares the network of the engine's host, so no port is published")
 	case t.Container.NetworkSettings == nil:
-		return inconclusive("the engine does not say")
+		return inconclusive("the engine does not report it")
 	}
 	ports := t.Container.NetworkSettings.Ports
 	var words []string
@@ -188,22 +188,22 @@ func (s *state) checkNoNetwork(context.Context) (checkResult, error) {
 	t := s.target
 	switch {
 	case t.Server.NoNetwork:
-		return t.resultOf([]report.Cause{diagnosis.NetworkNone}, "none: loopback alone")
+		return t.resultOf([]report.Cause{diagnosis.NetworkNone}, "none: only loopback")
 	case t.Server.HostNetwork:
-		return pass("that of the engine's host")
+		return pass("the network of the engine's host")
 	default:
-		return pass("none of its own")
+		return pass("none")
 	}
 }
 
 // checkNetwork shows one network of a container.
 func checkNetwork(n facts.Network) (checkResult, error) {
-	words := []string{n.Name + ": " + cmp.Or(n.Driver, "of an unknown driver")}
+	words := []string{n.Name + ": " + cmp.Or(n.Driver, "unknown driver")}
 	if n.Internal {
 		words = append(words, "internal")
 	}
 	if n.ICCDisabled {
-		words = append(words, "containers kept apart")
+		words = append(words, "inter-container communication disabled")
 	}
 	addresses := validAddresses(n.IPv4, n.IPv6)
 	if len(addresses) == 0 {
@@ -230,7 +230,7 @@ func validAddresses(addresses ...netip.Addr) []string {
 func (s *state) checkAliases(context.Context) (checkResult, error) {
 	settings := s.target.Container.NetworkSettings
 	if settings == nil {
-		return inconclusive("the engine does not say")
+		return inconclusive("the engine does not report it")
 	}
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(settings.Networks)) {
@@ -246,7 +246,7 @@ func (s *state) checkAliases(context.Context) (checkResult, error) {
 		return pass("none")
 	}
 	if others := s.target.Others; len(others) > 0 {
-		words = append(words, "not asked by its service's name, which is that of "+strings.Join(firstLines(others), ", ")+" too")
+		words = append(words, "not probed by its service name, which is also that of "+strings.Join(firstLines(others), ", "))
 	}
 	return pass("%s", strings.Join(firstLines(words), "; "))
 }
@@ -283,7 +283,7 @@ func (s *state) checkListeners(context.Context) (checkResult, error) {
 	}, strings.Join(firstLines(words), ", "))
 }
 
-// noListenersReason is why no helper was started to list the listening sockets.
+// noListenersReason is why no helper listed the listening sockets.
 func (t TargetInput) noListenersReason() string {
 	switch {
 	case len(t.Probes) == 0:
@@ -291,7 +291,7 @@ func (t TargetInput) noListenersReason() string {
 	case slices.ContainsFunc(t.Probes, func(p report.Probe) bool { return p.OK }):
 		return "not looked at, since the server answers"
 	default:
-		return "not looked at, since no packet came as far"
+		return "not looked at, since no packet reached the server"
 	}
 }
 
@@ -301,7 +301,7 @@ func (s *state) checkHostAddresses(context.Context) (checkResult, error) {
 	case s.target.EngineHost != "":
 		return pass("%s, the endpoint's host", s.target.EngineHost)
 	case len(addresses) == 0:
-		return pass("none is known")
+		return pass("none known")
 	default:
 		return pass("%s, of this machine", strings.Join(addresses, ", "))
 	}
@@ -318,7 +318,7 @@ func (s *state) checkHostGateways(context.Context) (checkResult, error) {
 	}
 	slices.Sort(words)
 	if words = slices.Compact(words); len(words) == 0 {
-		return pass("none where it was asked from")
+		return pass("no gateway on the networks of the client containers")
 	}
 	return pass("%s", strings.Join(firstLines(words), ", "))
 }
@@ -339,9 +339,9 @@ func (s *state) checkHostAliases(context.Context) (checkResult, error) {
 	}
 	switch {
 	case probed == 0:
-		return skip("no container was asked")
+		return skip("it was not probed from a container")
 	case len(words) == 0:
-		return pass("none of the names that engines give to hosts is known")
+		return pass("none of the usual names of the host resolves")
 	default:
 		return pass("%s", strings.Join(firstLines(words), ", "))
 	}

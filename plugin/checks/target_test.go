@@ -67,7 +67,7 @@ pass exposed: 53/tcp, 53/udp, 8080/tcp, 9090/tcp
 pass published on IPv4: 0.0.0.0:5353 for 53/udp, 0.0.0.0:32768 for 8080/tcp
 pass published on IPv6: [::]:32769 for 8080/tcp
 pass network: shop: bridge, internal, 172.20.0.2, fd00::2, gateway 172.20.0.1
-pass network: gone: of an unknown driver, no address
+pass network: gone: unknown driver, no address
 pass aliases: abc, web on shop
 skipped listeners: not looked at, since the server answers`},
 		"listens on loopback": {func(target *TargetInput) {
@@ -85,13 +85,13 @@ failure listeners: 127.0.0.1:8080, [::]:9090 (server-listens-on-loopback)`},
 pass state: running, unhealthy, restarted 2 times: shop-web-1, service web of project shop, in the network of pod
 failure published on IPv4: none (port-not-published)
 failure published on IPv6: none (port-not-published)
-skipped listeners: not looked at, since no packet came as far`},
+skipped listeners: not looked at, since no packet reached the server`},
 		"an info finding": {func(target *TargetInput) {
 			target.Findings = []report.Finding{{Cause: diagnosis.PublishedFamilyMismatch, Severity: report.SeverityInfo}}
 		}, `
 pass published on IPv6: [::]:32769 for 8080/tcp`},
 		"one of two replicas": {func(target *TargetInput) { target.Others = []string{"shop-web-2"} }, `
-pass aliases: abc, web on shop; not asked by its service's name, which is that of shop-web-2 too`},
+pass aliases: abc, web on shop; not probed by its service name, which is also that of shop-web-2`},
 		"unknown listeners": {func(target *TargetInput) { target.Unlooked = "no such image" }, `
 inconclusive listeners: no such image`},
 		"exited": {func(target *TargetInput) {
@@ -107,19 +107,19 @@ skipped listeners: since the check "state" failed`},
 			target.Server.HostNetwork = true
 			target.Server.Listeners = sockets("0.0.0.0:22", "0.0.0.0:8080")
 		}, `
-skipped published on IPv4: it shares the network of the engine's host, which publishes nothing
-pass network: that of the engine's host
+skipped published on IPv4: it shares the network of the engine's host, so no port is published
+pass network: the network of the engine's host
 pass listeners: 0.0.0.0:8080`},
 		"network none": {func(target *TargetInput) {
 			target.Server.NoNetwork = true
 			target.Findings = []report.Finding{{Cause: diagnosis.NetworkNone, Severity: report.SeverityError}}
 		}, `
-failure network: none: loopback alone (network-none)`},
+failure network: none: only loopback (network-none)`},
 		"an empty inspect answer": {func(target *TargetInput) { target.Container = &container.InspectResponse{} }, `
 pass state: shop-web-1
 pass exposed: none
-inconclusive published on IPv4: the engine does not say
-inconclusive aliases: the engine does not say`},
+inconclusive published on IPv4: the engine does not report it
+inconclusive aliases: the engine does not report it`},
 		"control characters": {func(target *TargetInput) {
 			target.Server.Networks[0].Name = "\x1b[2J"
 			target.Container.NetworkSettings.Networks["shop"].Aliases = []string{"we\x1b[2Jb", strings.Repeat("x", 1<<20)}
@@ -151,8 +151,8 @@ failure listeners: 127.0.0.1:3000 (host-listens-on-loopback)`},
 			target.Server, target.EngineHost, target.Probes = facts.Server{Host: true}, "192.0.2.9", nil
 		}, `
 pass addresses: 192.0.2.9, the endpoint's host
-pass gateways: none where it was asked from
-skipped aliases: no container was asked
+pass gateways: no gateway on the networks of the client containers
+skipped aliases: it was not probed from a container
 skipped listeners: not looked at, since no address was tried`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -56,7 +56,7 @@ func skippedBy(dependency *task) checkResult {
 	if since == "" {
 		what := map[report.CheckResult]string{
 			report.CheckFailure:      "failed",
-			report.CheckInconclusive: "decided nothing",
+			report.CheckInconclusive: "was inconclusive",
 			report.CheckCrashed:      "crashed",
 		}[dependency.result.status]
 		since = fmt.Sprintf("the check %q %s", dependency.name, what)
@@ -69,7 +69,7 @@ func skippedBy(dependency *task) checkResult {
 func (t *task) runCheck(ctx context.Context, s *state) (result checkResult) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			result = checkResult{status: report.CheckCrashed, detail: fmt.Sprintf("the check itself: %v", cause)}
+			result = checkResult{status: report.CheckCrashed, detail: fmt.Sprintf("defect in the check: %v", cause)}
 		}
 	}()
 	limited, cancel := context.WithTimeout(ctx, checkTimeout)
@@ -86,9 +86,9 @@ func (t *task) runCheck(ctx context.Context, s *state) (result checkResult) {
 	case errors.As(err, &fault):
 		return checkResult{status: report.CheckFailure, detail: describeFault(fault), fault: fault}
 	case limited.Err() != nil:
-		return checkResult{status: report.CheckInconclusive, detail: fmt.Sprintf("there was no answer within %s", checkTimeout)}
+		return checkResult{status: report.CheckInconclusive, detail: fmt.Sprintf("no answer within %s", checkTimeout)}
 	default:
-		return checkResult{status: report.CheckCrashed, detail: "the check itself: " + err.Error()}
+		return checkResult{status: report.CheckCrashed, detail: "defect in the check: " + err.Error()}
 	}
 }
 

@@ -38,7 +38,7 @@ func errs() (checkResult, error) { return checkResult{}, errors.New("no cause") 
 
 func skips() (checkResult, error) { return skip("it does not apply") }
 
-func decidesNothing() (checkResult, error) { return inconclusive("the engine does not say") }
+func isInconclusive() (checkResult, error) { return inconclusive("the engine does not say") }
 
 func runAll(t *testing.T, all ...check) map[string]report.Check {
 	t.Helper()
@@ -79,8 +79,8 @@ func TestDependencies(t *testing.T) {
 			map[string]report.CheckResult{"first": "skipped", "last": "pass"}, "fine",
 		},
 		"an inconclusive dependency": {
-			[]check{newCheck("a", "first", decidesNothing), newCheck("a", "last", passes, "first")},
-			map[string]report.CheckResult{"first": "inconclusive", "last": "skipped"}, `since the check "first" decided nothing`,
+			[]check{newCheck("a", "first", isInconclusive), newCheck("a", "last", passes, "first")},
+			map[string]report.CheckResult{"first": "inconclusive", "last": "skipped"}, `since the check "first" was inconclusive`,
 		},
 		"a panic": {
 			[]check{newCheck("a", "first", panics), newCheck("a", "second", passes), newCheck("b", "last", passes, "first")},
@@ -88,7 +88,7 @@ func TestDependencies(t *testing.T) {
 		},
 		"an error without a cause": {
 			[]check{newCheck("a", "last", errs)},
-			map[string]report.CheckResult{"last": "crashed"}, "the check itself: no cause",
+			map[string]report.CheckResult{"last": "crashed"}, "defect in the check: no cause",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
