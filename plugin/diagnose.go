@@ -179,7 +179,7 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 // measureTarget diagnoses the target on the user's engine.
 func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.Cli) (*report.Report, error) {
 	adjust := func(e *endpoint.Endpoint) {
-		e.Settings = e.WithAnswerTimeout(checks.Patience(e.Transport, o.timeout))
+		e.Settings = e.WithAnswerTimeout(checks.AnswerTimeout(e.Transport, o.timeout))
 	}
 	return withSession(ctx, dockerCLI, diagnoseName, adjust, func(ctx context.Context, s session) (*report.Report, error) {
 		return diagnoseTarget(ctx, s, o.target)

@@ -61,12 +61,12 @@ func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.C
 }
 
 // subject is a context as the checks look at it.
-func (o *diagnoseOptions) subject(dockerCLI command.Cli, name string, flags *pflag.FlagSet) checks.Subject {
+func (o *diagnoseOptions) subject(dockerCLI command.Cli, name string, flags *pflag.FlagSet) checks.Input {
 	docker := dockerCommand(flags)
 	if name != dockerCLI.CurrentContext() {
 		docker = "docker --context " + shellWord(name)
 	}
-	return checks.Subject{
+	return checks.Input{
 		Docker: docker,
 		Resolve: func() (connection.Settings, connection.Sources, error) {
 			resolved, err := endpoint.ResolveContext(dockerCLI, name)

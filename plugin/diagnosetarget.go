@@ -15,7 +15,7 @@ import (
 // diagnoseTarget explains why a running server can or cannot be reached.
 func diagnoseTarget(ctx context.Context, s session, wanted target.Target) (*report.Report, error) {
 	measured, found, err := target.Explain(ctx, s.engine, wanted, s.progress)
-	measured.Checks = checks.OfTarget(ctx, checks.Target{Facts: found, Probes: measured.Probes, Findings: measured.Findings})
+	measured.Checks = checks.DescribeTarget(ctx, checks.TargetInput{Facts: found, Probes: measured.Probes, Findings: measured.Findings})
 	return measured, err
 }
 

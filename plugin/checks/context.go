@@ -34,7 +34,7 @@ func (s *state) checkContext(context.Context) (checkResult, error) {
 	if err != nil {
 		return checkResult{}, err
 	}
-	s.settings = settings.From(sources.Host).WithPatience(AnswerTimeout(settings.Transport, s.Timeout))
+	s.settings = settings.From(sources.Host).WithAnswerTimeout(AnswerTimeout(settings.Transport, s.Timeout))
 	s.sources = sources
 	return pass("%s, %s", settings.Context, sources.Context)
 }

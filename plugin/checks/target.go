@@ -23,7 +23,7 @@ const categoryTarget = "target"
 
 // TargetInput is a target of diagnose, with the probes and findings of its diagnosis.
 type TargetInput struct {
-	target.Examined
+	target.Facts
 
 	Probes   []report.Probe
 	Findings []report.Finding
@@ -245,7 +245,7 @@ func (s *state) checkAliases(context.Context) (checkResult, error) {
 	if len(words) == 0 {
 		return pass("none")
 	}
-	if others := s.target.Others; len(others) > 0 {
+	if others := s.target.Replicas; len(others) > 0 {
 		words = append(words, "not probed by its service name, which is also that of "+strings.Join(firstLines(others), ", "))
 	}
 	return pass("%s", strings.Join(firstLines(words), "; "))
@@ -255,8 +255,8 @@ func (s *state) checkAliases(context.Context) (checkResult, error) {
 func (s *state) checkListeners(context.Context) (checkResult, error) {
 	t := s.target
 	switch {
-	case t.Unlooked != "":
-		return inconclusive("%s", t.Unlooked)
+	case t.ListenersError != "":
+		return inconclusive("%s", t.ListenersError)
 	case t.Server.Listeners == nil:
 		return skip("%s", t.noListenersReason())
 	}

@@ -23,7 +23,7 @@ import (
 // web returns a server that answers.
 func web() TargetInput {
 	target := TargetInput{
-		Examined: target.Examined{
+		Facts: target.Facts{
 			Server: facts.Server{
 				Name: "shop-web-1", Port: 8080,
 				Networks: []facts.Network{{
@@ -90,9 +90,9 @@ skipped listeners: not looked at, since no packet reached the server`},
 			target.Findings = []report.Finding{{Cause: diagnosis.PublishedFamilyMismatch, Severity: report.SeverityInfo}}
 		}, `
 pass published on IPv6: [::]:32769 for 8080/tcp`},
-		"one of two replicas": {func(target *TargetInput) { target.Others = []string{"shop-web-2"} }, `
+		"one of two replicas": {func(target *TargetInput) { target.Replicas = []string{"shop-web-2"} }, `
 pass aliases: abc, web on shop; not probed by its service name, which is also that of shop-web-2`},
-		"unknown listeners": {func(target *TargetInput) { target.Unlooked = "no such image" }, `
+		"unknown listeners": {func(target *TargetInput) { target.ListenersError = "no such image" }, `
 inconclusive listeners: no such image`},
 		"exited": {func(target *TargetInput) {
 			target.Container.State.Status, target.Container.State.Health = "exited", nil
@@ -203,7 +203,7 @@ func FuzzDescribeTarget(f *testing.F) {
 		if json.Unmarshal(data, &found) != nil {
 			return
 		}
-		for _, c := range DescribeTarget(t.Context(), TargetInput{Examined: target.Examined{Container: &found}}) {
+		for _, c := range DescribeTarget(t.Context(), TargetInput{Facts: target.Facts{Container: &found}}) {
 			assert.Check(t, c.Result != report.CheckCrashed, "%s: %s", c.Name, c.Detail)
 			assert.Check(t, !strings.ContainsFunc(c.Detail, func(r rune) bool { return !unicode.IsPrint(r) }), "%s: %q", c.Name, c.Detail)
 		}
