@@ -13,14 +13,14 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
 
-// causeColumns are those of the plain table of causes.
+// causeColumns are the columns of the default table of causes.
 const causeColumns = "table {{.ID}}\t{{.Title}}"
 
-// listCauses writes every cause, by docker's formatter. An error is one of usage.
+// listCauses prints all causes with docker's formatter. An error is a usage error.
 func listCauses(w io.Writer, format string, quiet bool) error {
 	switch {
 	case render.OfReports(format):
-		return fmt.Errorf("invalid --format: %s shows what was measured, and --list measures nothing", format)
+		return fmt.Errorf("invalid --format: %s prints a measurement, and --list measures nothing", format)
 	case quiet:
 		format = "{{.ID}}"
 	case format == "" || format == formatter.TableFormatKey:
@@ -37,7 +37,7 @@ func listCauses(w io.Writer, format string, quiet bool) error {
 	})
 }
 
-// causeRow is what a template sees of a cause.
+// causeRow is a cause with the fields that a template can use.
 type causeRow struct {
 	formatter.HeaderContext
 	cause report.Cause
@@ -53,25 +53,25 @@ func (r *causeRow) ID() string          { return string(r.cause) }
 func (r *causeRow) Title() string       { return diagnosis.Title(r.cause) }
 func (r *causeRow) Explanation() string { return diagnosis.Explanation(r.cause) }
 
-// MarshalJSON leaves out the explanation, which is a page.
+// MarshalJSON omits the explanation, which is a page long.
 func (r *causeRow) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"ID": r.ID(), "Title": r.Title()})
 }
 
-// explainCause writes all there is to say about one cause. Its error names the
-// causes that may have been meant.
+// explainCause prints the explanation of a cause. The error for an unknown id
+// suggests similar ones.
 func explainCause(w io.Writer, id string) error {
 	cause := report.Cause(id)
 	if text := diagnosis.Explanation(cause); text != "" {
 		_, err := fmt.Fprintf(w, "%s: %s\n\n%s", cause, diagnosis.Title(cause), text)
 		return err
 	}
-	near := diagnosis.Nearest(id)
-	if len(near) == 0 {
+	similar := diagnosis.Nearest(id)
+	if len(similar) == 0 {
 		return usageError(fmt.Errorf("unknown cause %q: `docker nestprobe diagnose --list` lists them", id))
 	}
-	names := make([]string, len(near))
-	for i, cause := range near {
+	names := make([]string, len(similar))
+	for i, cause := range similar {
 		names[i] = string(cause)
 	}
 	return usageError(fmt.Errorf("unknown cause %q: did you mean %s?", id, strings.Join(names, ", ")))

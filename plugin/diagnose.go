@@ -32,33 +32,32 @@ type diagnoseOptions struct {
 	format      string
 	quiet       bool
 
-	target target.Target // what TARGET says; set by check
+	target target.Target // parsed from TARGET; set by check
 }
 
 func (o *diagnoseOptions) install(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&o.from, "from", nil, `Where to ask from: "host", a running container, "network:NAME" (repeatable)`)
-	flags.BoolVar(&o.allContexts, "all-contexts", false, "Check every context, side by side")
-	flags.StringVar(&o.explain, "explain", "", "Print all there is to say about a cause")
-	flags.BoolVar(&o.list, "list", false, "List the causes")
-	flags.DurationVar(&o.timeout, "timeout", time.Second, "How long one attempt at one address may take")
+	flags.StringArrayVar(&o.from, "from", nil, `Where to probe from: "host", a running container, "network:NAME" (repeatable)`)
+	flags.BoolVar(&o.allContexts, "all-contexts", false, "Check all contexts in parallel")
+	flags.StringVar(&o.explain, "explain", "", "Explain a cause")
+	flags.BoolVar(&o.list, "list", false, "List all causes")
+	flags.DurationVar(&o.timeout, "timeout", time.Second, "Longest time for one attempt at one address")
 	flags.StringVar(&o.format, "format", "", formatHelp)
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print the causes of errors and warnings alone, one a line")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print only the causes of errors and warnings, one per line")
 }
 
 func newDiagnoseCommand(dockerCLI command.Cli) *cobra.Command {
 	options := &diagnoseOptions{}
 	cmd := &cobra.Command{
 		Use:   diagnoseName + " [OPTIONS] [TARGET]",
-		Short: "Say what is wrong, by evidence, and how to mend it",
-		Long: `Check the Docker context, its endpoint, the engine, the ways in which a container
-can be given the Docker API, networks, proxies and leftovers. With a TARGET, say
-why that server can or cannot be reached: CONTAINER[:PORT] is a server in a
-container, which may be named by its Compose service or a network alias too;
-host:PORT is one on the engine's host. Nothing is changed, and what was started is
-removed again.
+		Short: "Find what is wrong, show the evidence, suggest a fix",
+		Long: `Check the Docker context, its endpoint, the engine, how containers can get access
+to the Docker API, networks, proxies and leftovers. With a TARGET, find why that
+server can or cannot be reached: CONTAINER[:PORT] is a server in a container, named
+by the container, its Compose service or a network alias; host:PORT is a server on
+the engine's host. Nothing is changed, and helper containers are removed again.
 
-Exit status: 0 when nothing is wrong, 1 when there is an error, 125 when that
-could not be measured, 130 when interrupted.`,
+Exit status: 0 if nothing is wrong, 1 if there is an error, 125 if it could not be
+measured, 130 if interrupted.`,
 		Example: `  docker nestprobe diagnose
   docker nestprobe diagnose my-container:8080
   docker nestprobe diagnose --from my-client my-container:8080
@@ -78,7 +77,7 @@ could not be measured, 130 when interrupted.`,
 	return cmd
 }
 
-// complete tells the shell what may follow the flags.
+// complete registers the shell completions.
 func (*diagnoseOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
 	causes := make([]string, 0, len(diagnosis.Causes()))
 	for _, cause := range diagnosis.Causes() {
@@ -96,7 +95,7 @@ func (*diagnoseOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
 	_ = cmd.RegisterFlagCompletionFunc("format", completion.FromList(render.Names()...))
 }
 
-// check refuses what makes no sense, before anything is measured.
+// check rejects invalid flags and arguments before anything is measured.
 func (o *diagnoseOptions) check(flags *pflag.FlagSet, args []string) error {
 	switch {
 	case len(args) > 1:
@@ -104,16 +103,16 @@ func (o *diagnoseOptions) check(flags *pflag.FlagSet, args []string) error {
 	case o.timeout <= 0:
 		return fmt.Errorf("invalid --timeout %s: must be above zero", o.timeout)
 	}
-	for _, alone := range []string{"list", "explain", "all-contexts"} {
-		if flags.Changed(alone) {
-			return checkAlone(flags, args, alone)
+	for _, exclusive := range []string{"list", "explain", "all-contexts"} {
+		if flags.Changed(exclusive) {
+			return checkExclusive(flags, args, exclusive)
 		}
 	}
 	if len(args) > 0 {
 		return o.setTarget(args[0])
 	}
 	if len(o.from) > 0 {
-		return errors.New("--from needs a TARGET: it says where to ask for it from")
+		return errors.New("--from needs a TARGET: it sets where to probe the target from")
 	}
 	return nil
 }
@@ -124,18 +123,19 @@ func (o *diagnoseOptions) setTarget(text string) (err error) {
 	return err
 }
 
-// checkAlone refuses what cannot go with a flag that needs no TARGET.
-func checkAlone(flags *pflag.FlagSet, args []string, alone string) error {
+// checkExclusive rejects what cannot be used together with a flag that takes no
+// TARGET.
+func checkExclusive(flags *pflag.FlagSet, args []string, exclusive string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("conflicting options: --%s cannot be used with a TARGET", alone)
+		return fmt.Errorf("conflicting options: --%s cannot be used with a TARGET", exclusive)
 	}
 	others := []string{"list", "explain", "all-contexts", "from"}
-	if alone == "explain" {
+	if exclusive == "explain" {
 		others = append(others, "format", "quiet")
 	}
 	for _, other := range others {
-		if other != alone && flags.Changed(other) {
-			return fmt.Errorf("conflicting options: --%s cannot be used with --%s", alone, other)
+		if other != exclusive && flags.Changed(other) {
+			return fmt.Errorf("conflicting options: --%s cannot be used with --%s", exclusive, other)
 		}
 	}
 	return nil

@@ -19,30 +19,31 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// checkContext checks the current context and what it leads to.
+// checkContext checks the current context and its engine.
 func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
 	rep := report.New(diagnoseName)
-	result, err := checks.Run(ctx, o.subject(dockerCLI, dockerCLI.CurrentContext(), flags))
+	result, err := checks.Run(ctx, o.checksInput(dockerCLI, dockerCLI.CurrentContext(), flags))
 	rep.Endpoint, rep.Checks = result.Endpoint, result.Checks
 	rep.Findings = append(rep.Findings, result.Findings...)
 	return rep, err
 }
 
-// checkContexts checks all contexts at once, so that a dead one holds up no other.
+// checkContexts checks all contexts in parallel, so that one without an answer does
+// not delay the others.
 func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
 	rep := report.New(diagnoseName)
 	names, err := store.Names(dockerCLI.ContextStore())
 	if err != nil {
-		return rep, fmt.Errorf("listing the contexts, see `docker context ls`: %w", err)
+		return rep, fmt.Errorf("listing the contexts: %w; see `docker context ls", err)
 	}
 	slices.Sort(names)
 	results := make([]checks.Result, len(names))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, name := range names {
 		group.Go(func() (err error) {
-			subject := o.subject(dockerCLI, name, flags)
-			subject.Context = name
-			results[i], err = checks.Run(ctx, subject)
+			input := o.checksInput(dockerCLI, name, flags)
+			input.Context = name
+			results[i], err = checks.Run(ctx, input)
 			return err
 		})
 	}
@@ -60,8 +61,8 @@ func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.C
 	return rep, err
 }
 
-// subject is a context as the checks look at it.
-func (o *diagnoseOptions) subject(dockerCLI command.Cli, name string, flags *pflag.FlagSet) checks.Input {
+// checksInput returns the input of the checks of one context.
+func (o *diagnoseOptions) checksInput(dockerCLI command.Cli, name string, flags *pflag.FlagSet) checks.Input {
 	docker := dockerCommand(flags)
 	if name != dockerCLI.CurrentContext() {
 		docker = "docker --context " + shellWord(name)
@@ -82,8 +83,8 @@ func (o *diagnoseOptions) subject(dockerCLI command.Cli, name string, flags *pfl
 	}
 }
 
-// containerProxies are the proxies that docker puts into the environment of new
-// containers (docker/cli, ParseProxyConfig).
+// containerProxies returns the proxy settings that docker adds to the environment of
+// new containers (docker/cli, ParseProxyConfig).
 func containerProxies(dockerCLI command.Cli, host string) checks.ConfiguredProxies {
 	file := dockerCLI.ConfigFile()
 	key := fmt.Sprintf("proxies[%q]", host)

@@ -19,25 +19,25 @@ func diagnoseTarget(ctx context.Context, s session, wanted target.Target) (*repo
 	return measured, err
 }
 
-// parseTarget reads CONTAINER, CONTAINER:PORT or host:PORT. No name of a
-// container has a colon.
+// parseTarget parses CONTAINER, CONTAINER:PORT or host:PORT. The name of a container
+// has no colon.
 func parseTarget(text string) (target.Target, error) {
 	name, portText, hasPort := strings.Cut(text, ":")
 	host := name == experiment.VantageHost
 	if host && !hasPort {
-		return target.Target{}, fmt.Errorf("invalid TARGET %q: a server on the host is host:PORT", text)
+		return target.Target{}, fmt.Errorf("invalid TARGET %q: use host:PORT for a server on the engine's host", text)
 	}
-	var wanted target.Target
+	var parsed target.Target
 	if !host {
-		wanted.Container = name
+		parsed.Container = name
 	}
 	if !hasPort && name != "" {
-		return wanted, nil
+		return parsed, nil
 	}
 	port, err := strconv.ParseUint(portText, 10, 16)
 	if err != nil || port == 0 || name == "" {
 		return target.Target{}, fmt.Errorf("invalid TARGET %q: must be CONTAINER[:PORT] or host:PORT, with a port from 1 to 65535", text)
 	}
-	wanted.Port = uint16(port)
-	return wanted, nil
+	parsed.Port = uint16(port)
+	return parsed, nil
 }

@@ -15,7 +15,7 @@ import (
 func TestNotMeasured(t *testing.T) {
 	t.Parallel()
 	one, two := errors.New("one\n\x1b"), errors.New("two")
-	full := &unwrittenError{errors.New("disk full")}
+	full := &writeError{errors.New("disk full")}
 	going := t.Context()
 	over, cancel := context.WithCancelCause(t.Context())
 	cancel(errInterrupted)

@@ -31,7 +31,7 @@ func runExperiment(cmd *cobra.Command, dockerCLI command.Cli, options *runOption
 			spec.Env = s.withProxies(spec.Env)
 		}
 		measured, err := c.measure(ctx, s, spec)
-		if spec.Keep && onlyLeft(err) { // printed before the Report, which may find a full disk
+		if spec.Keep && onlyCleanUpFailed(err) { // printed before the Report, which may find a full disk
 			printRemoveCommand(dockerCLI, c.removeCommand(dockerCommand(cmd.Root().Flags()), measured, spec))
 		}
 		return measured, err

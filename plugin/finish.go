@@ -21,13 +21,13 @@ func newRenderer(dockerCLI command.Cli, format string, quiet, checks bool) (*ren
 	return render.New(render.Options{
 		Format: format,
 		Quiet:  quiet,
-		Color:  wantsColor(dockerCLI),
+		Color:  useColor(dockerCLI),
 		Checks: checks,
 	})
 }
 
-// wantsColor follows no-color.org, and terminals that say they have none.
-func wantsColor(dockerCLI command.Cli) bool {
+// useColor follows no-color.org, and leaves out colors for TERM=dumb.
+func useColor(dockerCLI command.Cli) bool {
 	return dockerCLI.Out().IsTerminal() && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
@@ -44,7 +44,7 @@ func finishCommand(ctx context.Context, dockerCLI command.Cli, renderer *render.
 		if err == nil && rep.Error != "" { // nobody could read it in the Report
 			err = errors.New(rep.Error)
 		}
-		err = errors.Join(err, &unwrittenError{writeErr})
+		err = errors.Join(err, &writeError{writeErr})
 	}
 	switch {
 	case err != nil:
@@ -71,15 +71,15 @@ func unreachable(rep *report.Report) string {
 	}
 	switch {
 	case noAccess:
-		return "no client container was given the Docker API"
+		return "no client container got access to the Docker API"
 	case len(rep.Modes) > 0 && len(rep.Best) > 0:
 		return "in some network modes no address reaches the server, and the cause is not known"
 	case len(rep.Modes) > 0:
 		return "no address reaches the server in any of these network modes"
 	case len(rep.Nodes) > 0:
-		return "not every node reaches every other one"
+		return "some nodes cannot reach others"
 	case len(rep.Servers) > 1:
-		return "not every server is reached from " + place(rep)
+		return "some servers cannot be reached from " + place(rep)
 	default:
 		return "no address reaches the server from " + place(rep)
 	}
@@ -97,7 +97,7 @@ func place(rep *report.Report) string {
 	container, ok := strings.CutPrefix(vantage, experiment.VantageContainer)
 	switch {
 	case vantage == experiment.VantageHost || rep.Command == runName:
-		return "here"
+		return "this machine"
 	case ok:
 		return "container " + container
 	default:
@@ -126,13 +126,13 @@ func diagnosed(rep *report.Report) string {
 	return "there is an error: " + strings.Join(causesOf(rep.Findings, report.SeverityError), ", ")
 }
 
-// causesOf lists the causes of the findings of a severity, each once.
+// causesOf lists the causes of the findings with a severity, each once.
 func causesOf(findings []report.Finding, severity report.Severity) []string {
 	var causes []string
 	for _, f := range findings {
 		cause := string(f.Cause)
 		if cause == "" {
-			cause = "undecided"
+			cause = "unknown cause"
 		}
 		if f.Severity == severity && !slices.Contains(causes, cause) {
 			causes = append(causes, cause)

@@ -19,7 +19,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// clientOptions are the flags that in-container has beyond those of run.
+// clientOptions are the flags that in-container has in addition to those of run.
 type clientOptions struct {
 	access     string
 	socketPath string
@@ -30,21 +30,21 @@ type clientOptions struct {
 	relay      bool
 	dindImage  string
 
-	run string // its id, once it has begun
+	runID string // set when the run starts
 }
 
 func (o *clientOptions) install(flags *pflag.FlagSet) {
-	flags.StringVar(&o.access, "access", string(client.AccessAuto), `How the client gets the Docker API ("auto", "socket", "endpoint", "dind", "none", "all")`)
-	flags.StringVar(&o.socketPath, "socket-path", "", "Path of the engine's socket on its own host (default worked out from the endpoint)")
-	flags.StringVar(&o.image, "client-image", "", "Image to run the client in (default the built-in one)")
-	flags.Var(&o.network, "client-network", "Network to connect the client to")
-	flags.StringVar(&o.user, "client-user", "", `Username or UID that the client runs as (format: "<name|uid>[:<group|gid>]")`)
-	flags.StringVar(&o.from, "from", "", "Ask from the network namespace of a running container instead")
+	flags.StringVar(&o.access, "access", string(client.AccessAuto), `How the client accesses the Docker API ("auto", "socket", "endpoint", "dind", "none", "all")`)
+	flags.StringVar(&o.socketPath, "socket-path", "", "Path of the engine's socket on the engine's host (default derived from the endpoint)")
+	flags.StringVar(&o.image, "client-image", "", "Image of the client container (default the built-in image)")
+	flags.Var(&o.network, "client-network", "Connect the client container to a network")
+	flags.StringVar(&o.user, "client-user", "", `Username or UID of the client (format: "<name|uid>[:<group|gid>]")`)
+	flags.StringVar(&o.from, "from", "", "Probe from the network namespace of a running container instead")
 	flags.StringVar(&o.dindImage, "dind-image", "docker:dind", "Image of the nested engine for --access dind")
-	flags.BoolVar(&o.relay, "relay", false, "Have the client start the servers on demand and proxy HTTP and WebSocket to them")
+	flags.BoolVar(&o.relay, "relay", false, "Let the client start servers on demand and proxy HTTP and WebSocket to them")
 }
 
-// complete tells the shell what may follow the flags.
+// complete registers the shell completions.
 func (*clientOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
 	accesses := []string{"auto", "socket", "endpoint", "dind", "none", "all"}
 	_ = cmd.RegisterFlagCompletionFunc("access", completion.FromList(accesses...))
@@ -60,15 +60,15 @@ func newInContainerCommand(dockerCLI command.Cli) *cobra.Command {
 	options, client := newRunOptions(), &clientOptions{}
 	cmd := &cobra.Command{
 		Use:   inContainerName + " [OPTIONS] [IMAGE [COMMAND] [ARG...]]",
-		Short: "The same, asked from a container that was given the Docker API",
-		Long: `Start a client container, give it access to the Docker API, and have the client
-itself start the server and try every address at which it might reach it.
-Without IMAGE the server is a built-in one. What was started is removed again.
+		Short: "Start a server from a client container and find which address reaches it",
+		Long: `Start a client container with access to the Docker API. The client starts the
+server and tries each address that might reach it. Without IMAGE the server is a
+built-in one. Everything that was started is removed again.
 
-` + modesHelp() + `
+` + modesHelp("the client container") + `
 
-Exit status: 0 when an address works, 1 when none does or the client got no
-access, 125 when that could not be measured, 130 when interrupted.`,
+Exit status: 0 if an address works, 1 if none does or the client has no access to
+the Docker API, 125 if it could not be measured, 130 if interrupted.`,
 		Example: `  docker nestprobe in-container
   docker nestprobe in-container --access endpoint
   docker nestprobe in-container --client-network my-network --network my-network
@@ -93,7 +93,7 @@ access, 125 when that could not be measured, 130 when interrupted.`,
 	return cmd
 }
 
-// check refuses what makes no sense, before anything is started.
+// check rejects invalid flags before anything is started.
 func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error {
 	switch client.Access(o.access) {
 	case client.AccessAuto, client.AccessSocket, client.AccessEndpoint, client.AccessDind, client.AccessNone, client.AccessAll:
@@ -101,19 +101,19 @@ func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error 
 		return fmt.Errorf("invalid --access %q: must be auto, socket, endpoint, dind, none or all", o.access)
 	}
 	if len(o.network.Value()) > 1 {
-		return errors.New("--client-network can be given once")
+		return errors.New("--client-network can be used only once")
 	}
 	if len(spec.Modes) > 0 && (o.relay || client.Access(o.access) == client.AccessDind || client.Access(o.access) == client.AccessAll) {
-		return errors.New("conflicting options: --networks is for one client, and cannot be used with --relay, --access dind or --access all")
+		return errors.New("conflicting options: --networks uses one client, and cannot be used with --relay, --access dind or --access all")
 	}
 	if spec.Keep && o.from == "" && !o.relay {
-		return errors.New("conflicting options: --keep needs --relay or --from: the servers live as long as the client that started them")
+		return errors.New("conflicting options: --keep needs --relay or --from: otherwise the servers end with the client that started them")
 	}
 	if o.relay && client.Access(o.access) == client.AccessDind {
 		return errors.New("conflicting options: --relay cannot be used with --access dind")
 	}
 	if o.relay && spec.Keep && client.Access(o.access) == client.AccessAll {
-		return errors.New("conflicting options: --keep leaves one relay running, and --access all tries several")
+		return errors.New("conflicting options: --keep keeps one relay running, and --access all starts several")
 	}
 	if o.relay && spec.Scheme != netprobe.HTTP {
 		return fmt.Errorf("conflicting options: --relay cannot be used with --scheme %s", spec.Scheme)
@@ -123,7 +123,7 @@ func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error 
 	}
 	for _, flag := range []string{"access", "socket-path", "client-image", "client-network", "client-user", "relay", "dind-image"} {
 		if flags.Changed(flag) {
-			return fmt.Errorf("conflicting options: --%s is about a client container, and --from asks from a running one", flag)
+			return fmt.Errorf("conflicting options: --%s is for a client container, and --from probes from a running container", flag)
 		}
 	}
 	return nil
@@ -133,12 +133,12 @@ func (o *clientOptions) measure(ctx context.Context, s session, spec experiment.
 	if o.from != "" {
 		return client.RunFromContainer(ctx, s.engine, spec, o.from, s.progress)
 	}
-	wanted, err := o.client(s, spec)
+	wanted, err := o.clientSpec(s, spec)
 	if err != nil {
 		return report.New(inContainerName), err
 	}
-	o.run = engine.NewID()
-	wanted.ID = o.run
+	o.runID = engine.NewID()
+	wanted.ID = o.runID
 	return client.Run(ctx, s.engine, spec, wanted)
 }
 
@@ -155,23 +155,22 @@ func (o *clientOptions) removeCommand(docker string, rep *report.Report, spec ex
 		return ""
 	}
 	if spec.Builtin() {
-		remove := docker + " stop " + client.ContainerName(o.run, works)
-		if spec.Temporary != nil { // all that is left if the relay is not there to stop
-			remove += " || " + docker + " network rm " + engine.NetworkName(o.run)
+		remove := docker + " stop " + client.ContainerName(o.runID, works)
+		if spec.Temporary != nil { // the only thing left if there is no relay to stop
+			remove += " || " + docker + " network rm " + engine.NetworkName(o.runID)
 		}
 		return remove
 	}
-	label := engine.LabelRun + "=" + o.run
+	label := engine.LabelRun + "=" + o.runID
 	remove := docker + " rm -f $(" + docker + " ps -aq --filter label=" + label + ")"
-	if spec.Temporary != nil { // which is gone already if the relay had the time
+	if spec.Temporary != nil { // the relay may have removed it
 		remove += "; " + docker + " network prune -f --filter label=" + label
 	}
 	return remove
 }
 
-// client turns the flags and the endpoint into what the client container is and
-// is given.
-func (o *clientOptions) client(s session, spec experiment.Spec) (client.Options, error) {
+// clientSpec returns the client container that the flags and the endpoint describe.
+func (o *clientOptions) clientSpec(s session, spec experiment.Spec) (client.Options, error) {
 	client := client.Options{
 		Progress:   s.progress,
 		Access:     client.Access(o.access),

@@ -8,27 +8,25 @@ import (
 	"syscall"
 )
 
-// errInterrupted is the cause of a context that a signal has ended.
+// errInterrupted is the cause of a context that a signal cancelled.
 var errInterrupted = errors.New("interrupted")
 
-// interruptible returns a context that ends with the first SIGINT, SIGTERM, or
-// SIGHUP, which is a terminal that was closed.
-// The second one exits at once, for a user who does not want to wait for the
-// clean-up; the servers' leases and deadlines do the rest then.
+// cancelOnSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels.
+// (A closed terminal sends SIGHUP.) The second signal exits immediately, without
+// waiting for the clean-up: leases and deadlines then end the servers.
 //
-// It lasts as long as the process, which is how long a command runs. On a
-// terminal the signal reaches the plugin itself; off one, the docker CLI closes
-// the plugin's socket instead, which docker/cli's PersistentPreRunE turns into
-// the end of a context derived from this one.
-func interruptible(parent context.Context) context.Context {
+// The goroutine ends with the process. On a terminal the plugin gets the signal.
+// Otherwise the docker CLI closes the plugin's socket, and docker/cli's
+// PersistentPreRunE cancels a context derived from this one.
+func cancelOnSignal(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 2) // the first must not be lost while the second arrives
+	signals := make(chan os.Signal, 2) // so that the second signal is not lost
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
 		signal.Notify(signals, syscall.SIGHUP)
 	}
-	// Output that nobody reads must not end a run with its servers running: the
-	// write returns an error instead.
+	// A closed output pipe must not kill the process while servers run: the write
+	// returns an error instead.
 	signal.Ignore(syscall.SIGPIPE)
 	go func() { // owned by the process
 		<-signals

@@ -31,7 +31,7 @@ func removeServersCommand(docker string, rep *report.Report, spec experiment.Spe
 	}
 	remove := docker + " rm -f " + strings.Join(names, " ")
 	if spec.Temporary != nil {
-		for _, n := range rep.Servers[0].Networks { // the temporary one alone
+		for _, n := range rep.Servers[0].Networks { // only the temporary one
 			remove += " && " + docker + " network rm " + n.Name
 		}
 	}
@@ -41,8 +41,8 @@ func removeServersCommand(docker string, rep *report.Report, spec experiment.Spe
 // endpointFlags are docker's own flags that choose an endpoint.
 var endpointFlags = []string{"config", "context", "host", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey"}
 
-// dockerCommand is docker with those of its flags that choose an endpoint, as
-// they were given. The environment will choose again as it did.
+// dockerCommand returns docker with the flags that choose an endpoint, as they were
+// given. It needs no variables, since the user's shell still has them.
 func dockerCommand(flags *pflag.FlagSet) string {
 	docker := "docker"
 	for _, name := range endpointFlags {
@@ -60,7 +60,7 @@ func dockerCommand(flags *pflag.FlagSet) string {
 	return docker
 }
 
-// plainWord is what no shell takes for more than a word.
+// plainWord matches a word that needs no quotes in a shell.
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
 // shellWord quotes a word for a POSIX shell.

@@ -12,10 +12,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
-// setModes turns --networks into what is to be measured.
+// setModes sets the network modes that --networks names.
 func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error {
 	if len(o.modes) == 0 {
-		return errors.New("invalid --networks: it names none")
+		return errors.New("invalid --networks: it names no network mode")
 	}
 	modes, err := experiment.ChooseNetworkModes(o.modes)
 	if err != nil {
@@ -23,23 +23,23 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 	}
 	for _, flag := range []string{"network", "network-driver", "internal", "ipv6", "keep", "servers"} {
 		if flags.Changed(flag) {
-			return fmt.Errorf("conflicting options: --%s cannot be used with --networks, which starts one server on each", flag)
+			return fmt.Errorf("conflicting options: --%s cannot be used with --networks, which starts one server for each network mode", flag)
 		}
 	}
 	if o.format == "env" {
-		return errors.New("conflicting options: --format env is for one way to connect a server, and --networks tries several")
+		return errors.New("conflicting options: --format env describes one network mode, and --networks tries several")
 	}
-	if fixedPort(spec.Bindings) {
-		return errors.New("conflicting options: --publish with a host port cannot be used with --networks: the servers would all have it")
+	if hasHostPort(spec.Bindings) {
+		return errors.New("conflicting options: --publish with a host port cannot be used with --networks: all servers would need the same port")
 	}
 	onParent := func(m experiment.NetworkMode) bool { return m.OnParent }
 	for _, flag := range []string{"parent", "subnet", "gateway"} {
 		if flags.Changed(flag) && !slices.ContainsFunc(modes, onParent) {
-			return fmt.Errorf("conflicting options: --%s is about networks of a parent interface, and --networks names none of them", flag)
+			return fmt.Errorf("conflicting options: --%s is only for network modes with a parent interface, and --networks names none of them", flag)
 		}
 	}
 	if o.temporary.Gateway != "" && o.temporary.Subnet == "" {
-		return errGatewayAlone
+		return errGatewayWithoutSubnet
 	}
 	on := experiment.ParentNetwork{Parent: o.temporary.Parent, Subnet: o.temporary.Subnet, Gateway: o.temporary.Gateway}
 	for _, m := range modes {
@@ -48,10 +48,10 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 	return nil
 }
 
-var errGatewayAlone = errors.New("--gateway needs --subnet")
+var errGatewayWithoutSubnet = errors.New("--gateway needs --subnet")
 
-// fixedPort says whether the user has chosen a port of the engine's host.
-func fixedPort(bindings nat.PortMap) bool {
+// hasHostPort reports whether a binding sets the port on the engine's host.
+func hasHostPort(bindings nat.PortMap) bool {
 	for _, all := range bindings {
 		if slices.ContainsFunc(all, func(b nat.PortBinding) bool { return b.HostPort != "" }) {
 			return true
@@ -60,10 +60,11 @@ func fixedPort(bindings nat.PortMap) bool {
 	return false
 }
 
-// modesHelp lists the network modes for --help.
-func modesHelp() string {
+// modesHelp lists the network modes for --help. Place is where the probes are sent
+// from.
+func modesHelp(place string) string {
 	var text strings.Builder
-	text.WriteString("With --networks, a server is started on each of several networks, and asked from\nhere and from a peer, a container on the same network. The network modes are")
+	fmt.Fprintf(&text, "With --networks, a server is started for each network mode, and probed from\n%s and from a peer, a container on the same network. The network\nmodes are", place)
 	for _, m := range experiment.NetworkModes() {
 		fmt.Fprintf(&text, "\n  %-12s %s", m.Name, m.About)
 	}

@@ -21,11 +21,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/swarm"
 )
 
-// nodesFlag asks for the nodes of a Swarm.
+// nodesFlag is the flag that measures the nodes of a Swarm.
 const nodesFlag = "nodes"
 
-// checkNodes refuses what makes no sense with --nodes: the server is the built-in
-// one, once on each node, on an overlay network and at a port of the node.
+// checkNodes rejects what cannot be used with --nodes, which starts the built-in
+// server on each node, on an overlay network and with a published port.
 func checkNodes(flags *pflag.FlagSet, args []string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("conflicting options: --%s starts the built-in server and cannot be used with IMAGE", nodesFlag)
@@ -41,14 +41,14 @@ func checkNodes(flags *pflag.FlagSet, args []string) error {
 	return nil
 }
 
-// runOnNodes is the experiment of run --nodes.
+// runOnNodes returns the function that measures for run --nodes.
 func runOnNodes(dockerCLI command.Cli) func(context.Context, session, experiment.Spec) (*report.Report, error) {
 	return func(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
 		return swarm.Run(ctx, s.engine, spec, swarm.Options{
 			Progress: s.progress,
 			Manager:  s.connection.API,
 			Reach: func(ctx context.Context, nodes []string) map[string]swarm.ReachedNode {
-				return reachNodes(ctx, dockerCLI, nodes)
+				return loadOnNodes(ctx, dockerCLI, nodes)
 			},
 			AgentReference: func(os, arch string) (string, error) {
 				return agentimage.Reference(agents.Files, os, arch)
@@ -58,26 +58,26 @@ func runOnNodes(dockerCLI command.Cli) func(context.Context, session, experiment
 }
 
 const (
-	// nodePatience is how long an engine may take to answer: a dead context must not
-	// hold up the others for longer.
-	nodePatience = 5 * time.Second
-	// nodeLoadLimit bounds the way of the image, 7 MB, to a node.
-	nodeLoadLimit = time.Minute
+	// nodeAnswerTimeout is how long an engine may take to answer. A context without an
+	// answer delays the others no longer.
+	nodeAnswerTimeout = 5 * time.Second
+	// nodeLoadTimeout limits the upload of the agent image to a node.
+	nodeLoadTimeout = time.Minute
 )
 
-// reachNodes looks through the user's contexts for the engines of nodes, and puts
-// the agent image there. A context that leads nowhere, or to another engine, is of no
-// interest here.
-func reachNodes(ctx context.Context, dockerCLI command.Cli, nodes []string) map[string]swarm.ReachedNode {
+// loadOnNodes finds the user's contexts whose engine is one of the nodes, and loads
+// the agent image there. It ignores contexts without an answer, and those of other
+// engines.
+func loadOnNodes(ctx context.Context, dockerCLI command.Cli, nodes []string) map[string]swarm.ReachedNode {
 	names, err := store.Names(dockerCLI.ContextStore())
 	if err != nil {
-		return nil // diagnose tells of broken contexts
+		return nil // diagnose reports broken contexts
 	}
 	reached := map[string]swarm.ReachedNode{}
 	var mu sync.Mutex
-	var looking sync.WaitGroup
+	var group sync.WaitGroup
 	for _, name := range names {
-		looking.Go(func() {
+		group.Go(func() {
 			node, found := reachNode(ctx, dockerCLI, name, nodes)
 			mu.Lock()
 			defer mu.Unlock()
@@ -86,25 +86,25 @@ func reachNodes(ctx context.Context, dockerCLI command.Cli, nodes []string) map[
 			}
 		})
 	}
-	looking.Wait()
+	group.Wait()
 	return reached
 }
 
-// reachNode returns the node that a context leads to, if it is one of those wanted.
+// reachNode returns the node of a context, if it is one of nodes.
 func reachNode(ctx context.Context, dockerCLI command.Cli, name string, nodes []string) (id string, found swarm.ReachedNode) {
 	resolved, err := endpoint.ResolveContext(dockerCLI, name)
 	if err != nil {
 		return "", found
 	}
-	resolved.Settings = resolved.WithAnswerTimeout(nodePatience)
-	looking, cancel := context.WithTimeout(ctx, nodePatience)
+	resolved.Settings = resolved.WithAnswerTimeout(nodeAnswerTimeout)
+	limited, cancel := context.WithTimeout(ctx, nodeAnswerTimeout)
 	defer cancel()
-	opened, err := resolved.Connect(looking)
+	opened, err := resolved.Connect(limited)
 	if err != nil {
 		return "", found
 	}
 	defer opened.Close()
-	info, err := opened.API.Info(looking)
+	info, err := opened.API.Info(limited)
 	if err != nil || !slices.Contains(nodes, info.Swarm.NodeID) {
 		return "", found
 	}
@@ -113,9 +113,9 @@ func reachNode(ctx context.Context, dockerCLI command.Cli, name string, nodes []
 	return info.Swarm.NodeID, found
 }
 
-// loadOnNode puts the agent image on a node and returns its id there.
+// loadOnNode loads the agent image on a node and returns the image's id there.
 func loadOnNode(ctx context.Context, opened *connection.Connection) (string, error) {
-	loading, cancel := context.WithTimeoutCause(ctx, nodeLoadLimit, errors.New("it took too long"))
+	loading, cancel := context.WithTimeoutCause(ctx, nodeLoadTimeout, errors.New("loading the agent image took too long"))
 	defer cancel()
 	ref, err := loadAgentImage(loading, opened)
 	if err != nil {

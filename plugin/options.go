@@ -34,8 +34,8 @@ const (
 // publishNone is the value of --publish that publishes nothing.
 const publishNone = "none"
 
-// runOptions are the flags of run. Those that docker run has too are parsed by
-// docker/cli's own code.
+// runOptions are the flags of run. The code of docker/cli parses those that docker
+// run also has.
 type runOptions struct {
 	port      uint16
 	path      string
@@ -75,23 +75,23 @@ func newRunOptions() *runOptions {
 
 func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.SetInterspersed(false) // what follows IMAGE is its command
-	flags.Uint16Var(&o.port, "port", 0, "Container port to probe (default 4647, or with IMAGE the single one that -p publishes, or that it exposes)")
+	flags.Uint16Var(&o.port, "port", 0, "Container port to probe (default 4647; with IMAGE the only published or exposed port)")
 	flags.StringVar(&o.path, "path", "", `HTTP path (default "/foo", or "/" with IMAGE)`)
-	flags.StringVar(&o.scheme, "scheme", string(netprobe.HTTP), `What to speak ("http", "https", "tcp")`)
-	flags.IntVar(&o.status, "expect-status", 200, "HTTP status of a good answer")
-	flags.StringVar(&o.body, "expect-body", "", "Text within the body of a good answer")
-	flags.StringVar(&o.webSocket, "websocket", "", `Path at which to open a WebSocket and have a message echoed (default "/ws", or none with IMAGE)`)
+	flags.StringVar(&o.scheme, "scheme", string(netprobe.HTTP), `Protocol to probe with ("http", "https", "tcp")`)
+	flags.IntVar(&o.status, "expect-status", 200, "Expected HTTP status")
+	flags.StringVar(&o.body, "expect-body", "", "Text that the body must contain")
+	flags.StringVar(&o.webSocket, "websocket", "", `Path of a WebSocket that echoes messages (default "/ws", or none with IMAGE)`)
 
-	flags.VarP(&o.publish, "publish", "p", `Publish container ports to the host, or "none" (default the port, on all addresses)`)
+	flags.VarP(&o.publish, "publish", "p", `Publish container ports to the host, or "none" (default the probed port on all addresses)`)
 	flags.Var(&o.networks, "network", "Connect the server to a network")
-	flags.StringVar(&o.temporary.Driver, "network-driver", "", `Make a temporary network with this driver ("bridge", "macvlan", "ipvlan")`)
+	flags.StringVar(&o.temporary.Driver, "network-driver", "", `Create a temporary network with this driver ("bridge", "macvlan", "ipvlan")`)
 	flags.StringVar(&o.temporary.Parent, "parent", "", "Parent interface of the temporary network, on the engine's host")
 	flags.StringVar(&o.temporary.Subnet, "subnet", "", "Subnet of the temporary network in CIDR format")
 	flags.StringVar(&o.temporary.Gateway, "gateway", "", "Gateway of the temporary network")
-	flags.BoolVar(&o.temporary.Internal, "internal", false, "Cut the temporary network off from the outside")
+	flags.BoolVar(&o.temporary.Internal, "internal", false, "Restrict external access to the temporary network")
 	flags.BoolVar(&o.temporary.IPv6, "ipv6", false, "Enable IPv6 on the temporary network")
 
-	flags.StringSliceVar(&o.modes, "networks", nil, `Try network modes side by side: names, or "all"`)
+	flags.StringSliceVar(&o.modes, "networks", nil, `Try network modes in parallel: names, or "all"`)
 
 	flags.VarP(&o.env, "env", "e", "Set environment variables")
 	flags.StringVar(&o.user, "user", "", `Username or UID (format: "<name|uid>[:<group|gid>]")`)
@@ -99,13 +99,13 @@ func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.StringVar(&o.pull, "pull", string(engine.PullMissing), `Pull image before running ("always", "missing", "never")`)
 	flags.Var(&o.addHosts, "add-host", "Add a custom host-to-IP mapping (host:ip)")
 
-	flags.IntVar(&o.servers, "servers", 1, "How many servers to start side by side")
-	flags.DurationVar(&o.wait, "wait", 30*time.Second, "How long a server may take to answer; unless given, a built-in one that listens has 4s and one --timeout")
-	flags.DurationVar(&o.timeout, "timeout", time.Second, "How long one attempt at one address may take")
-	flags.BoolVar(&o.keep, "keep", false, "Leave the servers running, and print how to remove them")
+	flags.IntVar(&o.servers, "servers", 1, "Number of servers to start")
+	flags.DurationVar(&o.wait, "wait", 30*time.Second, "Longest wait for an answer; by default a built-in server that already listens gets 4s plus --timeout")
+	flags.DurationVar(&o.timeout, "timeout", time.Second, "Longest time for one attempt at one address")
+	flags.BoolVar(&o.keep, "keep", false, "Keep the servers running, and print how to remove them")
 
 	flags.StringVar(&o.format, "format", "", formatHelp)
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print the best base URL alone, one a line with --servers")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print only the best base URL, one per line with --servers")
 }
 
 const formatHelp = `Format output using a custom template:
@@ -113,11 +113,11 @@ const formatHelp = `Format output using a custom template:
 'table TEMPLATE':   Print output in table format using the given Go template
 'json':             Print the whole report in JSON format
 'markdown':         Print a report to paste into an issue, with a diagram
-'mermaid':          Print the diagram alone, a Mermaid flowchart
-'env':              Print settings for other tools, those that were measured to be right
+'mermaid':          Print only the diagram, as a Mermaid flowchart
+'env':              Print settings for other tools, as measured to work
 'TEMPLATE':         Print the report using the given Go template`
 
-// register tells the shell what may follow the flags.
+// registerCompletions registers the shell completions of run and in-container.
 func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 	cmd.ValidArgsFunction = completion.ImageNames(dockerCLI, 1)
 	for flag, complete := range map[string]cobra.CompletionFunc{
@@ -130,11 +130,11 @@ func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 		"pull":           completion.FromList("always", "missing", "never"),
 		"format":         completion.FromList(render.Names()...),
 	} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails for unknown flags alone; a test covers them
+		_ = cmd.RegisterFlagCompletionFunc(flag, complete) // fails only for unknown flags, which a test finds
 	}
 }
 
-// spec turns the flags into what the experiment is to do.
+// spec returns the experiment that the flags describe.
 func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec, error) {
 	spec := experiment.Spec{
 		Env:       o.env.GetSlice(),
@@ -176,7 +176,7 @@ func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec,
 	return spec, o.setNetworks(&spec, flags)
 }
 
-// setDefaults fills in what depends on whether the server is the built-in one.
+// setDefaults sets the defaults, which differ between IMAGE and the built-in server.
 func (o *runOptions) setDefaults(spec *experiment.Spec, flags *pflag.FlagSet) {
 	if !spec.Builtin() {
 		if spec.Path == "" {
@@ -195,7 +195,7 @@ func (o *runOptions) setDefaults(spec *experiment.Spec, flags *pflag.FlagSet) {
 	}
 }
 
-// check refuses values that make no sense, before anything is started.
+// check rejects invalid values before anything is started.
 func check(spec experiment.Spec, flags *pflag.FlagSet) error {
 	switch {
 	case spec.Scheme != netprobe.HTTP && spec.Scheme != netprobe.HTTPS && spec.Scheme != netprobe.TCP:
@@ -225,17 +225,17 @@ func check(spec experiment.Spec, flags *pflag.FlagSet) error {
 	return checkPath("path", spec.Path)
 }
 
-// checkPath refuses a path that no server can be asked for as it is written.
+// checkPath rejects a path that cannot be sent to a server unchanged.
 func checkPath(flag, path string) error {
 	if !strings.HasPrefix(path, "/") {
 		return fmt.Errorf("invalid --%s %q: must begin with /", flag, path)
 	}
 	if strings.Contains(path, "#") {
-		return fmt.Errorf("invalid --%s %q: what follows a # is not sent to servers; leave it out, or write %%23 for a # in the path", flag, path)
+		return fmt.Errorf("invalid --%s %q: the part after a # is not sent to servers; remove it, or write %%23 for a #", flag, path)
 	}
 	_, err := url.Parse("http://localhost" + path)
 	if parsing := new(url.Error); errors.As(err, &parsing) {
-		return fmt.Errorf("invalid --%s %q: %s; write %%25 for a %%, and what cannot stand in a URL as %%XX",
+		return fmt.Errorf("invalid --%s %q: %s; write %%25 for a %%, and %%XX for other bytes that a URL cannot contain",
 			flag, path, strings.TrimPrefix(parsing.Err.Error(), "net/url: "))
 	}
 	return nil
@@ -304,7 +304,7 @@ func (o *runOptions) setNetworks(spec *experiment.Spec, flags *pflag.FlagSet) er
 			return fmt.Errorf("invalid --network: %w", err)
 		}
 		if container.NetworkMode(n.Target).IsContainer() {
-			return fmt.Errorf("invalid --network %q: a server with another container's addresses cannot be told from that container", n.Target)
+			return fmt.Errorf("invalid --network %q: nestprobe cannot distinguish a server from a container that has the same addresses", n.Target)
 		}
 		spec.Networks = append(spec.Networks, experiment.Network{Name: n.Target, Endpoint: endpoint})
 	}
@@ -316,12 +316,12 @@ func (o *runOptions) setNetworks(spec *experiment.Spec, flags *pflag.FlagSet) er
 			continue
 		}
 		if len(spec.Networks) > 0 {
-			return fmt.Errorf("conflicting options: --%s makes a temporary network and cannot be used with --network", flag)
+			return fmt.Errorf("conflicting options: --%s creates a temporary network and cannot be used with --network", flag)
 		}
 		spec.Temporary = []engine.TemporaryNetwork{o.temporary}
 	}
 	if spec.Temporary != nil && o.temporary.Gateway != "" && o.temporary.Subnet == "" {
-		return errGatewayAlone
+		return errGatewayWithoutSubnet
 	}
 	return nil
 }
@@ -335,8 +335,8 @@ func allUserDefined(networks []experiment.Network) bool {
 	return true
 }
 
-// endpointSettings are what --network says beyond a name; nil if that is nothing.
-// Podman 4.3 takes no settings at all, not even empty ones, for host and none.
+// endpointSettings returns the settings of --network, or nil if there is only a name.
+// Podman 4.3 rejects settings, even empty ones, for host and none.
 func endpointSettings(n opts.NetworkAttachmentOpts) (*network.EndpointSettings, error) {
 	if strings.TrimSpace(n.Target) == "" {
 		return nil, errors.New("no name set for network")

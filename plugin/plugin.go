@@ -1,7 +1,7 @@
 // Package plugin holds the commands of `docker nestprobe`: flags in, Report
 // out. What a command does is in the packages below it; this one turns flags
-// into their arguments and their results into output and an exit status. It is
-// called by cmd/docker-nestprobe alone.
+// into their arguments and their results into output and an exit status. Only
+// cmd/docker-nestprobe calls it.
 package plugin
 
 import (
@@ -31,22 +31,23 @@ func New(dockerCLI command.Cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   pluginName,
 		Short: "Find out which address reaches a container",
-		Long: `Start a server in a container, try every address at which it might be
-reached, prove who answers, and say why the others do not.`,
+		Long: `Start a server in a container, try each address that might reach it, verify which
+server answers, and explain why the other addresses fail.`,
 		Args: cli.NoArgs, // else a mistyped subcommand would exit with 0
 		RunE: command.ShowHelp(dockerCLI.Err()),
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
-			cmd.SetContext(interruptible(cmd.Context()))
+			cmd.SetContext(cancelOnSignal(cmd.Context()))
 			return cliplugin.PersistentPreRunE(cmd, args)
 		},
 	}
+	cobra.EnableCommandSorting = false // help lists the commands in the order in which people need them
 	cmd.AddCommand(newRunCommand(dockerCLI), newInContainerCommand(dockerCLI), newDiagnoseCommand(dockerCLI))
 	return cmd
 }
 
 // StandaloneArgs lets the plugin be called without docker in front: it puts the
 // plugin's name where the docker CLI would have put it. Calls by the docker CLI
-// are left alone.
+// are not changed.
 func StandaloneArgs(args []string) []string {
 	if cliplugin.RunningStandalone() && len(args) > 0 {
 		return append([]string{args[0], pluginName}, args[1:]...)

@@ -12,13 +12,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// patience is how long a step may take before it is shown: what a person
-// notices as a wait (Nielsen, Usability Engineering, 1993: one second keeps the
-// flow of thought).
-const patience = time.Second
+// progressDelay is how long a step takes before it is shown. After one second a
+// delay interrupts the user's flow of thought (Nielsen, Usability Engineering, 1993).
+const progressDelay = time.Second
 
-// progress shows steps that take long on a terminal's stderr. Off a terminal it
-// shows notes alone.
+// progress prints long steps on stderr if that is a terminal, and notes always.
 type progress struct {
 	mu  sync.Mutex
 	out *streams.Out
@@ -26,23 +24,23 @@ type progress struct {
 
 func newProgress(out *streams.Out) *progress { return &progress{out: out} }
 
-// Step shows a step once it has lasted for a second, and at its end how long it
+// Step prints a step that takes longer than progressDelay, and at its end how long it
 // took.
-func (p *progress) Step(what string) func() {
-	what = netprobe.Visible(what, maxMessage)
+func (p *progress) Step(name string) func() {
+	name = netprobe.Visible(name, maxMessage)
 	if !p.out.IsTerminal() {
 		return func() {}
 	}
 	began := time.Now()
-	timer := time.AfterFunc(patience, func() { p.print("%s...\n", what) })
+	timer := time.AfterFunc(progressDelay, func() { p.print("%s...\n", name) })
 	return func() {
 		if !timer.Stop() {
-			p.print("%s took %s\n", what, time.Since(began).Round(100*time.Millisecond))
+			p.print("%s took %s\n", name, time.Since(began).Round(100*time.Millisecond))
 		}
 	}
 }
 
-// Pull shows an image pull as docker pull does, on a terminal.
+// Pull prints an image pull as docker pull does, on a terminal.
 func (p *progress) Pull(stream io.Reader) error {
 	if p.out.IsTerminal() {
 		return jsonmessage.DisplayJSONMessagesToStream(stream, p.out, nil)
@@ -50,8 +48,8 @@ func (p *progress) Pull(stream io.Reader) error {
 	return jsonmessage.DisplayJSONMessagesStream(stream, io.Discard, 0, false, nil)
 }
 
-// Note shows a line whatever stderr is.
-func (p *progress) Note(what string) { p.print("%s\n", netprobe.Visible(what, maxMessage)) }
+// Note prints a line, also if stderr is not a terminal.
+func (p *progress) Note(text string) { p.print("%s\n", netprobe.Visible(text, maxMessage)) }
 
 func (p *progress) print(format string, args ...any) {
 	p.mu.Lock()

@@ -17,13 +17,13 @@ func newRunCommand(dockerCLI command.Cli) *cobra.Command {
 	options := newRunOptions()
 	cmd := &cobra.Command{
 		Use:   runName + " [OPTIONS] [IMAGE [COMMAND] [ARG...]]",
-		Short: "Start a server and find out which address reaches it from here",
+		Short: "Start a server and find which address reaches it from this machine",
 		Long: `Start a server in a container, try every address at which this machine might
 reach it, all at once, and print which work and what happened at the others.
 Without IMAGE the server is a built-in one, and nothing is pulled. What was
 started is removed again.
 
-` + modesHelp() + `
+` + modesHelp("this machine") + `
 
 Exit status: 0 when an address works, 1 when none does, 125 when that could not
 be measured, 130 when interrupted.`,
@@ -47,12 +47,12 @@ be measured, 130 when interrupted.`,
 		},
 	}
 	options.install(cmd.Flags())
-	cmd.Flags().BoolVar(&options.nodes, nodesFlag, false, "Start a server on every node of the Swarm, and ask for each from every node")
+	cmd.Flags().BoolVar(&options.nodes, nodesFlag, false, "Start a server on each node of the Swarm, and probe each of them from all nodes")
 	registerCompletions(cmd, dockerCLI)
 	return cmd
 }
 
-// runOnHost is the experiment of run.
+// runOnHost measures from this machine.
 func runOnHost(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
 	return experiment.Run(ctx, s.engine, spec, experiment.Options{
 		Progress: s.progress,

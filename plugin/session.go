@@ -17,7 +17,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// session is what a command has once it is connected to the user's engine.
+// session is a command's connection to the user's engine, with what it needs there.
 type session struct {
 	config     *configfile.ConfigFile
 	endpoint   *endpoint.Endpoint

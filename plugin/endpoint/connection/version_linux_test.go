@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 )
 
 // counting is the machine's engine with the requests for some paths counted.
