@@ -97,7 +97,7 @@ func place(rep *report.Report) string {
 	container, ok := strings.CutPrefix(vantage, experiment.VantageContainer)
 	switch {
 	case vantage == experiment.VantageHost || rep.Command == runName:
-		return "this machine"
+		return "here"
 	case ok:
 		return "container " + container
 	default:
