@@ -12,19 +12,19 @@ import (
 // client runs an experiment from inside its container, with the Docker API that
 // its work names.
 func clientRole(ctx context.Context, _ []string, std stdio) error {
-	return perform(ctx, std, func(ctx context.Context, engine engine.Engine, j *job) (*report.Report, error) {
+	return runJob(ctx, std, func(ctx context.Context, engine engine.Engine, j *job) (*report.Report, error) {
 		options := j.options()
 		// As with progress, whoever does not listen any more will end the lease too.
-		options.Tell = func(measured *report.Report) { _ = j.out.send(client.Message{SoFar: measured}) }
+		options.OnPartialReport = func(measured *report.Report) { _ = j.out.send(client.Message{SoFar: measured}) }
 		if j.Hold {
-			options.Hold = j.hold
+			options.BeforeCleanUp = j.keepUntilRelease
 		}
 		return experiment.Run(ctx, engine, j.Spec, options)
 	})
 }
 
 // hold tells what was measured and keeps the servers until the release.
-func (j *job) hold(ctx context.Context, measured *report.Report) error {
+func (j *job) keepUntilRelease(ctx context.Context, measured *report.Report) error {
 	if err := j.out.send(client.Message{Measured: measured}); err != nil {
 		return err
 	}

@@ -20,19 +20,19 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
-// roleUnderWay is a role that talks over its stdin and stdout.
-type roleUnderWay struct {
+// runningRole is a role that talks over its stdin and stdout.
+type runningRole struct {
 	stdin  *io.PipeWriter
 	stdout *json.Decoder
 	stderr bytes.Buffer // to be read after the end
 	ended  chan int
 }
 
-func startRole(t *testing.T, name string) *roleUnderWay {
+func startRole(t *testing.T, name string) *runningRole {
 	t.Helper()
 	in, stdin := io.Pipe()
 	stdout, out := io.Pipe()
-	r := &roleUnderWay{stdin: stdin, stdout: json.NewDecoder(stdout), ended: make(chan int, 1)}
+	r := &runningRole{stdin: stdin, stdout: json.NewDecoder(stdout), ended: make(chan int, 1)}
 	go func() { // ends with stdin
 		r.ended <- run(t.Context(), []string{name}, stdio{in: in, out: out, err: &r.stderr})
 		_ = out.Close()
@@ -42,7 +42,7 @@ func startRole(t *testing.T, name string) *roleUnderWay {
 	return r
 }
 
-func (r *roleUnderWay) send(t *testing.T, document any) {
+func (r *runningRole) send(t *testing.T, document any) {
 	t.Helper()
 	assert.NilError(t, json.NewEncoder(r.stdin).Encode(document))
 }
@@ -90,7 +90,7 @@ func TestProbe(t *testing.T) {
 
 // withoutAPI gives a client and a relay work with an API that is not there, and
 // returns their outcomes to check.
-func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T, *roleUnderWay), check func(*testing.T, *client.Outcome)) {
+func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T, *runningRole), check func(*testing.T, *client.Outcome)) {
 	t.Helper()
 	missing, err := connection.NewSettings("", "unix:///nestprobe-nowhere.sock").Carry()
 	assert.NilError(t, err)
@@ -134,14 +134,14 @@ func TestStaysUntilHeard(t *testing.T) {
 }
 
 // It does not wait for ever, nor longer than it must.
-func TestAwaitHeard(t *testing.T) {
+func TestAwaitStdinEnd(t *testing.T) {
 	t.Parallel()
-	for after, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: heardLimit} {
+	for after, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: stdinEndLimit} {
 		synctest.Test(t, func(t *testing.T) {
 			began, over := time.Now(), make(chan struct{})
 			heard := time.AfterFunc(after, func() { close(over) })
 			defer heard.Stop()
-			awaitHeard(over)
+			awaitStdinEnd(over)
 			assert.Check(t, is.Equal(time.Since(began), want))
 		})
 	}
@@ -151,7 +151,7 @@ func TestAwaitHeard(t *testing.T) {
 // without waiting for a release.
 func TestNoAPI(t *testing.T) {
 	t.Parallel()
-	withoutAPI(t, 0, func(*testing.T, *roleUnderWay) {}, func(t *testing.T, outcome *client.Outcome) {
+	withoutAPI(t, 0, func(*testing.T, *runningRole) {}, func(t *testing.T, outcome *client.Outcome) {
 		t.Helper()
 		assert.Assert(t, outcome.Fault != nil, "%s", outcome.Error)
 		assert.Check(t, is.Equal(outcome.Fault.Cause, connection.DockerSocketMissing))
@@ -162,9 +162,9 @@ func TestNoAPI(t *testing.T) {
 // of it, and so is a document that is no release.
 func TestPatienceEnds(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*testing.T, *roleUnderWay){
-		"with stdin":   func(t *testing.T, r *roleUnderWay) { t.Helper(); assert.NilError(t, r.stdin.Close()) },
-		"when told so": func(t *testing.T, r *roleUnderWay) { t.Helper(); r.send(t, client.Release{}) },
+	for name, end := range map[string]func(*testing.T, *runningRole){
+		"with stdin":   func(t *testing.T, r *runningRole) { t.Helper(); assert.NilError(t, r.stdin.Close()) },
+		"when told so": func(t *testing.T, r *runningRole) { t.Helper(); r.send(t, client.Release{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -25,16 +25,16 @@ func (l *lines) send(document any) error {
 	return nil
 }
 
-// heardLimit bounds the wait for the end of stdin: whoever asked is gone, or the
+// stdinEndLimit bounds the wait for the end of stdin: whoever asked is gone, or the
 // engine does not pass it on.
-const heardLimit = 5 * time.Second
+const stdinEndLimit = 5 * time.Second
 
-// awaitHeard returns when whoever reads stdout has ended stdin, as it does once it
+// awaitStdinEnd returns when whoever reads stdout has ended stdin, as it does once it
 // has what it came for. A role that ended before might not be heard: an engine with
 // much to do was seen to close the output of a process that had ended (Docker
 // 20.10: "stream copy error: reading from a closed fifo") with a document in it.
-func awaitHeard(over <-chan struct{}) {
-	limit := time.NewTimer(heardLimit)
+func awaitStdinEnd(over <-chan struct{}) {
+	limit := time.NewTimer(stdinEndLimit)
 	defer limit.Stop()
 	select {
 	case <-over:

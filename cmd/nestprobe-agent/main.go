@@ -82,16 +82,16 @@ func exitStatus(err error, stderr io.Writer) int {
 	case err == nil, errors.Is(err, flag.ErrHelp): // help was printed by the flag set
 		return exitOK
 	case errors.As(err, &usage):
-		complain(stderr, err)
+		printError(stderr, err)
 		return exitUsage
 	default:
-		complain(stderr, err)
+		printError(stderr, err)
 		return exitFailed
 	}
 }
 
-// complain has nowhere to report to when stderr is gone.
-func complain(stderr io.Writer, err error) {
+// printError has nowhere to report to when stderr is gone.
+func printError(stderr io.Writer, err error) {
 	_, _ = fmt.Fprintf(stderr, "nestprobe-agent: %v\n", err)
 }
 

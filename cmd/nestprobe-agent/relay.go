@@ -22,7 +22,7 @@ import (
 // passes HTTP and WebSocket through to it. It ends with a Release or with stdin,
 // unless it is kept.
 func relayRole(ctx context.Context, _ []string, std stdio) error {
-	return perform(ctx, std, serveRelay)
+	return runJob(ctx, std, serveRelay)
 }
 
 // serveRelay relays until it is released, and returns what it has measured.

@@ -81,9 +81,9 @@ func (r *runner) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	s := r.slots[number-1]
 	switch {
 	case rest != "":
-		s.pass(w, request)
+		s.proxyRequest(w, request)
 	case request.Method == http.MethodDelete:
-		s.delete(w)
+		s.stopServer(w)
 	default: // relative links of the server's are below it
 		target := url.URL{Path: request.URL.Path + "/", RawQuery: request.URL.RawQuery}
 		http.Redirect(w, request, target.String(), http.StatusTemporaryRedirect)
@@ -116,19 +116,19 @@ type slot struct {
 }
 
 // pass has the server answer, which is started if there is none.
-func (s *slot) pass(w http.ResponseWriter, request *http.Request) {
-	l, err := s.wanted()
+func (s *slot) proxyRequest(w http.ResponseWriter, request *http.Request) {
+	l, err := s.currentLaunch()
 	if err == nil {
 		err = l.await(request.Context())
 	}
 	if err != nil {
-		s.sayWhy(w, http.StatusBadGateway, "cannot be reached", err)
+		s.reportError(w, http.StatusBadGateway, "cannot be reached", err)
 		return
 	}
 	l.proxy.ServeHTTP(w, request)
 }
 
-func (s *slot) delete(w http.ResponseWriter) {
+func (s *slot) stopServer(w http.ResponseWriter) {
 	s.mu.Lock()
 	l := s.latest
 	s.mu.Unlock()
@@ -142,7 +142,7 @@ func (s *slot) delete(w http.ResponseWriter) {
 		err = l.end()
 	}
 	if err != nil {
-		s.sayWhy(w, http.StatusInternalServerError, "cannot be stopped", err)
+		s.reportError(w, http.StatusInternalServerError, "cannot be stopped", err)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -151,7 +151,7 @@ func (s *slot) delete(w http.ResponseWriter) {
 // maxSentence bounds what is quoted of an engine.
 const maxSentence = 1 << 10
 
-func (s *slot) sayWhy(w http.ResponseWriter, status int, what string, err error) {
+func (s *slot) reportError(w http.ResponseWriter, status int, what string, err error) {
 	// Said on behalf of the server: a client that asks who answers is at the right
 	// place, and the status says that all is not well there.
 	w.Header().Set(netprobe.IdentityHeader, s.identity)
@@ -161,10 +161,10 @@ func (s *slot) sayWhy(w http.ResponseWriter, status int, what string, err error)
 // wanted returns the server that runs or is being started, or has one started.
 // Whoever asks while it is being started shares its fate; after a failure, the
 // next request has another one started.
-func (s *slot) wanted() (*launch, error) {
+func (s *slot) currentLaunch() (*launch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.latest != nil && !s.latest.over() {
+	if s.latest != nil && !s.latest.isOver() {
 		return s.latest, nil
 	}
 	if err := s.runner.begin(); err != nil {
@@ -236,7 +236,7 @@ func (l *launch) await(ctx context.Context) error {
 }
 
 // over says whether this is a server for nobody any more.
-func (l *launch) over() bool {
+func (l *launch) isOver() bool {
 	select {
 	case <-l.done:
 		return l.err != nil || l.ctx.Err() != nil || l.exited()
@@ -276,7 +276,7 @@ func (l *launch) newProxy() (*httputil.ReverseProxy, error) {
 	}
 	return &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { rewrite(r, base) },
-		ErrorHandler:  l.gone,
+		ErrorHandler:  l.answerForServer,
 		ErrorLog:      log.New(io.Discard, "", 0), // a broken answer is seen by its client
 		FlushInterval: -1,                         // what a server streams arrives when it is sent
 		Transport: &http.Transport{
@@ -319,10 +319,10 @@ func rewrite(r *httputil.ProxyRequest, base *url.URL) {
 }
 
 // gone answers for a server that did not.
-func (l *launch) gone(w http.ResponseWriter, _ *http.Request, err error) {
+func (l *launch) answerForServer(w http.ResponseWriter, _ *http.Request, err error) {
 	advice := "ask again, and a new one is started if it has ended"
-	if l.over() {
+	if l.isOver() {
 		err, advice = errors.New("it has ended"), "ask again to have a new one started"
 	}
-	l.slot.sayWhy(w, http.StatusBadGateway, "did not answer", fmt.Errorf("%w: %s", err, advice))
+	l.slot.reportError(w, http.StatusBadGateway, "did not answer", fmt.Errorf("%w: %s", err, advice))
 }

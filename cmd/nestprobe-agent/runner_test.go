@@ -225,7 +225,7 @@ func TestRunnerStartFails(t *testing.T) {
 	go func() { answers <- askAtOnce(t, relay+"/servers/1/foo") }()
 	<-arrived
 	// All that ask meanwhile wait for this one.
-	first, err := r.slots[0].wanted()
+	first, err := r.slots[0].currentLaunch()
 	assert.NilError(t, err)
 	close(proceed)
 	assert.ErrorContains(t, first.await(t.Context()), "no luck")
@@ -504,7 +504,7 @@ func TestRunnerCloses(t *testing.T) {
 		return ctx.Err()
 	}
 	r := newRunner(t.Context(), s, []string{"one", "two"})
-	l, err := r.slots[0].wanted()
+	l, err := r.slots[0].currentLaunch()
 	assert.NilError(t, err)
 	<-arrived
 	r.close()

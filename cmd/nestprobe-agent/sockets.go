@@ -20,7 +20,7 @@ func socketsRole(ctx context.Context, _ []string, std stdio) error {
 	select {
 	case err := <-printed:
 		if err == nil {
-			awaitHeard(ctx.Done())
+			awaitStdinEnd(ctx.Done())
 		}
 		return err
 	case <-ctx.Done():

@@ -46,7 +46,7 @@ func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 		Config: &container.Config{
 			Image:     image,
 			Cmd:       []string{role},
-			Labels:    l.helper(),
+			Labels:    l.helperValues(),
 			OpenStdin: true, StdinOnce: true,
 			AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		},
@@ -64,7 +64,7 @@ func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 // startAgent creates and starts an agent's container. It is watched for as long
 // as ctx lasts. The caller removes it by its name, whatever became of it.
 func StartAgent(ctx context.Context, api API, c AgentContainer) (*Agent, error) {
-	creating, cancel := Outlast(ctx) // see server.create
+	creating, cancel := CreateContext(ctx) // see server.create
 	defer cancel()
 	created, err := api.ContainerCreate(creating, c.Config, c.HostConfig, c.Networking, (*ocispec.Platform)(nil), c.name)
 	if err != nil {
@@ -135,19 +135,19 @@ func (a *Agent) Receive(ctx context.Context, document any) error {
 		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 			e.Lines = append(e.Lines, "what it said could not be read: "+err.Error())
 		}
-		return &agentExit{container: a.Name, exit: e}
+		return &agentExitError{container: a.Name, exit: e}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// agentExit is the error of an agent that ended before it had done its work.
-type agentExit struct {
+// agentExitError is the error of an agent that ended before it had done its work.
+type agentExitError struct {
 	container string
 	exit      Exit
 }
 
-func (e *agentExit) Error() string {
+func (e *agentExitError) Error() string {
 	if e.exit.Err != nil {
 		return fmt.Sprintf("container %s was lost: %v", e.container, e.exit.Err)
 	}
@@ -158,4 +158,4 @@ func (e *agentExit) Error() string {
 	return message
 }
 
-func (e *agentExit) Unwrap() error { return e.exit.Err }
+func (e *agentExitError) Unwrap() error { return e.exit.Err }

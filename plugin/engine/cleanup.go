@@ -20,13 +20,13 @@ import (
 // section 9), which creatingLimit is a part of and which all clean-ups share, see
 // budget; a run that ended well gives a busy engine more time.
 const (
-	InterruptedLimit = 10*time.Second - CreateGrace - lastChance
+	InterruptedLimit = 10*time.Second - CreateGrace - minCleanUpTime
 	finishedLimit    = time.Minute
 )
 
-// lastChance is what a clean-up has that comes when the others have taken all the
+// minCleanUpTime is what a clean-up has that comes when the others have taken all the
 // time: five times what the removal of a server takes.
-const lastChance = time.Second
+const minCleanUpTime = time.Second
 
 // creatingLimit is how long a request that makes something may outlast the end
 // of the run's context. Such requests took 12 to 60 ms; the rest is for an
@@ -35,7 +35,7 @@ const lastChance = time.Second
 const CreateGrace = 2 * time.Second
 
 // outlast returns a context that goes on for creatingLimit after ctx has ended.
-func Outlast(ctx context.Context) (context.Context, context.CancelFunc) {
+func CreateContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { // ends with lasting at the latest
 		select {
@@ -102,14 +102,14 @@ func WithBudget(ctx context.Context) context.Context {
 	return context.WithValue(ctx, budgetKey{}, &budget{})
 }
 
-// left is the time that is left from now, and lastChance at least.
+// left is the time that is left from now, and minCleanUpTime at least.
 func (b *budget) left() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.end.IsZero() {
 		b.end = time.Now().Add(InterruptedLimit)
 	}
-	return max(time.Until(b.end), lastChance)
+	return max(time.Until(b.end), minCleanUpTime)
 }
 
 // CleanUpError says that something was left behind, to be removed after its
@@ -124,7 +124,7 @@ func (e *CleanUpError) Unwrap() error { return e.err }
 // removeContainer removes a container, running or not, with its anonymous
 // volumes. One that is gone already, or was never made, is no error.
 func RemoveContainer(ctx context.Context, api API, name string) error {
-	err := Persist(ctx, func() error {
+	err := Retry(ctx, func() error {
 		err := api.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
 		if errdefs.IsConflict(err) {
 			return awaitRemoval(ctx, api, name) // it is being removed already, by itself
@@ -151,14 +151,14 @@ func awaitRemoval(ctx context.Context, api API, name string) error {
 }
 
 func RemoveNetwork(ctx context.Context, api API, name string) error {
-	if err := Persist(ctx, func() error { return api.NetworkRemove(ctx, name) }); err != nil {
+	if err := Retry(ctx, func() error { return api.NetworkRemove(ctx, name) }); err != nil {
 		return fmt.Errorf("removing network %s: %w", name, err)
 	}
 	return nil
 }
 
 func RemoveService(ctx context.Context, api API, name string) error {
-	if err := Persist(ctx, func() error { return api.ServiceRemove(ctx, name) }); err != nil {
+	if err := Retry(ctx, func() error { return api.ServiceRemove(ctx, name) }); err != nil {
 		return fmt.Errorf("removing service %s: %w", name, err)
 	}
 	return nil
@@ -171,7 +171,7 @@ func ListContainers(ctx context.Context, api API, by filters.Args) ([]container.
 
 // persist repeats an action until the engine has taken it, ctx ends, or finishedLimit
 // is over: an engine that restarts is back within seconds.
-func Persist(ctx context.Context, action func() error) error {
+func Retry(ctx context.Context, action func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, finishedLimit)
 	defer cancel()
 	var word error // the engine's last
@@ -180,7 +180,7 @@ func Persist(ctx context.Context, action func() error) error {
 		switch {
 		case errdefs.IsNotFound(err):
 			return nil
-		case permanent(err):
+		case isPermanent(err):
 			return backoff.Permanent(err)
 		case ctx.Err() == nil:
 			word = err
@@ -194,6 +194,6 @@ func Persist(ctx context.Context, action func() error) error {
 }
 
 // permanent says whether repeating the request is pointless.
-func permanent(err error) bool {
+func isPermanent(err error) bool {
 	return errdefs.IsInvalidArgument(err) || errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err)
 }

@@ -39,9 +39,9 @@ func TestCleanUpsShareTheirTime(t *testing.T) {
 		ctx, began := WithBudget(t.Context()), time.Now()
 		assert.Check(t, left(CleanUp(ctx, true, stuck)))
 		assert.Check(t, is.Equal(time.Since(began), InterruptedLimit))
-		assert.Check(t, CleanUpRun(WithBudget(ctx), true, slow(lastChance/2)), "it has no time at all")
+		assert.Check(t, CleanUpRun(WithBudget(ctx), true, slow(minCleanUpTime/2)), "it has no time at all")
 		assert.Check(t, left(CleanUpRun(WithBudget(ctx), true, stuck)))
-		assert.Check(t, is.Equal(time.Since(began), InterruptedLimit+lastChance/2+lastChance))
+		assert.Check(t, is.Equal(time.Since(began), InterruptedLimit+minCleanUpTime/2+minCleanUpTime))
 	})
 	synctest.Test(t, func(t *testing.T) {
 		ctx, began := WithBudget(t.Context()), time.Now()
@@ -62,7 +62,7 @@ func TestCleanUpsShareTheirTime(t *testing.T) {
 			began := time.Now()
 			assert.Check(t, is.Equal(left(CleanUp(ctx, false, first)), name == "stuck"))
 			assert.Check(t, left(CleanUp(ctx, true, stuck)))
-			most := 20*time.Second + InterruptedLimit + lastChance
+			most := 20*time.Second + InterruptedLimit + minCleanUpTime
 			assert.Check(t, time.Since(began) <= most, "%s: it took %s", name, time.Since(began))
 		})
 	}
@@ -103,7 +103,7 @@ func TestPersistKeepsTheEnginesWord(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			next := test.first
-			err := Persist(ctx, func() error {
+			err := Retry(ctx, func() error {
 				said := next
 				if next = test.later; said == nil {
 					return stuck(ctx)
@@ -120,7 +120,7 @@ func TestPersistEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		began, word := time.Now(), errors.New("device or resource busy")
-		assert.Check(t, is.ErrorIs(Persist(t.Context(), func() error { return word }), word))
+		assert.Check(t, is.ErrorIs(Retry(t.Context(), func() error { return word }), word))
 		assert.Check(t, is.Equal(time.Since(began), finishedLimit))
 	})
 }

@@ -34,9 +34,9 @@ type Engine struct {
 	RegistryAuth func(image string) (string, error)
 }
 
-// AskRegistryAuth is RegistryAuth for as long as ctx lasts: a program that it starts may
+// RequestRegistryAuth is RegistryAuth for as long as ctx lasts: a program that it starts may
 // wait for its user, and that one may give up.
-func (e Engine) AskRegistryAuth(ctx context.Context, image string) (string, error) {
+func (e Engine) RequestRegistryAuth(ctx context.Context, image string) (string, error) {
 	type answer struct {
 		auth string
 		err  error

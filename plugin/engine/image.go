@@ -46,7 +46,7 @@ func (i Image) Ensure(ctx context.Context, engine Engine, progress Progress) (im
 	if i.Pull == PullNever {
 		return image.InspectResponse{}, i.unavailable(errors.New("it is not on the engine, and --pull never forbids to pull it"), pullHint)
 	}
-	auth, err := engine.AskRegistryAuth(ctx, i.Ref)
+	auth, err := engine.RequestRegistryAuth(ctx, i.Ref)
 	if ctx.Err() != nil { // which may have ended the program that was asked
 		return image.InspectResponse{}, context.Cause(ctx)
 	}

@@ -13,8 +13,8 @@ const (
 	LabelDeadline = "io.nestprobe.deadline"
 )
 
-// keptForever is the deadline of what a user asked to keep.
-const keptForever = "never"
+// noDeadline is the deadline of what a user asked to keep.
+const noDeadline = "never"
 
 // deadlineMargin is what a run may take beyond the wait for its servers:
 // making images, networks and containers, the last tries, and the clean-up.
@@ -25,7 +25,7 @@ type Labels struct {
 	Run      string
 	Lifetime time.Duration
 	end      string // of the lifetime, in RFC 3339
-	deadline string // the same, or keptForever
+	deadline string // the same, or noDeadline
 }
 
 // NewID returns an id for a run, unlikely to be that of another one on the same
@@ -38,7 +38,7 @@ func NewLabels(id string, now time.Time, lifetime time.Duration, kept bool) Labe
 	l := Labels{Run: id, Lifetime: lifetime, end: now.Add(lifetime).UTC().Format(time.RFC3339)}
 	l.deadline = l.end
 	if kept {
-		l.deadline = keptForever
+		l.deadline = noDeadline
 	}
 	return l
 }
@@ -48,13 +48,13 @@ func (l Labels) Values() map[string]string {
 }
 
 // helper are the labels of what works for a run and is never kept, whatever is.
-func (l Labels) helper() map[string]string {
+func (l Labels) helperValues() map[string]string {
 	return map[string]string{LabelRun: l.Run, LabelDeadline: l.end}
 }
 
 // passed says whether a deadline label lies before now. What cannot be parsed
 // was not written by a run that ends, and stays.
-func passed(deadline string, now time.Time) bool {
+func hasPassed(deadline string, now time.Time) bool {
 	t, err := time.Parse(time.RFC3339, deadline)
 	return err == nil && t.Before(now)
 }

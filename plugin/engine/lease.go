@@ -33,7 +33,7 @@ func TakeLease(ctx context.Context, api API, id string, stdout *io.PipeWriter) (
 	go func() { // ends with the connection, which release closes
 		defer close(l.drained)
 		if stdout == nil {
-			said := &announcement{tail: &l.Output, heard: sync.OnceFunc(func() { close(l.Listening) })}
+			said := &listeningDetector{tail: &l.Output, onListening: sync.OnceFunc(func() { close(l.Listening) })}
 			_, _ = stdcopy.StdCopy(said, &l.Output, connection.Reader)
 			return
 		}
@@ -101,20 +101,20 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// listeningWord begins the line that a built-in server prints when it accepts
+// listeningPrefix begins the line that a built-in server prints when it accepts
 // connections; nothing comes before it.
-const listeningWord = "listening on "
+const listeningPrefix = "listening on "
 
-// announcement keeps what is written to it, and hears when the server listens.
-type announcement struct {
+// listeningDetector keeps what is written to it, and hears when the server listens.
+type listeningDetector struct {
 	tail  *Tail
-	heard func()
+	onListening func()
 }
 
-func (a *announcement) Write(p []byte) (int, error) {
+func (a *listeningDetector) Write(p []byte) (int, error) {
 	n, err := a.tail.Write(p)
-	if a.tail.contains(listeningWord) {
-		a.heard()
+	if a.tail.contains(listeningPrefix) {
+		a.onListening()
 	}
 	return n, err
 }

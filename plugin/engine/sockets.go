@@ -63,13 +63,13 @@ func socketsIn(ctx context.Context, api API, image string, mode container.Networ
 	name := "nestprobe-" + l.Run + "-sockets-" + NewToken(HelperBytes)
 	c := NewAgentContainer(name, image, "sockets", l)
 	c.HostConfig.NetworkMode = mode
-	found, err := askForSockets(ctx, api, c)
+	found, err := readSockets(ctx, api, c)
 	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err) // else the command goes on
 	removeErr := CleanUp(ctx, lost, func(ctx context.Context) error { return RemoveContainer(ctx, api, name) })
 	return found, errors.Join(err, removeErr)
 }
 
-func askForSockets(ctx context.Context, api API, c AgentContainer) (listening.Listeners, error) {
+func readSockets(ctx context.Context, api API, c AgentContainer) (listening.Listeners, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	a, err := StartAgent(ctx, api, c)

@@ -59,6 +59,6 @@ func overlapsAny(subnet netip.Prefix, taken []netip.Prefix) bool {
 	return slices.ContainsFunc(taken, subnet.Overlaps)
 }
 
-func anyOverlaps(subnets, taken []netip.Prefix) bool {
+func haveOverlap(subnets, taken []netip.Prefix) bool {
 	return slices.ContainsFunc(subnets, func(subnet netip.Prefix) bool { return overlapsAny(subnet, taken) })
 }

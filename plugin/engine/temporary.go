@@ -26,7 +26,7 @@ type NetworkMaker struct {
 	Engine   Engine
 	Labels   Labels
 	Progress Progress
-	Settings *facts.Networks // of the engine's networks
+	Settings *facts.NetworkCache // of the engine's networks
 	Local    bool            // this process is in no container, so the engine's networks may be this machine's
 	Made     []string        // the names of those that were made, or may have been
 }
@@ -37,12 +37,12 @@ type NetworkMaker struct {
 // choice is looked at again.
 func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwork) error {
 	before := facts.RoutedSubnets()
-	made, err := m.request(ctx, name, t, t.subnets(before))
+	made, err := m.createNetwork(ctx, name, t, t.subnets(before))
 	exhausted := err != nil && poolExhausted.MatchString(err.Error())
-	if t.Subnet != "" || err != nil && !exhausted || err == nil && !anyOverlaps(made, before) {
+	if t.Subnet != "" || err != nil && !exhausted || err == nil && !haveOverlap(made, before) {
 		return err
 	}
-	free, ok := m.freeHere(ctx, before)
+	free, ok := m.freeSubnet(ctx, before)
 	if !ok {
 		return err // the engine's choice, or its own words
 	}
@@ -53,7 +53,7 @@ func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwo
 		}
 	}
 	t.Subnet = free.String()
-	_, err = m.request(ctx, name, t, t.subnets(before))
+	_, err = m.createNetwork(ctx, name, t, t.subnets(before))
 	return err
 }
 
@@ -62,9 +62,9 @@ func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwo
 // (containers/common, libnetwork/util).
 var poolExhausted = regexp.MustCompile(`non-overlapping IPv4 address pool|predefined address pools|could not find free subnet`)
 
-// freeHere returns a subnet that nothing here uses, if the engine's networks are this
+// freeSubnet returns a subnet that nothing here uses, if the engine's networks are this
 // machine's: elsewhere it would be anybody's guess.
-func (m *NetworkMaker) freeHere(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
+func (m *NetworkMaker) freeSubnet(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
 	described, err := m.Engine.Describe(ctx)
 	engine := described.Endpoint.Engine
 	if err != nil || !m.Local || m.Engine.Host != "" || m.Engine.Loopback || engine.Desktop || engine.Rootless {
@@ -78,14 +78,14 @@ func (m *NetworkMaker) freeHere(ctx context.Context, routed []netip.Prefix) (net
 }
 
 // request has the engine make a network, and returns its subnets.
-func (m *NetworkMaker) request(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
+func (m *NetworkMaker) createNetwork(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	options := t.options(subnets)
 	options.Labels = m.Labels.Values()
 	// Not cancelled at once, for the reason given at server.create.
-	creating, cancel := Outlast(ctx)
+	creating, cancel := CreateContext(ctx)
 	defer cancel()
 	_, err := m.Engine.API.NetworkCreate(creating, name, options)
 	if err == nil || !errdefs.IsConflict(err) { // else it is somebody else's, and stays
@@ -100,7 +100,7 @@ func (m *NetworkMaker) request(ctx context.Context, name string, t TemporaryNetw
 	}
 	made := facts.SubnetsOf(found)
 	if t.NoIPv4 {
-		return made, withoutIPv4(made)
+		return made, checkNoIPv4(made)
 	}
 	return made, nil
 }
@@ -115,7 +115,7 @@ func (m *NetworkMaker) note(name string) {
 // API version history, v1.48). Engines before it ignore that none was asked for.
 const noIPv4Since = "1.48"
 
-func withoutIPv4(made []netip.Prefix) error {
+func checkNoIPv4(made []netip.Prefix) error {
 	for _, subnet := range made {
 		if subnet.Addr().Is4() {
 			return &report.Fault{

@@ -16,13 +16,13 @@ type Candidate struct {
 	Reason  string // why it is tried
 }
 
-// desktopAliases are the names under which Docker Desktop's own host is found.
-// On the user's machine they stand in the hosts file; elsewhere they do not
-// resolve from a host, and asking would only tell a name server about them.
+// desktopAliases are the names of the host of Docker Desktop. They are in the hosts file
+// of the user's machine. Other hosts do not resolve them, and a lookup would only send
+// them to a name server.
 var desktopAliases = []string{"host.docker.internal", "gateway.docker.internal"}
 
-// HostCandidates lists the addresses to try from a process on the user's
-// machine, each once, the most lasting kinds first.
+// HostCandidates lists the addresses to try from a process on the user's machine, each
+// once, in the order of preference.
 func HostCandidates(f facts.Addresses) []Candidate {
 	var l CandidateList
 	if f.HostNetwork {
@@ -35,8 +35,8 @@ func HostCandidates(f facts.Addresses) []Candidate {
 	return l.Candidates
 }
 
-// hostAliases are the names under which engines let containers find their host,
-// today's and those of old versions of Docker Desktop for Mac, which people
+// HostAliases are the names by which containers can reach their engine's host: those of
+// current engines, and those of old versions of Docker Desktop for Mac, which people
 // still copy.
 var HostAliases = []string{
 	"host.docker.internal",
@@ -47,8 +47,8 @@ var HostAliases = []string{
 	"docker.for.mac.localhost",
 }
 
-// ContainerCandidates lists the addresses to try from a process in a container,
-// each once, the most lasting kinds first.
+// ContainerCandidates lists the addresses to try from a process in a container, each
+// once, in the order of preference.
 func ContainerCandidates(f facts.Addresses) []Candidate {
 	var l CandidateList
 	if f.HostNetwork {
@@ -64,7 +64,7 @@ func ContainerCandidates(f facts.Addresses) []Candidate {
 	l.gateways(f.Bindings, f.Client, "the gateway of this container on ")
 	l.gateways(f.Bindings, f.Networks, "the gateway of the server on ")
 	for _, name := range HostAliases {
-		l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "an engine's name of its host")
+		l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "a name of the engine's host")
 	}
 	l.engineHosts(f)
 	l.localhost(f.Bindings)
@@ -72,17 +72,19 @@ func ContainerCandidates(f facts.Addresses) []Candidate {
 	return l.Candidates
 }
 
-// list collects candidates, leaving out addresses that it has.
+// CandidateList collects candidates, each address once.
 type CandidateList struct {
 	Candidates []Candidate
 }
 
+// Add adds an address and a port; nothing if the address is not valid.
 func (l *CandidateList) Add(kind report.Kind, ip netip.Addr, port uint16, reason string) {
 	if ip.IsValid() {
 		l.AddName(kind, ip.String(), port, reason)
 	}
 }
 
+// AddName adds a host, which is a name or an address, and a port.
 func (l *CandidateList) AddName(kind report.Kind, host string, port uint16, reason string) {
 	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
 	for _, c := range l.Candidates {
@@ -93,23 +95,24 @@ func (l *CandidateList) AddName(kind report.Kind, host string, port uint16, reas
 	l.Candidates = append(l.Candidates, Candidate{kind, address, reason})
 }
 
+// The loopback addresses, and the unspecified IPv4 address.
 var (
 	Loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	Loopback6 = netip.IPv6Loopback()
 	any4      = netip.IPv4Unspecified()
 )
 
-// localhost tries each family's loopback with that family's own port: Engine
-// 20.10 chooses different ephemeral ports for the two. A family that is not
-// published is tried with the other one's port, because a client told
-// "localhost" would do just that, and could reach another container there.
+// localhost tries each family's loopback address with that family's own port: Engine
+// 20.10 chooses different ephemeral ports for the two. A family that is not published is
+// tried with the port of the other one, because a client of "localhost" does the same,
+// and may reach another container there.
 func (l *CandidateList) localhost(bindings []facts.Binding) {
 	for _, b := range bindings {
 		switch {
 		case b.HostIP.IsUnspecified():
 			l.Add(report.KindPublishedLocalhost, loopback(b.HostIP), b.HostPort, "published on every address of this family")
 		case b.HostIP.IsLoopback():
-			l.Add(report.KindPublishedLocalhost, b.HostIP, b.HostPort, "published on this address alone")
+			l.Add(report.KindPublishedLocalhost, b.HostIP, b.HostPort, "published only on this address")
 		}
 	}
 	for _, b := range bindings {
@@ -153,7 +156,7 @@ func (l *CandidateList) gateways(bindings []facts.Binding, networks []facts.Netw
 	}
 }
 
-// any tries the address that stands for all of them, which leads to loopback.
+// any tries the unspecified address, which leads to loopback.
 func (l *CandidateList) any(bindings []facts.Binding) {
 	for _, b := range bindings {
 		if b.HostIP == any4 || b.HostIP.Is4() && b.HostIP.IsLoopback() {
@@ -168,22 +171,22 @@ func (l *CandidateList) engineHosts(f facts.Addresses) {
 	l.addPublished(report.KindPublishedEngineHost, f.NodeAddress, f.Bindings, "the engine's address in its Swarm")
 	for _, b := range f.Bindings {
 		if !b.HostIP.IsUnspecified() && !b.HostIP.IsLoopback() {
-			l.Add(report.KindPublishedEngineHost, b.HostIP, b.HostPort, "published on this address of the engine's host alone")
+			l.Add(report.KindPublishedEngineHost, b.HostIP, b.HostPort, "published only on this address of the engine's host")
 		}
 	}
 }
 
-// addPublished adds a host, by name or address, with the ports that its family
-// has. Names of hosts mostly lead to IPv4 addresses.
+// addPublished adds a host, by name or address, with the ports that are published for its
+// address family. Host names mostly resolve to IPv4 addresses.
 func (l *CandidateList) addPublished(kind report.Kind, host string, bindings []facts.Binding, reason string) {
 	if host == "" {
 		return
 	}
 	ip, err := netip.ParseAddr(host)
-	wants6 := err == nil && ip.Is6()
+	isIPv6 := err == nil && ip.Is6()
 	added := false
 	for _, b := range bindings {
-		if b.HostIP.Is6() == wants6 {
+		if b.HostIP.Is6() == isIPv6 {
 			l.AddName(kind, host, b.HostPort, reason)
 			added = true
 		}

@@ -71,7 +71,7 @@ func TestHostCandidates(t *testing.T) {
 			},
 		},
 		{
-			name: "IPv4 alone: localhost may still be taken for ::1",
+			name: "only IPv4: a client may still take localhost for ::1",
 			facts: facts.Addresses{Port: 80, Networks: []facts.Network{bridge}, Bindings: []facts.Binding{
 				binding("0.0.0.0", 32768),
 			}},
@@ -84,7 +84,7 @@ func TestHostCandidates(t *testing.T) {
 			},
 		},
 		{
-			name:  "IPv6 alone",
+			name:  "only IPv6",
 			facts: facts.Addresses{Port: 80, Bindings: []facts.Binding{binding("::", 32768)}},
 			want: []string{
 				"published-localhost [::1]:32768",
@@ -92,7 +92,7 @@ func TestHostCandidates(t *testing.T) {
 			},
 		},
 		{
-			name: "on loopback alone: the gateway is tried, to see it refuse",
+			name: "only on loopback: the gateway is tried, to see it refuse",
 			facts: facts.Addresses{Port: 80, Networks: []facts.Network{bridge}, Bindings: []facts.Binding{
 				binding("127.0.0.1", 8080),
 			}},
@@ -105,7 +105,7 @@ func TestHostCandidates(t *testing.T) {
 			},
 		},
 		{
-			name:  "on another loopback address alone",
+			name:  "only on another loopback address",
 			facts: facts.Addresses{Port: 80, Bindings: []facts.Binding{binding("127.0.0.2", 8080)}},
 			want: []string{
 				"published-localhost 127.0.0.2:8080",
@@ -114,7 +114,7 @@ func TestHostCandidates(t *testing.T) {
 			},
 		},
 		{
-			name: "on one address of the host alone",
+			name: "only on one address of the host",
 			facts: facts.Addresses{Port: 80, Networks: []facts.Network{bridge}, Bindings: []facts.Binding{
 				binding("10.231.1.2", 8080),
 			}},
@@ -125,7 +125,7 @@ func TestHostCandidates(t *testing.T) {
 			},
 		},
 		{
-			name:  "twice",
+			name:  "published twice",
 			facts: facts.Addresses{Port: 80, Bindings: []facts.Binding{binding("0.0.0.0", 8080), binding("0.0.0.0", 8081)}},
 			want: []string{
 				"published-localhost 127.0.0.1:8080",
@@ -175,7 +175,7 @@ func TestHostCandidates(t *testing.T) {
 			},
 		},
 		{
-			name:  "the host's own network",
+			name:  "the network of the engine's host",
 			facts: facts.Addresses{HostNetwork: true, EngineHost: "example.test", Port: 80},
 			want: []string{
 				"published-localhost 127.0.0.1:80",

@@ -1,7 +1,7 @@
 // Package experiment starts servers in containers, tries every address at
 // which they might be reached, and removes what it started. The commands of the
 // plugin call [Run]; the agent calls it too, from inside a container. It must
-// not know of docker/cli, of flags, or of how a Report is shown.
+// not know of docker/cli, of flags, or of how a Report is printed.
 package experiment
 
 import (
@@ -19,30 +19,31 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Options are what an experiment needs to know beyond the servers.
+// Options are what an experiment needs besides the servers' Spec.
 type Options struct {
 	Progress engine.Progress
 	Vantage  Vantage
-	// Identities are what the built-in servers answer with; none for new ones.
+	// Identities are the tokens that the built-in servers answer with; none for new
+	// ones.
 	Identities []string
-	// Hold is called when all is measured, while the servers still run; they are
-	// removed when it returns. nil for nothing to wait for.
-	Hold func(ctx context.Context, measured *report.Report) error
-	// Tell is called with what would be lost if nobody waited for the end: what was
-	// measured of a network mode when it is done, or of a run whose ctx has ended,
-	// before the clean-up; by several goroutines at once. nil for nobody to tell.
-	Tell func(measured *report.Report)
-	// ID is what labels and names of this run carry; empty for a new one.
+	// BeforeCleanUp is called when everything is measured, while the servers still run.
+	// They are removed when it returns. nil to remove them immediately.
+	BeforeCleanUp func(ctx context.Context, measured *report.Report) error
+	// OnPartialReport is called with a Report that the caller would lose if it did not
+	// wait for the end of Run: that of each network mode when it is done, and that of a
+	// run whose ctx has ended, before the clean-up. Several goroutines may call it in
+	// parallel. It may be nil.
+	OnPartialReport func(measured *report.Report)
+	// ID is part of the labels and names of this run; empty for a new one.
 	ID string
 
-	mode *modeTurn // if the run is for one of several network modes
+	mode *modeTurn // of a run for one of several network modes; else nil
 }
 
-// Run runs one experiment. The Report it returns is never nil and holds
-// whatever was measured. An error says that nothing could be measured, or that
-// ctx ended; a server that cannot be reached is a result, not an error. Whatever
-// Run started is gone when it returns, unless spec.Keep is set and all went
-// well.
+// Run runs one experiment. The Report that it returns is never nil and holds what was
+// measured. An error says that nothing could be measured, or that ctx has ended. A
+// server that cannot be reached is a result, not an error. Run has removed what it
+// started when it returns, unless spec.Keep is set and there was no error.
 func Run(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*report.Report, error) {
 	if len(spec.Modes) > 0 {
 		return runModes(ctx, eng, spec, options)
@@ -51,8 +52,8 @@ func Run(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*r
 	ctx = engine.WithBudget(ctx)
 	r := newRun(eng, spec, options)
 	err := r.measure(ctx)
-	if ctx.Err() != nil && options.Tell != nil {
-		options.Tell(r.report)
+	if ctx.Err() != nil && options.OnPartialReport != nil {
+		options.OnPartialReport(r.report)
 	}
 	err = errors.Join(err, r.cleanUp(ctx, err != nil))
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(started))
@@ -65,35 +66,36 @@ type run struct {
 	spec     Spec
 	progress engine.Progress
 	id       string
-	name     string    // what names of containers and networks carry: the id, and the mode
+	name     string    // part of the names of containers and networks: the id, and the mode
 	mode     *modeTurn // see Options
-	ids      []string  // identities
-	hold     func(context.Context, *report.Report) error
+	ids      []string  // see Options.Identities
 	report   *report.Report
 	labels   engine.Labels
 
+	beforeCleanUp func(context.Context, *report.Report) error
+
 	description connection.Description
-	view        view                // from which the servers are to be reached
-	peer        *peer               // that is asked from too, if there is one
-	peerTaken   bool                // its name is that of somebody else's container
+	vantage     inspectedVantage    // from which the servers are to be reached
+	peer        *peer               // from which probes are sent too; nil if there is none
+	peerTaken   bool                // another container has the peer's name
 	temporary   engine.NetworkMaker // of the temporary networks
 	servers     []*server
-	networks    *facts.Networks // their settings
+	networks    *facts.NetworkCache
 	reaches     []report.Reach
 }
 
 func newRun(eng engine.Engine, spec Spec, options Options) *run {
 	r := &run{
-		engine:   eng,
-		spec:     spec,
-		progress: options.Progress,
-		view:     view{vantage: options.Vantage},
-		id:       options.ID,
-		mode:     options.mode,
-		ids:      options.Identities,
-		hold:     options.Hold,
-		report:   report.New("run"),
-		networks: facts.NewNetworks(eng.API),
+		engine:        eng,
+		spec:          spec,
+		progress:      options.Progress,
+		vantage:       inspectedVantage{Vantage: options.Vantage},
+		id:            options.ID,
+		mode:          options.mode,
+		ids:           options.Identities,
+		beforeCleanUp: options.BeforeCleanUp,
+		report:        report.New("run"),
+		networks:      facts.NewNetworkCache(eng.API),
 	}
 	if r.id == "" {
 		r.id = engine.NewID()
@@ -105,8 +107,8 @@ func newRun(eng engine.Engine, spec Spec, options Options) *run {
 	return r
 }
 
-// learn asks what there is to know besides the servers.
-func (r *run) learn(ctx context.Context) error {
+// gatherFacts describes the engine and inspects the container of the vantage.
+func (r *run) gatherFacts(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		var err error
@@ -116,7 +118,7 @@ func (r *run) learn(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		var err error
-		r.view.found, err = r.view.vantage.inspect(ctx, r.engine.API)
+		r.vantage.found, err = r.vantage.inspect(ctx, r.engine.API)
 		return err
 	})
 	return group.Wait()
@@ -124,12 +126,12 @@ func (r *run) learn(ctx context.Context) error {
 
 func (r *run) measure(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	var facts errgroup.Group // asked for while the servers start
-	facts.Go(func() error { return r.learn(ctx) })
-	group.Go(facts.Wait)
+	var gathering errgroup.Group // in parallel to the start of the servers
+	gathering.Go(func() error { return r.gatherFacts(ctx) })
+	group.Go(gathering.Wait)
 	group.Go(func() error {
-		if r.mode == nil { // else it is done for all modes together
-			engine.Sweep(ctx, r.engine.API, r.id, time.Now(), r.progress)
+		if r.mode == nil { // else it was done for all modes together
+			engine.RemoveLeftovers(ctx, r.engine.API, r.id, time.Now(), r.progress)
 		}
 		return nil
 	})
@@ -143,10 +145,10 @@ func (r *run) measure(ctx context.Context) error {
 			}
 			defer r.mode.end()
 		}
-		if err := r.startAndProbe(ctx, facts.Wait); err != nil || r.hold == nil {
+		if err := r.startAndProbe(ctx, gathering.Wait); err != nil || r.beforeCleanUp == nil {
 			return err
 		}
-		return r.hold(ctx, r.report)
+		return r.beforeCleanUp(ctx, r.report)
 	})
 	return group.Wait()
 }
@@ -154,33 +156,33 @@ func (r *run) measure(ctx context.Context) error {
 // prepare makes the image available, then the network.
 func (r *run) prepare(ctx context.Context) error {
 	began := time.Now()
-	image, err := r.image(ctx)
+	image, err := r.ensureImage(ctx)
 	r.report.Timings.ImageMS = report.Milliseconds(time.Since(began))
 	if err != nil {
 		return err
 	}
-	var turn time.Duration
+	var waitForTurn time.Duration
 	if r.mode != nil {
-		turn = r.mode.patience
+		waitForTurn = r.mode.maxWait
 	}
-	r.labels = r.spec.Labels(r.id, time.Now(), turn) // not before: a pull may take long
+	r.labels = r.spec.Labels(r.id, time.Now(), waitForTurn) // only now: a pull may take long
 	for i := range r.spec.Servers {
 		r.servers = append(r.servers, newServer(r, i, image))
 	}
 	return r.createNetworks(ctx)
 }
 
-// startAndProbe starts all servers at once and probes each as soon as it has
-// started, when the facts are known. They all run until the last is done.
-func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
+// startAndProbe starts all servers in parallel and probes each when it has started and
+// awaitFacts has returned. All servers run until the last one has been probed.
+func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error {
 	began := time.Now()
-	var started atomic.Int64 // after which time the last server had started
-	steps := newSteps(r.progress, len(r.servers), "Starting "+engine.Plural(r.spec.Servers, "server"), "Waiting for an answer")
+	var started atomic.Int64 // nanoseconds from began to the start of the last server
+	steps := newStartSteps(r.progress, len(r.servers), "Starting "+engine.Plural(r.spec.Servers, "server"), "Waiting for an answer")
 	defer steps.end()
 
 	results := make([][]report.Probe, len(r.servers))
 	group, working := errgroup.WithContext(ctx)
-	peer := r.startPeer(ctx) // it is asked after working has ended
+	awaitPeer := r.startPeer(ctx) // with ctx: it is used after working has ended
 	for i, s := range r.servers {
 		group.Go(func() error {
 			if err := s.start(working, ctx); err != nil {
@@ -188,7 +190,7 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 			}
 			started.Store(int64(time.Since(began)))
 			steps.advance()
-			if err := errors.Join(facts(), peer()); err != nil {
+			if err := errors.Join(awaitFacts(), awaitPeer()); err != nil {
 				return err
 			}
 			var err error
@@ -197,7 +199,7 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 		})
 	}
 	err := group.Wait()
-	if peerErr := peer(); err == nil { // waits, whatever became of the servers
+	if peerErr := awaitPeer(); err == nil { // waits even if a server has failed
 		err = peerErr
 	}
 	r.report.Timings.StartMS = report.Milliseconds(time.Duration(started.Load()))
@@ -213,6 +215,6 @@ func (r *run) startAndProbe(ctx context.Context, facts func() error) error {
 		r.report.Servers = append(r.report.Servers, s.describe())
 		r.report.Probes = append(r.report.Probes, results[i]...)
 	}
-	r.conclude()
+	r.pickBestAddresses()
 	return err
 }

@@ -13,15 +13,15 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// explain finds out why a server's probes failed, from one vantage after the other.
-// What takes a helper is found out for a server that is reached at no address
-// alone. It also says from which vantages the server is reached.
+// explain finds out why a server's probes failed, for one vantage after the other.
+// Helpers are started only if no address works. It also returns from which vantages the
+// server is reached.
 func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]report.Finding, []report.Reach, error) {
 	if err := r.networks.Complete(ctx, &s.found); err != nil {
 		return nil, nil, err
 	}
 	server := s.facts()
-	if server.Down == nil && cameFar(probes) {
+	if server.Down == nil && serverHostResponded(probes) {
 		var err error
 		if server.Listeners, err = s.listeners(ctx); err != nil {
 			return nil, nil, err
@@ -30,7 +30,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 	}
 	var all []report.Finding
 	var reaches []report.Reach
-	for _, v := range r.views() {
+	for _, v := range r.inspectedVantages() {
 		vantage, err := r.vantageFacts(ctx, s, v, probes)
 		if err != nil {
 			return nil, nil, err
@@ -46,31 +46,31 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]
 	return all, reaches, nil
 }
 
-// vantageFacts are what the diagnosis has to know of a vantage.
-func (r *run) vantageFacts(ctx context.Context, s *server, v view, probes []report.Probe) (facts.Vantage, error) {
-	// A copy, since other servers of a fleet are being started from the same vantage.
-	v.found.ReportNetworks, v.found.Addresses.Networks = slices.Clone(v.found.ReportNetworks), slices.Clone(v.found.Addresses.Networks)
+// vantageFacts returns what the diagnosis needs to know of a vantage.
+func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, probes []report.Probe) (facts.Vantage, error) {
+	// A copy, since other goroutines start servers on demand from the same vantage.
+	v.found.ReportNetworks, v.found.Networks = slices.Clone(v.found.ReportNetworks), slices.Clone(v.found.Networks)
 	if err := r.networks.Complete(ctx, &v.found); err != nil {
 		return facts.Vantage{}, err
 	}
 	known := facts.Vantage{
-		Name:      v.vantage.Name,
-		Container: v.vantage.Container != "" && !v.found.Addresses.HostNetwork,
-		NoNetwork: v.found.Addresses.NoNetwork,
-		Networks:  v.found.Addresses.Networks,
+		Name:      v.Name,
+		Container: v.Container != "" && !v.found.HostNetwork,
+		NoNetwork: v.found.NoNetwork,
+		Networks:  v.found.Networks,
 	}
-	if v.vantage.Container == "" {
-		known.Routes, known.Addresses = facts.Routes(s.found.Addresses.Networks), facts.OwnAddresses()
+	if v.Container == "" {
+		known.Routes, known.Addresses = facts.Routes(s.found.Networks), facts.OwnAddresses()
 	}
 	if s.exit != nil {
 		return known, nil
 	}
 	var err error
-	known.Small, err = s.askForLittle(ctx, v, from(v.vantage.Name, probes))
+	known.Small, err = s.probeSmallSegments(ctx, v, probesFrom(v.Name, probes))
 	return known, err
 }
 
-// facts are what is known of the server.
+// facts returns what is known of the server.
 func (s *server) facts() facts.Server {
 	facts := facts.NewServer(s.name, s.run.spec.Port, s.found)
 	facts.StartedByUs = !s.run.spec.Keep
@@ -80,24 +80,24 @@ func (s *server) facts() facts.Server {
 	return facts
 }
 
-// cameFar says whether no address works although some packets found their way:
-// what listens in the container may tell why.
-func cameFar(probes []report.Probe) bool {
-	far := false
+// serverHostResponded says whether no address works, although something refused, reset
+// or closed a connection. The sockets that listen in the container may then show why.
+func serverHostResponded(probes []report.Probe) bool {
+	responded := false
 	for _, p := range probes {
 		if p.OK {
 			return false
 		}
 		switch p.Failure {
 		case netprobe.Refused, netprobe.Reset, netprobe.ClosedWithoutResponse, netprobe.TLSClosed:
-			far = true
+			responded = true
 		default:
 		}
 	}
-	return far
+	return responded
 }
 
-// log is what the server has printed last.
+// log returns the last lines that the server printed.
 func (s *server) log(ctx context.Context) []string {
 	if s.lease != nil {
 		return engine.LogEvidence(s.lease.Output.Lines())
@@ -105,11 +105,11 @@ func (s *server) log(ctx context.Context) []string {
 	return engine.LogEvidence(engine.LastLog(ctx, s.run.engine.API, s.id, false))
 }
 
-// listeners looks at what listens in the server's network namespace. What keeps it
-// from being known is no error of the run, which has measured what it could.
+// listeners reads which sockets listen in the server's network namespace. If that fails,
+// it is a note and no error of the run, which has measured what it could.
 func (s *server) listeners(ctx context.Context) (*listening.Listeners, error) {
 	r := s.run
-	defer r.progress.Step("Looking at what listens in the container")()
+	defer r.progress.Step("Reading which sockets listen in the container")()
 	image, err := r.engine.AgentImage(ctx)
 	if err == nil {
 		var found listening.Listeners
@@ -120,6 +120,6 @@ func (s *server) listeners(ctx context.Context) (*listening.Listeners, error) {
 	if ctx.Err() != nil || errors.As(err, new(*engine.CleanUpError)) {
 		return nil, err
 	}
-	r.progress.Note("what listens is not known: " + netprobe.Visible(err.Error(), report.MaxLine))
-	return nil, nil //nolint:nilnil // as diagnosis.Server has it
+	r.progress.Note("the listening sockets are not known: " + err.Error())
+	return nil, nil //nolint:nilnil // nil stands for not known, see facts.Server
 }

@@ -6,15 +6,14 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// reach is whether a server is reached from one vantage, and if not, why: the
-// finding that is an error.
-func reach(server int, v view, probes []report.Probe, findings []report.Finding, path string) report.Reach {
-	r := report.Reach{Vantage: v.vantage.Name}
-	if best, ok := PickBest(server, from(v.vantage.Name, probes), v.vantage.KindRanking(), path); ok {
+// reach returns whether a server is reached from one vantage, and if not, the cause of
+// the finding that is an error.
+func reach(server int, v inspectedVantage, probes []report.Probe, findings []report.Finding, path string) report.Reach {
+	r := report.Reach{Vantage: v.Name}
+	if best, ok := PickBest(server, probesFrom(v.Name, probes), v.KindRanking(), path); ok {
 		r.OK, r.URL = true, best.URL
 		return r
 	}
@@ -24,11 +23,12 @@ func reach(server int, v view, probes []report.Probe, findings []report.Finding,
 	return r
 }
 
-// modeReport is what became of the mode that the run was for.
+// modeReport returns the result of the network mode that the run was for.
 func (r *run) modeReport(err error) report.Mode {
 	m := report.Mode{Name: r.mode.name, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
 	if err != nil {
 		m.Result, m.Detail = report.ModeCannot, netprobe.Visible(err.Error(), report.MaxLine)
+		m.Setting = report.SettingOf(err)
 		if fault := new(report.Fault); errors.As(err, &fault) {
 			m.Cause = fault.Cause
 			m.Findings = diagnosis.Merge(m.Findings, []report.Finding{diagnosis.Finding(fault)})
@@ -72,14 +72,14 @@ func title(findings []report.Finding, cause report.Cause) string {
 	return findings[i].Title
 }
 
-// merged is the Report of several runs together.
-func merged(results []modeRun) *report.Report {
+// mergeReports returns the Report of several runs together.
+func mergeReports(results []modeRun) *report.Report {
 	all := report.New("run")
 	findings := all.Findings
 	unknown := false
 	for _, result := range results {
 		if result.report == nil {
-			continue // it was not begun
+			continue // it was not started
 		}
 		mode := result.mode
 		offset := len(all.Servers)
@@ -97,16 +97,3 @@ func merged(results []modeRun) *report.Report {
 	all.OK = all.OK && !unknown
 	return all
 }
-
-// modeProgress tells of one of several modes: notes alone, since all modes
-// together are one step.
-type modeProgress struct {
-	engine.Progress
-	mode string
-}
-
-// Step implements Progress.
-func (*modeProgress) Step(string) func() { return func() {} }
-
-// Note implements Progress.
-func (p *modeProgress) Note(what string) { p.Progress.Note(p.mode + ": " + what) }

@@ -2,41 +2,43 @@ package experiment
 
 import (
 	"fmt"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"slices"
 	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
-// NetworkMode is one way to connect a server that --networks measures.
+// NetworkMode is a kind of network to connect a server to, in order to measure whether
+// the server can be reached there.
 type NetworkMode struct {
 	Name  string
-	About string // what it is, in a few words
+	About string // one line of help
 
-	// OnParent says that its network takes the parent interface for itself: the kernel
-	// lets one driver have it, so these modes are measured one after the other.
+	// OnParent says that the mode's network is on a parent interface. The kernel lets only
+	// one driver use it, so these modes are measured one after the other.
 	OnParent bool
 
 	connection Connection
 }
 
-// mtuOfVPNs is the MTU of WireGuard's links, for which people lower that of their
-// networks (wireguard-tools, wg-quick: 1420 bytes).
+// mtuOfVPNs is the MTU of WireGuard's links (wireguard-tools, wg-quick: 1420 bytes). Its
+// users lower the MTU of their networks to this.
 const mtuOfVPNs = "1420"
 
-// NetworkModes lists the modes, those that people meet first in front.
+// NetworkModes lists the modes, the most common first.
 func NetworkModes() []NetworkMode {
 	bridge := engine.TemporaryNetwork{Driver: "bridge"}
 	return []NetworkMode{
 		{
 			Name: "bridge", About: "the engine's default network",
-			connection: Connection{Peer: true}, // which has no name for the server there
+			connection: Connection{Peer: true}, // on the default network too, where the server has no name
 		},
 		{
 			Name: "user-bridge", About: "a user-defined bridge network",
 			connection: onTemporary(bridge),
 		},
 		{
-			Name: "several", About: "two bridge networks at once", // the published port leads to one of them, which is the engine's choice
+			Name: "several", About: "two bridge networks", // the engine chooses which of them the published port leads to
 			connection: onTemporary(bridge, bridge),
 		},
 		{
@@ -52,7 +54,7 @@ func NetworkModes() []NetworkMode {
 			connection: Connection{Networks: []Network{{Name: "none"}}},
 		},
 		{
-			Name: "icc-off", About: "a bridge network with --icc=false", // moby, libnetwork/drivers/bridge, EnableICC
+			Name: "icc-off", About: "a bridge network without inter-container connectivity", // moby, libnetwork/drivers/bridge, EnableICC
 			connection: onTemporary(bridgeWith("com.docker.network.bridge.enable_icc", "false")),
 		},
 		{
@@ -68,15 +70,15 @@ func NetworkModes() []NetworkMode {
 			connection: onTemporary(engine.TemporaryNetwork{Driver: "bridge", IPv6: true, NoIPv4: true}),
 		},
 		{
-			Name: "macvlan", About: "a MAC address of its own on the network of --parent", // without a parent, engines make one that leads nowhere
+			Name: "macvlan", About: "a MAC address of its own on the network of the parent interface", // without a parent, engines make an interface that is connected to nothing
 			OnParent: true, connection: onTemporary(engine.TemporaryNetwork{Driver: "macvlan"}),
 		},
 		{
-			Name: "ipvlan-l2", About: "an address of its own on the network of --parent",
+			Name: "ipvlan-l2", About: "an IP address of its own on the network of the parent interface",
 			OnParent: true, connection: onTemporary(ipvlan("l2")),
 		},
 		{
-			Name: "ipvlan-l3", About: "routed from the network of --parent",
+			Name: "ipvlan-l3", About: "a subnet that is routed through the parent interface",
 			OnParent: true, connection: onTemporary(ipvlan("l3")),
 		},
 		{
@@ -86,8 +88,8 @@ func NetworkModes() []NetworkMode {
 	}
 }
 
-// onTemporary connects the server to networks that are made for it. Probes are also
-// sent from a peer on the first of them.
+// onTemporary connects the server to temporary networks. Probes are also sent from a
+// peer on the first of them.
 func onTemporary(networks ...engine.TemporaryNetwork) Connection {
 	return Connection{Temporary: networks, Peer: true}
 }
@@ -100,10 +102,11 @@ func ipvlan(mode string) engine.TemporaryNetwork {
 	return engine.TemporaryNetwork{Driver: "ipvlan", Options: map[string]string{"ipvlan_mode": mode}}
 }
 
-// everyMode is the name of the list of all modes.
+// everyMode stands for all modes.
 const everyMode = "all"
 
-// NetworkModeNames lists the names that --networks takes.
+// NetworkModeNames lists the names that ChooseNetworkModes takes: "all", and those of the
+// modes.
 func NetworkModeNames() []string {
 	names := []string{everyMode}
 	for _, m := range NetworkModes() {
@@ -112,8 +115,8 @@ func NetworkModeNames() []string {
 	return names
 }
 
-// ChooseNetworkModes returns the modes that a list names, in the order of
-// NetworkModes.
+// ChooseNetworkModes returns the modes with these names, in the order of NetworkModes. A
+// name that is unknown is an error that lists the known ones.
 func ChooseNetworkModes(names []string) ([]NetworkMode, error) {
 	known := NetworkModeNames()
 	for _, name := range names {
@@ -126,14 +129,14 @@ func ChooseNetworkModes(names []string) ([]NetworkMode, error) {
 	}), nil
 }
 
-// ParentNetwork says where networks on an interface of the engine's host are.
+// ParentNetwork describes the network of a parent interface.
 type ParentNetwork struct {
-	Parent  string // the interface
+	Parent  string // the interface of the engine's host
 	Subnet  string // CIDR
 	Gateway string
 }
 
-// Spec is what an experiment is to measure for the mode.
+// Spec returns what an experiment measures for the mode.
 func (m NetworkMode) Spec(on ParentNetwork) ModeSpec {
 	spec := ModeSpec{Name: m.Name, Connection: m.connection}
 	if !m.OnParent {

@@ -28,8 +28,7 @@ func TestChooseNetworkModes(t *testing.T) {
 	assert.ErrorContains(t, err, `unknown network mode "brigde": must be one of all, bridge, `)
 }
 
-// TestNetworkModeNames wants names that tell modes apart and can be a part of a
-// container's.
+// The names of modes differ, and can be a part of a container's name.
 func TestNetworkModeNames(t *testing.T) {
 	t.Parallel()
 	names := NetworkModeNames()
@@ -44,8 +43,7 @@ func TestNetworkModeNames(t *testing.T) {
 	}
 }
 
-// TestNetworkModeSpecs wants only the modes on a parent to use the settings and to
-// wait for one another.
+// Only the modes on a parent use its settings and wait for one another.
 func TestNetworkModeSpecs(t *testing.T) {
 	t.Parallel()
 	on := ParentNetwork{Parent: "eth0", Subnet: "192.0.2.0/24", Gateway: "192.0.2.1"}

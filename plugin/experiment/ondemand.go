@@ -15,22 +15,21 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Fleet starts servers one by one, on demand, and finds an address for each. It
-// is what a runner is made of; the relay is one. Its methods may be called from
-// several goroutines.
+// OnDemandServers starts servers one by one, on demand, and finds an address for each.
+// The relay uses it. Its methods may be called from several goroutines.
 type OnDemandServers struct {
 	run   *run
 	image string
-	ctx   context.Context //nolint:containedctx // servers are watched for as long as the fleet lives
+	ctx   context.Context //nolint:containedctx // it lasts until Close, and servers are watched that long
 
 	mu       sync.Mutex
 	started  int
-	measured bool                     // a server has been started and asked for
-	failure  error                    // the last of a start
-	findings map[int][]report.Finding // of the servers' latest, by their index
+	measured bool                     // a server has been started and probed
+	failure  error                    // of the last start that failed
+	findings map[int][]report.Finding // of the latest server at each index
 }
 
-// Running is a server of a fleet that an address reaches.
+// Running is a server that OnDemandServers has started and that an address reaches.
 type Running struct {
 	// URL is the base URL of the best address.
 	URL string
@@ -40,17 +39,18 @@ type Running struct {
 	server *server
 }
 
-// NewFleet makes ready for servers: their image, their network, and what there
-// is to know of the engine and of the vantage. The fleet lives as long as ctx,
-// and is to be closed.
+// NewOnDemandServers prepares the start of servers: it makes the image available,
+// creates the temporary networks, and describes the engine and the vantage. The result
+// is valid until ctx ends, and the caller calls Close. After an error nothing is left to
+// close.
 func NewOnDemandServers(ctx context.Context, engine engine.Engine, spec Spec, options Options) (*OnDemandServers, error) {
 	r := newRun(engine, spec, options)
 	f := &OnDemandServers{run: r, ctx: ctx, findings: map[int][]report.Finding{}}
 	var group errgroup.Group
-	group.Go(func() error { return r.learn(ctx) })
+	group.Go(func() error { return r.gatherFacts(ctx) })
 	group.Go(func() error {
 		var err error
-		if f.image, err = r.image(ctx); err != nil {
+		if f.image, err = r.ensureImage(ctx); err != nil {
 			return err
 		}
 		r.labels = r.spec.Labels(r.id, time.Now())
@@ -65,36 +65,36 @@ func NewOnDemandServers(ctx context.Context, engine engine.Engine, spec Spec, op
 	return f, nil
 }
 
-// Start starts a server and waits until an address reaches it. It is the one with
-// this index in the Report, of which there are spec.Servers, in the place of an
-// earlier one. The identity is what the built-in server answers with. A server that
-// no address reaches is an error, and is gone when Start returns.
+// Start starts a server and waits until an address reaches it. The index is that in the
+// Report's list of spec.Servers servers; an earlier server with the same index is
+// replaced there. The identity is the token that the built-in server answers with. It is
+// an error if no address reaches the server, which Start then removes.
 func (f *OnDemandServers) Start(ctx context.Context, index int, identity string) (*Running, error) {
 	s := f.add(index, identity)
-	probes, err := f.launch(ctx, s)
+	probes, err := f.startAndProbe(ctx, s)
 	if err != nil {
-		f.fail(ctx, s, err)
-		return nil, errors.Join(err, f.giveUp(ctx, s))
+		f.recordFailure(ctx, s, err)
+		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
 	findings, _, err := f.run.explain(ctx, s, probes)
 	if err != nil {
-		f.fail(ctx, s, err)
-		return nil, errors.Join(err, f.giveUp(ctx, s))
+		f.recordFailure(ctx, s, err)
+		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
 	f.record(s, probes, findings)
-	best, ok := PickBest(s.index, probes, f.run.view.vantage.KindRanking(), f.run.spec.Path)
+	best, ok := PickBest(s.index, probes, f.run.vantage.KindRanking(), f.run.spec.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
-		return nil, errors.Join(s.unreached(), f.giveUp(ctx, s))
+		return nil, errors.Join(s.unreachedError(), f.removeFailed(ctx, s))
 	}
 	exited := make(chan struct{})
-	go func() { // ends with the server, or with the fleet
+	go func() { // ends with the server, or with f.ctx
 		defer close(exited)
 		<-s.exited
 	}()
 	return &Running{URL: best.URL, Exited: exited, server: s}, nil
 }
 
-func (f *OnDemandServers) launch(ctx context.Context, s *server) ([]report.Probe, error) {
+func (f *OnDemandServers) startAndProbe(ctx context.Context, s *server) ([]report.Probe, error) {
 	if err := s.start(ctx, f.ctx); err != nil {
 		return nil, err
 	}
@@ -104,23 +104,23 @@ func (f *OnDemandServers) launch(ctx context.Context, s *server) ([]report.Probe
 func (f *OnDemandServers) add(index int, identity string) *server {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := newServer(f.run, f.started, f.image) // numbered through, so that no two share a name
+	s := newServer(f.run, f.started, f.image) // a new number for each start, so that no two share a name
 	s.index, s.identity = index, identity
 	f.started++
 	f.run.servers = append(f.run.servers, s)
 	return s
 }
 
-// record puts a server and its probes into the fleet's Report.
+// record puts a server and its probes into the Report.
 func (f *OnDemandServers) record(s *server, probes []report.Probe, findings []report.Finding) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.measured = true
-	f.put(s, probes, findings)
+	f.replace(s, probes, findings)
 }
 
-// put puts a server in the place of an earlier one.
-func (f *OnDemandServers) put(s *server, probes []report.Probe, findings []report.Finding) {
+// replace puts a server into the Report instead of the earlier one with its index.
+func (f *OnDemandServers) replace(s *server, probes []report.Probe, findings []report.Finding) {
 	r := f.run.report
 	r.Servers[s.index] = s.describe()
 	r.Probes = slices.DeleteFunc(r.Probes, func(p report.Probe) bool { return p.Server == s.index })
@@ -128,19 +128,19 @@ func (f *OnDemandServers) put(s *server, probes []report.Probe, findings []repor
 	f.findings[s.index] = findings
 }
 
-// fail keeps why a server could not be started. One whose start was given up leaves
-// what is known of an earlier one.
-func (f *OnDemandServers) fail(ctx context.Context, s *server, err error) {
+// recordFailure keeps why a server could not be started. If the start was cancelled, the
+// Report keeps the earlier server.
+func (f *OnDemandServers) recordFailure(ctx context.Context, s *server, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failure = err
 	if ctx.Err() == nil {
-		f.put(s, nil, []report.Finding{diagnosis.Finding(notStarted(s.index, err))})
+		f.replace(s, nil, []report.Finding{diagnosis.Finding(startFault(s.index, err))})
 	}
 }
 
-// notStarted is what is known of a server that could not be started.
-func notStarted(index int, err error) *report.Fault {
+// startFault returns the error of a start as a Fault.
+func startFault(index int, err error) *report.Fault {
 	if fault := new(report.Fault); errors.As(err, &fault) {
 		return fault
 	}
@@ -157,26 +157,26 @@ func (f *OnDemandServers) Err() error {
 	return f.failure
 }
 
-// unreached says why nothing reaches a server.
-func (s *server) unreached() error {
+// unreachedError returns why no address reaches a server.
+func (s *server) unreachedError() error {
 	if s.exit != nil {
 		return s.exit.Fault(s.name)
 	}
 	return fmt.Errorf("no address reaches %s from here within %s", s.name, s.run.spec.Wait)
 }
 
-// Stop removes a server.
+// Stop removes a server. An error says that it could not be removed; Close tries again.
 func (f *OnDemandServers) Stop(ctx context.Context, r *Running) error { return f.remove(ctx, r.server) }
 
-// giveUp removes a server that is of no use, whether ctx has ended or not.
-func (f *OnDemandServers) giveUp(ctx context.Context, s *server) error {
+// removeFailed removes a server that is not reached, even if ctx has ended.
+func (f *OnDemandServers) removeFailed(ctx context.Context, s *server) error {
 	ending, cancel := engine.CleanUpContext(ctx, true)
 	defer cancel()
 	return f.remove(ending, s)
 }
 
-// remove removes a server and forgets it. One that cannot be removed is left to
-// Close.
+// remove removes a server and its entry in the run. The entry stays if the server cannot
+// be removed, for Close to try again.
 func (f *OnDemandServers) remove(ctx context.Context, s *server) error {
 	defer s.releaseLease()
 	if !s.taken {
@@ -190,7 +190,7 @@ func (f *OnDemandServers) remove(ctx context.Context, s *server) error {
 	return nil
 }
 
-// Report returns what was measured so far.
+// Report returns what has been measured so far.
 func (f *OnDemandServers) Report() *report.Report {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -198,15 +198,16 @@ func (f *OnDemandServers) Report() *report.Report {
 	measured.Servers = slices.Clone(measured.Servers)
 	measured.Probes = slices.Clone(measured.Probes)
 	for i := range measured.Servers {
-		if f.measured { // else Err tells
+		if f.measured { // else Err returns the reason
 			measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
 		}
-		if best, ok := PickBest(i, measured.Probes, f.run.view.vantage.KindRanking(), f.run.spec.Path); ok {
+		if best, ok := PickBest(i, measured.Probes, f.run.vantage.KindRanking(), f.run.spec.Path); ok {
 			measured.Best = append(measured.Best, best)
 		}
 	}
 	return &measured
 }
 
-// Close removes the servers that are left, and their network.
+// Close removes the servers that are left and the temporary networks. An error says what
+// could not be removed.
 func (f *OnDemandServers) Close(ctx context.Context) error { return f.run.cleanUp(ctx, true) }

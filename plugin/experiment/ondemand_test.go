@@ -13,25 +13,25 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// fakeNetworks is an engine all of whose networks are bridges.
+// fakeNetworks is an engine on which every network is a bridge.
 type fakeNetworks struct{ engine.API }
 
 func (fakeNetworks) NetworkInspect(_ context.Context, name string, _ network.InspectOptions) (network.Inspect, error) {
 	return network.Inspect{Name: name, Driver: "bridge"}, nil
 }
 
-// What is found out of a vantage for one server does not change what the others, which
-// are started at the same time, go by. Only the race detector would see that otherwise.
-func TestVantageIsNotChanged(t *testing.T) {
+// vantageFacts does not change the run's vantage, which other goroutines read at the same
+// time. Without this test only the race detector would notice.
+func TestVantageFactsDoNotChangeVantage(t *testing.T) {
 	t.Parallel()
 	r := newRun(engine.Engine{API: fakeNetworks{}}, Spec{}, Options{Vantage: Vantage{Name: "relay", Container: "relay"}})
-	r.view.found.ReportNetworks = append(r.view.found.ReportNetworks, report.Network{Name: "a"})
-	r.view.found.Addresses.Networks = []facts.Network{{Name: "a"}}
+	r.vantage.found.ReportNetworks = append(r.vantage.found.ReportNetworks, report.Network{Name: "a"})
+	r.vantage.found.Networks = []facts.Network{{Name: "a"}}
 	s := newServer(r, 0, "")
-	s.exit = &engine.Exit{} // else it would be asked for more
-	facts, err := r.vantageFacts(t.Context(), s, r.view, nil)
+	s.exit = &engine.Exit{} // else the server would be probed again
+	facts, err := r.vantageFacts(t.Context(), s, r.vantage, nil)
 	assert.NilError(t, err)
 	assert.Check(t, is.Equal(facts.Networks[0].Driver, "bridge"))
-	assert.Check(t, is.Equal(r.view.found.Addresses.Networks[0].Driver, ""))
-	assert.Check(t, is.Equal(r.view.found.ReportNetworks[0].Driver, ""))
+	assert.Check(t, is.Equal(r.vantage.found.Networks[0].Driver, ""))
+	assert.Check(t, is.Equal(r.vantage.found.ReportNetworks[0].Driver, ""))
 }

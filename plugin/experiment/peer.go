@@ -16,40 +16,39 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// view is a vantage and what is known of the container whose networks its probes
-// leave by.
-type view struct {
-	vantage Vantage
-	found   facts.Container
+// inspectedVantage is a vantage and what the engine says of its container.
+type inspectedVantage struct {
+	Vantage
+	found facts.Container // zero for a vantage without a container
 }
 
-// peer is a container beside the servers, on their first network, that is asked
-// from too.
+// peer is another container on the servers' first network. Probes are sent from it
+// too.
 type peer struct {
-	view
+	inspectedVantage
 	prober *engine.RemoteProber
 }
 
-// views are those that a server is asked from, that from which it is to be reached
-// first.
-func (r *run) views() []view {
+// inspectedVantages returns those that probes are sent from. The one from which the
+// servers are to be reached comes first.
+func (r *run) inspectedVantages() []inspectedVantage {
 	if r.peer == nil {
-		return []view{r.view}
+		return []inspectedVantage{r.vantage}
 	}
-	return []view{r.view, r.peer.view}
+	return []inspectedVantage{r.vantage, r.peer.inspectedVantage}
 }
 
-// vantages are those of the views. What is known of their containers may still be
-// being asked for where a server could not be started.
+// vantages returns the same without the containers, which may still be being inspected
+// when a server could not be started.
 func (r *run) vantages() []Vantage {
 	if r.peer == nil {
-		return []Vantage{r.view.vantage}
+		return []Vantage{r.vantage.Vantage}
 	}
-	return []Vantage{r.view.vantage, r.peer.vantage}
+	return []Vantage{r.vantage.Vantage, r.peer.Vantage}
 }
 
-// startPeer begins to start the peer, if one is wanted, and returns how to wait
-// for it.
+// startPeer begins to start the peer, if the Spec has one, and returns a function that
+// waits for the end of that.
 func (r *run) startPeer(ctx context.Context) (wait func() error) {
 	if !r.spec.Peer {
 		return func() error { return nil }
@@ -68,7 +67,7 @@ func (r *run) openPeer(ctx context.Context) error {
 	where := container.NetworkMode(r.serverNetworks()[0].Name)
 	prober, err := engine.StartProber(ctx, api, r.peerName(), image, where, r.labels)
 	if errdefs.IsNotFound(err) {
-		// A plugin of another version has put its own agent in the place of ours.
+		// A plugin of another version has replaced the agent's image by its own.
 		if image, err = r.engine.AgentImage(ctx); err == nil {
 			prober, err = engine.StartProber(ctx, api, r.peerName(), image, where, r.labels)
 		}
@@ -79,7 +78,7 @@ func (r *run) openPeer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opened := &peer{prober: prober, view: view{vantage: Vantage{Name: VantagePeer, Container: prober.Agent.ID, Prober: prober}}}
+	opened := &peer{prober: prober, inspectedVantage: inspectedVantage{Vantage: Vantage{Name: VantagePeer, Container: prober.Agent.ID, Prober: prober}}}
 	response, err := api.ContainerInspect(ctx, prober.Agent.ID)
 	if err != nil {
 		prober.Agent.Lease.Release()
@@ -92,7 +91,7 @@ func (r *run) openPeer(ctx context.Context) error {
 
 func (r *run) peerName() string { return "nestprobe-" + r.name + "-peer" }
 
-// removePeer removes the peer, however far its start has come.
+// removePeer removes the peer, even if it has been started only in part.
 func (r *run) removePeer(ctx context.Context) error {
 	if !r.spec.Peer || r.peerTaken {
 		return nil

@@ -15,8 +15,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// probe tries the server's candidates until they are answered, --wait is over,
-// the container has exited, or the server is known to be up for long enough.
+// probe tries the server's candidates until all have answered, Spec.Wait is over, the
+// container has exited, or the server has been up for long enough.
 func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 	waiting, cancel := context.WithTimeout(ctx, s.run.spec.Wait)
 	defer cancel()
@@ -27,12 +27,12 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 		defer cancel()
 		return s.awaitExit(ctx, finished)
 	})
-	up := s.sinceUp(cancel)
+	up := s.endWaitOnceUp(cancel)
 	group.Go(func() error {
 		s.awaitListening(waiting, up)
 		return nil
 	})
-	views := s.run.views()
+	views := s.run.inspectedVantages()
 	results := make([][]report.Probe, len(views))
 	group.Go(func() error {
 		defer finish()
@@ -57,27 +57,25 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 }
 
 // probeFrom tries the server's candidates from one vantage.
-func (s *server) probeFrom(ctx context.Context, v view) ([]report.Probe, error) {
+func (s *server) probeFrom(ctx context.Context, v inspectedVantage) ([]report.Probe, error) {
 	attempts := s.attempts(v)
-	results, err := v.vantage.Race(ctx, attempts, s.run.spec.Terms())
-	return Rows(v.vantage.Name, s.index, attempts, results), err
+	results, err := v.Race(ctx, attempts, s.run.spec.Terms())
+	return Rows(v.Name, s.index, attempts, results), err
 }
 
-// lateForward is how much later than its server a published port may answer: the
-// forwards of Colima's VM were seen up to 2 s late, and a machine that has more to
-// do than it can takes its time.
-const lateForward = 4 * time.Second
+// forwardDelay is how much later than its server a published port may answer. The port
+// forwarding of Colima's VM was up to 2 s late; the rest is for busy machines.
+const forwardDelay = 4 * time.Second
 
-// sinceUp returns what is to be called when the server is known to be up: it ends
-// the wait for answers when that has been so for as long as the engine may take to
-// forward its port, and one attempt more.
-func (s *server) sinceUp(cancel func()) (up func()) {
-	return sync.OnceFunc(func() { time.AfterFunc(lateForward+s.run.spec.Timeout, cancel) })
+// endWaitOnceUp returns the function to call when the server is known to be up. It
+// cancels the wait for answers after the time that the engine may take to forward the
+// port, and one attempt more.
+func (s *server) endWaitOnceUp(cancel func()) (up func()) {
+	return sync.OnceFunc(func() { time.AfterFunc(forwardDelay+s.run.spec.Timeout, cancel) })
 }
 
-// awaitListening calls up when the built-in server says that it listens. Of another
-// server, the first answer tells; and so it is where the user has said how long to
-// wait.
+// awaitListening calls up when the built-in server reports that it listens. For any
+// other server, and if the user has set how long to wait, the first answer shows it.
 func (s *server) awaitListening(waiting context.Context, up func()) {
 	if s.lease == nil || s.run.spec.WaitOut {
 		return
@@ -89,9 +87,9 @@ func (s *server) awaitListening(waiting context.Context, up func()) {
 	}
 }
 
-// awaitExit returns when the container has exited or finished has ended. If it
-// was not running any more when it was inspected, the engine is about to say how
-// it exited.
+// awaitExit returns when the container has exited or finished has ended. If the
+// container was no longer running when it was inspected, the engine is about to report
+// its exit, so only the end of ctx ends that wait.
 func (s *server) awaitExit(ctx, finished context.Context) error {
 	if !s.found.Running {
 		finished = ctx
@@ -104,60 +102,59 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 			return e.Err
 		}
 		if s.run.spec.Builtin() && e.Code == 0 {
-			return fmt.Errorf("container %s was stopped by somebody else, or by an engine that shuts down: run the command again", s.name)
+			return fmt.Errorf("container %s was stopped by another process, or because the engine shuts down: run the command again", s.name)
 		}
 		var err error
-		s.exit, err = s.examine(ctx, e)
+		s.exit, err = s.describeExit(ctx, e)
 		return err
 	}
 }
 
-// attempts are the candidates from one vantage.
-func (s *server) attempts(v view) []Attempt {
+// attempts returns the candidates from one vantage.
+func (s *server) attempts(v inspectedVantage) []Attempt {
 	spec := s.run.spec
-	facts := s.found.Addresses
-	facts.EngineHost = s.run.engine.Host
-	facts.NodeAddress = s.run.description.NodeAddress
-	facts.Desktop = s.run.description.Endpoint.Engine.Desktop
-	facts.Client = v.found.Addresses.Networks
-	facts.Names = append([]string{s.name}, s.found.Aliases...)
-	candidates := v.vantage.Candidates(facts)
+	known := s.found.Addresses
+	known.EngineHost = s.run.engine.Host
+	known.NodeAddress = s.run.description.NodeAddress
+	known.Desktop = s.run.description.Endpoint.Engine.Desktop
+	known.Client = v.found.Networks
+	known.Names = append([]string{s.name}, s.found.Aliases...)
+	candidates := v.Candidates(known)
 	attempts := make([]Attempt, len(candidates))
 	for i, candidate := range candidates {
 		attempts[i] = Attempt{
 			Candidate: candidate,
-			Grace:     Grace(facts, candidate),
+			Grace:     Grace(known, candidate),
 			Target:    spec.Target(candidate.Address, s.identity),
 		}
 	}
 	return attempts
 }
 
-// detection is the longest that the kernel keeps a new IPv6 address from being
-// used, to see whether somebody else has it: a random delay of up to 1 s, then
+// addressDetection is the longest time for which the kernel does not use a new IPv6
+// address, until duplicate address detection is done: a random delay of up to 1 s, then
 // one probe and 1 s for its answer (RFC 4862, section 5.4.2, and RFC 4861,
-// RETRANS_TIMER); and what a lost first packet costs.
-const detection = 3 * time.Second
+// RETRANS_TIMER); and 1 s for the retransmission of a lost first packet.
+const addressDetection = 3 * time.Second
 
-// grace is how much longer than others a candidate is tried. The bridge of a
-// network that was empty detects duplicates of its IPv6 address when the server
-// comes, and until then the way to the server's own IPv6 address is closed.
+// Grace returns how much longer than others a candidate is tried. The bridge of a network
+// that was empty detects duplicates of its IPv6 address when the server is connected.
+// Until that is done, the server's IPv6 address cannot be reached from the host.
 func Grace(known facts.Addresses, candidate Candidate) time.Duration {
 	hasIPv6 := slices.ContainsFunc(known.Networks, func(n facts.Network) bool { return n.IPv6.IsValid() })
 	if address, err := netip.ParseAddrPort(candidate.Address); err == nil && hasIPv6 && address.Addr().Is6() {
-		return detection
+		return addressDetection
 	}
 	return 0
 }
 
-// terms are those of a race for a server. The certificate of the built-in server is
-// made at its start; its identity proves who answers.
+// Terms returns the settings of a race for a server, without attempts. The certificate of
+// the built-in server is self-signed, so its identity proves who answers.
 func (s Spec) Terms() netprobe.Race {
 	return netprobe.Race{Timeout: s.Timeout, SkipVerify: s.Builtin()}
 }
 
-// target is what is asked at an address. The identity is that of the built-in
-// server; a user's own has none.
+// Target returns what is probed at an address. Only the built-in server has an identity.
 func (s Spec) Target(address, identity string) netprobe.Target {
 	target := netprobe.Target{
 		Scheme:    s.Scheme,
@@ -172,8 +169,8 @@ func (s Spec) Target(address, identity string) netprobe.Target {
 	return target
 }
 
-// rows turns what was measured of one server into the Report's rows. An attempt
-// that was never probed to its end has none.
+// Rows returns the results of the attempts for one server as probes of a Report. An
+// attempt that was never completed has no row.
 func Rows(vantage string, server int, attempts []Attempt, results []netprobe.Result) []report.Probe {
 	var probes []report.Probe
 	for i, r := range results {

@@ -10,7 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// cleanUp removes what the run made, whether ctx has ended or not; see clearUp.
+// cleanUp removes what the run made, even if ctx has ended; see engine.CleanUpRun.
 func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	if r.spec.Keep && !failed {
 		return nil
@@ -21,7 +21,7 @@ func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	return engine.CleanUpRun(ctx, failed, r.remove)
 }
 
-// remove removes the servers and then their networks, which they keep in use.
+// remove removes the servers, and then their networks, which have to be unused.
 func (r *run) remove(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { return r.removePeer(ctx) })

@@ -21,7 +21,7 @@ type server struct {
 	identity string // the token that the built-in server answers with
 
 	id     string
-	taken  bool          // the name is that of somebody else's container
+	taken  bool          // another container has the name
 	lease  *engine.Lease // of the built-in server, unless it is kept
 	exited <-chan engine.Exit
 	found  facts.Container
@@ -46,9 +46,8 @@ func newServer(r *run, index int, image string) *server {
 	return s
 }
 
-// start creates the container, takes its lease, begins to watch it, starts it
-// and reads its addresses. The watch lasts as long as watching, the rest is over
-// with ctx.
+// start creates the container, takes its lease, begins to watch it, starts it and reads
+// its addresses. It ends with ctx; the container is watched until watching ends.
 func (s *server) start(ctx, watching context.Context) error {
 	api := s.run.engine.API
 	if err := s.create(ctx); err != nil {
@@ -68,7 +67,7 @@ func (s *server) start(ctx, watching context.Context) error {
 }
 
 func (s *server) createOnce(ctx context.Context) error {
-	creating, cancel := engine.Outlast(ctx)
+	creating, cancel := engine.CreateContext(ctx)
 	defer cancel()
 	config, hostConfig := s.config()
 	created, err := s.run.engine.API.ContainerCreate(creating, config, hostConfig,
@@ -78,8 +77,8 @@ func (s *server) createOnce(ctx context.Context) error {
 	return err
 }
 
-// inspect reads the addresses of the started container. One that removes itself
-// may be gone again already; the watch will tell how it ended.
+// inspect reads the addresses of the started container. A container that is removed when
+// it exits may be gone already; the watch then returns how it exited.
 func (s *server) inspect(ctx context.Context) error {
 	response, err := s.run.engine.API.ContainerInspect(ctx, s.id)
 	if errdefs.IsNotFound(err) {
@@ -97,15 +96,16 @@ func (s *server) leased() bool {
 	return s.run.spec.Builtin() && !s.run.spec.Keep
 }
 
-// create makes the container. A request that is under way is not cancelled at
-// once, because nobody could tell what the engine made of it.
+// create creates the container. A request that has been sent is not cancelled
+// immediately, because it would not be known whether the engine has created the
+// container.
 func (s *server) create(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	err := s.createOnce(ctx)
 	if errdefs.IsNotFound(err) && s.run.spec.Builtin() {
-		// A plugin of another version has put its own agent in the place of ours.
+		// A plugin of another version has replaced the agent's image by its own.
 		if s.image, err = s.run.engine.AgentImage(ctx); err != nil {
 			return err
 		}
@@ -135,8 +135,9 @@ func (s *server) describe() report.Server {
 	}
 }
 
-// examine adds what can be learnt of a server that exited.
-func (s *server) examine(ctx context.Context, e engine.Exit) (*engine.Exit, error) {
+// describeExit adds the last output, and whether the kernel killed it for using too much
+// memory, to the exit of a server.
+func (s *server) describeExit(ctx context.Context, e engine.Exit) (*engine.Exit, error) {
 	if s.lease != nil {
 		s.lease.Release()
 		e.Lines = s.lease.Output.Lines()

@@ -14,8 +14,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// The names of vantages. A running container that is asked from is
-// VantageContainer and its name.
+// The names of vantages. A running container of the user is VantageContainer followed by
+// its name.
 const (
 	VantageHost      = "host"
 	VantageClient    = "client"
@@ -26,18 +26,19 @@ const (
 // Vantage is where probes are sent from.
 type Vantage struct {
 	Name string
-	// Container is the container whose networks the probes leave by, as the
-	// servers' engine knows it; empty for a process outside of its containers.
+	// Container is the ID or name of the container from whose network the probes are
+	// sent, on the servers' engine; empty for a process outside of its containers.
 	Container string
-	// Prober sends them; nil for this process.
+	// Prober sends the probes; nil if this process sends them.
 	Prober Prober
 }
 
-// Prober runs races somewhere else than in this process.
+// Prober runs races in another process.
 type Prober interface {
 	Run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error)
 }
 
+// Candidates returns the addresses to try from the vantage.
 func (v Vantage) Candidates(f facts.Addresses) []Candidate {
 	if v.Container == "" {
 		return HostCandidates(f)
@@ -67,7 +68,7 @@ type Attempt struct {
 	Grace  time.Duration // netprobe.Attempt.Grace
 }
 
-// raceOf is the race between attempts, on the terms of the race that is given.
+// RaceOf returns a race between attempts, with the settings of the given race.
 func RaceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
 	for _, a := range attempts {
 		race.Attempts = append(race.Attempts, netprobe.Attempt{Target: a.Target, Grace: a.Grace})
@@ -75,7 +76,8 @@ func RaceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
 	return race
 }
 
-// Race probes from the vantage until ctx ends or each attempt has had its last probe.
+// Race probes from the vantage until ctx ends or each attempt has had its last probe. The
+// results are in the order of the attempts. Only a Prober returns an error.
 func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Race) ([]netprobe.Result, error) {
 	race := RaceOf(attempts, terms)
 	if v.Prober == nil {
@@ -87,17 +89,18 @@ func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Ra
 	return v.Prober.Run(ctx, race)
 }
 
-// fromContainer is the vantage of a container that must be running.
+// ContainerVantage returns the vantage of a running container. It is an error if the
+// container does not exist or does not run.
 func ContainerVantage(ctx context.Context, api engine.API, target string) (Vantage, error) {
 	response, err := api.ContainerInspect(ctx, target)
 	if errdefs.IsNotFound(err) {
-		return Vantage{}, fmt.Errorf("there is no container %s to ask from: docker ps lists those that run", target)
+		return Vantage{}, fmt.Errorf("there is no container %s to send probes from: docker ps lists the running containers", target)
 	}
 	if err != nil {
 		return Vantage{}, fmt.Errorf("inspecting container %s: %w", target, err)
 	}
 	if !facts.ReadContainer(response, 0).Running {
-		return Vantage{}, fmt.Errorf("container %s is not running: start it to ask from it", target)
+		return Vantage{}, fmt.Errorf("container %s is not running: start it to send probes from it", target)
 	}
 	return Vantage{
 		Name:      VantageContainer + strings.TrimPrefix(response.Name, "/"),

@@ -9,8 +9,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/routing"
 )
 
-// routes says how this machine sends packets to the addresses of a container, as
-// the kernel itself would decide. What it does not tell is left out.
+// Routes returns how this machine sends packets to the addresses of a container, as the
+// kernel chooses the route. Addresses for which the kernel reports none are left out.
 func Routes(networks []Network) []Route {
 	var routes []Route
 	for _, n := range networks {
@@ -50,32 +50,32 @@ func routeTo(ip netip.Addr, n Network) (Route, bool) {
 	return route, true
 }
 
-// widest is the prefix length of the widest route that is taken for a network: wider
-// ones, such as the two halves of everything that VPN clients add, stand for the way
-// out.
-const widest = 8
+// shortestPrefix is the prefix length, in bits, of the largest subnet that counts as a
+// network. Shorter ones, such as the /1 routes that VPN clients add, stand for a default
+// route.
+const shortestPrefix = 8
 
-// routedSubnets are those that this machine has routes to. Routes that refuse are
-// left out: nothing is behind them that could be hidden.
+// RoutedSubnets returns the subnets that this machine has routes to. Routes that reject
+// packets are left out: no network is behind them that a new subnet could hide.
 func RoutedSubnets() []netip.Prefix {
 	var subnets []netip.Prefix
 	all, _ := routing.Routes()
 	for _, route := range all {
-		if subnet, ok := routing.Prefix(route.Dst); ok && subnet.Bits() >= widest && route.Type == unix.RTN_UNICAST {
+		if subnet, ok := routing.Prefix(route.Dst); ok && subnet.Bits() >= shortestPrefix && route.Type == unix.RTN_UNICAST {
 			subnets = append(subnets, subnet)
 		}
 	}
 	return subnets
 }
 
-// prefixOver is the narrowest route of an interface that covers an address.
+// prefixOver returns the most specific route of an interface that covers an address.
 func prefixOver(ip netip.Addr, link int) netip.Prefix {
-	var narrowest netip.Prefix
+	var longest netip.Prefix
 	all, _ := routing.Routes()
 	for _, route := range all {
-		if prefix, ok := routing.Prefix(route.Dst); ok && route.LinkIndex == link && prefix.Contains(ip) && prefix.Bits() >= narrowest.Bits() {
-			narrowest = prefix
+		if prefix, ok := routing.Prefix(route.Dst); ok && route.LinkIndex == link && prefix.Contains(ip) && prefix.Bits() >= longest.Bits() {
+			longest = prefix
 		}
 	}
-	return narrowest
+	return longest
 }

@@ -2,14 +2,12 @@
 
 package facts
 
-import (
-	"net/netip"
-)
+import "net/netip"
 
-// routes are read on Linux alone: elsewhere engines run in a VM, and this machine
-// has no routes to their containers.
+// Routes returns none: routes are read only on Linux. Elsewhere engines run in a VM, and
+// this machine has no routes to their containers.
 func Routes([]Network) []Route { return nil }
 
-// routedSubnets are not known for the same reason; a VM's subnets hide nothing
-// here.
+// RoutedSubnets returns none, for the same reason: the subnets of a VM hide nothing on
+// this machine.
 func RoutedSubnets() []netip.Prefix { return nil }

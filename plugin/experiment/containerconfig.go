@@ -6,6 +6,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/go-connections/nat"
+
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
@@ -35,9 +36,9 @@ func (s *server) config() (*container.Config, *container.HostConfig) {
 	return config, hostConfig
 }
 
-// configureBuiltin gives the built-in server the least it needs: no way to
-// write, no capability, no shared memory, and no log on the engine's disk where the
-// lease carries its output.
+// configureBuiltin gives the built-in server the least it needs: a read-only file
+// system, no capability, no shared memory, and no log on the engine's disk if the lease
+// carries its output.
 func (s *server) configureBuiltin(config *container.Config, hostConfig *container.HostConfig) {
 	spec := s.run.spec
 	config.Cmd = []string{
@@ -67,8 +68,8 @@ func (s *server) firstNetwork() Network {
 	return s.run.serverNetworks()[0]
 }
 
-// moreNetworks are those beyond the first. They are connected one by one,
-// since engines before API 1.44 take only one when a container is created.
+// moreNetworks returns the networks after the first. They are connected one by one:
+// engines before API 1.44 take only one network when a container is created.
 func (s *server) moreNetworks() []Network {
 	return s.run.serverNetworks()[1:]
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// smallSegment is the size of segments that every network has to carry: the
-// default of TCP over IPv4 (RFC 9293, section 3.7.1). It is less than what it is
-// over IPv6.
+// smallSegment is a segment size, in bytes, that every network carries: the default
+// maximum of TCP over IPv4 (RFC 9293, section 3.7.1), which is less than that over IPv6.
 const smallSegment = 536
 
-// askForLittle asks again at the addresses that accepted and then sent nothing, or
-// not all, where no other address works: for segments so small that no link on the
-// way is too narrow for them. It returns the addresses that answered so.
-func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe) ([]facts.SmallAnswer, error) {
+// probeSmallSegments probes the addresses again that accepted a connection and then sent
+// nothing, or only a part of the answer, if no other address works. The segments are so
+// small that the MTU of no link on the path is too small for them. It returns the
+// addresses that answered.
+func (s *server) probeSmallSegments(ctx context.Context, v inspectedVantage, probes []report.Probe) ([]facts.SmallAnswer, error) {
 	if s.run.spec.Scheme == netprobe.TCP || !netprobe.CanLimitSegments() {
 		return nil, nil
 	}
@@ -32,13 +32,13 @@ func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe
 	if len(stalled) == 0 || slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK }) {
 		return nil, nil
 	}
-	defer s.run.progress.Step("Asking again for small packets")()
+	defer s.run.progress.Step("Probing again with small packets")()
 	spec := s.run.spec
 	waiting, cancel := context.WithTimeout(ctx, spec.Timeout)
 	defer cancel()
 	terms := spec.Terms()
 	terms.MaxSegment = smallSegment
-	results, err := v.vantage.Race(waiting, stalled, terms)
+	results, err := v.Race(waiting, stalled, terms)
 	if err != nil {
 		return nil, err
 	}
@@ -54,5 +54,6 @@ func (s *server) askForLittle(ctx context.Context, v view, probes []report.Probe
 	return answers, nil
 }
 
-// stalls says whether a server that accepted was not heard to the end.
+// stalls says whether the server accepted the connection and did not send all of its
+// answer.
 func stalls(f netprobe.Failure) bool { return f == netprobe.NoResponse || f == netprobe.StalledBody }

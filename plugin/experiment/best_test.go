@@ -8,7 +8,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-func TestBestRanksByWhatLasts(t *testing.T) {
+func TestPickBestRanksByKind(t *testing.T) {
 	probe := func(server int, kind report.Kind, address string, ok bool) report.Probe {
 		return report.Probe{
 			Vantage: VantageHost, Server: server, Kind: kind,
@@ -25,12 +25,12 @@ func TestBestRanksByWhatLasts(t *testing.T) {
 		probe(1, report.KindPublishedAny, "0.0.0.0:3", true),
 		probe(2, report.KindPublishedLocalhost, "127.0.0.1:4", false),
 	}
-	got, ok := PickBest(0, probes, lastingOnHost, "/foo")
+	got, ok := PickBest(0, probes, hostKindRanking, "/foo")
 	assert.Check(t, ok)
 	assert.DeepEqual(t, got, report.Best{Vantage: "host", Server: 0, Kind: "published-localhost", URL: "http://[::1]:2"})
-	got, ok = PickBest(1, probes, lastingOnHost, "/foo")
+	got, ok = PickBest(1, probes, hostKindRanking, "/foo")
 	assert.Check(t, ok)
 	assert.Equal(t, got.URL, "http://172.17.0.3:80")
-	_, ok = PickBest(2, probes, lastingOnHost, "/foo")
+	_, ok = PickBest(2, probes, hostKindRanking, "/foo")
 	assert.Check(t, !ok)
 }

@@ -7,17 +7,19 @@ import (
 
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/go-connections/nat"
+
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// image makes the server's image available and returns its reference.
-func (r *run) image(ctx context.Context) (string, error) {
+// ensureImage makes the server's image available and returns its reference.
+func (r *run) ensureImage(ctx context.Context) (string, error) {
 	if r.spec.Builtin() {
 		defer r.progress.Step("Putting the agent image on the engine")()
 		return r.engine.AgentImage(ctx)
 	}
-	wanted := engine.Image{Ref: r.spec.Image, Platform: r.spec.Platform, Pull: r.spec.Pull}
-	found, err := wanted.Ensure(ctx, r.engine, r.progress)
+	user := engine.Image{Ref: r.spec.Image, Platform: r.spec.Platform, Pull: r.spec.Pull}
+	found, err := user.Ensure(ctx, r.engine, r.progress)
 	if err != nil {
 		return "", err
 	}
@@ -27,7 +29,7 @@ func (r *run) image(ctx context.Context) (string, error) {
 	return r.spec.Image, err
 }
 
-// onlyPort finds the port to probe when the user named none: the one that is
+// onlyPort returns the port to probe if the user has given none: the one that is
 // published, else the one that the image exposes.
 func onlyPort(spec Spec, found image.InspectResponse) (uint16, error) {
 	if ports := tcpPorts(spec.Exposed); len(ports) == 1 {
@@ -42,12 +44,16 @@ func onlyPort(spec Spec, found image.InspectResponse) (uint16, error) {
 	}
 	switch ports := tcpPorts(exposed); len(ports) {
 	case 0:
-		return 0, fmt.Errorf("image %s exposes no TCP port: say with --port where its server listens", spec.Image)
+		return 0, portError("image %s exposes no TCP port: specify the port that its server listens on", spec.Image)
 	case 1:
 		return ports[0], nil
 	default:
-		return 0, fmt.Errorf("image %s exposes several TCP ports %v: choose one with --port", spec.Image, ports)
+		return 0, portError("image %s exposes several TCP ports %v: choose one", spec.Image, ports)
 	}
+}
+
+func portError(format string, args ...any) error {
+	return &report.SettingError{Setting: report.SettingPort, Err: fmt.Errorf(format, args...)}
 }
 
 func tcpPorts(set nat.PortSet) []uint16 {

@@ -2,18 +2,19 @@ package experiment
 
 import (
 	"context"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"strconv"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
-// createNetworks makes the temporary networks, if some are wanted.
+// createNetworks creates the temporary networks of the Spec.
 func (r *run) createNetworks(ctx context.Context) error {
 	r.temporary = engine.NetworkMaker{
 		Engine:   r.engine,
 		Labels:   r.labels,
 		Progress: r.progress,
 		Settings: r.networks,
-		Local:    r.view.vantage.Container == "",
+		Local:    r.vantage.Container == "",
 	}
 	for i, t := range r.spec.Temporary {
 		name := engine.NetworkName(r.name)
@@ -27,7 +28,7 @@ func (r *run) createNetworks(ctx context.Context) error {
 	return nil
 }
 
-// serverNetworks are those that the servers are put on.
+// serverNetworks returns the networks that the servers are connected to.
 func (r *run) serverNetworks() []Network {
 	if len(r.spec.Temporary) > 0 {
 		made := make([]Network, len(r.temporary.Made))

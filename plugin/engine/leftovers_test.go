@@ -97,7 +97,7 @@ func TestSweepSparesItsOwn(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	engine := &fakeSwept{deadline: now.Add(-time.Minute), listed: func() {}}
-	Sweep(t.Context(), engine, "own", now, quiet{})
+	RemoveLeftovers(t.Context(), engine, "own", now, quiet{})
 	slices.Sort(engine.removed)
 	assert.Check(t, is.DeepEqual(engine.removed, []string{
 		"awaited earlier's task", "earlier's client", "earlier's dead one", "earlier's network", "earlier's service",

@@ -17,20 +17,20 @@ import (
 // ModeSpec is one network mode to measure. See NetworkModes.
 type ModeSpec struct {
 	Name string `json:"name"`
-	// Exclusive names what the mode takes for itself: modes that take the same are
-	// measured one after the other. Empty for nothing.
+	// Exclusive names a resource that only one mode can use: modes with the same one are
+	// measured one after the other. Empty for none.
 	Exclusive  string     `json:"exclusive"`
 	Connection Connection `json:"connection"`
 }
 
-// modesAtOnce is how many modes are measured side by side. A server and its peer
-// take the engine 0.5 s of two cores; more at once would make attempts time out.
-const modesAtOnce = 4
+// parallelModes is how many modes are measured in parallel. A server and its peer take
+// the engine 0.5 s of two cores; with more in parallel, attempts would time out.
+const parallelModes = 4
 
-// runModes runs the experiment once a network mode, side by side where they do not
-// disturb each other. The Report is that of all the runs together. A mode that the
-// engine cannot do is a result, not an error. All is well if a server is reached
-// in some mode, and if it is known why not from where it is not.
+// runModes runs the experiment once for each network mode, in parallel if the modes do
+// not disturb each other. The Report is that of all runs together. A mode that the
+// engine does not support is a result, not an error. The Report's OK is true if a server
+// is reached in some mode, and the cause is known wherever it is not reached.
 func runModes(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*report.Report, error) {
 	started := time.Now()
 	ctx = engine.WithBudget(ctx)
@@ -39,21 +39,21 @@ func runModes(ctx context.Context, eng engine.Engine, spec Spec, options Options
 	}
 	m := newModeRuns(ctx, eng, spec, options)
 	err := m.measure(ctx, spec.Modes)
-	rep := merged(m.results)
+	rep := mergeReports(m.results)
 	rep.Timings.TotalMS = report.Milliseconds(time.Since(started))
 	return rep, err
 }
 
-// measure makes the image available, which all modes need, and measures them.
+// measure makes the image available, which all modes need, and measures the modes.
 func (m *modeRuns) measure(ctx context.Context, modes []ModeSpec) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		engine.Sweep(ctx, m.engine.API, m.options.ID, time.Now(), m.options.Progress)
+		engine.RemoveLeftovers(ctx, m.engine.API, m.options.ID, time.Now(), m.options.Progress)
 		return nil
 	})
 	group.Go(func() error {
 		first := newRun(m.engine, m.spec, m.options)
-		if _, err := first.image(ctx); err != nil {
+		if _, err := first.ensureImage(ctx); err != nil {
 			return err
 		}
 		m.spec.Port, m.spec.Pull = first.spec.Port, engine.PullMissing
@@ -62,13 +62,13 @@ func (m *modeRuns) measure(ctx context.Context, modes []ModeSpec) error {
 	return group.Wait()
 }
 
-// measureAll measures the modes. The image is there.
+// measureAll measures the modes. The image is on the engine.
 func (m *modeRuns) measureAll(ctx context.Context, modes []ModeSpec) error {
 	defer m.options.Progress.Step("Trying " + engine.Plural(len(modes), "network mode"))()
 	group, ctx := errgroup.WithContext(ctx)
-	for _, alike := range queues(modes) {
+	for _, sequence := range groupByExclusive(modes) {
 		group.Go(func() error {
-			for _, i := range alike {
+			for _, i := range sequence {
 				if err := m.run(ctx, i, modes[i]); err != nil {
 					return err
 				}
@@ -76,11 +76,12 @@ func (m *modeRuns) measureAll(ctx context.Context, modes []ModeSpec) error {
 			return nil
 		})
 	}
-	return errors.Join(group.Wait(), errors.Join(m.left...))
+	return errors.Join(group.Wait(), errors.Join(m.leftBehind...))
 }
 
-// queues are the indices of the modes, those that take the same in one.
-func queues(modes []ModeSpec) [][]int {
+// groupByExclusive returns the indices of the modes in groups that can be measured in
+// parallel; the modes of one group share an exclusive resource.
+func groupByExclusive(modes []ModeSpec) [][]int {
 	var all [][]int
 	by := map[string]int{}
 	for i, mode := range modes {
@@ -95,10 +96,11 @@ func queues(modes []ModeSpec) [][]int {
 	return all
 }
 
-// once asks an engine what it is for all runs together, and for the agent's image
-// for one after the other, so that one of them loads it: with the context of all,
-// since one may end while the others wait.
-func once(all context.Context, engine engine.Engine) engine.Engine {
+// withSharedRequests returns the engine for several runs in parallel. It is described
+// once for all. The agent's image is requested by one run after the other, so that only
+// the first loads it. Both use the context of all runs, since one run may end while the
+// others wait.
+func withSharedRequests(all context.Context, engine engine.Engine) engine.Engine {
 	describe, image := engine.Describe, engine.AgentImage
 	var describing sync.Once
 	var description connection.Description
@@ -123,21 +125,21 @@ type modeRuns struct {
 	options Options
 	results []modeRun
 
-	slots chan struct{} // as many as are measured at once
-	made  chan struct{} // closed when the networks are there
+	slots chan struct{} // one place for each mode that is measured in parallel
+	made  chan struct{} // closed when the networks have been created
 
-	mu     sync.Mutex
-	making int     // how many modes have no networks yet
-	left   []error // why something was left behind
+	mu         sync.Mutex
+	making     int     // how many modes have not created their networks yet
+	leftBehind []error // why something was left behind
 }
 
 func newModeRuns(ctx context.Context, engine engine.Engine, spec Spec, options Options) *modeRuns {
 	m := &modeRuns{
-		engine:  once(ctx, engine),
+		engine:  withSharedRequests(ctx, engine),
 		spec:    spec,
 		options: options,
 		results: make([]modeRun, len(spec.Modes)),
-		slots:   make(chan struct{}, modesAtOnce),
+		slots:   make(chan struct{}, parallelModes),
 		made:    make(chan struct{}),
 	}
 	for _, mode := range spec.Modes {
@@ -148,26 +150,26 @@ func newModeRuns(ctx context.Context, engine engine.Engine, spec Spec, options O
 	return m
 }
 
-// modeTurn is the place of one mode among those that are measured together. None
-// begins before the networks of all are there, but for those that wait for one
-// another: while a bridge is made, Docker Engine 20.10 takes its rules that keep
-// networks apart away and puts them back (libnetwork, drivers/bridge,
-// setup_ip_tables.go: EnsureJumpRule), and what is tried at that moment gets
-// through: seen in one of four runs that were not kept apart.
+// modeTurn is the turn of one mode among those that are measured in parallel. No mode
+// begins before all have created their networks, except modes with an exclusive
+// resource. While Docker Engine 20.10 creates a bridge, it removes the firewall rules
+// that isolate networks for a moment and adds them again (libnetwork, drivers/bridge,
+// setup_ip_tables.go: EnsureJumpRule). A probe at that moment reaches a server on an
+// isolated network, as in one of four runs without this wait.
 type modeTurn struct {
-	name     string
-	patience time.Duration // how long it may take until it is its turn
-	arrive   func()
-	made     <-chan struct{} // nil for a mode that waits for none
-	slots    chan struct{}
+	name    string
+	maxWait time.Duration // the longest time until its turn
+	arrive  func()
+	made    <-chan struct{} // nil for a mode with an exclusive resource
+	slots   chan struct{}
 }
 
-func (m *modeRuns) turn(mode ModeSpec) *modeTurn {
+func (m *modeRuns) newTurn(mode ModeSpec) *modeTurn {
 	turn := &modeTurn{
-		name:     mode.Name,
-		patience: time.Duration(len(m.results)) * m.spec.Wait,
-		arrive:   func() {},
-		slots:    m.slots,
+		name:    mode.Name,
+		maxWait: time.Duration(len(m.results)) * m.spec.Wait,
+		arrive:  func() {},
+		slots:   m.slots,
 	}
 	if mode.Exclusive == "" {
 		turn.arrive, turn.made = sync.OnceFunc(m.arrived), m.made
@@ -175,7 +177,7 @@ func (m *modeRuns) turn(mode ModeSpec) *modeTurn {
 	return turn
 }
 
-// arrived tells that one more mode has its networks, or has failed to make them.
+// arrived counts one more mode that has created its networks, or failed to.
 func (m *modeRuns) arrived() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -185,7 +187,7 @@ func (m *modeRuns) arrived() {
 	}
 }
 
-// await returns when it is the mode's turn, which it is until end.
+// await returns when it is the mode's turn, which lasts until end is called.
 func (t *modeTurn) await(ctx context.Context) error {
 	t.arrive()
 	if t.made != nil {
@@ -205,38 +207,38 @@ func (t *modeTurn) await(ctx context.Context) error {
 
 func (t *modeTurn) end() { <-t.slots }
 
-// modeRun is what became of one mode.
+// modeRun is the result of one mode.
 type modeRun struct {
 	report *report.Report
 	mode   report.Mode
 }
 
-// run measures one mode. An error says that the others cannot be measured either.
+// run measures one mode. An error means that the others cannot be measured either.
 func (m *modeRuns) run(ctx context.Context, i int, mode ModeSpec) error {
 	options := m.options
 	options.Progress = &modeProgress{options.Progress, mode.Name}
-	options.mode = m.turn(mode)
-	defer options.mode.arrive() // if it has failed before
+	options.mode = m.newTurn(mode)
+	defer options.mode.arrive() // in case it fails before its turn
 	spec := m.spec
 	spec.Modes = nil
 	spec.Networks, spec.Temporary, spec.Peer = mode.Connection.Networks, mode.Connection.Temporary, mode.Connection.Peer
 	r := newRun(m.engine, spec, options)
 	err := r.measure(ctx)
 	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err)
-	left := r.cleanUp(ctx, lost)
+	cleanUpErr := r.cleanUp(ctx, lost)
 	if !lost || len(r.reaches) > 0 { // else it has measured nothing
 		m.results[i] = modeRun{r.report, r.modeReport(err)}
-		if m.options.Tell != nil {
-			m.options.Tell(merged(m.results[i : i+1]))
+		if m.options.OnPartialReport != nil {
+			m.options.OnPartialReport(mergeReports(m.results[i : i+1]))
 		}
 	}
 	if lost {
-		return errors.Join(err, left)
+		return errors.Join(err, cleanUpErr)
 	}
-	if left != nil {
+	if cleanUpErr != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		m.left = append(m.left, left)
+		m.leftBehind = append(m.leftBehind, cleanUpErr)
 	}
 	return nil
 }

@@ -16,20 +16,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// sweepLimit bounds the removal of leftovers, which goes on beside the run. One
+// leftoversLimit bounds the removal of leftovers, which goes on beside the run. One
 // of them takes 0.2 s; a container that an engine is unable to remove must not
 // keep the run from ending.
-const sweepLimit = 10 * time.Second
+const leftoversLimit = 10 * time.Second
 
 // sweep removes what earlier runs left behind and whose deadline lies before
 // now, and dead containers: an engine that was killed could not remove those, and
 // nobody can start them any more. What it cannot remove it tells of; that does not
 // spoil this run, whose own are left alone: an agent sweeps by the clock of another
 // machine than the one that has set the deadlines, and at a time of its own.
-func Sweep(ctx context.Context, api API, run string, now time.Time, progress Progress) {
-	sweeping, cancel := context.WithTimeout(ctx, sweepLimit)
+func RemoveLeftovers(ctx context.Context, api API, run string, now time.Time, progress Progress) {
+	sweeping, cancel := context.WithTimeout(ctx, leftoversLimit)
 	defer cancel()
-	swept, err := removeLeftovers(sweeping, api, run, now)
+	swept, err := removeExpired(sweeping, api, run, now)
 	if err != nil && ctx.Err() == nil {
 		progress.Note("could not remove leftovers of earlier runs: " + err.Error())
 	}
@@ -38,12 +38,12 @@ func Sweep(ctx context.Context, api API, run string, now time.Time, progress Pro
 	}
 }
 
-func removeLeftovers(ctx context.Context, api API, run string, now time.Time) (int, error) {
+func removeExpired(ctx context.Context, api API, run string, now time.Time) (int, error) {
 	left, err := ListLeftovers(ctx, api, now)
 	if err != nil {
 		return 0, fmt.Errorf("listing them: %w", err)
 	}
-	left.spare(run)
+	left.excludeRun(run)
 	var s swept
 	for _, service := range left.Services { // they keep their networks in use
 		_ = s.note(RemoveService(ctx, api, service.ID))
@@ -51,7 +51,7 @@ func removeLeftovers(ctx context.Context, api API, run string, now time.Time) (i
 	for _, c := range left.Containers {
 		s.group.Go(func() error {
 			err := RemoveContainer(ctx, api, c.ID)
-			if err == nil && !passed(c.Labels[LabelDeadline], now) {
+			if err == nil && !hasPassed(c.Labels[LabelDeadline], now) {
 				return nil // a dead one, which its own run may be removing just now: nothing to tell of
 			}
 			return s.note(err)
@@ -62,7 +62,7 @@ func removeLeftovers(ctx context.Context, api API, run string, now time.Time) (i
 	}
 	_ = s.group.Wait() // the networks go only after their containers; all errors are noted
 	for _, n := range left.Networks {
-		_ = s.note(sweepNetwork(ctx, api, n))
+		_ = s.note(removeUnusedNetwork(ctx, api, n))
 	}
 	return s.count, errors.Join(s.errs...)
 }
@@ -88,23 +88,23 @@ func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, erro
 	if err != nil {
 		return Leftovers{}, err
 	}
-	tasks := slices.DeleteFunc(slices.Clone(containers), func(c container.Summary) bool { return !ofService(c) })
+	tasks := slices.DeleteFunc(slices.Clone(containers), func(c container.Summary) bool { return !isTask(c) })
 	left := Leftovers{
 		Containers: slices.DeleteFunc(containers, func(c container.Summary) bool {
-			return ofService(c) || !passed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
+			return isTask(c) || !hasPassed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
 		}),
 		Networks: slices.DeleteFunc(networks, func(n network.Summary) bool {
-			return !passed(n.Labels[LabelDeadline], now)
+			return !hasPassed(n.Labels[LabelDeadline], now)
 		}),
 	}
-	left.Containers = slices.DeleteFunc(left.Containers, func(c container.Summary) bool { return isGhost(ctx, api, c) })
+	left.Containers = slices.DeleteFunc(left.Containers, func(c container.Summary) bool { return isStaleEntry(ctx, api, c) })
 	return left, left.listServices(ctx, api, now, tasks)
 }
 
-// isGhost says whether the engine lists a dead container and knows of none. One that
+// isStaleEntry says whether the engine lists a dead container and knows of none. One that
 // was killed, 20.10, does so until its next start, if it removes a container while it
 // registers the container's links.
-func isGhost(ctx context.Context, api API, c container.Summary) bool {
+func isStaleEntry(ctx context.Context, api API, c container.Summary) bool {
 	if c.State != container.StateDead {
 		return false
 	}
@@ -116,19 +116,19 @@ func isGhost(ctx context.Context, api API, c container.Summary) bool {
 // the Swarm first and removes it last, so where there is none nobody is asked. Those
 // of the tasks that are of these services are kept too.
 func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time, tasks []container.Summary) error {
-	if !slices.ContainsFunc(l.Networks, ofSwarm) {
+	if !slices.ContainsFunc(l.Networks, isSwarmNetwork) {
 		return nil
 	}
 	services, err := api.ServiceList(ctx, swarm.ServiceListOptions{Filters: filters.NewArgs(filters.Arg("label", LabelRun))})
 	if errdefs.IsUnavailable(err) { // a worker, which sees the network and cannot remove it
-		l.Networks = slices.DeleteFunc(l.Networks, ofSwarm)
+		l.Networks = slices.DeleteFunc(l.Networks, isSwarmNetwork)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	l.Services = slices.DeleteFunc(services, func(s swarm.Service) bool {
-		return !passed(s.Spec.Labels[LabelDeadline], now)
+		return !hasPassed(s.Spec.Labels[LabelDeadline], now)
 	})
 	l.tasks = slices.DeleteFunc(tasks, func(c container.Summary) bool {
 		return !slices.ContainsFunc(l.Services, func(s swarm.Service) bool { return s.ID == c.Labels[serviceLabel] })
@@ -136,8 +136,8 @@ func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time, ta
 	return nil
 }
 
-// spare takes away what is of a run.
-func (l *Leftovers) spare(run string) {
+// excludeRun takes away what is of a run.
+func (l *Leftovers) excludeRun(run string) {
 	l.Containers = slices.DeleteFunc(l.Containers, func(c container.Summary) bool { return c.Labels[LabelRun] == run })
 	l.Networks = slices.DeleteFunc(l.Networks, func(n network.Summary) bool { return n.Labels[LabelRun] == run })
 	l.Services = slices.DeleteFunc(l.Services, func(s swarm.Service) bool { return s.Spec.Labels[LabelRun] == run })
@@ -148,7 +148,7 @@ func (l *Leftovers) spare(run string) {
 // somebody else does, their network stays on the engine.
 const serviceLabel = "com.docker.swarm.service.id"
 
-func ofService(c container.Summary) bool { return c.Labels[serviceLabel] != "" }
+func isTask(c container.Summary) bool { return c.Labels[serviceLabel] != "" }
 
 // awaitGone waits until a container has been removed.
 func awaitGone(ctx context.Context, api API, id string) error {
@@ -163,8 +163,8 @@ func awaitGone(ctx context.Context, api API, id string) error {
 	}
 }
 
-// ofSwarm says whether a network is a Swarm's rather than one engine's.
-func ofSwarm(n network.Summary) bool { return n.Scope == "swarm" }
+// isSwarmNetwork says whether a network is a Swarm's rather than one engine's.
+func isSwarmNetwork(n network.Summary) bool { return n.Scope == "swarm" }
 
 // swept is what became of the leftovers. One that cannot be removed does not
 // keep the others from it.
@@ -186,10 +186,10 @@ func (s *swept) note(err error) error {
 	return nil
 }
 
-// sweepNetwork removes a network unless somebody uses it. Docker refuses that by
+// removeUnusedNetwork removes a network unless somebody uses it. Docker refuses that by
 // itself. Podman 4.3 refuses it for a network's name, but not for its id, and its
 // containers then cannot be started again.
-func sweepNetwork(ctx context.Context, api API, n network.Summary) error {
+func removeUnusedNetwork(ctx context.Context, api API, n network.Summary) error {
 	found, err := api.NetworkInspect(ctx, n.ID, network.InspectOptions{})
 	if errdefs.IsNotFound(err) {
 		return nil

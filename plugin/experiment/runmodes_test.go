@@ -18,10 +18,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-func TestQueues(t *testing.T) {
+func TestGroupByExclusive(t *testing.T) {
 	modes := []ModeSpec{{Name: "a"}, {Name: "b", Exclusive: "x"}, {Name: "c"}, {Name: "d", Exclusive: "y"}, {Name: "e", Exclusive: "x"}}
-	assert.DeepEqual(t, queues(modes), [][]int{{0}, {1, 4}, {2}, {3}})
-	assert.Equal(t, len(queues(nil)), 0)
+	assert.DeepEqual(t, groupByExclusive(modes), [][]int{{0}, {1, 4}, {2}, {3}})
+	assert.Equal(t, len(groupByExclusive(nil)), 0)
 }
 
 func TestModeReport(t *testing.T) {
@@ -38,11 +38,11 @@ func TestModeReport(t *testing.T) {
 	}{
 		{name: "reached", from: []report.Reach{reached}, result: report.ModeWorks},
 		{name: "reached from one", from: []report.Reach{isolated, reached}, result: report.ModePartly, cause: "macvlan-host-isolation", detail: "isolated"},
-		{name: "reached from none", from: []report.Reach{isolated}, result: report.ModeCannot, cause: "macvlan-host-isolation", detail: "isolated"},
-		{name: "and nobody knows why", from: []report.Reach{reached, unknown}, result: report.ModeFailed},
-		{name: "the engine refuses", err: errors.New("not \x1b[31mhere"), result: report.ModeCannot, detail: `not \x1b[31mhere`},
+		{name: "reached from nowhere", from: []report.Reach{isolated}, result: report.ModeCannot, cause: "macvlan-host-isolation", detail: "isolated"},
+		{name: "not reached, and the cause is not known", from: []report.Reach{reached, unknown}, result: report.ModeFailed},
+		{name: "the engine returns an error", err: errors.New("not \x1b[31mhere"), result: report.ModeCannot, detail: `not \x1b[31mhere`},
 		{
-			name: "the engine refuses for a reason", result: report.ModeCannot, cause: "api-version-unsupported", detail: "too old: do",
+			name: "the engine returns an error with a known cause", result: report.ModeCannot, cause: "api-version-unsupported", detail: "too old: do",
 			err: &report.Fault{Cause: connection.APIVersionUnsupported, Hint: "do", Err: errors.New("too old")},
 		},
 	}
@@ -61,9 +61,9 @@ func TestModeReport(t *testing.T) {
 	}
 }
 
-// TestMerged wants servers, probes and modes of several runs to stay together, and
-// all to be well only if what is not reached is explained.
-func TestMerged(t *testing.T) {
+// Servers, probes and modes of one run keep belonging together. OK needs a cause for each
+// server that is not reached.
+func TestMergeReports(t *testing.T) {
 	result := func(name string, ok bool, cause report.Cause) modeRun {
 		r := newRun(engine.Engine{}, Spec{}, Options{mode: &modeTurn{name: name}})
 		r.report.Servers = []report.Server{{Name: name}}
@@ -75,57 +75,58 @@ func TestMerged(t *testing.T) {
 	results := []modeRun{
 		{refused.report, refused.modeReport(errors.New("no"))}, result("a", true, ""), {}, result("b", false, "network-none"),
 	}
-	all := merged(results)
+	all := mergeReports(results)
 	assert.Assert(t, all.OK)
-	assert.Equal(t, len(all.Modes), 3) // one was not begun
+	assert.Equal(t, len(all.Modes), 3) // one was not started
 	assert.Equal(t, all.Modes[0].Server, -1)
 	for _, mode := range all.Modes[1:] {
 		assert.Equal(t, all.Servers[mode.Server].Name, mode.Name)
 		assert.Equal(t, all.Probes[mode.Server].Address, mode.Name)
 		assert.Equal(t, all.Probes[mode.Server].Server, mode.Server)
 	}
-	assert.Assert(t, !merged(append(results, result("c", false, ""))).OK)
-	assert.Assert(t, !merged([]modeRun{result("b", false, "network-none")}).OK)
+	assert.Assert(t, !mergeReports(append(results, result("c", false, ""))).OK)
+	assert.Assert(t, !mergeReports([]modeRun{result("b", false, "network-none")}).OK)
 }
 
-// sweptEngine is an engine without leftovers that says when it is asked for them.
-type sweptEngine struct {
+// emptyEngine is an engine without containers and networks. It calls listed when it lists
+// its containers.
+type emptyEngine struct {
 	engine.API
 	listed func()
 }
 
-func (e sweptEngine) ContainerList(context.Context, container.ListOptions) ([]container.Summary, error) {
+func (e emptyEngine) ContainerList(context.Context, container.ListOptions) ([]container.Summary, error) {
 	e.listed()
 	return nil, nil
 }
 
-func (sweptEngine) NetworkList(context.Context, network.ListOptions) ([]network.Summary, error) {
+func (emptyEngine) NetworkList(context.Context, network.ListOptions) ([]network.Summary, error) {
 	return nil, nil
 }
 
-type noSteps2 struct{ engine.Progress }
+type noProgress struct{ engine.Progress }
 
-func (noSteps2) Step(string) func() { return func() {} }
+func (noProgress) Step(string) func() { return func() {} }
 
-// What earlier runs left is removed while an image is pulled for several network
-// modes, as it is for one.
-func TestModesSweepBesideImage(t *testing.T) {
+// Leftovers of earlier runs are removed while the image is pulled, for several network
+// modes as for one.
+func TestModesRemoveLeftoversDuringPull(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	listed := make(chan struct{})
 	engine := engine.Engine{
-		API: sweptEngine{listed: sync.OnceFunc(func() { close(listed) })},
+		API: emptyEngine{listed: sync.OnceFunc(func() { close(listed) })},
 		AgentImage: func(ctx context.Context) (string, error) {
 			select {
 			case <-listed:
 				return "", errors.New("that was all")
 			case <-ctx.Done():
-				return "", errors.New("nothing is swept")
+				return "", errors.New("leftovers are not removed")
 			}
 		},
 	}
 	spec := Spec{Modes: []ModeSpec{{Name: "a"}}, Servers: 1, Wait: time.Second}
-	_, err := runModes(ctx, engine, spec, Options{Progress: noSteps2{}})
+	_, err := runModes(ctx, engine, spec, Options{Progress: noProgress{}})
 	assert.Check(t, is.Error(err, "that was all"))
 }

@@ -1,0 +1,96 @@
+package experiment
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// hostKindRanking ranks kinds by how long an address stays valid, not by speed. On the
+// host a published port can outlive the container; the container's IP address does not.
+var hostKindRanking = []report.Kind{
+	report.KindPublishedLocalhost,
+	report.KindPublishedHostAlias,
+	report.KindPublishedEngineHost,
+	report.KindPublishedGateway,
+	report.KindContainerIP,
+	report.KindPublishedAny,
+}
+
+// containerKindRanking is that for a container, where a name on a shared network stays
+// valid when the server is created again and when the engine restarts.
+var containerKindRanking = []report.Kind{
+	report.KindContainerName,
+	report.KindContainerIP,
+	report.KindPublishedGateway,
+	report.KindPublishedHostAlias,
+	report.KindPublishedEngineHost,
+	report.KindPublishedLocalhost,
+	report.KindPublishedAny,
+}
+
+// KindRanking returns the kinds of addresses that are tried from the vantage, the one
+// that stays valid longest first.
+func (v Vantage) KindRanking() []report.Kind {
+	if v.Container == "" {
+		return hostKindRanking
+	}
+	return containerKindRanking
+}
+
+// pickBestAddresses fills in the best address of each server from each vantage, and the
+// Report's OK: whether each server is reached from the run's own vantage.
+func (r *run) pickBestAddresses() {
+	for _, v := range r.vantages() {
+		probes := probesFrom(v.Name, r.report.Probes)
+		reached := 0
+		for i := range r.servers {
+			if best, ok := PickBest(i, probes, v.KindRanking(), r.spec.Path); ok {
+				r.report.Best = append(r.report.Best, best)
+				reached++
+			}
+		}
+		if v.Name == r.vantage.Name {
+			r.report.OK = reached == len(r.servers)
+		}
+	}
+}
+
+// probesFrom returns the probes from one vantage.
+func probesFrom(vantage string, probes []report.Probe) []report.Probe {
+	return slices.DeleteFunc(slices.Clone(probes), func(p report.Probe) bool { return p.Vantage != vantage })
+}
+
+// PickBest picks the best of the addresses that reach one server, by the ranking of
+// their kinds; within a kind the first one. The URL of the result is the base URL, to
+// which paths are added. It is false if no address reaches the server.
+func PickBest(server int, probes []report.Probe, ranking []report.Kind, path string) (report.Best, bool) {
+	var good []report.Probe
+	for _, p := range probes {
+		if p.Server == server && p.OK {
+			good = append(good, p)
+		}
+	}
+	if len(good) == 0 {
+		return report.Best{}, false
+	}
+	p := slices.MinFunc(good, func(a, b report.Probe) int {
+		return cmp.Compare(slices.Index(ranking, a.Kind), slices.Index(ranking, b.Kind))
+	})
+	return report.Best{Vantage: p.Vantage, Server: server, Kind: p.Kind, URL: strings.TrimSuffix(p.URL, path)}, true
+}
+
+// PickBestFrom picks the best address of each server from one vantage, whose kinds of
+// addresses stay valid equally long.
+func PickBestFrom(vantage string, probes []report.Probe, spec Spec) []report.Best {
+	probes = probesFrom(vantage, probes)
+	var all []report.Best
+	for i := range spec.Servers {
+		if best, ok := PickBest(i, probes, nil, spec.Path); ok {
+			all = append(all, best)
+		}
+	}
+	return all
+}

@@ -1,0 +1,105 @@
+package facts
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Server is the container to be reached, or a server on the engine's host.
+type Server struct {
+	Name             string
+	Host             bool // it is not in a container: it runs on the engine's host, and HostNetwork is set too
+	Port             uint16
+	Down             *report.Fault // why it cannot answer at all, such as that it has exited or is paused
+	HostNetwork      bool          // it shares the network of the engine's host
+	NoNetwork        bool          // it has only loopback
+	Networks         []Network
+	Bindings         []Binding            // where Port is published
+	PublishRequested bool                 // it was started with Port to be published
+	Listeners        *listening.Listeners // of its network namespace; nil if they were not read or could not be
+	Log              []string             // the last lines that it printed, as evidence; none if its log was not read
+	StartedByUs      bool                 // this command has started it, and removes it
+}
+
+// NewServer returns what an inspection says of a server.
+func NewServer(name string, port uint16, found Container) Server {
+	return Server{
+		Name:             name,
+		Port:             port,
+		HostNetwork:      found.HostNetwork,
+		NoNetwork:        found.NoNetwork,
+		Networks:         found.Networks,
+		Bindings:         found.Bindings,
+		PublishRequested: found.PublishRequested,
+	}
+}
+
+// Serves says whether the server is known to listen on its port at each of its
+// addresses.
+func (s Server) Serves() bool {
+	return s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 && !s.Listeners.OnlyLoopback(s.Port) && len(s.Unserved()) == 0
+}
+
+// Unserved returns the networks on whose addresses nothing listens on the port,
+// although something listens on it for more than loopback.
+func (s Server) Unserved() []Network {
+	if s.Listeners == nil || s.HostNetwork || s.Listeners.Truncated ||
+		len(s.Listeners.On(s.Port)) == 0 || s.Listeners.OnlyLoopback(s.Port) {
+		return nil
+	}
+	var unserved []Network
+	for _, n := range s.Networks {
+		if n.IPv4.IsValid() && !s.Listeners.Serves(netip.AddrPortFrom(n.IPv4, s.Port)) {
+			unserved = append(unserved, n)
+		}
+	}
+	return unserved
+}
+
+// OnlyLayer2 says whether each network of the server is a layer 2 network of a parent
+// interface (see Network.Layer2). It is false for a server without networks.
+func (s Server) OnlyLayer2() bool {
+	return len(s.Networks) > 0 && !slices.ContainsFunc(s.Networks, func(n Network) bool { return !n.Layer2() })
+}
+
+// NetworkWith returns the network on which an address is the server's; false if none
+// is.
+func (s Server) NetworkWith(ip netip.Addr) (Network, bool) {
+	i := slices.IndexFunc(s.Networks, func(n Network) bool { return n.Has(ip) })
+	if i < 0 {
+		return Network{}, false
+	}
+	return s.Networks[i], true
+}
+
+// OnlyOnLoopback says whether every binding of a host port is on loopback. It is false
+// for a port without bindings.
+func (s Server) OnlyOnLoopback(port uint16) bool {
+	found := false
+	for _, b := range s.Bindings {
+		if b.HostPort == port {
+			if !b.HostIP.IsLoopback() {
+				return false
+			}
+			found = true
+		}
+	}
+	return found
+}
+
+// Binding is one published port on the engine's host.
+type Binding struct {
+	HostIP   netip.Addr
+	HostPort uint16
+}
+
+// String returns the binding as docker ps prints it.
+func (b Binding) String() string { return netip.AddrPortFrom(b.HostIP, b.HostPort).String() }
+
+// Covers says whether the binding includes an address of the host.
+func (b Binding) Covers(ip netip.Addr) bool {
+	return b.HostIP == ip || b.HostIP.IsUnspecified() && b.HostIP.Is4() == ip.Is4()
+}

@@ -1,0 +1,86 @@
+package facts
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Vantage is a place that probes were sent from.
+type Vantage struct {
+	Name      string // as the probes have it
+	Container bool   // a network namespace of the server's engine; else the machine of this process
+	NoNetwork bool
+	Networks  []Network
+	Routes    []Route      // from the machine of this process to the server's addresses, if they are known
+	Addresses []netip.Addr // of that machine's interfaces; none if they are not known
+	Small     []SmallAnswer
+	Optional  bool // the user did not name it: that it reaches nothing is no error
+}
+
+// LacksFamily says whether the vantage has no address of the family that it needs to
+// send anything to an address. Only IPv6 is looked at: a vantage without IPv4 has not
+// been seen.
+func (v Vantage) LacksFamily(to netip.Addr) bool {
+	if !to.Is6() || to.IsLoopback() {
+		return false
+	}
+	if v.Container {
+		return !slices.ContainsFunc(v.Networks, func(n Network) bool { return n.IPv6.IsValid() })
+	}
+	return len(v.Addresses) > 0 && !slices.ContainsFunc(v.Addresses, func(a netip.Addr) bool {
+		return a.Is6() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
+	})
+}
+
+// Place returns the vantage as a part of a sentence.
+func (v Vantage) Place() string {
+	kind, name, ok := strings.Cut(v.Name, ":")
+	switch {
+	case ok:
+		return kind + " " + name
+	case v.Container:
+		return "the " + v.Name + " container"
+	default:
+		return "this machine"
+	}
+}
+
+// SharedNetworks returns the networks that the vantage has in common with the server.
+func (v Vantage) SharedNetworks(s Server) []Network {
+	var shared []Network
+	for _, n := range s.Networks {
+		if slices.ContainsFunc(v.Networks, func(own Network) bool { return own.Name == n.Name }) {
+			shared = append(shared, n)
+		}
+	}
+	return shared
+}
+
+// OnlyDefaultBridge says whether the vantage has no network with DNS for names of
+// containers. It is false for a vantage without networks.
+func (v Vantage) OnlyDefaultBridge() bool {
+	return len(v.Networks) > 0 && !slices.ContainsFunc(v.Networks, func(n Network) bool { return !n.Default })
+}
+
+// OnlyInternal says whether each network of the vantage is internal, so that it reaches
+// nothing beyond them. It is false for a vantage without networks.
+func (v Vantage) OnlyInternal() bool {
+	return len(v.Networks) > 0 && !slices.ContainsFunc(v.Networks, func(n Network) bool { return !n.Internal })
+}
+
+// SmallAnswer is an address that accepted a connection and whose answer arrived only
+// when it was told to send small segments.
+type SmallAnswer struct {
+	Address string // as its probe has it
+	Segment int    // maximum segment size, in bytes
+	PathMTU int    // path MTU from the vantage, in bytes; 0 if its system does not report it
+}
+
+// Route is how this machine sends packets to one address.
+type Route struct {
+	To        netip.Addr
+	Interface string
+	Prefix    netip.Prefix // the route that was chosen; not valid if the kernel did not report it
+	Engine    bool         // the interface is one of the engine's bridges
+}
