@@ -15,8 +15,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// agent is an agent's container that this process talks to: JSON documents over
-// its attached stdin, which is its lease too, and over its stdout.
+// Agent is a container with the agent. This process sends it JSON documents over its
+// attached stdin, which is its lease too, and receives some over its stdout.
 type Agent struct {
 	api      API
 	Name     string
@@ -26,20 +26,21 @@ type Agent struct {
 	exited   <-chan Exit
 }
 
-// agentContainer says how an agent's container is made.
+// AgentContainer holds the settings with which an agent's container is created.
 type AgentContainer struct {
 	name       string
 	Config     *container.Config
 	HostConfig *container.HostConfig
 	Networking *network.NetworkingConfig
-	Binary     []byte // put into the container as /nestprobe-agent; nil if the image has it
+	Binary     []byte // copied into the container as AgentPath; nil if the image has the agent
 }
 
-// agentPath is where the agent is in its image, and in images of the user's.
+// AgentPath is the path of the agent in its own image, and in containers of the user's
+// image.
 const AgentPath = "/nestprobe-agent"
 
-// newAgentContainer returns the settings of a container for an agent that does
-// work over its stdin. It gets the least it needs; the caller adds to that.
+// NewAgentContainer returns the settings of a container whose agent has the role and is
+// controlled over its stdin. It gets the least it needs; the caller adds to that.
 func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 	return AgentContainer{
 		name: name,
@@ -61,10 +62,10 @@ func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 	}
 }
 
-// startAgent creates and starts an agent's container. It is watched for as long
-// as ctx lasts. The caller removes it by its name, whatever became of it.
+// StartAgent creates and starts an agent's container, and watches it until ctx ends. The
+// caller removes the container by its name, even after an error.
 func StartAgent(ctx context.Context, api API, c AgentContainer) (*Agent, error) {
-	creating, cancel := CreateContext(ctx) // see server.create
+	creating, cancel := CreateContext(ctx) // a request that has been sent is not cancelled immediately
 	defer cancel()
 	created, err := api.ContainerCreate(creating, c.Config, c.HostConfig, c.Networking, (*ocispec.Platform)(nil), c.name)
 	if err != nil {
@@ -89,7 +90,7 @@ func StartAgent(ctx context.Context, api API, c AgentContainer) (*Agent, error) 
 	return a, nil
 }
 
-// copyIn puts the agent into a container of an image that does not have it.
+// copyIn copies the agent into a container whose image does not have it.
 func (a *Agent) copyIn(ctx context.Context, binary []byte) error {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
@@ -106,7 +107,7 @@ func (a *Agent) copyIn(ctx context.Context, binary []byte) error {
 	return nil
 }
 
-// send gives the agent a document.
+// Send sends the agent a document, as a line of JSON.
 func (a *Agent) Send(document any) error {
 	data, err := json.Marshal(document)
 	if err != nil {
@@ -118,8 +119,8 @@ func (a *Agent) Send(document any) error {
 	return nil
 }
 
-// receive waits for the agent's next document. An agent that has none left has
-// failed; what it said last is the error.
+// Receive waits for the agent's next document. If the agent exits without one, the error
+// has its exit code and the last lines of its stderr.
 func (a *Agent) Receive(ctx context.Context, document any) error {
 	err := a.messages.Decode(document)
 	if err == nil {
@@ -133,7 +134,7 @@ func (a *Agent) Receive(ctx context.Context, document any) error {
 	case e := <-a.exited:
 		e.Lines = a.Lease.Output.Lines()
 		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-			e.Lines = append(e.Lines, "what it said could not be read: "+err.Error())
+			e.Lines = append(e.Lines, "its output could not be read: "+err.Error())
 		}
 		return &agentExitError{container: a.Name, exit: e}
 	case <-ctx.Done():
@@ -141,7 +142,7 @@ func (a *Agent) Receive(ctx context.Context, document any) error {
 	}
 }
 
-// agentExitError is the error of an agent that ended before it had done its work.
+// agentExitError is the error of an agent that exited before it had done its work.
 type agentExitError struct {
 	container string
 	exit      Exit

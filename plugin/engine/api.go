@@ -13,8 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// API is what an experiment asks of an engine: a part of docker/docker's
-// client.APIClient.
+// API is the part of docker/docker's client.APIClient that nestprobe uses.
 type API interface {
 	ContainerAttach(ctx context.Context, id string, options container.AttachOptions) (types.HijackedResponse, error)
 	ContainerCreate(ctx context.Context, config *container.Config, hostConfig *container.HostConfig, networking *network.NetworkingConfig, platform *ocispec.Platform, name string) (container.CreateResponse, error)

@@ -14,41 +14,43 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// Bounds on the removal of what a run made, an engine that restarts meanwhile
-// included. What is still there then goes by its lease or deadline. A user who
-// interrupts, or whose engine is gone, waits for ten seconds at most (DESIGN,
-// section 9), which creatingLimit is a part of and which all clean-ups share, see
-// budget; a run that ended well gives a busy engine more time.
+// These bound the removal of what a run made, even if the engine restarts meanwhile.
+// What is still there then is removed by its lease or after its deadline. A user who
+// interrupts, or whose engine is gone, waits for ten seconds at most (DESIGN, section
+// 9). That includes CreateGrace, and all clean-ups share it, see budget. A run without
+// an error gives a busy engine more time.
 const (
 	InterruptedLimit = 10*time.Second - CreateGrace - minCleanUpTime
 	finishedLimit    = time.Minute
 )
 
-// minCleanUpTime is what a clean-up has that comes when the others have taken all the
-// time: five times what the removal of a server takes.
+// minCleanUpTime is the time for a clean-up that begins when the others have used up all
+// the time: five times as long as the removal of a server takes.
 const minCleanUpTime = time.Second
 
-// creatingLimit is how long a request that makes something may outlast the end
-// of the run's context. Such requests took 12 to 60 ms; the rest is for an
-// engine that is busy. One that takes longer hangs, and what it makes in the end
-// is removed after its deadline.
+// CreateGrace is how long a request that creates something may go on after the end of
+// the run's context. Such requests took 12 to 60 ms; the rest is for a busy engine. A
+// request that takes longer hangs; what it creates in the end is removed after its
+// deadline.
 const CreateGrace = 2 * time.Second
 
-// outlast returns a context that goes on for creatingLimit after ctx has ended.
+// CreateContext returns a context for requests that create something. It goes on for
+// CreateGrace after ctx has ended: if such a request were cancelled, it would not be
+// known whether the engine has created anything.
 func CreateContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { // ends with lasting at the latest
+	creating, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { // ends with creating at the latest
 		select {
 		case <-time.After(CreateGrace):
 			cancel()
-		case <-lasting.Done():
+		case <-creating.Done():
 		}
 	})
-	return lasting, func() { stop(); cancel() }
+	return creating, func() { stop(); cancel() }
 }
 
-// clearUp removes what was made, as putAway does. After a run that went well it also
-// returns the end of ctx: a user who interrupted the clean-up has interrupted the run.
+// CleanUpRun does what CleanUp does. After a run without an error it also returns the
+// cause of the end of ctx: a user who interrupted the clean-up has interrupted the run.
 func CleanUpRun(ctx context.Context, failed bool, remove func(context.Context) error) error {
 	err := CleanUp(ctx, failed, remove)
 	if err != nil || failed {
@@ -57,18 +59,19 @@ func CleanUpRun(ctx context.Context, failed bool, remove func(context.Context) e
 	return context.Cause(ctx)
 }
 
-// putAway removes what was made, whether ctx has ended or not, within the bounds above.
+// CleanUp removes what was made, even if ctx has ended, within the bounds above. Its error
+// is a CleanUpError.
 func CleanUp(ctx context.Context, failed bool, remove func(context.Context) error) error {
-	ending, cancel := CleanUpContext(ctx, failed)
+	cleaning, cancel := CleanUpContext(ctx, failed)
 	defer cancel()
-	if err := remove(ending); err != nil {
+	if err := remove(cleaning); err != nil {
 		return &CleanUpError{err}
 	}
 	return nil
 }
 
-// ending returns a context for a clean-up, which goes on when ctx ends, or has
-// ended, but not for ever. It has less time if the command has failed.
+// CleanUpContext returns a context for a clean-up. It goes on after the end of ctx for a
+// bounded time, which is shorter if the command has failed.
 func CleanUpContext(ctx context.Context, failed bool) (context.Context, context.CancelFunc) {
 	shared, ok := ctx.Value(budgetKey{}).(*budget)
 	if !ok {
@@ -83,18 +86,17 @@ func CleanUpContext(ctx context.Context, failed bool) (context.Context, context.
 	return bounded, func() { stop(); cancel() }
 }
 
-// budget is the time that the clean-ups of a command have once it has failed or was
-// interrupted, all of them together: those of a helper and of the run that it helps
-// follow one another.
+// budget is the time that all clean-ups of a command share after it has failed or was
+// interrupted. The clean-ups of a helper and of the run follow one another.
 type budget struct {
 	mu  sync.Mutex
-	end time.Time // zero until the first of them
+	end time.Time // zero until the first clean-up
 }
 
 type budgetKey struct{}
 
-// budgeted is ctx with a budget for the clean-ups of a command that ends with the first
-// failure. One that is there already is kept.
+// WithBudget returns ctx with a budget for the clean-ups of a command that ends with the
+// first failure. If ctx has a budget already, that one is kept.
 func WithBudget(ctx context.Context) context.Context {
 	if ctx.Value(budgetKey{}) != nil {
 		return ctx
@@ -102,7 +104,7 @@ func WithBudget(ctx context.Context) context.Context {
 	return context.WithValue(ctx, budgetKey{}, &budget{})
 }
 
-// left is the time that is left from now, and minCleanUpTime at least.
+// left returns the time that is left from now, at least minCleanUpTime.
 func (b *budget) left() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,22 +114,22 @@ func (b *budget) left() time.Duration {
 	return max(time.Until(b.end), minCleanUpTime)
 }
 
-// CleanUpError says that something was left behind, to be removed after its
+// CleanUpError says that something could not be removed. A later run removes it after its
 // deadline.
 type CleanUpError struct{ err error }
 
 func (e *CleanUpError) Error() string { return e.err.Error() }
 
-// Unwrap returns what kept it from being removed.
+// Unwrap returns why it could not be removed.
 func (e *CleanUpError) Unwrap() error { return e.err }
 
-// removeContainer removes a container, running or not, with its anonymous
-// volumes. One that is gone already, or was never made, is no error.
+// RemoveContainer removes a container, running or not, with its anonymous volumes. It is
+// no error if the container does not exist.
 func RemoveContainer(ctx context.Context, api API, name string) error {
 	err := Retry(ctx, func() error {
 		err := api.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
 		if errdefs.IsConflict(err) {
-			return awaitRemoval(ctx, api, name) // it is being removed already, by itself
+			return awaitRemoval(ctx, api, name) // the engine is removing it already, since it has exited
 		}
 		return err
 	})
@@ -150,6 +152,7 @@ func awaitRemoval(ctx context.Context, api API, name string) error {
 	}
 }
 
+// RemoveNetwork removes a network. It is no error if the network does not exist.
 func RemoveNetwork(ctx context.Context, api API, name string) error {
 	if err := Retry(ctx, func() error { return api.NetworkRemove(ctx, name) }); err != nil {
 		return fmt.Errorf("removing network %s: %w", name, err)
@@ -157,6 +160,7 @@ func RemoveNetwork(ctx context.Context, api API, name string) error {
 	return nil
 }
 
+// RemoveService removes a Swarm service. It is no error if the service does not exist.
 func RemoveService(ctx context.Context, api API, name string) error {
 	if err := Retry(ctx, func() error { return api.ServiceRemove(ctx, name) }); err != nil {
 		return fmt.Errorf("removing service %s: %w", name, err)
@@ -164,17 +168,18 @@ func RemoveService(ctx context.Context, api API, name string) error {
 	return nil
 }
 
-// listContainers lists containers, running or not.
+// ListContainers lists containers, running or not.
 func ListContainers(ctx context.Context, api API, by filters.Args) ([]container.Summary, error) {
 	return api.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
 }
 
-// persist repeats an action until the engine has taken it, ctx ends, or finishedLimit
-// is over: an engine that restarts is back within seconds.
+// Retry repeats an action until it succeeds, the engine reports that there is no such
+// object, or another try is pointless; until ctx ends, or for finishedLimit: an engine
+// that restarts is back within seconds. The error is the last one of the engine.
 func Retry(ctx context.Context, action func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, finishedLimit)
 	defer cancel()
-	var word error // the engine's last
+	var last error // the engine's last answer
 	err := backoff.Retry(func() error {
 		err := action()
 		switch {
@@ -183,12 +188,12 @@ func Retry(ctx context.Context, action func() error) error {
 		case isPermanent(err):
 			return backoff.Permanent(err)
 		case ctx.Err() == nil:
-			word = err
+			last = err
 		}
 		return err
 	}, backoff.WithContext(backoff.NewConstantBackOff(RetryPause), ctx))
 	if err != nil && ctx.Err() != nil {
-		return cmp.Or(word, err) // which says more than the end of the wait
+		return cmp.Or(last, err) // the engine's answer says more than the end of the wait
 	}
 	return err
 }

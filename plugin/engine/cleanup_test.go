@@ -18,7 +18,7 @@ func stuck(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// slow is a removal that takes so long.
+// slow is a removal that takes d.
 func slow(d time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
 		select {
@@ -30,29 +30,29 @@ func slow(d time.Duration) func(context.Context) error {
 	}
 }
 
-// After a failure all clean-ups together take as long as one may. One that has no time
-// left gets its last chance, and says what it could not remove.
+// After a failure, all clean-ups together take no longer than one may take. A clean-up
+// that begins after that gets minCleanUpTime, and returns what it could not remove.
 func TestCleanUpsShareTheirTime(t *testing.T) {
 	t.Parallel()
-	left := func(err error) bool { return errors.As(err, new(*CleanUpError)) }
+	incomplete := func(err error) bool { return errors.As(err, new(*CleanUpError)) }
 	synctest.Test(t, func(t *testing.T) {
 		ctx, began := WithBudget(t.Context()), time.Now()
-		assert.Check(t, left(CleanUp(ctx, true, stuck)))
+		assert.Check(t, incomplete(CleanUp(ctx, true, stuck)))
 		assert.Check(t, is.Equal(time.Since(began), InterruptedLimit))
-		assert.Check(t, CleanUpRun(WithBudget(ctx), true, slow(minCleanUpTime/2)), "it has no time at all")
-		assert.Check(t, left(CleanUpRun(WithBudget(ctx), true, stuck)))
+		assert.Check(t, CleanUpRun(WithBudget(ctx), true, slow(minCleanUpTime/2)), "it has no time")
+		assert.Check(t, incomplete(CleanUpRun(WithBudget(ctx), true, stuck)))
 		assert.Check(t, is.Equal(time.Since(began), InterruptedLimit+minCleanUpTime/2+minCleanUpTime))
 	})
 	synctest.Test(t, func(t *testing.T) {
 		ctx, began := WithBudget(t.Context()), time.Now()
 		done := make(chan error)
-		for range 3 { // at once, as those of network modes
+		for range 3 { // in parallel, as those of network modes
 			go func() { done <- CleanUp(ctx, true, slow(3*time.Second)) }()
 		}
 		for range 3 {
 			assert.Check(t, <-done)
 		}
-		assert.Check(t, left(CleanUp(ctx, true, stuck)))
+		assert.Check(t, incomplete(CleanUp(ctx, true, stuck)))
 		assert.Check(t, is.Equal(time.Since(began), InterruptedLimit))
 	})
 	for name, first := range map[string]func(context.Context) error{"stuck": stuck, "slow": slow(25 * time.Second)} {
@@ -60,17 +60,17 @@ func TestCleanUpsShareTheirTime(t *testing.T) {
 			ctx, interrupt := context.WithCancel(WithBudget(t.Context()))
 			time.AfterFunc(20*time.Second, interrupt)
 			began := time.Now()
-			assert.Check(t, is.Equal(left(CleanUp(ctx, false, first)), name == "stuck"))
-			assert.Check(t, left(CleanUp(ctx, true, stuck)))
+			assert.Check(t, is.Equal(incomplete(CleanUp(ctx, false, first)), name == "stuck"))
+			assert.Check(t, incomplete(CleanUp(ctx, true, stuck)))
 			most := 20*time.Second + InterruptedLimit + minCleanUpTime
 			assert.Check(t, time.Since(began) <= most, "%s: it took %s", name, time.Since(began))
 		})
 	}
 }
 
-// A clean-up of a run that goes on takes nothing from the others, and each of a
-// fleet's has its own time.
-func TestCleanUpsOfTheirOwn(t *testing.T) {
+// The clean-up of a run that goes on takes no time from the others. Without a budget, as
+// for servers on demand, each clean-up has its own time.
+func TestCleanUpsThatDoNotShareTheirTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx := WithBudget(t.Context())
@@ -86,41 +86,40 @@ func TestCleanUpsOfTheirOwn(t *testing.T) {
 	})
 }
 
-// What an engine said is not hidden by the end of the time that there was to ask it
-// again.
-func TestPersistKeepsTheEnginesWord(t *testing.T) {
+// The end of the time does not hide what the engine answered last.
+func TestRetryReturnsLastAnswer(t *testing.T) {
 	t.Parallel()
-	word := errors.New("the engine restarts")
+	restarts := errors.New("the engine restarts")
 	for name, test := range map[string]struct{ first, later, want error }{
-		"it goes on saying so": {word, word, word},
-		"then it says no more": {word, nil, word},
-		"it has said nothing":  {nil, nil, context.DeadlineExceeded},
-		"it has no such":       {word, errdefs.ErrNotFound, nil},
-		"it will not have it":  {word, errdefs.ErrInvalidArgument, errdefs.ErrInvalidArgument},
-		"it never will":        {errdefs.ErrPermissionDenied, word, errdefs.ErrPermissionDenied},
+		"always the same answer":       {restarts, restarts, restarts},
+		"no further answer":            {restarts, nil, restarts},
+		"no answer":                    {nil, nil, context.DeadlineExceeded},
+		"no such object":               {restarts, errdefs.ErrNotFound, nil},
+		"the request is not valid":     {restarts, errdefs.ErrInvalidArgument, errdefs.ErrInvalidArgument},
+		"the request is not permitted": {errdefs.ErrPermissionDenied, restarts, errdefs.ErrPermissionDenied},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			next := test.first
 			err := Retry(ctx, func() error {
-				said := next
-				if next = test.later; said == nil {
+				answer := next
+				if next = test.later; answer == nil {
 					return stuck(ctx)
 				}
-				return said
+				return answer
 			})
 			assert.Check(t, errors.Is(err, test.want) || err == nil && test.want == nil, "%s: %v", name, err)
 		})
 	}
 }
 
-// An engine that never has it is not asked for ever.
-func TestPersistEnds(t *testing.T) {
+// A request that never succeeds is not repeated for ever.
+func TestRetryEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		began, word := time.Now(), errors.New("device or resource busy")
-		assert.Check(t, is.ErrorIs(Retry(t.Context(), func() error { return word }), word))
+		began, busy := time.Now(), errors.New("device or resource busy")
+		assert.Check(t, is.ErrorIs(Retry(t.Context(), func() error { return busy }), busy))
 		assert.Check(t, is.Equal(time.Since(began), finishedLimit))
 	})
 }

@@ -1,6 +1,6 @@
 // Package engine holds what nestprobe makes on an engine and removes again: the
-// agent's image, containers, networks, their labels and leases, and what is left of
-// earlier runs. Everything that starts a container calls it. It must not know which
+// agent's image, containers, networks, their labels and leases, and leftovers of
+// earlier runs. Every package that starts a container calls it. It must not know which
 // addresses are probed, or why.
 package engine
 
@@ -19,23 +19,24 @@ type Engine struct {
 	// Loopback says that the endpoint is a port of this machine's loopback. The
 	// engine may be on this machine, or at the other end of a tunnel.
 	Loopback bool
-	// Describe asks the engine what it is. It is called while the first containers
-	// are being started, and again where a temporary network's subnet is in doubt.
+	// Describe returns what the engine says of itself. It is called while the first
+	// containers are being started, and again if a temporary network may need another
+	// subnet.
 	Describe func(context.Context) (connection.Description, error)
-	// AgentImage puts the image of the built-in server on the engine, if it is
-	// not there yet, and returns its reference.
+	// AgentImage loads the agent's image on the engine, if it is not there yet, and
+	// returns its reference.
 	AgentImage func(context.Context) (string, error)
-	// AgentBinary returns the agent itself, to be put into a container of a
-	// user's image. The agent has no need of it.
+	// AgentBinary returns the agent's program, to be copied into a container of the
+	// user's image. It is nil in the agent, which starts no such container.
 	AgentBinary func(context.Context) ([]byte, error)
-	// RegistryAuth returns what the user is logged in with at an image's registry,
-	// encoded as the API's X-Registry-Auth header. It is called for an image that is
-	// to be pulled, and no sooner: it may start a program of the user's.
+	// RegistryAuth returns the user's credentials for an image's registry, encoded as
+	// the API's X-Registry-Auth header. It is called only before a pull, since it may
+	// start a credential helper.
 	RegistryAuth func(image string) (string, error)
 }
 
-// RequestRegistryAuth is RegistryAuth for as long as ctx lasts: a program that it starts may
-// wait for its user, and that one may give up.
+// RequestRegistryAuth calls RegistryAuth and returns when that does or ctx ends: a
+// credential helper may wait for the user, who may interrupt.
 func (e Engine) RequestRegistryAuth(ctx context.Context, image string) (string, error) {
 	type answer struct {
 		auth string

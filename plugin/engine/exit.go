@@ -16,16 +16,16 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// exit is how a server's container ended.
+// Exit is how a container ended.
 type Exit struct {
 	Code      int64
 	OOMKilled bool
-	Lines     []string // the last it printed
-	Err       error    // the engine could not be watched any longer
+	Lines     []string // the last lines that it printed
+	Err       error    // why the engine no longer reports the exit; else nil
 }
 
-// watch tells when the container exits. It must be called before the start, or
-// a server that exits at once is missed.
+// WatchExit returns a channel that gets the exit of a container. It must be called before
+// the start, or it misses a container that exits immediately.
 func WatchExit(ctx context.Context, api API, id string) <-chan Exit {
 	exited := make(chan Exit, 1)
 	responses, errs := api.ContainerWait(ctx, id, container.WaitConditionNextExit)
@@ -40,14 +40,14 @@ func WatchExit(ctx context.Context, api API, id string) <-chan Exit {
 	return exited
 }
 
-// hasTerminal says whether a container was made with a terminal (docker run -t).
+// HasTerminal says whether a container was made with a terminal (docker run -t).
 func HasTerminal(response container.InspectResponse) bool {
 	return response.Config != nil && response.Config.Tty
 }
 
-// lastLog is what a container printed last; none where its log driver cannot be
-// read. The log of a container with a terminal is what came out of that; that of
-// any other is parted into stdout and stderr (Engine API, ContainerLogs).
+// LastLog returns the last lines that a container printed; none if its log driver cannot
+// be read. The log of a container with a terminal is a plain stream; in any other log
+// stdout and stderr are multiplexed (Engine API, ContainerLogs).
 func LastLog(ctx context.Context, api API, id string, terminal bool) []string {
 	logs, err := api.ContainerLogs(ctx, id, container.LogsOptions{
 		ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lastLines),
@@ -65,10 +65,10 @@ func LastLog(ctx context.Context, api API, id string, terminal bool) []string {
 	return output.Lines()
 }
 
-// maxLogLine bounds a log line in evidence: what fits a wide terminal.
+// maxLogLine bounds a log line in evidence, in bytes: what fits a wide terminal.
 const maxLogLine = 200
 
-// logEvidence shows log lines as lines of evidence.
+// LogEvidence returns log lines as lines of evidence, each escaped and shortened.
 func LogEvidence(lines []string) []string {
 	shown := make([]string, len(lines))
 	for i, line := range lines {
@@ -77,36 +77,36 @@ func LogEvidence(lines []string) []string {
 	return shown
 }
 
-// fault is the exit of a container as a finding.
+// Fault returns the exit of the container as an error with a cause.
 func (e *Exit) Fault(name string) *report.Fault {
 	evidence := []string{fmt.Sprintf("container %s exited with code %d", name, e.Code)}
 	if e.OOMKilled {
 		evidence = append(evidence, "the kernel killed it for using too much memory")
 	}
-	cause, hint := diagnosis.ServerExited, exitHint(e)
+	cause, hint, setting := diagnosis.ServerExited, exitHint(e), report.Setting("")
 	for _, line := range e.Lines {
 		if wrongFormatLog.MatchString(strings.TrimSpace(line)) {
-			cause, hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
+			cause, hint, setting = diagnosis.ImageWrongPlatform, wrongPlatformHint, report.SettingPlatform
 		}
 	}
 	evidence = append(evidence, LogEvidence(e.Lines)...)
-	return &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Err: errors.New(diagnosis.Title(cause))}
+	return &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Setting: setting, Err: errors.New(diagnosis.Title(cause))}
 }
 
-// exitHint follows from the exit code alone; 125 to 127 are docker's own, and
-// above 128 is 128 plus a signal's number, by the shell's convention.
+// exitHint follows from the exit code. Docker uses 126 for a command that cannot be
+// executed and 127 for one that does not exist.
 func exitHint(e *Exit) string {
 	switch {
 	case e.OOMKilled:
-		return "give the container more memory, or the server less to do"
+		return "give the container more memory, or reduce what the server needs"
 	case e.Code == 0:
-		return "the command ended by itself: start the server in the foreground"
+		return "the command has ended: start the server in the foreground"
 	case e.Code == 126:
 		return "the command is not executable: check IMAGE's entrypoint and COMMAND"
 	case e.Code == 127:
 		return "the command does not exist in the image: check IMAGE's entrypoint and COMMAND"
 	case len(e.Lines) == 0:
-		return "it printed nothing: run the image by hand to see why it ends"
+		return "it printed nothing: run the image by hand to see why it exits"
 	default:
 		return "see its last log lines above, and run the image by hand with the same options"
 	}

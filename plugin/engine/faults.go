@@ -14,8 +14,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// An engine tells why it cannot start a container in a sentence alone (status
-// 500, no code), so that sentence is what there is to go by.
+// An engine reports only in a sentence why it cannot start a container (status 500, no
+// error code), so the cause follows from that sentence.
 var (
 	// libnetwork/portallocator ("port is already allocated"), the kernel's
 	// EADDRINUSE through docker-proxy or Podman's rootlessport, and Docker
@@ -30,26 +30,28 @@ var (
 	// platform (linux/amd64) does not match the specified platform (linux/arm64)".
 	otherPlatform = regexp.MustCompile(`does not match the specified platform`)
 	// The same as the container's only log line, from runc's init (libcontainer,
-	// standard_init_linux.go): Engine 20.10 finds out only when it has started.
+	// standard_init_linux.go): in Engine 20.10 it fails only after the start.
 	wrongFormatLog = regexp.MustCompile(`^(standard_init_linux\.go:\d+: )?exec .*exec format error$`)
 )
 
-// nameIsTaken says whether a container was not created because there is one of
-// its name: somebody else's.
+// NameIsTaken says whether a container was not created because another container has its
+// name.
 func NameIsTaken(err error) bool {
 	return errdefs.IsConflict(err) || err != nil && nameTaken.MatchString(err.Error())
 }
 
-// portIsTaken says whether an engine, or Swarm, refuses a host port that is in use.
+// PortIsTaken says whether an engine, or Swarm, refuses a host port that is in use.
 func PortIsTaken(message string) bool { return portTaken.MatchString(message) }
 
+// CreateFault returns the error of creating a container, as a Fault if the cause is known.
+// The first argument names the container in a sentence.
 func CreateFault(what string, err error) error {
 	wrapped := fmt.Errorf("creating %s: %w", what, err)
 	if NameIsTaken(err) {
 		return &report.Fault{
 			Cause:    diagnosis.NameInUse,
 			Evidence: []string{err.Error()},
-			Hint:     "run the command again; it makes up another name",
+			Hint:     "run the command again; it uses another name",
 			Err:      wrapped,
 		}
 	}
@@ -57,16 +59,18 @@ func CreateFault(what string, err error) error {
 		return &report.Fault{
 			Cause:    diagnosis.ImageWrongPlatform,
 			Evidence: []string{err.Error()},
-			Hint:     "leave out --platform, or choose an image that is made for that platform",
+			Hint:     "use the engine's own platform, or choose an image that is made for that platform",
+			Setting:  report.SettingPlatform,
 			Err:      wrapped,
 		}
 	}
 	return wrapped
 }
 
-// attachFault is why a container that has not been started cannot be attached to.
-// Podman makes it ready for its start then, and tells why that fails in an answer
-// that Docker's client does not read; it tells the start the same.
+// AttachFault returns the error of attaching to a container that has not been started.
+// Podman prepares the start when a client attaches, and reports a failure of that in an
+// answer that Docker's client does not read. Starting the container returns the same
+// error.
 func AttachFault(ctx context.Context, api API, what, id string, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -81,6 +85,8 @@ func AttachFault(ctx context.Context, api API, what, id string, err error) error
 	return err
 }
 
+// StartFault returns the error of starting a container, as a Fault if the cause is known.
+// The first argument names the container in a sentence.
 func StartFault(what string, err error) error {
 	wrapped := fmt.Errorf("starting %s: %w", what, err)
 	switch message := strings.TrimSpace(err.Error()); {
@@ -88,7 +94,8 @@ func StartFault(what string, err error) error {
 		return &report.Fault{
 			Cause:    diagnosis.PortInUse,
 			Evidence: []string{message},
-			Hint:     "choose another host port with --publish, or leave it out for a free one",
+			Hint:     "choose another host port, or none for a free one",
+			Setting:  report.SettingPublish,
 			Err:      wrapped,
 		}
 	case wrongFormat.MatchString(message):
@@ -96,6 +103,7 @@ func StartFault(what string, err error) error {
 			Cause:    diagnosis.ImageWrongPlatform,
 			Evidence: []string{message},
 			Hint:     wrongPlatformHint,
+			Setting:  report.SettingPlatform,
 			Err:      wrapped,
 		}
 	default:
@@ -103,4 +111,4 @@ func StartFault(what string, err error) error {
 	}
 }
 
-const wrongPlatformHint = "choose an image for the engine's own platform, or one the engine can emulate, with --platform"
+const wrongPlatformHint = "choose an image for the engine's own platform, or a platform that the engine can emulate"

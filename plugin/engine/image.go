@@ -17,7 +17,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// PullPolicy says when the user's image is pulled, in docker run's words.
+// PullPolicy says when the user's image is pulled.
 type PullPolicy string
 
 // The pull policies of docker run.
@@ -27,14 +27,16 @@ const (
 	PullNever   PullPolicy = "never"
 )
 
-// userImage is an image of the user's, and how to get it.
+// Image is an image of the user, and when to pull it.
 type Image struct {
 	Ref      string
-	Platform *ocispec.Platform // nil: the engine's own
+	Platform *ocispec.Platform // nil for the engine's own
 	Pull     PullPolicy
 }
 
-// ensure makes the image available on the engine.
+// Ensure makes the image available on the engine. The error is a Fault with the cause
+// image-unavailable if the image cannot be had; it is another error if the engine was
+// lost or ctx has ended.
 func (i Image) Ensure(ctx context.Context, engine Engine, progress Progress) (image.InspectResponse, error) {
 	api := engine.API
 	if _, err := reference.ParseAnyReference(i.Ref); err != nil {
@@ -44,17 +46,17 @@ func (i Image) Ensure(ctx context.Context, engine Engine, progress Progress) (im
 		return found, err
 	}
 	if i.Pull == PullNever {
-		return image.InspectResponse{}, i.unavailable(errors.New("it is not on the engine, and --pull never forbids to pull it"), pullHint)
+		return image.InspectResponse{}, i.pullForbidden()
 	}
 	auth, err := engine.RequestRegistryAuth(ctx, i.Ref)
-	if ctx.Err() != nil { // which may have ended the program that was asked
+	if ctx.Err() != nil { // which may have ended the credential helper
 		return image.InspectResponse{}, context.Cause(ctx)
 	}
 	if err != nil {
-		return image.InspectResponse{}, i.unavailable(fmt.Errorf("reading the credentials to pull it with: %w", err),
+		return image.InspectResponse{}, i.unavailable(fmt.Errorf("reading the credentials for the pull: %w", err),
 			"check its name, and credsStore and credHelpers in docker's config.json, or load the image first")
 	}
-	err = i.fetch(ctx, api, auth, progress)
+	err = i.pull(ctx, api, auth, progress)
 	if err != nil && !IsEngineAnswer(err) {
 		return image.InspectResponse{}, fmt.Errorf("pulling image %s: %w", i.Ref, err)
 	}
@@ -68,8 +70,8 @@ func (i Image) Ensure(ctx context.Context, engine Engine, progress Progress) (im
 	return found, nil
 }
 
-// find looks for the image on the engine, unless it is to be pulled whether it is there
-// or not.
+// Find looks for the image on the engine. It is false for an image that is always pulled,
+// or is there for another platform.
 func (i Image) Find(ctx context.Context, api API) (found image.InspectResponse, ok bool, err error) {
 	if i.Pull == PullAlways {
 		return found, false, nil
@@ -84,7 +86,7 @@ func (i Image) Find(ctx context.Context, api API) (found image.InspectResponse, 
 	return found, isFor(found, i.Platform), nil
 }
 
-func (i Image) fetch(ctx context.Context, api API, auth string, progress Progress) error {
+func (i Image) pull(ctx context.Context, api API, auth string, progress Progress) error {
 	options := image.PullOptions{RegistryAuth: auth}
 	if i.Platform != nil {
 		options.Platform = platforms.Format(*i.Platform)
@@ -97,10 +99,17 @@ func (i Image) fetch(ctx context.Context, api API, auth string, progress Progres
 	return progress.Pull(stream)
 }
 
-const pullHint = "check the name and tag, log in with docker login if the registry wants it, or load the image first"
+const pullHint = "check the name and tag, log in with docker login if the registry requires it, or load the image first"
 
-// unavailable is an image that is not to be had, and why.
-func (i Image) unavailable(err error, hint string) error {
+func (i Image) pullForbidden() error {
+	fault := i.unavailable(errors.New("it is not on the engine, and pulling it is forbidden"),
+		"check the name and tag, load the image first, or allow the pull")
+	fault.Setting = report.SettingPull
+	return fault
+}
+
+// unavailable returns the Fault of an image that cannot be had, and why.
+func (i Image) unavailable(err error, hint string) *report.Fault {
 	return &report.Fault{
 		Cause:    diagnosis.ImageUnavailable,
 		Evidence: []string{err.Error()},
@@ -109,8 +118,8 @@ func (i Image) unavailable(err error, hint string) error {
 	}
 }
 
-// engineSaid says whether an error is what the engine has answered, by its status or
-// in the stream of a pull, rather than the loss of the engine or the end of ctx.
+// IsEngineAnswer says whether an error is an answer of the engine, by its status or in
+// the stream of a pull, rather than the loss of the engine or the end of ctx.
 func IsEngineAnswer(err error) bool {
 	if errors.As(err, new(*jsonmessage.JSONError)) {
 		return true
@@ -122,12 +131,12 @@ func IsEngineAnswer(err error) bool {
 	return slices.ContainsFunc(statuses, func(is func(error) bool) bool { return is(err) })
 }
 
-// isFor says whether an image on the engine is made for the wanted platform.
-func isFor(found image.InspectResponse, wanted *ocispec.Platform) bool {
-	if wanted == nil {
+// isFor says whether an image on the engine is made for a platform; nil stands for any.
+func isFor(found image.InspectResponse, platform *ocispec.Platform) bool {
+	if platform == nil {
 		return true
 	}
-	return platforms.OnlyStrict(*wanted).Match(ocispec.Platform{
+	return platforms.OnlyStrict(*platform).Match(ocispec.Platform{
 		OS: found.Os, Architecture: found.Architecture, Variant: found.Variant,
 	})
 }

@@ -20,13 +20,13 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// fakeRegistry is an engine that has no image, and whose pulls end as the test says: a
-// real one cannot be lost at will in each of these ways.
+// fakeRegistry is an engine without images whose pulls end as the test says. It is a fake
+// because a real engine cannot be made to fail in each of these ways.
 type fakeRegistry struct {
 	API
-	refuses error  // the pull
+	refuses error  // returned instead of a stream
 	says    string // the stream of the pull
-	ends    error  // the stream, after that
+	ends    error  // the end of the stream
 }
 
 func (fakeRegistry) ImageInspect(context.Context, string, ...client.ImageInspectOption) (image.InspectResponse, error) {
@@ -47,12 +47,12 @@ func (pulling) Pull(stream io.Reader) error {
 	return jsonmessage.DisplayJSONMessagesStream(stream, io.Discard, 0, false, nil)
 }
 
-// An image is unavailable when the engine says so, and not when that is lost.
+// An image is unavailable if the engine says so, and not if the engine is lost.
 func TestPullFails(t *testing.T) {
 	t.Parallel()
-	nobody, err := client.NewClientWithOpts(client.WithHost("unix:///nestprobe-nowhere.sock"))
+	closed, err := client.NewClientWithOpts(client.WithHost("unix:///nestprobe-nowhere.sock"))
 	assert.NilError(t, err)
-	_, gone := nobody.Ping(t.Context())
+	_, gone := closed.Ping(t.Context())
 	reset := &net.OpError{Op: "read", Net: "unix", Err: syscall.ECONNRESET}
 	for name, test := range map[string]struct {
 		engine      fakeRegistry
@@ -79,9 +79,9 @@ func TestPullFails(t *testing.T) {
 	}
 }
 
-// Who is asked for credentials when the user gives up is not waited for, and the image
-// not blamed.
-func TestInterruptedWhenAskedForCredentials(t *testing.T) {
+// An interrupt while the credentials are read ends Ensure immediately, and is not an
+// error of the image.
+func TestInterruptWhileReadingCredentials(t *testing.T) {
 	t.Parallel()
 	interrupted := errors.New("interrupted")
 	for name, helper := range map[string]func(context.Context) (string, error){
@@ -99,28 +99,28 @@ func TestInterruptedWhenAskedForCredentials(t *testing.T) {
 	}
 }
 
-// Nobody is asked for credentials before a pull.
-func TestCredentialsAskedForToPull(t *testing.T) {
+// Credentials are read only before a pull.
+func TestCredentialsAreReadOnlyToPull(t *testing.T) {
 	t.Parallel()
-	asked := 0
+	requests := 0
 	engine := Engine{API: fakeRegistry{}, RegistryAuth: func(string) (string, error) {
-		asked++
+		requests++
 		return "", errors.New("the keychain is locked")
 	}}
 	for ref, test := range map[string]struct {
-		pull  PullPolicy
-		says  string
-		asked int
+		pull     PullPolicy
+		says     string
+		requests int
 	}{
-		"never":      {PullNever, "forbids to pull it", 0},
+		"never":      {PullNever, "pulling it is forbidden", 0},
 		"Not/A/Name": {PullMissing, "give it as NAME", 0},
 		"missing":    {PullMissing, "the keychain is locked: check", 1},
 		"always":     {PullAlways, "the keychain is locked: check", 1},
 	} {
-		asked = 0
+		requests = 0
 		_, err := Image{Ref: ref, Pull: test.pull}.Ensure(t.Context(), engine, pulling{})
 		assert.Check(t, is.ErrorContains(err, test.says))
 		assert.Check(t, errors.As(err, new(*report.Fault)), ref)
-		assert.Check(t, is.Equal(asked, test.asked), ref)
+		assert.Check(t, is.Equal(requests, test.requests), ref)
 	}
 }

@@ -13,46 +13,46 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 )
 
-// lease is the attached stdin of an agent, which exits when it is closed, and
-// the output that comes back the same way.
+// Lease is the attached stdin of an agent, which exits when its stdin is closed, and the
+// agent's output, which arrives over the same connection.
 type Lease struct {
 	connection types.HijackedResponse
-	Output     Tail          // of its stderr, and of its stdout if nobody else gets that
-	Listening  chan struct{} // closed when a built-in server has said that it listens
-	drained    chan struct{}
+	Output     Tail          // of its stderr, and of its stdout unless that goes to a pipe
+	Listening  chan struct{} // closed when a built-in server has printed that it listens
+	drained    chan struct{} // closed when all output has been read
 }
 
-// takeLease attaches to an agent's container. Its stdout goes to stdout until
-// the lease ends, which then closes it; nil keeps the end of it with stderr's.
+// TakeLease attaches to an agent's container. The container's stdout is copied to stdout,
+// which is closed at the end of the lease. If stdout is nil, it is kept in Output.
 func TakeLease(ctx context.Context, api API, id string, stdout *io.PipeWriter) (*Lease, error) {
 	connection, err := attach(ctx, api, id)
 	if err != nil {
 		return nil, fmt.Errorf("attaching to the container: %w", err)
 	}
 	l := &Lease{connection: connection, Listening: make(chan struct{}), drained: make(chan struct{})}
-	go func() { // ends with the connection, which release closes
+	go func() { // ends with the connection, which Release closes
 		defer close(l.drained)
 		if stdout == nil {
-			said := &listeningDetector{tail: &l.Output, onListening: sync.OnceFunc(func() { close(l.Listening) })}
-			_, _ = stdcopy.StdCopy(said, &l.Output, connection.Reader)
+			written := &listeningDetector{tail: &l.Output, onListening: sync.OnceFunc(func() { close(l.Listening) })}
+			_, _ = stdcopy.StdCopy(written, &l.Output, connection.Reader)
 			return
 		}
 		_, err := stdcopy.StdCopy(stdout, &l.Output, connection.Reader)
-		_ = stdout.CloseWithError(err) // it has none of its own
+		_ = stdout.CloseWithError(err) // never returns an error
 	}()
 	return l, nil
 }
 
-// attach is ContainerAttach that ends with ctx. Docker's client only dials with
-// its context, and then waits for the answer without one (docker/docker v28.5,
-// client/hijack.go, hijackedConn.RoundTrip).
+// attach calls ContainerAttach and returns at the end of ctx too. Docker's client uses the
+// context only to connect, and then waits for the answer without it (docker/docker
+// v28.5, client/hijack.go, hijackedConn.RoundTrip).
 func attach(ctx context.Context, api API, id string) (types.HijackedResponse, error) {
 	type answer struct {
 		connection types.HijackedResponse
 		err        error
 	}
 	answers := make(chan answer)
-	go func() { // ends with the engine's answer; an engine that gives none ends it with the process
+	go func() { // ends with the engine's answer; if there is none, with the process
 		connection, err := api.ContainerAttach(ctx, id, container.AttachOptions{
 			Stream: true, Stdin: true, Stdout: true, Stderr: true,
 		})
@@ -72,25 +72,26 @@ func attach(ctx context.Context, api API, id string) (types.HijackedResponse, er
 	}
 }
 
-// release ends the lease and waits until its output has been read.
+// Release ends the lease and waits until the output has been read.
 func (l *Lease) Release() {
 	l.connection.Close()
 	<-l.drained
 }
 
-// lastLines is how many log lines of a server that exited are shown.
+// lastLines is how many log lines of a server that exited are printed.
 const lastLines = 10
 
-// tailBytes bounds what is kept of a server's output: ten lines of a terminal's
-// width, several times over.
+// tailBytes bounds what is kept of a server's output: several times ten lines of a
+// terminal's width.
 const tailBytes = 8 << 10
 
-// tail keeps the end of what is written to it.
+// Tail keeps the end of what is written to it.
 type Tail struct {
 	mu   sync.Mutex
 	data []byte
 }
 
+// Write implements io.Writer. It never returns an error.
 func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -102,12 +103,13 @@ func (t *Tail) Write(p []byte) (int, error) {
 }
 
 // listeningPrefix begins the line that a built-in server prints when it accepts
-// connections; nothing comes before it.
+// connections. It is the first line that the server prints.
 const listeningPrefix = "listening on "
 
-// listeningDetector keeps what is written to it, and hears when the server listens.
+// listeningDetector keeps what is written to it, and calls onListening when that contains
+// listeningPrefix.
 type listeningDetector struct {
-	tail  *Tail
+	tail        *Tail
 	onListening func()
 }
 
@@ -119,13 +121,13 @@ func (a *listeningDetector) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (t *Tail) contains(word string) bool {
+func (t *Tail) contains(text string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return bytes.Contains(t.data, []byte(word))
+	return bytes.Contains(t.data, []byte(text))
 }
 
-// lines returns the last lines, newest last.
+// Lines returns the last lines, the newest last; none if nothing was written.
 func (t *Tail) Lines() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -16,25 +16,26 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// leftoversLimit bounds the removal of leftovers, which goes on beside the run. One
-// of them takes 0.2 s; a container that an engine is unable to remove must not
-// keep the run from ending.
+// leftoversLimit bounds the removal of leftovers, which is done in parallel to the run.
+// Each takes 0.2 s. A container that the engine cannot remove must not delay the end of
+// the run.
 const leftoversLimit = 10 * time.Second
 
-// sweep removes what earlier runs left behind and whose deadline lies before
-// now, and dead containers: an engine that was killed could not remove those, and
-// nobody can start them any more. What it cannot remove it tells of; that does not
-// spoil this run, whose own are left alone: an agent sweeps by the clock of another
-// machine than the one that has set the deadlines, and at a time of its own.
+// RemoveLeftovers removes what earlier runs have left with a deadline before now, and
+// dead containers, which an engine that was killed could not remove and which cannot be
+// started again. What cannot be removed is a note of the progress and does not fail this
+// run. Containers, networks and services of this run are kept, even if their deadline
+// seems to be over: the agent's clock may differ from that of the machine that has set
+// the deadlines.
 func RemoveLeftovers(ctx context.Context, api API, run string, now time.Time, progress Progress) {
-	sweeping, cancel := context.WithTimeout(ctx, leftoversLimit)
+	limited, cancel := context.WithTimeout(ctx, leftoversLimit)
 	defer cancel()
-	swept, err := removeExpired(sweeping, api, run, now)
+	removed, err := removeExpired(limited, api, run, now)
 	if err != nil && ctx.Err() == nil {
 		progress.Note("could not remove leftovers of earlier runs: " + err.Error())
 	}
-	if swept > 0 {
-		progress.Note("removed " + Plural(swept, "leftover") + " of earlier runs whose deadline had passed")
+	if removed > 0 {
+		progress.Note("removed " + Plural(removed, "leftover") + " of earlier runs whose deadline had passed")
 	}
 }
 
@@ -44,30 +45,30 @@ func removeExpired(ctx context.Context, api API, run string, now time.Time) (int
 		return 0, fmt.Errorf("listing them: %w", err)
 	}
 	left.excludeRun(run)
-	var s swept
-	for _, service := range left.Services { // they keep their networks in use
-		_ = s.note(RemoveService(ctx, api, service.ID))
+	var r removals
+	for _, service := range left.Services { // they use their networks
+		_ = r.note(RemoveService(ctx, api, service.ID))
 	}
 	for _, c := range left.Containers {
-		s.group.Go(func() error {
+		r.group.Go(func() error {
 			err := RemoveContainer(ctx, api, c.ID)
 			if err == nil && !hasPassed(c.Labels[LabelDeadline], now) {
-				return nil // a dead one, which its own run may be removing just now: nothing to tell of
+				return nil // a dead container: its own run may be removing it too, so it is not counted
 			}
-			return s.note(err)
+			return r.note(err)
 		})
 	}
 	for _, c := range left.tasks {
-		s.group.Go(func() error { return awaitGone(ctx, api, c.ID) })
+		r.group.Go(func() error { return awaitGone(ctx, api, c.ID) })
 	}
-	_ = s.group.Wait() // the networks go only after their containers; all errors are noted
+	_ = r.group.Wait() // networks can only be removed after their containers; all errors are noted
 	for _, n := range left.Networks {
-		_ = s.note(removeUnusedNetwork(ctx, api, n))
+		_ = r.note(removeUnusedNetwork(ctx, api, n))
 	}
-	return s.count, errors.Join(s.errs...)
+	return r.count, errors.Join(r.errs...)
 }
 
-// Leftovers are what earlier runs left behind.
+// Leftovers are the containers, networks and services that earlier runs have left.
 type Leftovers struct {
 	Containers []container.Summary
 	Networks   []network.Summary
@@ -76,8 +77,8 @@ type Leftovers struct {
 	tasks []container.Summary // of the services
 }
 
-// ListLeftovers lists what carries nestprobe's labels and a deadline before now,
-// and dead containers.
+// ListLeftovers lists what has nestprobe's labels and a deadline before now, and dead
+// containers that have nestprobe's labels.
 func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, error) {
 	ours := filters.NewArgs(filters.Arg("label", LabelRun))
 	containers, err := ListContainers(ctx, api, ours)
@@ -101,9 +102,9 @@ func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, erro
 	return left, left.listServices(ctx, api, now, tasks)
 }
 
-// isStaleEntry says whether the engine lists a dead container and knows of none. One that
-// was killed, 20.10, does so until its next start, if it removes a container while it
-// registers the container's links.
+// isStaleEntry says whether the engine lists a dead container that it cannot inspect.
+// Engine 20.10 does so after it was killed, until its next start, if it removes a
+// container while it registers the container's links.
 func isStaleEntry(ctx context.Context, api API, c container.Summary) bool {
 	if c.State != container.StateDead {
 		return false
@@ -112,15 +113,15 @@ func isStaleEntry(ctx context.Context, api API, c container.Summary) bool {
 	return errdefs.IsNotFound(err)
 }
 
-// listServices lists those of a Swarm. Every run that makes one makes a network of
-// the Swarm first and removes it last, so where there is none nobody is asked. Those
-// of the tasks that are of these services are kept too.
+// listServices adds the expired services of a Swarm, and their tasks. Every run that
+// creates a service creates a network of the Swarm before and removes it afterwards, so
+// the services are listed only if there is such a network.
 func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time, tasks []container.Summary) error {
 	if !slices.ContainsFunc(l.Networks, isSwarmNetwork) {
 		return nil
 	}
 	services, err := api.ServiceList(ctx, swarm.ServiceListOptions{Filters: filters.NewArgs(filters.Arg("label", LabelRun))})
-	if errdefs.IsUnavailable(err) { // a worker, which sees the network and cannot remove it
+	if errdefs.IsUnavailable(err) { // a worker, which lists the network but cannot remove it
 		l.Networks = slices.DeleteFunc(l.Networks, isSwarmNetwork)
 		return nil
 	}
@@ -136,7 +137,7 @@ func (l *Leftovers) listServices(ctx context.Context, api API, now time.Time, ta
 	return nil
 }
 
-// excludeRun takes away what is of a run.
+// excludeRun removes from the lists what belongs to a run.
 func (l *Leftovers) excludeRun(run string) {
 	l.Containers = slices.DeleteFunc(l.Containers, func(c container.Summary) bool { return c.Labels[LabelRun] == run })
 	l.Networks = slices.DeleteFunc(l.Networks, func(n network.Summary) bool { return n.Labels[LabelRun] == run })
@@ -144,8 +145,8 @@ func (l *Leftovers) excludeRun(run string) {
 	l.tasks = slices.DeleteFunc(l.tasks, func(c container.Summary) bool { return c.Labels[LabelRun] == run })
 }
 
-// serviceLabel is on the containers of services, which Swarm removes with these. When
-// somebody else does, their network stays on the engine.
+// serviceLabel is on the tasks of services. Swarm removes these containers with the
+// service. If another process removes them, their network stays on the engine.
 const serviceLabel = "com.docker.swarm.service.id"
 
 func isTask(c container.Summary) bool { return c.Labels[serviceLabel] != "" }
@@ -158,37 +159,37 @@ func awaitGone(ctx context.Context, api API, id string) error {
 			return nil
 		}
 		if !Pause(ctx, RetryPause) {
-			return nil // what remains is told of by its network
+			return nil // the removal of its network reports what remains
 		}
 	}
 }
 
-// isSwarmNetwork says whether a network is a Swarm's rather than one engine's.
+// isSwarmNetwork says whether a network belongs to a Swarm rather than to one engine.
 func isSwarmNetwork(n network.Summary) bool { return n.Scope == "swarm" }
 
-// swept is what became of the leftovers. One that cannot be removed does not
-// keep the others from it.
-type swept struct {
+// removals are the results of removing leftovers in parallel. One that cannot be removed
+// does not stop the others.
+type removals struct {
 	group errgroup.Group
 	mu    sync.Mutex
-	count int
+	count int // of those removed
 	errs  []error
 }
 
-func (s *swept) note(err error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (r *removals) note(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err != nil {
-		s.errs = append(s.errs, err)
+		r.errs = append(r.errs, err)
 		return err
 	}
-	s.count++
+	r.count++
 	return nil
 }
 
-// removeUnusedNetwork removes a network unless somebody uses it. Docker refuses that by
-// itself. Podman 4.3 refuses it for a network's name, but not for its id, and its
-// containers then cannot be started again.
+// removeUnusedNetwork removes a network unless a container uses it. Docker refuses to
+// remove such a network. Podman 4.3 refuses it for a network's name, but not for its ID,
+// and the containers can then not be started again.
 func removeUnusedNetwork(ctx context.Context, api API, n network.Summary) error {
 	found, err := api.NetworkInspect(ctx, n.ID, network.InspectOptions{})
 	if errdefs.IsNotFound(err) {

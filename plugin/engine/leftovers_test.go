@@ -17,22 +17,22 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 )
 
-// fakeSwept is an engine with leftovers of two runs, whose clock is late for the one:
-// engines here have the clock of their clients.
-type fakeSwept struct {
+// fakeLeftovers is an engine with leftovers of two runs whose deadlines are over. It is a
+// fake because real engines in tests have the same clock as this process.
+type fakeLeftovers struct {
 	API
 	deadline time.Time
-	listed   func() // called when the containers are
+	listed   func() // called when the containers are listed
 
 	mu      sync.Mutex
 	removed []string
 }
 
-func (f *fakeSwept) labels(run string) map[string]string {
+func (f *fakeLeftovers) labels(run string) map[string]string {
 	return map[string]string{LabelRun: run, LabelDeadline: f.deadline.UTC().Format(time.RFC3339)}
 }
 
-func (f *fakeSwept) ContainerList(context.Context, container.ListOptions) ([]container.Summary, error) {
+func (f *fakeLeftovers) ContainerList(context.Context, container.ListOptions) ([]container.Summary, error) {
 	f.listed()
 	var all []container.Summary
 	for _, run := range []string{"own", "earlier"} {
@@ -40,48 +40,48 @@ func (f *fakeSwept) ContainerList(context.Context, container.ListOptions) ([]con
 		task[serviceLabel] = run + "'s service"
 		all = append(all,
 			container.Summary{ID: run + "'s client", Labels: f.labels(run)},
-			container.Summary{ID: run + "'s dead one", Labels: f.labels(run), State: container.StateDead},
-			container.Summary{ID: run + "'s ghost", Labels: f.labels(run), State: container.StateDead},
+			container.Summary{ID: run + "'s dead container", Labels: f.labels(run), State: container.StateDead},
+			container.Summary{ID: run + "'s stale entry", Labels: f.labels(run), State: container.StateDead},
 			container.Summary{ID: run + "'s task", Labels: task})
 	}
 	return all, nil
 }
 
-func (f *fakeSwept) NetworkList(context.Context, network.ListOptions) ([]network.Summary, error) {
+func (f *fakeLeftovers) NetworkList(context.Context, network.ListOptions) ([]network.Summary, error) {
 	return []network.Summary{
 		{ID: "own's network", Labels: f.labels("own"), Scope: "swarm"},
 		{ID: "earlier's network", Labels: f.labels("earlier"), Scope: "swarm"},
 	}, nil
 }
 
-func (f *fakeSwept) ServiceList(context.Context, swarm.ServiceListOptions) ([]swarm.Service, error) {
+func (f *fakeLeftovers) ServiceList(context.Context, swarm.ServiceListOptions) ([]swarm.Service, error) {
 	services := []swarm.Service{{ID: "own's service"}, {ID: "earlier's service"}}
 	services[0].Spec.Labels, services[1].Spec.Labels = f.labels("own"), f.labels("earlier")
 	return services, nil
 }
 
-func (f *fakeSwept) remove(id string) error {
+func (f *fakeLeftovers) remove(id string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.removed = append(f.removed, id)
 	return nil
 }
 
-func (f *fakeSwept) ContainerRemove(_ context.Context, id string, _ container.RemoveOptions) error {
+func (f *fakeLeftovers) ContainerRemove(_ context.Context, id string, _ container.RemoveOptions) error {
 	return f.remove(id)
 }
-func (f *fakeSwept) NetworkRemove(_ context.Context, id string) error { return f.remove(id) }
-func (f *fakeSwept) ServiceRemove(_ context.Context, id string) error { return f.remove(id) }
+func (f *fakeLeftovers) NetworkRemove(_ context.Context, id string) error { return f.remove(id) }
+func (f *fakeLeftovers) ServiceRemove(_ context.Context, id string) error { return f.remove(id) }
 
-func (f *fakeSwept) NetworkInspect(context.Context, string, network.InspectOptions) (network.Inspect, error) {
+func (f *fakeLeftovers) NetworkInspect(context.Context, string, network.InspectOptions) (network.Inspect, error) {
 	return network.Inspect{}, nil
 }
 
-func (f *fakeSwept) ContainerInspect(_ context.Context, id string) (container.InspectResponse, error) {
+func (f *fakeLeftovers) ContainerInspect(_ context.Context, id string) (container.InspectResponse, error) {
 	switch {
-	case strings.HasSuffix(id, "dead one"):
+	case strings.HasSuffix(id, "dead container"):
 		return container.InspectResponse{}, nil
-	case strings.HasSuffix(id, "ghost"):
+	case strings.HasSuffix(id, "stale entry"):
 		return container.InspectResponse{}, errdefs.ErrNotFound
 	default:
 		return container.InspectResponse{}, errors.Join(errdefs.ErrNotFound, f.remove("awaited "+id))
@@ -92,27 +92,26 @@ type quiet struct{ Progress }
 
 func (quiet) Note(string) {}
 
-// A run leaves what is its own alone, whatever the deadlines are.
-func TestSweepSparesItsOwn(t *testing.T) {
+// A run keeps its own containers, networks and services, even after their deadline.
+func TestRemoveLeftoversKeepsOwnRun(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	engine := &fakeSwept{deadline: now.Add(-time.Minute), listed: func() {}}
+	engine := &fakeLeftovers{deadline: now.Add(-time.Minute), listed: func() {}}
 	RemoveLeftovers(t.Context(), engine, "own", now, quiet{})
 	slices.Sort(engine.removed)
 	assert.Check(t, is.DeepEqual(engine.removed, []string{
-		"awaited earlier's task", "earlier's client", "earlier's dead one", "earlier's network", "earlier's service",
+		"awaited earlier's task", "earlier's client", "earlier's dead container", "earlier's network", "earlier's service",
 	}))
 }
 
-// fakeLeftovers is an engine that may know of services. A worker shows a network
-// whose deadline has passed only for as long as its containers do not notice theirs,
-// so it cannot be had at will.
-type fakeLeftovers struct {
+// fakeServices is an engine with services. It is a fake because a real worker lists an
+// expired network only for a moment, until its containers end at the same deadline.
+type fakeServices struct {
 	API
 	services func() ([]swarm.Service, error)
 }
 
-func (f fakeLeftovers) ServiceList(context.Context, swarm.ServiceListOptions) ([]swarm.Service, error) {
+func (f fakeServices) ServiceList(context.Context, swarm.ServiceListOptions) ([]swarm.Service, error) {
 	return f.services()
 }
 
@@ -123,25 +122,25 @@ func TestListServices(t *testing.T) {
 		return map[string]string{LabelRun: "x", LabelDeadline: deadline.UTC().Format(time.RFC3339)}
 	}
 	past, future := labels(now.Add(-time.Minute)), labels(now.Add(time.Minute))
-	ofThisEngine := network.Summary{Name: "bridge", Scope: "local", Labels: past}
+	local := network.Summary{Name: "bridge", Scope: "local", Labels: past}
 	shared := network.Summary{Name: "overlay", Scope: "swarm", Labels: past}
 	services := []swarm.Service{{ID: "past"}, {ID: "future"}, {ID: "user's"}}
 	services[0].Spec.Labels, services[1].Spec.Labels = past, future
 	tasks := []container.Summary{
 		{ID: "its task", Labels: map[string]string{serviceLabel: "past"}},
-		{ID: "another's", Labels: map[string]string{serviceLabel: "future"}},
+		{ID: "another service's task", Labels: map[string]string{serviceLabel: "future"}},
 	}
 	for name, test := range map[string]struct {
 		networks []network.Summary
 		answer   error
-		want     []string // networks and services
+		want     []string // networks, services and tasks
 	}{
-		"no Swarm":  {[]network.Summary{ofThisEngine}, errors.New("nobody is to be asked"), []string{"bridge"}},
-		"a manager": {[]network.Summary{ofThisEngine, shared}, nil, []string{"bridge", "overlay", "past", "its task"}},
-		"a worker":  {[]network.Summary{ofThisEngine, shared}, errdefs.ErrUnavailable, []string{"bridge"}},
+		"no Swarm":  {[]network.Summary{local}, errors.New("no request is expected"), []string{"bridge"}},
+		"a manager": {[]network.Summary{local, shared}, nil, []string{"bridge", "overlay", "past", "its task"}},
+		"a worker":  {[]network.Summary{local, shared}, errdefs.ErrUnavailable, []string{"bridge"}},
 	} {
 		left := Leftovers{Networks: test.networks}
-		err := left.listServices(t.Context(), fakeLeftovers{services: func() ([]swarm.Service, error) {
+		err := left.listServices(t.Context(), fakeServices{services: func() ([]swarm.Service, error) {
 			return slices.Clone(services), test.answer
 		}}, now, slices.Clone(tasks))
 		assert.Check(t, err, name)

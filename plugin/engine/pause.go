@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// longestPause is how long to wait before a request to an engine is repeated.
+// RetryPause is how long to wait before a request to an engine is repeated.
 const RetryPause = 250 * time.Millisecond
 
-// pause waits and says whether ctx is still alive.
+// Pause waits for d or the end of ctx. It returns false if ctx has ended.
 func Pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -13,47 +13,47 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 )
 
-// ProbeRequest is a document that the agent's role probe gets; ProbeReply, with
-// the same number, is what it answers. Requests are worked on side by side.
+// ProbeRequest is a document that is sent to the agent's role probe, which answers with a
+// ProbeReply of the same number. It handles requests in parallel.
 type ProbeRequest struct {
 	Number    int           `json:"number"`
 	Race      netprobe.Race `json:"race"`
-	Listeners bool          `json:"listeners"` // no race, but a list of what listens there
-	Stop      bool          `json:"stop"`      // end the request of this number now
+	Listeners bool          `json:"listeners"` // list the listening sockets instead of running a race
+	Stop      bool          `json:"stop"`      // end the request with this number now
 }
 
-// ProbeReply is what became of a request.
+// ProbeReply is the result of a ProbeRequest.
 type ProbeReply struct {
 	Number    int               `json:"number"`
 	Results   []netprobe.Result `json:"results"`
 	Listeners *ListenersReply   `json:"listeners,omitempty"` // if the request is for them
 }
 
-// remoteProber sends probes by an agent in a container: from its network, or from
-// the network namespace of a running container that it shares. The running
-// container is not touched.
+// RemoteProber sends probes from an agent in a container: on a network, or in the network
+// namespace of a running container, which it does not change.
 type RemoteProber struct {
 	Agent *Agent
 
 	mu      sync.Mutex
 	number  int
 	waiting map[int]chan ProbeReply
-	lost    chan struct{} // closed when no reply will come any more
+	lost    chan struct{} // closed when no further reply can arrive
 	err     error         // why; set before lost is closed
 }
 
-// startProber starts the agent on a network, or in the namespace of a container.
+// StartProber starts the agent on a network, or in the network namespace of a container.
 func StartProber(ctx context.Context, api API, name, image string, where container.NetworkMode, l Labels) (*RemoteProber, error) {
 	c := NewAgentContainer(name, image, "probe", l)
 	c.HostConfig.NetworkMode = where
 	a, err := StartAgent(ctx, api, c)
 	if err != nil {
-		return nil, fmt.Errorf("asking from %s: %w", where, err)
+		return nil, fmt.Errorf("starting a container on network %s to send probes from: %w", where, err)
 	}
 	return NewRemoteProber(ctx, a), nil
 }
 
-// newRemoteProber talks to an agent in the role probe.
+// NewRemoteProber returns a prober for an agent in the role probe. It receives replies
+// until ctx ends.
 func NewRemoteProber(ctx context.Context, a *Agent) *RemoteProber {
 	p := &RemoteProber{Agent: a, waiting: map[int]chan ProbeReply{}, lost: make(chan struct{})}
 	go p.deliver(ctx) // ends with the agent, or with ctx
@@ -76,13 +76,13 @@ func (p *RemoteProber) deliver(ctx context.Context) {
 	}
 }
 
-// replyMargin is how long after the end of its work a reply may take: the agent
-// has begun later, by what it takes to tell it, and is told to stop in the same
-// way.
+// replyMargin is how long after the end of a race its reply may arrive: the agent gets
+// the request later than it was sent, and the request to stop too.
 const replyMargin = 2 * time.Second
 
-// Run implements Prober. When ctx is cancelled, the agent is told to stop; it knows
-// the deadline itself. In both cases it replies with what it has measured by then.
+// Run runs a race from the agent's network, for the interface experiment.Prober. When ctx
+// is cancelled, it sends the agent a request to stop; the agent knows the deadline of
+// ctx. In both cases the agent replies with what it has measured so far.
 func (p *RemoteProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error) {
 	number, replies, err := p.request(ProbeRequest{Race: race})
 	if err != nil {
@@ -109,11 +109,11 @@ func (p *RemoteProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe.
 	case <-p.lost:
 		return nil, p.err
 	case <-margin.C:
-		return nil, fmt.Errorf("container %s did not tell what it has measured within %s", p.Agent.Name, replyMargin)
+		return nil, fmt.Errorf("container %s did not report what it has measured within %s", p.Agent.Name, replyMargin)
 	}
 }
 
-// request sends a request under a number of its own.
+// request sends a request with a new number.
 func (p *RemoteProber) request(request ProbeRequest) (number int, replies <-chan ProbeReply, err error) {
 	reply := make(chan ProbeReply, 1)
 	p.mu.Lock()
@@ -136,8 +136,8 @@ func (p *RemoteProber) forget(number int) {
 	delete(p.waiting, number)
 }
 
-// Sockets lists the TCP sockets that listen in the prober's network namespace.
-// What holds for the errors of the function of that name holds here.
+// Sockets lists the TCP sockets that listen in the prober's network namespace. After an
+// error nothing is known about them.
 func (p *RemoteProber) Sockets(ctx context.Context) (listening.Listeners, error) {
 	number, replies, err := p.request(ProbeRequest{Listeners: true})
 	if err != nil {

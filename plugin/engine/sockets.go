@@ -15,13 +15,13 @@ import (
 // request.
 type ListenersReply struct {
 	Listeners listening.Listeners `json:"listeners"`
-	Error     string              `json:"error,omitempty"` // if any, nothing is known of what listens
+	Error     string              `json:"error,omitempty"` // if not empty, nothing is known about the sockets
 }
 
 func (r *ListenersReply) result() (listening.Listeners, error) {
 	switch {
 	case r == nil:
-		return listening.Listeners{}, errors.New("the agent told nothing of what listens")
+		return listening.Listeners{}, errors.New("the agent did not list the listening sockets")
 	case r.Error != "":
 		return listening.Listeners{}, errors.New(r.Error)
 	default:
@@ -30,33 +30,32 @@ func (r *ListenersReply) result() (listening.Listeners, error) {
 }
 
 // Sockets lists the TCP sockets that listen in the network namespace of a running
-// container, which may be the engine's host's. A helper that shares the namespace
-// reads them, so the image may be any; the container itself is not touched. The
-// helper is made from the agent's image and is gone afterwards.
+// container, which may be that of the engine's host. A helper with the agent's image
+// shares the namespace and reads them, so the container's own image does not matter, and
+// the container is not changed. The helper is removed afterwards.
 //
-// With an error nothing is known of what listens, but for a CleanUpError alone,
-// which comes with the listeners.
+// After an error nothing is known about the sockets, unless the error is only a
+// CleanUpError.
 func Sockets(ctx context.Context, api API, image, target string, l Labels) (listening.Listeners, error) {
 	found, err := socketsIn(ctx, api, image, container.NetworkMode("container:"+target), l)
 	if err != nil {
-		return found, fmt.Errorf("looking at what listens in container %s: %w", target, err)
+		return found, fmt.Errorf("reading which sockets listen in container %s: %w", target, err)
 	}
 	return found, nil
 }
 
-// HostSockets does what Sockets does for the network that containers with
-// --network host have: the engine's host's, which for Docker Desktop is its
-// virtual machine, and for a rootless engine RootlessKit's namespace.
+// HostSockets does what Sockets does for the network namespace of the engine's host. For
+// Docker Desktop that is its VM's, and for a rootless engine it is that of RootlessKit.
 func HostSockets(ctx context.Context, api API, image string, l Labels) (listening.Listeners, error) {
 	found, err := socketsIn(ctx, api, image, "host", l)
 	if err != nil {
-		return found, fmt.Errorf("looking at what listens on the engine's host: %w", err)
+		return found, fmt.Errorf("reading which sockets listen on the engine's host: %w", err)
 	}
 	return found, nil
 }
 
-// helperBytes tell helpers of one run apart: of ten at once, two have the same
-// name once in a hundred million runs.
+// HelperBytes is the size, in bytes, of the random part of a helper's name: of ten helpers
+// of one run, two have the same name once in a hundred million runs.
 const HelperBytes = 4
 
 func socketsIn(ctx context.Context, api API, image string, mode container.NetworkMode, l Labels) (listening.Listeners, error) {
@@ -64,7 +63,7 @@ func socketsIn(ctx context.Context, api API, image string, mode container.Networ
 	c := NewAgentContainer(name, image, "sockets", l)
 	c.HostConfig.NetworkMode = mode
 	found, err := readSockets(ctx, api, c)
-	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err) // else the command goes on
+	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err) // otherwise the command goes on
 	removeErr := CleanUp(ctx, lost, func(ctx context.Context) error { return RemoveContainer(ctx, api, name) })
 	return found, errors.Join(err, removeErr)
 }
@@ -77,7 +76,7 @@ func readSockets(ctx context.Context, api API, c AgentContainer) (listening.List
 		return listening.Listeners{}, err
 	}
 	defer func() {
-		stop() // or what is left of stdout, its last newline say, would wait for a reader
+		stop() // or the copy of the rest of stdout, such as its last newline, waits for a reader
 		a.Lease.Release()
 	}()
 	var reply ListenersReply

@@ -35,8 +35,8 @@ func TestMain(m *testing.M) { enginetest.Main(m) }
 // hangs only guards against an engine that hangs.
 const hangs = 3 * time.Minute
 
-// buildAgent builds the agent once, in an image of these tests alone: the agent
-// that other tests have on the same engine comes and goes.
+// buildAgent builds the agent once, for an image that only these tests use: other tests
+// load and remove the agent's image on the same engine.
 var buildAgent = sync.OnceValues(func() (agentimage.Archive, error) {
 	folder, err := os.MkdirTemp("", "nestprobe-sockets-test")
 	if err != nil {
@@ -53,8 +53,8 @@ var buildAgent = sync.OnceValues(func() (agentimage.Archive, error) {
 	if err != nil {
 		return agentimage.Archive{}, err
 	}
-	// What follows the last section of a program is never loaded. Podman takes
-	// images with a layer in common for related.
+	// The system does not load what follows the last section of a program. Podman treats
+	// images with a common layer as related, so this layer has to differ.
 	binary = append(binary, "sockets"...)
 	sum := sha256.Sum256(binary)
 	return agentimage.Archive{
@@ -68,7 +68,7 @@ var buildAgent = sync.OnceValues(func() (agentimage.Archive, error) {
 type socketsBench struct {
 	api    *client.Client
 	agent  string // the agent's image
-	server string // a user's server's
+	server string // the image of a user's server
 	labels Labels
 }
 
@@ -116,7 +116,7 @@ func (b *socketsBench) start(t *testing.T, network, listen string) (id string) {
 	return created.ID
 }
 
-// await asks by one and the same prober until the server listens.
+// await lists the sockets through one prober until the server listens.
 func (b *socketsBench) await(t *testing.T, target string, server netip.AddrPort) listening.Listeners {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hangs)
@@ -135,7 +135,7 @@ func (b *socketsBench) await(t *testing.T, target string, server netip.AddrPort)
 	}
 }
 
-// state is all that an engine says of a container and of what it has changed.
+// state returns the inspection of a container and the changes in its file system.
 func (b *socketsBench) state(t *testing.T, id string) string {
 	t.Helper()
 	_, inspected, err := b.api.ContainerInspectWithRaw(t.Context(), id, true)
@@ -145,8 +145,8 @@ func (b *socketsBench) state(t *testing.T, id string) string {
 	return fmt.Sprintf("%s %v", inspected, changes)
 }
 
-// A helper sees what listens in a container, be it on a network or on none, and
-// leaves the container as it was.
+// A helper lists the sockets that listen in a container, with and without a network, and
+// does not change the container.
 func TestSockets(t *testing.T) {
 	t.Parallel()
 	for _, kind := range enginetest.Kinds() {
@@ -161,12 +161,12 @@ func TestSockets(t *testing.T) {
 					id := b.start(t, network, listen)
 					server := netip.MustParseAddrPort(listen)
 					before := b.state(t, id)
-					over := b.await(t, id, server)
+					through := b.await(t, id, server)
 					started := time.Now()
 					found, err := Sockets(t.Context(), b.api, b.agent, id, b.labels)
-					t.Logf("asking took %s", time.Since(started).Round(time.Millisecond))
+					t.Logf("it took %s", time.Since(started).Round(time.Millisecond))
 					assert.NilError(t, err)
-					for _, l := range []listening.Listeners{over, found} {
+					for _, l := range []listening.Listeners{through, found} {
 						assert.Check(t, is.Len(l.Sockets, 1))
 						assert.Check(t, l.OnlyLoopback(server.Port()), "%v", l)
 						assert.Check(t, is.Len(l.Elsewhere(4647), 0))
@@ -178,8 +178,8 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// Docker's resolver is there on a network of the user's, and is none of the
-// server's listeners; a server on all addresses has both families.
+// Docker's resolver listens on a user-defined network, and is not listed. A server on all
+// addresses listens on both families.
 func TestSocketsOnUserNetwork(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Engine28_5, enginetest.Podman} {
@@ -199,15 +199,15 @@ func TestSocketsOnUserNetwork(t *testing.T) {
 	}
 }
 
-// What listens on the engine's host is seen by way of a container that has the
-// host's network, and without one.
+// The sockets of the engine's host are listed through a container with the host's
+// network, and without such a container.
 func TestHostSockets(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Engine28_5, enginetest.Rootless, enginetest.Podman} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			b := newSocketsBench(t, kind)
-			// Nobody else has this loopback address.
+			// No other process listens on this loopback address.
 			address := netip.AddrFrom4([4]byte{127, 77, byte(rand.N(256)), byte(1 + rand.N(254))})
 			server := netip.AddrPortFrom(address, 8080)
 			id := b.start(t, "host", server.String())
@@ -221,7 +221,7 @@ func TestHostSockets(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong, there is an error and no helper is left.
+// After each kind of failure there is an error, and no helper is left.
 func TestSocketsFail(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Podman} {
@@ -234,7 +234,7 @@ func TestSocketsFail(t *testing.T) {
 			_, err := Sockets(ended, b.api, b.agent, id, b.labels)
 			assert.Check(t, is.ErrorIs(err, context.Canceled))
 			_, err = Sockets(t.Context(), b.api, b.server, id, b.labels) // another program
-			assert.Check(t, is.ErrorContains(err, "looking at what listens in container "+id+": container nestprobe-"))
+			assert.Check(t, is.ErrorContains(err, "reading which sockets listen in container "+id+": container nestprobe-"))
 			assert.Check(t, is.ErrorContains(err, "exited with code "))
 			_, err = Sockets(t.Context(), b.api, "nestprobe-nowhere", id, b.labels)
 			assert.Check(t, is.ErrorContains(err, "nestprobe-nowhere"))
@@ -242,17 +242,17 @@ func TestSocketsFail(t *testing.T) {
 			assert.Check(t, is.ErrorContains(err, "nestprobe-nobody"))
 			assert.NilError(t, b.api.ContainerKill(t.Context(), id, "KILL"))
 			_, err = Sockets(t.Context(), b.api, b.agent, id, b.labels)
-			assert.Check(t, is.ErrorContains(err, "looking at what listens in container "+id+": "))
+			assert.Check(t, is.ErrorContains(err, "reading which sockets listen in container "+id+": "))
 		})
 	}
 }
 
-// An agent that could not look, or is too old to know of it, leaves it unknown.
+// An agent that could not read the sockets, or is too old to do it, is an error.
 func TestListenersUnknown(t *testing.T) {
 	t.Parallel()
 	var none *ListenersReply
 	_, err := none.result()
-	assert.ErrorContains(t, err, "the agent told nothing")
+	assert.ErrorContains(t, err, "the agent did not list")
 	_, err = (&ListenersReply{Error: "not permitted"}).result()
 	assert.Error(t, err, "not permitted")
 	found, err := (&ListenersReply{}).result()

@@ -7,20 +7,21 @@ import (
 	"slices"
 )
 
-// private are the addresses for networks of one's own (RFC 1918), those first that
-// engines choose from too.
+// private are the private address ranges (RFC 1918), those first that engines choose
+// from too.
 var private = []netip.Prefix{
 	netip.MustParsePrefix("172.16.0.0/12"),
 	netip.MustParsePrefix("192.168.0.0/16"),
 	netip.MustParsePrefix("10.0.0.0/8"),
 }
 
-// freeBits is the size of a subnet that is chosen here: 253 containers.
+// freeBits is the prefix length, in bits, of a subnet that is chosen here. It has room for
+// 253 containers.
 const freeBits = 24
 
-// freeIPv4 returns a private subnet that overlaps none of those taken. It is the
-// first from a random one on, so that two who look at the same time do not find the
-// same: below returns a number from 0 up to, but not including, its argument.
+// freeIPv4 returns a private subnet that overlaps none of those taken. It begins at a
+// random one, so that two processes at the same time choose different ones. below
+// returns a number from 0 up to, but not including, its argument.
 func freeIPv4(taken []netip.Prefix, below func(int) int) (netip.Prefix, bool) {
 	for _, pool := range private {
 		count := 1 << (freeBits - pool.Bits())
@@ -34,7 +35,7 @@ func freeIPv4(taken []netip.Prefix, below func(int) int) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
-// subnetOf is one of the subnets of an IPv4 pool, by its number.
+// subnetOf returns the subnet of an IPv4 pool with this number, from 0.
 func subnetOf(pool netip.Prefix, number int) netip.Prefix {
 	octets := pool.Addr().As4()
 	base := binary.BigEndian.Uint32(octets[:])

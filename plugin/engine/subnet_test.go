@@ -27,10 +27,10 @@ func TestFreeIPv4(t *testing.T) {
 		{name: "a part of the first is taken", taken: prefixes("172.16.0.128/25"), want: "172.16.1.0/24"},
 		{name: "a range over several is taken", taken: prefixes("172.16.0.0/13"), want: "172.24.0.0/24"},
 		{name: "the first pool is taken", taken: prefixes("172.16.0.0/12"), want: "192.168.0.0/24"},
-		{name: "one of the other family does not count", taken: prefixes("fd00::/8"), want: "172.16.0.0/24"},
+		{name: "a subnet of the other family does not count", taken: prefixes("fd00::/8"), want: "172.16.0.0/24"},
 		{name: "the last pool", taken: prefixes("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/16"), want: "10.1.0.0/24"},
-		{name: "from another one on", first: 7, want: "172.16.7.0/24"},
-		{name: "and around", first: 4095, taken: prefixes("172.31.255.0/24"), want: "172.16.0.0/24"},
+		{name: "begins at another subnet", first: 7, want: "172.16.7.0/24"},
+		{name: "continues at the first subnet", first: 4095, taken: prefixes("172.31.255.0/24"), want: "172.16.0.0/24"},
 		{name: "all are taken", taken: prefixes("192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8")},
 	}
 	for _, test := range tests {

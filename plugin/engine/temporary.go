@@ -17,24 +17,24 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// NetworkName is the name of a run's temporary network. Where it has several, the
-// others add a number to it.
+// NetworkName returns the name of a run's temporary network. If the run has several, a
+// number is added to the names of the others.
 func NetworkName(run string) string { return "nestprobe-" + run }
 
-// networkMaker makes the temporary networks of a run.
+// NetworkMaker creates the temporary networks of a run.
 type NetworkMaker struct {
 	Engine   Engine
 	Labels   Labels
 	Progress Progress
 	Settings *facts.NetworkCache // of the engine's networks
-	Local    bool            // this process is in no container, so the engine's networks may be this machine's
-	Made     []string        // the names of those that were made, or may have been
+	Local    bool                // this process is not in a container, so the engine's networks may be on this machine
+	Made     []string            // the names of the networks that were created, or may have been
 }
 
-// create makes one network. Its subnet is the engine's choice, which keeps
-// clear of its other networks and mostly of its host's routes (Docker: of those on a
-// link, libnetwork/netutils, InferReservedNetworks). Where that is this machine, the
-// choice is looked at again.
+// Create creates one network. The engine chooses its subnet. It avoids the subnets of its
+// other networks and most routes of its host (Docker: those on a link,
+// libnetwork/netutils, InferReservedNetworks). If its host is this machine, Create
+// compares the subnet with all routes, and chooses another one if it overlaps.
 func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwork) error {
 	before := facts.RoutedSubnets()
 	made, err := m.createNetwork(ctx, name, t, t.subnets(before))
@@ -44,7 +44,7 @@ func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwo
 	}
 	free, ok := m.freeSubnet(ctx, before)
 	if !ok {
-		return err // the engine's choice, or its own words
+		return err // the subnet is the engine's choice, or the error is the engine's
 	}
 	if err == nil {
 		m.Progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: taking %s", made[0], name, free))
@@ -57,13 +57,14 @@ func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwo
 	return err
 }
 
-// poolExhausted is how engines say that they have no subnet left to choose: Docker
-// (libnetwork, ipamapi.ErrNoAvailablePool and its words since 24.0) and Podman
-// (containers/common, libnetwork/util).
+// poolExhausted is the error of engines that have no free subnet: Docker's (libnetwork,
+// ipamapi.ErrNoAvailablePool, and its text since 24.0) and Podman's (containers/common,
+// libnetwork/util).
 var poolExhausted = regexp.MustCompile(`non-overlapping IPv4 address pool|predefined address pools|could not find free subnet`)
 
-// freeSubnet returns a subnet that nothing here uses, if the engine's networks are this
-// machine's: elsewhere it would be anybody's guess.
+// freeSubnet returns a subnet that nothing on this machine uses, if the engine's networks
+// are on this machine. It is false if they are not, since nothing is known about the
+// routes there.
 func (m *NetworkMaker) freeSubnet(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
 	described, err := m.Engine.Describe(ctx)
 	engine := described.Endpoint.Engine
@@ -77,18 +78,17 @@ func (m *NetworkMaker) freeSubnet(ctx context.Context, routed []netip.Prefix) (n
 	return freeIPv4(append(taken, routed...), rand.IntN)
 }
 
-// request has the engine make a network, and returns its subnets.
+// request creates a network and returns its subnets.
 func (m *NetworkMaker) createNetwork(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	options := t.options(subnets)
 	options.Labels = m.Labels.Values()
-	// Not cancelled at once, for the reason given at server.create.
 	creating, cancel := CreateContext(ctx)
 	defer cancel()
 	_, err := m.Engine.API.NetworkCreate(creating, name, options)
-	if err == nil || !errdefs.IsConflict(err) { // else it is somebody else's, and stays
+	if err == nil || !errdefs.IsConflict(err) { // otherwise another network has the name, and stays
 		m.note(name)
 	}
 	if err != nil {
@@ -111,8 +111,8 @@ func (m *NetworkMaker) note(name string) {
 	}
 }
 
-// noIPv4Since is the API version that has networks without IPv4 (Docker Engine 28.0;
-// API version history, v1.48). Engines before it ignore that none was asked for.
+// noIPv4Since is the API version that introduces networks without IPv4 (Docker Engine
+// 28.0; API version history, v1.48). Earlier engines ignore the option.
 const noIPv4Since = "1.48"
 
 func checkNoIPv4(made []netip.Prefix) error {
@@ -120,9 +120,9 @@ func checkNoIPv4(made []netip.Prefix) error {
 		if subnet.Addr().Is4() {
 			return &report.Fault{
 				Cause:    connection.APIVersionUnsupported,
-				Evidence: []string{fmt.Sprintf("a network that was to have no IPv4 has the subnet %s", subnet)},
-				Hint:     "use an engine whose API version is " + noIPv4Since + " or newer, as Docker Engine 28 has it",
-				Err:      errors.New("the engine gives every network IPv4: networks without it need API version " + noIPv4Since),
+				Evidence: []string{fmt.Sprintf("a network that should have no IPv4 has the subnet %s", subnet)},
+				Hint:     "use an engine whose API version is " + noIPv4Since + " or newer, such as Docker Engine 28",
+				Err:      errors.New("the engine gives every network IPv4: networks without IPv4 need API version " + noIPv4Since),
 			}
 		}
 	}
@@ -133,7 +133,7 @@ func (t *TemporaryNetwork) options(subnets []network.IPAMConfig) network.CreateO
 	options := network.CreateOptions{
 		Driver:     t.Driver,
 		Internal:   t.Internal,
-		Attachable: t.Driver == "overlay", // else it is for services alone
+		Attachable: t.Driver == "overlay", // otherwise only services can use it
 		Options:    map[string]string{},
 	}
 	for name, value := range t.Options {
@@ -156,8 +156,8 @@ func (t *TemporaryNetwork) options(subnets []network.IPAMConfig) network.CreateO
 	return options
 }
 
-// subnets are those that the engine is told. An IPv6 one is chosen here: engines
-// before 27.0 have none to give.
+// subnets returns the subnets to request from the engine. An IPv6 subnet is chosen here:
+// engines before 27.0 do not choose one.
 func (t *TemporaryNetwork) subnets(taken []netip.Prefix) []network.IPAMConfig {
 	var configs []network.IPAMConfig
 	if t.Subnet != "" {
@@ -170,7 +170,7 @@ func (t *TemporaryNetwork) subnets(taken []netip.Prefix) []network.IPAMConfig {
 	return configs
 }
 
-// takenSubnets are those of the engine's networks.
+// takenSubnets returns the subnets of the engine's networks.
 func (m *NetworkMaker) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
 	all, err := m.Engine.API.NetworkList(ctx, network.ListOptions{})
 	if err != nil {
@@ -183,7 +183,7 @@ func (m *NetworkMaker) takenSubnets(ctx context.Context) ([]netip.Prefix, error)
 	return taken, nil
 }
 
-// TemporaryNetwork is a network that lives as long as the experiment.
+// TemporaryNetwork holds the settings of a network that exists as long as its run.
 type TemporaryNetwork struct {
 	Driver   string // empty for the engine's default driver
 	Parent   string // interface on the engine's host, for macvlan and ipvlan
