@@ -420,7 +420,7 @@ func TestRelayServerKilledDuringRequest(t *testing.T) {
 		r.awaitLog(t, server, "hanging")
 		assert.NilError(t, r.api.ContainerKill(t.Context(), server, "KILL"))
 		answer := <-answered
-		assert.Check(t, strings.HasPrefix(answer, "502 server 1 did not answer: ") && strings.Contains(answer, ": ask again"), answer)
+		assert.Check(t, strings.HasPrefix(answer, "502 server 1 did not answer: ") && strings.Contains(answer, ": send the request again"), answer)
 
 		r.awaitContainers(t, "the killed server's end", func(all []container.Summary) bool {
 			return !slices.ContainsFunc(all, func(c container.Summary) bool { return c.ID == server && c.State == "running" })

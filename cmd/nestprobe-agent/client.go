@@ -9,12 +9,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// client runs an experiment from inside its container, with the Docker API that
-// its work names.
+// clientRole runs an experiment from inside its container, with the Docker API that it is
+// sent.
 func clientRole(ctx context.Context, _ []string, std stdio) error {
 	return runJob(ctx, std, func(ctx context.Context, engine engine.Engine, j *job) (*report.Report, error) {
 		options := j.options()
-		// As with progress, whoever does not listen any more will end the lease too.
+		// An error is ignored: a plugin that no longer reads ends the lease too.
 		options.OnPartialReport = func(measured *report.Report) { _ = j.out.send(client.Message{SoFar: measured}) }
 		if j.Hold {
 			options.BeforeCleanUp = j.keepUntilRelease
@@ -23,7 +23,8 @@ func clientRole(ctx context.Context, _ []string, std stdio) error {
 	})
 }
 
-// hold tells what was measured and keeps the servers until the release.
+// keepUntilRelease sends what was measured, and returns at the Release. Until then the
+// servers run.
 func (j *job) keepUntilRelease(ctx context.Context, measured *report.Report) error {
 	if err := j.out.send(client.Message{Measured: measured}); err != nil {
 		return err

@@ -20,11 +20,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
-// runningRole is a role that talks over its stdin and stdout.
+// runningRole is a role that runs, with its stdin and stdout.
 type runningRole struct {
 	stdin  *io.PipeWriter
 	stdout *json.Decoder
-	stderr bytes.Buffer // to be read after the end
+	stderr bytes.Buffer // read it after the end
 	ended  chan int
 }
 
@@ -47,8 +47,8 @@ func (r *runningRole) send(t *testing.T, document any) {
 	assert.NilError(t, json.NewEncoder(r.stdin).Encode(document))
 }
 
-// Requests are answered as they are done, not in the order of their arrival,
-// and the end of stdin ends those that are under way.
+// Each request is answered when it is done, not in the order of arrival. The end of stdin
+// ends the requests that are not done.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	slow, release := make(chan struct{}), make(chan struct{})
@@ -88,8 +88,8 @@ func TestProbe(t *testing.T) {
 	assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
 }
 
-// withoutAPI gives a client and a relay work with an API that is not there, and
-// returns their outcomes to check.
+// withoutAPI sends a client and a relay work with an API that does not exist, and passes
+// their outcomes to check.
 func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T, *runningRole), check func(*testing.T, *client.Outcome)) {
 	t.Helper()
 	missing, err := connection.NewSettings("", "unix:///nestprobe-nowhere.sock").Carry()
@@ -110,8 +110,8 @@ func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T,
 	}
 }
 
-// Whoever has told all stays until it is heard.
-func TestStaysUntilHeard(t *testing.T) {
+// A role that has sent its result runs until stdin ends.
+func TestRunsUntilStdinEnds(t *testing.T) {
 	t.Parallel()
 	for role, work := range map[string]any{"client": client.Job{}, "relay": client.Job{}, "sockets": nil} {
 		t.Run(role, func(t *testing.T) {
@@ -124,8 +124,8 @@ func TestStaysUntilHeard(t *testing.T) {
 			assert.NilError(t, r.stdout.Decode(&outcome))
 			select {
 			case <-r.ended:
-				t.Fatal("it ended before it was heard")
-			case <-time.After(100 * time.Millisecond): // nothing tells that nothing will happen
+				t.Fatal("it ended before stdin did")
+			case <-time.After(100 * time.Millisecond): // there is no event for nothing happening
 			}
 			assert.NilError(t, r.stdin.Close())
 			assert.Check(t, is.Equal(<-r.ended, exitOK), "%s", &r.stderr)
@@ -133,22 +133,22 @@ func TestStaysUntilHeard(t *testing.T) {
 	}
 }
 
-// It does not wait for ever, nor longer than it must.
+// It returns at the end of stdin, or after stdinEndLimit.
 func TestAwaitStdinEnd(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: stdinEndLimit} {
 		synctest.Test(t, func(t *testing.T) {
 			began, over := time.Now(), make(chan struct{})
-			heard := time.AfterFunc(after, func() { close(over) })
-			defer heard.Stop()
+			stdinEnd := time.AfterFunc(after, func() { close(over) })
+			defer stdinEnd.Stop()
 			awaitStdinEnd(over)
 			assert.Check(t, is.Equal(time.Since(began), want))
 		})
 	}
 }
 
-// A client, or a relay, whose API is not there says so, with the cause, and
-// without waiting for a release.
+// A client or relay whose API does not exist reports that with the cause, and does not
+// wait for a Release.
 func TestNoAPI(t *testing.T) {
 	t.Parallel()
 	withoutAPI(t, 0, func(*testing.T, *runningRole) {}, func(t *testing.T, outcome *client.Outcome) {
@@ -158,13 +158,13 @@ func TestNoAPI(t *testing.T) {
 	})
 }
 
-// Patience is for an engine that is still starting; the end of stdin is the end
-// of it, and so is a document that is no release.
-func TestPatienceEnds(t *testing.T) {
+// Waiting for an engine that is still starting ends with stdin, and with a document that
+// is not a Release.
+func TestWaitForEngineEnds(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*testing.T, *runningRole){
-		"with stdin":   func(t *testing.T, r *runningRole) { t.Helper(); assert.NilError(t, r.stdin.Close()) },
-		"when told so": func(t *testing.T, r *runningRole) { t.Helper(); r.send(t, client.Release{}) },
+		"with stdin":                            func(t *testing.T, r *runningRole) { t.Helper(); assert.NilError(t, r.stdin.Close()) },
+		"with a document that is not a Release": func(t *testing.T, r *runningRole) { t.Helper(); r.send(t, client.Release{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,7 +173,7 @@ func TestPatienceEnds(t *testing.T) {
 	}
 }
 
-func TestWorkThatIsNone(t *testing.T) {
+func TestInvalidWork(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{"client", "relay"} {
 		for name, stdin := range map[string]string{"nothing": "", "no JSON": "hush hush", "cut short": `{"run":"hush`} {

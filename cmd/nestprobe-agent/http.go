@@ -20,7 +20,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// A request is a few hundred bytes and its answer fits in one packet, so these
+// A request has a few hundred bytes and its answer fits in one packet, so these limits
 // are for clients that stall or flood, not for slow networks.
 const (
 	headerTimeout  = 5 * time.Second
@@ -29,20 +29,20 @@ const (
 	maxHeaderBytes = 16 << 10
 )
 
-// serveHTTP answers on listener until ctx ends; then it returns nil at once.
+// serveHTTP serves on listener until ctx ends. Then it returns nil immediately.
 func serveHTTP(ctx context.Context, listener net.Listener, opts serveOptions) error {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true) // a WebSocket is an upgrade of HTTP/1.1
 	server := &http.Server{
 		Handler:                      handler(opts),
-		DisableGeneralOptionsHandler: true, // its answer would lack the identity
+		DisableGeneralOptionsHandler: true, // the answer of that handler has no identity
 		Protocols:                    &protocols,
 		ReadHeaderTimeout:            headerTimeout,
 		ReadTimeout:                  requestTimeout,
 		WriteTimeout:                 requestTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,
-		ErrorLog:                     log.New(io.Discard, "", 0), // bad clients are no news
+		ErrorLog:                     log.New(io.Discard, "", 0), // errors of clients are ignored
 		BaseContext:                  func(net.Listener) context.Context { return ctx },
 		ConnState:                    forgetHijacked,
 	}
@@ -62,8 +62,8 @@ func serveHTTP(ctx context.Context, listener net.Listener, opts serveOptions) er
 	return nil
 }
 
-// handler answers one path, echoes at another and says so at all the rest.
-// Every answer carries the identity.
+// handler answers on one path and echoes on another. Every answer has the identity, that
+// to any other path too.
 func handler(opts serveOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(netprobe.IdentityHeader, opts.identity)
@@ -86,12 +86,12 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	// An error here is the client's going away.
+	// An error means that the client has closed the connection.
 	_, _ = io.WriteString(w, body)
 }
 
-// selfSigned makes a certificate whose key never leaves this process. Clients
-// cannot verify it and need not: the identity says who answers.
+// selfSigned makes a certificate whose key only this process has. Clients cannot verify
+// it and need not: the identity says which server answers.
 func selfSigned(now time.Time) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -102,8 +102,8 @@ func selfSigned(now time.Time) (*tls.Config, error) {
 		Subject:      pkix.Name{CommonName: "nestprobe-agent"},
 		DNSNames:     []string{"localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-		NotBefore:    now.Add(-24 * time.Hour), // clocks of engine and client differ, above all in a VM that slept
-		NotAfter:     now.AddDate(1, 0, 0),     // a server that was kept
+		NotBefore:    now.Add(-24 * time.Hour), // the clocks of engine and client may differ, for example after a VM was suspended
+		NotAfter:     now.AddDate(1, 0, 0),     // a server may be kept running
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

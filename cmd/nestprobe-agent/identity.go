@@ -10,11 +10,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// namedListener puts the identity into the answers that net/http gives before
-// any handler runs: to a malformed request, to headers that are too large, to
-// plain HTTP on a TLS port. They are written to the connection in one piece
-// and net/http has no hook for them; without the identity such an answer would
-// look like another server's. (Only a malformed request inside TLS escapes.)
+// namedListener adds the identity to the answers that net/http gives before any handler
+// runs: to a malformed request, to headers that are too large, to plain HTTP on a TLS
+// port. They are written to the connection in one piece, and net/http has no hook for
+// them. Without the identity such an answer would look like that of another server. (The
+// answer to a malformed request inside TLS does not get it.)
 type namedListener struct {
 	net.Listener
 	identity string
@@ -31,7 +31,7 @@ func (l *namedListener) Accept() (net.Conn, error) {
 type namedConn struct {
 	net.Conn
 	identity string
-	hijacked atomic.Bool // a WebSocket: what passes is the client's own data
+	hijacked atomic.Bool // by a WebSocket, whose data must not be changed
 }
 
 func (c *namedConn) Write(p []byte) (int, error) {
@@ -44,10 +44,10 @@ func (c *namedConn) Write(p []byte) (int, error) {
 	named = append(named, netprobe.IdentityHeader+": "+c.identity+"\r\n"...)
 	named = append(named, rest...)
 	n, err := c.Conn.Write(named)
-	return min(n, len(p)), err // the caller counts its own bytes
+	return min(n, len(p)), err // the caller counts only its own bytes
 }
 
-// CloseWrite is how net/http lets a client read an error to its end.
+// CloseWrite is called by net/http so that a client can read an error to its end.
 func (c *namedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -55,9 +55,9 @@ func (c *namedConn) CloseWrite() error {
 	return nil
 }
 
-// anonymousAnswer splits an HTTP answer that names nobody after its status
-// line. Handlers' answers pass untouched, since they have the header; so do
-// TLS records, which start with a byte below 0x20.
+// anonymousAnswer splits an HTTP answer without the identity after its status line. It is
+// false for the answers of handlers, which have the header, and for TLS records, which
+// start with a byte below 0x20.
 func anonymousAnswer(p []byte) (statusLine, rest []byte, ok bool) {
 	if !bytes.HasPrefix(p, []byte("HTTP/1.")) {
 		return nil, nil, false

@@ -5,13 +5,12 @@ import (
 	"sync"
 )
 
-// maxConnections stays below the 1024 open files that a process may have by
-// default on the engines with the lowest limit. More connections wait in the
-// kernel's backlog.
+// maxConnections is below 1024, the lowest default limit of open files for a process
+// among the engines. Further connections wait in the accept queue.
 const maxConnections = 512
 
-// limitConnections bounds how many accepted connections are open at once.
-// A WebSocket counts until it is closed.
+// limitConnections bounds how many accepted connections are open at the same time. A
+// WebSocket counts until it is closed.
 func limitConnections(listener net.Listener, limit int) net.Listener {
 	return &limitedListener{
 		Listener: listener,
@@ -56,8 +55,8 @@ func (c *limitedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite lets net/http, and the greeting, end the stream without
-// discarding what the other side has not read yet.
+// CloseWrite ends the stream for net/http, and after the greeting, without discarding what
+// the other side has not read yet.
 func (c *limitedConn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

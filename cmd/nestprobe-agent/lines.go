@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// lines writes JSON documents, a line each, from several goroutines.
+// lines writes JSON documents, one a line. Several goroutines may call send.
 type lines struct {
 	mu  sync.Mutex
 	out *json.Encoder
@@ -25,14 +25,14 @@ func (l *lines) send(document any) error {
 	return nil
 }
 
-// stdinEndLimit bounds the wait for the end of stdin: whoever asked is gone, or the
-// engine does not pass it on.
+// stdinEndLimit bounds the wait for the end of stdin, in case the plugin is gone and the
+// engine does not close stdin.
 const stdinEndLimit = 5 * time.Second
 
-// awaitStdinEnd returns when whoever reads stdout has ended stdin, as it does once it
-// has what it came for. A role that ended before might not be heard: an engine with
-// much to do was seen to close the output of a process that had ended (Docker
-// 20.10: "stream copy error: reading from a closed fifo") with a document in it.
+// awaitStdinEnd returns when the plugin has ended stdin, as it does after it has read the
+// result. A role that exits earlier may lose it: a busy engine was seen to close the
+// output of an exited process before it had copied all of it (Docker 20.10: "stream copy
+// error: reading from a closed fifo").
 func awaitStdinEnd(over <-chan struct{}) {
 	limit := time.NewTimer(stdinEndLimit)
 	defer limit.Stop()

@@ -1,14 +1,12 @@
-// Command nestprobe-agent is the one program that nestprobe runs in
-// containers. It is static and alone in its image: no shell, no files beside
-// it. Its first argument is a role; the plugin starts it with that role and
-// options, and nobody else calls it. It knows nothing of the docker CLI, and
-// so stays small and fast to start.
+// Command nestprobe-agent is the one program that nestprobe runs in containers. It is
+// static and the only file of its image. Its first argument is a role. Only the plugin
+// starts it, with a role and its options. It must not import the docker CLI, so that it
+// stays small and starts fast.
 //
-// A role is a file of its own and a line in roles.
+// Each role has a file, and an entry in roles.
 //
-// It exits with 0 when it was told to end (its lease, its deadline, a signal),
-// with 1 and one line on stderr when it could not do its work, and with 2 when
-// it was called wrongly.
+// It exits with 0 when its lease, its deadline or a signal ends it, with 1 and one line
+// on stderr when it could not do its work, and with 2 when its arguments are wrong.
 package main
 
 import (
@@ -51,8 +49,8 @@ func roles() map[string]role {
 }
 
 func main() {
-	// As PID 1 of a container a process does not get a signal that it has no
-	// handler for, so `docker stop` would wait and then kill.
+	// PID 1 of a container does not get a signal that it has no handler for, so without
+	// this `docker stop` would wait and then kill the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
@@ -63,19 +61,19 @@ func run(ctx context.Context, args []string, std stdio) int {
 	if len(args) == 0 {
 		return exitStatus(usagef("no role given, expected one of: %s", roleNames()), std.err)
 	}
-	perform, ok := roles()[args[0]]
+	start, ok := roles()[args[0]]
 	if !ok {
 		return exitStatus(usagef("unknown role %q, expected one of: %s", args[0], roleNames()), std.err)
 	}
-	return exitStatus(perform(ctx, args[1:], std), std.err)
+	return exitStatus(start(ctx, args[1:], std), std.err)
 }
 
 func roleNames() string {
 	return strings.Join(slices.Sorted(maps.Keys(roles())), ", ")
 }
 
-// exitStatus turns the end of a role into an exit status, with one line for a
-// reader when there is something to say.
+// exitStatus returns the exit status for the end of a role, and prints an error in one
+// line.
 func exitStatus(err error, stderr io.Writer) int {
 	var usage *usageError
 	switch {
@@ -90,12 +88,12 @@ func exitStatus(err error, stderr io.Writer) int {
 	}
 }
 
-// printError has nowhere to report to when stderr is gone.
+// printError ignores an error of stderr, since there is nowhere else to print.
 func printError(stderr io.Writer, err error) {
 	_, _ = fmt.Fprintf(stderr, "nestprobe-agent: %v\n", err)
 }
 
-// usageError is a call that cannot be right whatever the machine's state.
+// usageError says that the arguments are wrong.
 type usageError struct{ message string }
 
 func (e *usageError) Error() string { return e.message }

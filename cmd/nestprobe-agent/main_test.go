@@ -20,7 +20,7 @@ func TestAgentContainsNoDockerCLI(t *testing.T) {
 	}
 }
 
-func TestWrongCalls(t *testing.T) {
+func TestWrongArguments(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string

@@ -14,8 +14,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/swarm"
 )
 
-// On a node of a Swarm a server and a helper have nothing but their environment: the
-// one its identity, the other its work, which it does once.
+// On a node of a Swarm, a server and a helper get only environment variables: the server
+// its identity, the helper its work, which it does once.
 func TestOnNode(t *testing.T) {
 	t.Setenv(swarm.IdentityVariable, "of-node-1")
 	options, err := parseServe(nil, &bytes.Buffer{})
@@ -27,9 +27,9 @@ func TestOnNode(t *testing.T) {
 	work := swarm.NodeWork{Settle: time.Second, Races: []netprobe.Race{
 		{Attempts: []netprobe.Attempt{{Target: target}}, Timeout: time.Second, Wait: time.Second},
 	}}
-	word, err := work.Encode()
+	encoded, err := work.Encode()
 	assert.NilError(t, err)
-	t.Setenv(swarm.WorkVariable, word)
+	t.Setenv(swarm.WorkVariable, encoded)
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"probe"}, stdio{in: strings.NewReader(""), out: &stdout, err: &stderr})
 	assert.Equal(t, code, exitOK, "%s", &stderr)

@@ -17,8 +17,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// Docker switches IPv6 off in the network namespaces of containers whose
-// networks have none, which is the default.
+// Docker disables IPv6 in the network namespace of a container whose networks have no
+// IPv6, which is the default.
 func TestServesWhereIPv6IsOff(t *testing.T) {
 	t.Parallel()
 	// The thread is never unlocked: it ends with this goroutine, and with it
@@ -32,7 +32,7 @@ func TestServesWhereIPv6IsOff(t *testing.T) {
 	assert.NilError(t, netlink.LinkSetUp(loopback))
 	assert.NilError(t, os.WriteFile("/proc/sys/net/ipv6/conf/all/disable_ipv6", []byte("1"), 0o644))
 	_, err = net.Dial("tcp", "[::1]:1")
-	assert.ErrorIs(t, err, syscall.EADDRNOTAVAIL, "IPv6 is still on")
+	assert.ErrorIs(t, err, syscall.EADDRNOTAVAIL, "IPv6 is still enabled")
 
 	p := startProcess(t, "serve", "--port", "0", "--identity", "tok", "--lease")
 	conn, err := net.Dial("tcp", p.address())

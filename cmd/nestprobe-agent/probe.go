@@ -11,18 +11,18 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/swarm"
 )
 
-// probe tries the addresses that it is told over stdin, a JSON document a
-// request, and prints what became of them, a document each. A request may also be
-// for what listens where it is. Requests are worked on side by side. It ends with
-// stdin. Where its environment has work for a node of a Swarm, it does that, prints
-// a document a result and ends.
+// probeRole reads requests from stdin, as JSON documents, and prints a document with the
+// results of each. A request has a race to run, or is for the sockets that listen in its
+// container. Requests are handled in parallel. It ends with stdin. If its environment
+// has work for a node of a Swarm, it only does that, prints a document for each result
+// and ends.
 func probeRole(ctx context.Context, _ []string, std stdio) error {
 	if work := os.Getenv(swarm.WorkVariable); work != "" {
 		return probeOnNode(ctx, work, std)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	requests := make(chan engine.ProbeRequest)
-	// Like the lease of serve, this read ends with stdin or with the process.
+	// As in lifetime, this read ends with stdin or with the process.
 	go func() {
 		defer close(requests)
 		for in := json.NewDecoder(std.in); ; {
@@ -41,7 +41,7 @@ func probeRole(ctx context.Context, _ []string, std stdio) error {
 		select {
 		case request, ok := <-requests:
 			if !ok {
-				end() // whoever asked is gone
+				end() // the plugin has closed stdin
 				return group.Wait()
 			}
 			if stop := stops[request.Number]; stop != nil && request.Stop {
@@ -57,8 +57,8 @@ func probeRole(ctx context.Context, _ []string, std stdio) error {
 	}
 }
 
-func probeOnNode(ctx context.Context, word string, std stdio) error {
-	work, err := swarm.DecodeNodeWork(word)
+func probeOnNode(ctx context.Context, encoded string, std stdio) error {
+	work, err := swarm.DecodeNodeWork(encoded)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-// The agent only ever runs on Linux, so as a process it is tested there alone.
+// The agent only runs on Linux, so it is tested as a process only there.
 
 package main
 
@@ -26,8 +26,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// agentBinary is the agent as `make build` makes it, for the tests that run it
-// as a process.
+// agentBinary is the path of the agent, built as `make build` does, for the tests that run
+// it as a process.
 var agentBinary string
 
 func TestMain(m *testing.M) {
@@ -92,22 +92,22 @@ func startCommand(tb testing.TB, attributes *syscall.SysProcAttr, args ...string
 
 func (p *process) address() string { return net.JoinHostPort("127.0.0.1", p.port) }
 
-// assertEnds waits for the end and wants exit status 0 and nothing said.
+// assertEnds waits for the end, and checks that the exit status is 0 and stderr is empty.
 func (p *process) assertEnds(tb testing.TB) {
 	tb.Helper()
 	assert.NilError(tb, p.cmd.Wait())
 	assert.Equal(tb, p.stderr.String(), "")
 }
 
-// occupy leaves connections of all kinds open: one that says nothing, one in
-// the middle of a request, one between requests and a WebSocket.
+// occupy leaves connections of each kind open: one without a request, one in the middle of
+// a request, one between requests and a WebSocket.
 func (p *process) occupy(t *testing.T) {
 	t.Helper()
-	for _, said := range []string{"", "GET /foo HTT", "GET /foo HTTP/1.1\r\nHost: x\r\n\r\n"} {
+	for _, sent := range []string{"", "GET /foo HTT", "GET /foo HTTP/1.1\r\nHost: x\r\n\r\n"} {
 		conn, err := net.Dial("tcp", p.address())
 		assert.NilError(t, err)
 		t.Cleanup(func() { _ = conn.Close() })
-		_, err = io.WriteString(conn, said)
+		_, err = io.WriteString(conn, sent)
 		assert.NilError(t, err)
 	}
 	ws, response, err := websocket.Dial(t.Context(), "ws://"+p.address()+"/ws", nil) //nolint:bodyclose // package websocket closes it
@@ -122,7 +122,7 @@ func TestLeaseEndsTheProcess(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			p := startProcess(t, "serve", "--port", "0", "--identity", "tok", "--lease", "--scheme", scheme)
-			_, err := io.WriteString(p.stdin, "this is no end\n")
+			_, err := io.WriteString(p.stdin, "this does not end the lease\n")
 			assert.NilError(t, err)
 			if scheme == "http" {
 				p.occupy(t)
@@ -133,14 +133,14 @@ func TestLeaseEndsTheProcess(t *testing.T) {
 	}
 }
 
-func TestLeaseThatIsOverAlready(t *testing.T) {
+func TestLeaseHasEndedAlready(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), hangGuard)
 	defer cancel()
 	// Without Stdin, package exec gives the null device.
 	out, err := exec.CommandContext(ctx, agentBinary, "serve", "--port", "0", "--identity", "tok", "--lease").CombinedOutput()
 	assert.NilError(t, err)
-	// It may have come as far as listening.
+	// It may have begun to listen.
 	assert.Assert(t, len(out) == 0 || bytes.HasPrefix(out, []byte("listening on ")), "%s", out)
 }
 
@@ -195,7 +195,7 @@ func TestSignalsEndTheProcess(t *testing.T) {
 	}
 }
 
-// asPID1 needs no privileges: the process gets a user namespace of its own.
+// asPID1 needs no privileges: the process gets its own user namespace.
 func asPID1() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID,
@@ -204,19 +204,19 @@ func asPID1() *syscall.SysProcAttr {
 	}
 }
 
-// The image is FROM scratch, so the binary can rely on no loader and no library.
+// The image is FROM scratch, so the program must need no loader and no library.
 func TestAgentIsStaticAndSmall(t *testing.T) {
 	t.Parallel()
 	binary, err := elf.Open(agentBinary)
 	assert.NilError(t, err)
 	defer func() { _ = binary.Close() }()
 	for _, segment := range binary.Progs {
-		assert.Assert(t, segment.Type != elf.PT_INTERP, "the agent wants a loader")
-		assert.Assert(t, segment.Type != elf.PT_DYNAMIC, "the agent wants libraries")
+		assert.Assert(t, segment.Type != elf.PT_INTERP, "the agent needs a loader")
+		assert.Assert(t, segment.Type != elf.PT_DYNAMIC, "the agent needs libraries")
 	}
 	info, err := os.Stat(agentBinary)
 	assert.NilError(t, err)
-	const limit = 10 << 20 // it is uploaded to every new engine; 6.1 MiB when this was written
+	const limit = 10 << 20 // it is uploaded to every new engine; 9.8 MiB when this was written
 	assert.Assert(t, info.Size() < limit, "the agent has %d bytes", info.Size())
 }
 

@@ -19,27 +19,27 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
-// fleet starts and stops servers; experiment.Fleet is one.
-type fleet interface {
+// onDemandServers starts and stops servers, as experiment.OnDemandServers does.
+type onDemandServers interface {
 	Start(ctx context.Context, index int, identity string) (*experiment.Running, error)
 	Stop(ctx context.Context, running *experiment.Running) error
 }
 
-// runner passes requests for /servers/N/… through to server N as /…, and starts
-// it if it is not running. DELETE /servers/N stops it.
+// runner proxies requests for /servers/N/… to server N as /…, and starts the server if it
+// does not run. DELETE /servers/N stops it.
 type runner struct {
-	fleet fleet
-	slots []*slot
-	ctx   context.Context //nolint:containedctx // servers outlive the requests that started them
-	stop  context.CancelFunc
+	servers onDemandServers
+	slots   []*slot
+	ctx     context.Context //nolint:containedctx // servers outlive the requests that started them
+	stop    context.CancelFunc
 
 	mu     sync.Mutex
 	closed bool
 	work   sync.WaitGroup // servers that are being started or stopped
 }
 
-func newRunner(ctx context.Context, f fleet, identities []string) *runner {
-	r := &runner{fleet: f}
+func newRunner(ctx context.Context, servers onDemandServers, identities []string) *runner {
+	r := &runner{servers: servers}
 	r.ctx, r.stop = context.WithCancel(ctx)
 	for i, identity := range identities {
 		r.slots = append(r.slots, &slot{runner: r, number: i + 1, identity: identity})
@@ -47,8 +47,8 @@ func newRunner(ctx context.Context, f fleet, identities []string) *runner {
 	return r
 }
 
-// close gives up what is being started or stopped and waits for its end. The
-// servers that run are left to the fleet. Later requests are refused.
+// close cancels the starts and stops of servers and waits for their end. The caller
+// removes the servers that run. Later requests are refused.
 func (r *runner) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -59,7 +59,8 @@ func (r *runner) close() {
 
 var errClosed = errors.New("the runner is ending")
 
-// begin says whether there may be work; its end is to be told to r.work.
+// begin counts a start or stop in r.work; the caller calls r.work.Done at its end. It
+// returns an error after close.
 func (r *runner) begin() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,8 +71,8 @@ func (r *runner) begin() error {
 	return nil
 }
 
-// ServeHTTP takes paths as they were sent. [http.ServeMux] would tidy up what is
-// the server's business.
+// ServeHTTP uses paths as they were sent. [http.ServeMux] would clean them, which only the
+// server may do.
 func (r *runner) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	number, rest, ok := route(request.URL.EscapedPath())
 	if !ok || number > len(r.slots) {
@@ -84,7 +85,7 @@ func (r *runner) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		s.proxyRequest(w, request)
 	case request.Method == http.MethodDelete:
 		s.stopServer(w)
-	default: // relative links of the server's are below it
+	default: // so that relative links in the server's answers work
 		target := url.URL{Path: request.URL.Path + "/", RawQuery: request.URL.RawQuery}
 		http.Redirect(w, request, target.String(), http.StatusTemporaryRedirect)
 	}
@@ -105,17 +106,17 @@ func route(escaped string) (number int, rest string, ok bool) {
 	return number, below[len(digits):], true
 }
 
-// slot is the place of one server.
+// slot is one server of the relay, which may be started several times.
 type slot struct {
 	runner   *runner
 	number   int // from 1
 	identity string
 
 	mu     sync.Mutex
-	latest *launch // nil before the first
+	latest *launch // nil before the first launch
 }
 
-// pass has the server answer, which is started if there is none.
+// proxyRequest proxies a request to the server, which is started if it does not run.
 func (s *slot) proxyRequest(w http.ResponseWriter, request *http.Request) {
 	l, err := s.currentLaunch()
 	if err == nil {
@@ -148,19 +149,19 @@ func (s *slot) stopServer(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// maxSentence bounds what is quoted of an engine.
+// maxSentence bounds what is quoted from an engine, in bytes.
 const maxSentence = 1 << 10
 
 func (s *slot) reportError(w http.ResponseWriter, status int, what string, err error) {
-	// Said on behalf of the server: a client that asks who answers is at the right
-	// place, and the status says that all is not well there.
+	// The relay answers for the server, so the answer has the server's identity: the
+	// address is right. The status says that the server has a problem.
 	w.Header().Set(netprobe.IdentityHeader, s.identity)
 	http.Error(w, fmt.Sprintf("server %d %s: %s", s.number, what, netprobe.Visible(err.Error(), maxSentence)), status)
 }
 
-// wanted returns the server that runs or is being started, or has one started.
-// Whoever asks while it is being started shares its fate; after a failure, the
-// next request has another one started.
+// currentLaunch returns the server that runs or is being started, and starts one if there
+// is none. All requests during a start get its result; after a failure, the next request
+// starts another server.
 func (s *slot) currentLaunch() (*launch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,14 +180,14 @@ func (s *slot) currentLaunch() (*launch, error) {
 	return l, nil
 }
 
-// launch is one server of a slot, from the request that wants it to its end.
+// launch is one server of a slot, from the request that starts it to its end.
 type launch struct {
 	slot   *slot
-	ctx    context.Context //nolint:containedctx // of the start, which outlives the request that wants it
+	ctx    context.Context //nolint:containedctx // of the start, which outlives the request
 	cancel context.CancelCauseFunc
 	ended  func() error // stops the server, once
 
-	done    chan struct{} // closed when the rest is known
+	done    chan struct{} // closed when the fields below are set
 	running *experiment.Running
 	proxy   *httputil.ReverseProxy
 	err     error
@@ -200,15 +201,15 @@ func newLaunch(s *slot) *launch {
 		if l.running == nil {
 			return nil
 		}
-		return s.runner.fleet.Stop(s.runner.ctx, l.running)
+		return s.runner.servers.Stop(s.runner.ctx, l.running)
 	})
 	return l
 }
 
-var errStopped = errors.New("it has been stopped: ask again to have a new one started")
+var errStopped = errors.New("it has been stopped: send the request again to start a new one")
 
-// start starts the server when the earlier one is gone, whose name or port it
-// may need.
+// start starts the server after the earlier one has been removed, since it may need the
+// same name or port.
 func (l *launch) start(earlier *launch) {
 	defer close(l.done)
 	if earlier != nil {
@@ -216,7 +217,7 @@ func (l *launch) start(earlier *launch) {
 			return
 		}
 	}
-	l.running, l.err = l.slot.runner.fleet.Start(l.ctx, l.slot.number-1, l.slot.identity)
+	l.running, l.err = l.slot.runner.servers.Start(l.ctx, l.slot.number-1, l.slot.identity)
 	if cause := context.Cause(l.ctx); l.err != nil && errors.Is(cause, errStopped) {
 		l.err = cause
 	}
@@ -225,7 +226,7 @@ func (l *launch) start(earlier *launch) {
 	}
 }
 
-// await returns when the server runs, or why it does not.
+// await returns when the server runs, or returns why it does not.
 func (l *launch) await(ctx context.Context) error {
 	select {
 	case <-l.done:
@@ -235,7 +236,7 @@ func (l *launch) await(ctx context.Context) error {
 	}
 }
 
-// over says whether this is a server for nobody any more.
+// isOver says whether the server has failed to start, is being stopped or has exited.
 func (l *launch) isOver() bool {
 	select {
 	case <-l.done:
@@ -255,42 +256,42 @@ func (l *launch) exited() bool {
 	}
 }
 
-// end stops the server, or gives up its start, and returns when it is gone.
+// end stops the server, or cancels its start, and returns when it has been removed.
 func (l *launch) end() error {
 	l.cancel(errStopped)
 	return l.ended()
 }
 
-// dialTimeout bounds a connection within one engine, which takes less than a
-// millisecond, to a server whose backlog may be full.
+// dialTimeout bounds a connection within one engine, which takes less than a millisecond
+// unless the server's accept queue is full.
 const dialTimeout = 10 * time.Second
 
-// keptIdle is shorter than the five seconds after which common servers (Node.js)
-// close what is idle, which a request that is under way just then would meet.
-const keptIdle = 4 * time.Second
+// idleProxyTimeout is shorter than the five seconds after which common servers (Node.js)
+// close idle connections: a request on a connection that is just being closed fails.
+const idleProxyTimeout = 4 * time.Second
 
 func (l *launch) newProxy() (*httputil.ReverseProxy, error) {
 	base, err := url.Parse(l.running.URL)
 	if err != nil {
-		return nil, fmt.Errorf("the server's own address: %w", err)
+		return nil, fmt.Errorf("parsing the server's address: %w", err)
 	}
 	return &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { rewrite(r, base) },
 		ErrorHandler:  l.answerForServer,
-		ErrorLog:      log.New(io.Discard, "", 0), // a broken answer is seen by its client
-		FlushInterval: -1,                         // what a server streams arrives when it is sent
+		ErrorLog:      log.New(io.Discard, "", 0), // the client sees a broken answer
+		FlushInterval: -1,                         // streamed data is sent on immediately
 		Transport: &http.Transport{
-			Proxy:               nil, // the server is right here
+			Proxy:               nil, // the server is on the same engine
 			DialContext:         l.dial,
-			DisableCompression:  true, // that is between client and server
+			DisableCompression:  true, // the client and the server choose it
 			MaxIdleConnsPerHost: 100,
-			IdleConnTimeout:     keptIdle,
+			IdleConnTimeout:     idleProxyTimeout,
 		},
 	}, nil
 }
 
-// dial connects to the server. An address that has lost its server may say
-// nothing for seconds, so it ends with that.
+// dial connects to the server. It ends when the server exits, since the address may then
+// not answer for seconds.
 func (l *launch) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	watched := make(chan struct{})
@@ -307,22 +308,22 @@ func (l *launch) dial(ctx context.Context, network, address string) (net.Conn, e
 	return dialer.DialContext(ctx, network, address)
 }
 
-// rewrite asks the server for what follows its number, to the letter.
+// rewrite sets the request's path to what follows the server's number, unchanged.
 func rewrite(r *httputil.ProxyRequest, base *url.URL) {
 	_, rest, _ := route(r.In.URL.EscapedPath())
 	r.Out.URL.Scheme, r.Out.URL.Host = base.Scheme, base.Host
 	r.Out.URL.RawPath = rest
-	r.Out.URL.Path, _ = url.PathUnescape(rest) // the client's request would not have been read
-	r.Out.URL.RawQuery = r.In.URL.RawQuery     // what package httputil does not understand included
+	r.Out.URL.Path, _ = url.PathUnescape(rest) // net/http has checked it already
+	r.Out.URL.RawQuery = r.In.URL.RawQuery     // including what package httputil cannot parse
 	r.Out.Host = ""
 	r.SetXForwarded()
 }
 
-// gone answers for a server that did not.
+// answerForServer answers a request that the server did not answer.
 func (l *launch) answerForServer(w http.ResponseWriter, _ *http.Request, err error) {
-	advice := "ask again, and a new one is started if it has ended"
+	hint := "send the request again; a new one is started if it has exited"
 	if l.isOver() {
-		err, advice = errors.New("it has ended"), "ask again to have a new one started"
+		err, hint = errors.New("it has exited"), "send the request again to start a new one"
 	}
-	l.slot.reportError(w, http.StatusBadGateway, "did not answer", fmt.Errorf("%w: %s", err, advice))
+	l.slot.reportError(w, http.StatusBadGateway, "did not answer", fmt.Errorf("%w: %s", err, hint))
 }

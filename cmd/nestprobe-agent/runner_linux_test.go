@@ -15,14 +15,14 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
-// A connection that is being made when the server ends is given up: the address
-// may say nothing for a long time.
+// Connecting to a server ends when the server exits: its address may not answer for a
+// long time.
 func TestRunnerServerDiesWhileDialled(t *testing.T) {
 	t.Parallel()
 	exited := make(chan struct{})
 	l := &launch{
 		slot:    &slot{number: 1},
-		running: &experiment.Running{URL: "http://" + fullBacklog(t), Exited: exited},
+		running: &experiment.Running{URL: "http://" + fullAcceptQueue(t), Exited: exited},
 		done:    make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancelCause(t.Context())
@@ -39,12 +39,12 @@ func TestRunnerServerDiesWhileDialled(t *testing.T) {
 	close(exited)
 	<-answered
 	assert.Check(t, is.Equal(w.Code, 502))
-	assert.Check(t, is.Equal(w.Body.String(), "server 1 did not answer: it has ended: ask again to have a new one started\n"))
+	assert.Check(t, is.Equal(w.Body.String(), "server 1 did not answer: it has exited: send the request again to start a new one\n"))
 }
 
-// fullBacklog is an address that does not answer: its queue for connections that
-// nobody accepts has room for one (listen(2)), which is there.
-func fullBacklog(t *testing.T) string {
+// fullAcceptQueue returns an address that does not answer: its accept queue has room for
+// one connection (listen(2)), which is there.
+func fullAcceptQueue(t *testing.T) string {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	assert.NilError(t, err)

@@ -23,12 +23,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
-// servers is a fleet of real servers in this process, in the place of those in
-// containers: how one is started, fails or ends is then the test's to say. What
-// real ones do is tested with the relay as a whole, on engines.
-type servers struct {
+// fakeServers are HTTP servers in this process instead of in containers, so that a test
+// decides how one starts, fails or ends. The relay is tested with real containers too.
+type fakeServers struct {
 	handler func(identity string) http.Handler
-	// starting is called at each start; its error is that of the start.
+	// starting is called at each start, which returns its error.
 	starting func(ctx context.Context, index int) error
 	stopping func(index int) error
 
@@ -45,10 +44,11 @@ type started struct {
 	end    func()
 }
 
-// newServers answer with their identity and path unless told otherwise.
-func newServers(t *testing.T) *servers {
+// newServers returns servers that answer with their identity and path, unless the test
+// sets another handler.
+func newServers(t *testing.T) *fakeServers {
 	t.Helper()
-	s := &servers{
+	s := &fakeServers{
 		running: map[*experiment.Running]*started{},
 		handler: func(identity string) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +66,7 @@ func newServers(t *testing.T) *servers {
 	return s
 }
 
-func (s *servers) Start(ctx context.Context, index int, identity string) (*experiment.Running, error) {
+func (s *fakeServers) Start(ctx context.Context, index int, identity string) (*experiment.Running, error) {
 	s.mu.Lock()
 	s.starts = append(s.starts, index)
 	s.mu.Unlock()
@@ -86,7 +86,7 @@ func (s *servers) Start(ctx context.Context, index int, identity string) (*exper
 	return running, nil
 }
 
-func (s *servers) Stop(_ context.Context, running *experiment.Running) error {
+func (s *fakeServers) Stop(_ context.Context, running *experiment.Running) error {
 	s.mu.Lock()
 	one := s.running[running]
 	s.stops = append(s.stops, one.index)
@@ -95,8 +95,8 @@ func (s *servers) Stop(_ context.Context, running *experiment.Running) error {
 	return s.stopping(one.index)
 }
 
-// latest is the server that was started last in a place.
-func (s *servers) latest(index int) *started {
+// latest returns the server with an index that runs.
+func (s *fakeServers) latest(index int) *started {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range s.running {
@@ -111,22 +111,22 @@ func (s *servers) latest(index int) *started {
 	return nil
 }
 
-func (s *servers) started() []int {
+func (s *fakeServers) started() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.starts)
 }
 
-func (s *servers) stopped() []int {
+func (s *fakeServers) stopped() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.stops)
 }
 
-// relayOf serves a runner with two places, "one" and "two".
-func relayOf(t *testing.T, f fleet) (*runner, string) {
+// relayOf serves a runner for two servers with the identities "one" and "two".
+func relayOf(t *testing.T, servers onDemandServers) (*runner, string) {
 	t.Helper()
-	r := newRunner(t.Context(), f, []string{"one", "two"})
+	r := newRunner(t.Context(), servers, []string{"one", "two"})
 	server := httptest.NewServer(r)
 	t.Cleanup(func() {
 		server.Close()
@@ -135,15 +135,15 @@ func relayOf(t *testing.T, f fleet) (*runner, string) {
 	return r, server.URL
 }
 
-// ask makes a request and returns the status and the body.
-func ask(t *testing.T, method, url string) (int, string) {
+// request sends a request and returns the status and the body.
+func request(t *testing.T, method, url string) (int, string) {
 	t.Helper()
-	status, body, err := tryAsk(t.Context(), method, url)
+	status, body, err := tryRequest(t.Context(), method, url)
 	assert.NilError(t, err)
 	return status, body
 }
 
-func tryAsk(ctx context.Context, method, url string) (int, string, error) {
+func tryRequest(ctx context.Context, method, url string) (int, string, error) {
 	request, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return 0, "", err
@@ -157,15 +157,15 @@ func tryAsk(ctx context.Context, method, url string) (int, string, error) {
 	return response.StatusCode, string(body), errors.Join(err, response.Body.Close())
 }
 
-// askAtOnce has many ask at once, and returns what they all got.
-func askAtOnce(t *testing.T, url string) []string {
+// requestInParallel sends many requests in parallel, and returns the different answers.
+func requestInParallel(t *testing.T, url string) []string {
 	t.Helper()
 	const many = 50
 	answers := make([]string, many)
 	var group errgroup.Group
 	for i := range many {
 		group.Go(func() error {
-			status, body, err := tryAsk(t.Context(), http.MethodGet, url)
+			status, body, err := tryRequest(t.Context(), http.MethodGet, url)
 			answers[i] = fmt.Sprint(status, " ", body)
 			return err
 		})
@@ -179,13 +179,13 @@ func TestRunnerStartsOnce(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	_, relay := relayOf(t, s)
-	assert.Check(t, is.Len(s.started(), 0), "before anybody asked")
-	assert.Check(t, is.DeepEqual(askAtOnce(t, relay+"/servers/2/foo"), []string{"200 two /foo"}))
-	assert.Check(t, is.DeepEqual(askAtOnce(t, relay+"/servers/2/bar"), []string{"200 two /bar"}))
+	assert.Check(t, is.Len(s.started(), 0), "before the first request")
+	assert.Check(t, is.DeepEqual(requestInParallel(t, relay+"/servers/2/foo"), []string{"200 two /foo"}))
+	assert.Check(t, is.DeepEqual(requestInParallel(t, relay+"/servers/2/bar"), []string{"200 two /bar"}))
 	assert.Check(t, is.DeepEqual(s.started(), []int{1}))
 }
 
-func TestRunnerStartsSideBySide(t *testing.T) {
+func TestRunnerStartsInParallel(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	var both sync.WaitGroup
@@ -199,15 +199,15 @@ func TestRunnerStartsSideBySide(t *testing.T) {
 	var group errgroup.Group
 	for _, url := range []string{relay + "/servers/1/", relay + "/servers/2/"} {
 		group.Go(func() error {
-			_, _, err := tryAsk(t.Context(), http.MethodGet, url)
+			_, _, err := tryRequest(t.Context(), http.MethodGet, url)
 			return err
 		})
 	}
 	assert.NilError(t, group.Wait())
 }
 
-// Whoever waits for a start that fails is told so, at once; who comes later has
-// another one made.
+// All requests that wait for a start get its failure immediately; a later request starts
+// another server.
 func TestRunnerStartFails(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
@@ -222,22 +222,22 @@ func TestRunnerStartFails(t *testing.T) {
 	}
 	r, relay := relayOf(t, s)
 	answers := make(chan []string, 1)
-	go func() { answers <- askAtOnce(t, relay+"/servers/1/foo") }()
+	go func() { answers <- requestInParallel(t, relay+"/servers/1/foo") }()
 	<-arrived
-	// All that ask meanwhile wait for this one.
+	// All requests meanwhile wait for this start.
 	first, err := r.slots[0].currentLaunch()
 	assert.NilError(t, err)
 	close(proceed)
 	assert.ErrorContains(t, first.await(t.Context()), "no luck")
 	for _, answer := range <-answers {
-		if answer != "200 one /foo" { // of those that came late
+		if answer != "200 one /foo" { // of a request that arrived after the failure
 			assert.Check(t, is.Equal(answer, "502 server 1 cannot be reached: no luck\\x1b[31m today\n"))
 		}
 	}
-	status, body := ask(t, http.MethodGet, relay+"/servers/1/foo")
+	status, body := request(t, http.MethodGet, relay+"/servers/1/foo")
 	assert.Check(t, is.Equal(status, 200), "%s", body)
 	assert.Check(t, is.Len(s.started(), 2))
-	assert.Check(t, is.Len(s.stopped(), 0), "there was nothing to stop")
+	assert.Check(t, is.Len(s.stopped(), 0), "no server was started")
 }
 
 func TestRunnerServerDies(t *testing.T) {
@@ -245,45 +245,44 @@ func TestRunnerServerDies(t *testing.T) {
 	s := newServers(t)
 	_, relay := relayOf(t, s)
 	for _, url := range []string{relay + "/servers/1/foo", relay + "/servers/2/foo"} {
-		status, _ := ask(t, http.MethodGet, url)
+		status, _ := request(t, http.MethodGet, url)
 		assert.Equal(t, status, 200)
 	}
 	s.latest(0).end()
-	status, body := ask(t, http.MethodGet, relay+"/servers/1/foo")
-	assert.Check(t, is.Equal(status, 200), "a new one is not started: %s", body)
-	assert.Check(t, is.DeepEqual(s.started()[2:], []int{0}), "the other one has gone on")
-	assert.Check(t, is.DeepEqual(s.stopped(), []int{0}), "what is left of the dead one")
-	status, _ = ask(t, http.MethodGet, relay+"/servers/2/foo")
+	status, body := request(t, http.MethodGet, relay+"/servers/1/foo")
+	assert.Check(t, is.Equal(status, 200), "no new server is started: %s", body)
+	assert.Check(t, is.DeepEqual(s.started()[2:], []int{0}), "the other server still runs")
+	assert.Check(t, is.DeepEqual(s.stopped(), []int{0}), "the server that has exited is removed")
+	status, _ = request(t, http.MethodGet, relay+"/servers/2/foo")
 	assert.Check(t, is.Equal(status, 200))
 }
 
-// A server that ends with a request in hand, or that does not listen although
-// its container runs.
+// A server ends during a request, or does not listen although its container runs.
 func TestRunnerServerDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
-	asked := make(chan struct{}, 1)
+	requested := make(chan struct{}, 1)
 	s.handler = func(string) http.Handler {
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			asked <- struct{}{}
+			requested <- struct{}{}
 			<-r.Context().Done()
 		})
 	}
 	_, relay := relayOf(t, s)
 	answer := make(chan string, 1)
 	go func() {
-		status, body, err := tryAsk(t.Context(), http.MethodGet, relay+"/servers/1/foo")
+		status, body, err := tryRequest(t.Context(), http.MethodGet, relay+"/servers/1/foo")
 		answer <- fmt.Sprint(status, " ", body, err)
 	}()
-	<-asked
+	<-requested
 	one := s.latest(0)
 	one.http.CloseClientConnections()
 	assert.Check(t, is.Contains(<-answer, "502 server 1 did not answer: "))
 	one.http.Close()
-	status, body := ask(t, http.MethodGet, relay+"/servers/1/foo")
+	status, body := request(t, http.MethodGet, relay+"/servers/1/foo")
 	assert.Check(t, is.Equal(status, 502))
 	assert.Check(t, strings.HasPrefix(body, "server 1 did not answer: ") &&
-		strings.HasSuffix(body, "connection refused: ask again, and a new one is started if it has ended\n"), "%s", body)
+		strings.HasSuffix(body, "connection refused: send the request again; a new one is started if it has exited\n"), "%s", body)
 	assert.Check(t, is.Len(s.started(), 1), "its container runs")
 }
 
@@ -291,27 +290,27 @@ func TestRunnerStops(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	_, relay := relayOf(t, s)
-	status, _ := ask(t, http.MethodDelete, relay+"/servers/1")
-	assert.Check(t, is.Equal(status, 204), "one that never ran")
-	_, _ = ask(t, http.MethodGet, relay+"/servers/1/foo")
-	_, _ = ask(t, http.MethodGet, relay+"/servers/2/foo")
+	status, _ := request(t, http.MethodDelete, relay+"/servers/1")
+	assert.Check(t, is.Equal(status, 204), "a server that has not been started")
+	_, _ = request(t, http.MethodGet, relay+"/servers/1/foo")
+	_, _ = request(t, http.MethodGet, relay+"/servers/2/foo")
 	for range 2 {
-		status, body := ask(t, http.MethodDelete, relay+"/servers/1")
+		status, body := request(t, http.MethodDelete, relay+"/servers/1")
 		assert.Check(t, is.Equal(status, 204), "%s", body)
 	}
 	assert.Check(t, is.DeepEqual(s.stopped(), []int{0}))
-	_, body := ask(t, http.MethodGet, relay+"/servers/1/foo")
+	_, body := request(t, http.MethodGet, relay+"/servers/1/foo")
 	assert.Check(t, is.Equal(body, "one /foo"))
 	assert.Check(t, is.DeepEqual(s.started(), []int{0, 1, 0}))
 
 	s.stopping = func(int) error { return errors.New("the engine is on holiday") }
-	status, body = ask(t, http.MethodDelete, relay+"/servers/2")
+	status, body = request(t, http.MethodDelete, relay+"/servers/2")
 	assert.Check(t, is.Equal(status, 500))
 	assert.Check(t, is.Equal(body, "server 2 cannot be stopped: the engine is on holiday\n"))
 }
 
-// Stopping a server that is being started ends the start, and tells whoever
-// waits for it.
+// Stopping a server that is being started ends the start, and the requests that wait for
+// it.
 func TestRunnerStopsStart(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
@@ -324,13 +323,13 @@ func TestRunnerStopsStart(t *testing.T) {
 	_, relay := relayOf(t, s)
 	answer := make(chan string, 1)
 	go func() {
-		status, body, err := tryAsk(t.Context(), http.MethodGet, relay+"/servers/1/foo")
+		status, body, err := tryRequest(t.Context(), http.MethodGet, relay+"/servers/1/foo")
 		answer <- fmt.Sprint(status, " ", body, err)
 	}()
 	<-arrived
-	status, _ := ask(t, http.MethodDelete, relay+"/servers/1")
+	status, _ := request(t, http.MethodDelete, relay+"/servers/1")
 	assert.Check(t, is.Equal(status, 204))
-	assert.Check(t, is.Equal(<-answer, "502 server 1 cannot be reached: it has been stopped: ask again to have a new one started\n<nil>"))
+	assert.Check(t, is.Equal(<-answer, "502 server 1 cannot be reached: it has been stopped: send the request again to start a new one\n<nil>"))
 }
 
 func TestRunnerUnknownPaths(t *testing.T) {
@@ -342,17 +341,17 @@ func TestRunnerUnknownPaths(t *testing.T) {
 		"/servers/01/", "/servers/1x/", "/servers/one/foo", "/Servers/1/", "/servers/99999999999999999999/", "/servers%2F1/foo",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodDelete} {
-			status, body := ask(t, method, relay+path)
+			status, body := request(t, method, relay+path)
 			assert.Check(t, is.Equal(status, 404), "%s %s", method, path)
 			assert.Check(t, is.Equal(body, "there is no such server: they are /servers/1/ to /servers/2/\n"))
 		}
 	}
-	status, _ := ask(t, http.MethodGet, relay+"/servers/1?a=b")
+	status, _ := request(t, http.MethodGet, relay+"/servers/1?a=b")
 	assert.Check(t, is.Equal(status, 307))
 	assert.Check(t, is.Len(s.started(), 0))
 }
 
-// The request line arrives as it was sent, less the place.
+// The request line arrives as it was sent, without the prefix of the server.
 func TestRunnerPassesPaths(t *testing.T) {
 	t.Parallel()
 	_, relay := relayOf(t, newServers(t))
@@ -364,7 +363,7 @@ func TestRunnerPassesPaths(t *testing.T) {
 	}
 }
 
-// rawGet sends a request line that no client library has touched.
+// rawGet sends a request line unchanged, which a client library would not.
 func rawGet(t *testing.T, base, path string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
@@ -380,7 +379,8 @@ func rawGet(t *testing.T, base, path string) string {
 	return string(body)
 }
 
-// What is sent arrives, both ways, and only what the relay must say is added.
+// Bodies and headers arrive unchanged in both directions, except for the headers that a
+// proxy adds.
 func TestRunnerPassesContent(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
@@ -398,7 +398,7 @@ func TestRunnerPassesContent(t *testing.T) {
 	assert.NilError(t, err)
 	request.Host = "outside.example"
 	request.Header.Set("X-Mine", "yes")
-	request.Header.Set("X-Forwarded-For", "192.0.2.1") // anybody can say that
+	request.Header.Set("X-Forwarded-For", "192.0.2.1") // any client can set it
 	client := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	assert.NilError(t, err)
@@ -409,7 +409,7 @@ func TestRunnerPassesContent(t *testing.T) {
 		"X-Forwarded-Host=outside.example\nX-Forwarded-Proto=http\nConnection=\nPUT 1048576"))
 }
 
-// What a server streams arrives when it is sent, not when there is enough of it.
+// Streamed data arrives when it is sent, not when a buffer is full.
 func TestRunnerStreams(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
@@ -458,13 +458,13 @@ func TestRunnerPassesWebSockets(t *testing.T) {
 		assert.NilError(t, err)
 		assert.Check(t, kind == websocket.MessageBinary && bytes.Equal(got, message), "%d bytes", size)
 	}
-	s.latest(0).end() // httptest leaves a hijacked connection alone, as it were another process
+	s.latest(0).end() // httptest does not close a hijacked connection, as another process would
 	assert.NilError(t, conn.Close(websocket.StatusNormalClosure, "done"))
 }
 
-// A request that is given up while the server starts ends at once; the start
-// goes on for the next one.
-func TestRunnerRequestGivenUp(t *testing.T) {
+// A request that its client cancels during the start ends immediately; the start goes on
+// for the next request.
+func TestRunnerRequestIsCancelled(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	arrived, proceed := make(chan struct{}), make(chan struct{})
@@ -490,8 +490,7 @@ func TestRunnerRequestGivenUp(t *testing.T) {
 	assert.Check(t, is.DeepEqual(s.started(), []int{0}))
 }
 
-// The end gives up a start that is under way, waits for it, and has nothing
-// begin any more.
+// close cancels a start, waits for its end, and lets nothing else begin.
 func TestRunnerCloses(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)

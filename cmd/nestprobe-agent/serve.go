@@ -18,24 +18,25 @@ import (
 
 // serveOptions are the options of the role serve, the built-in server.
 type serveOptions struct {
-	port      uint16        // 0: any free one, for tests
+	port      uint16        // 0 for any free one, for tests
 	scheme    string        // http, https or tcp
 	path      string        // the one path that is answered with 200
-	websocket string        // the path that echoes; empty: none
-	identity  string        // names this server in all that it answers
-	deadline  time.Duration // from the start; 0: none
-	lease     bool          // end when stdin ends
+	websocket string        // the path that echoes; empty for none
+	identity  string        // names this server in all its answers
+	deadline  time.Duration // from the start; 0 for none
+	lease     bool          // exit when stdin ends
 }
 
 // body is the whole answer, without a newline: `run` prints it as it is.
 const body = "foo"
 
-// maxIdentity is far above any token in use and far below a header limit.
+// maxIdentity is far above the length of any token in use, and far below the limit of a
+// header.
 const maxIdentity = 128
 
-// serve is the built-in server. It prints one line, "listening on ADDRESS",
-// to stdout once connections are accepted, and nothing else. It returns nil
-// when its lease, its deadline or ctx ends it, whatever connections are open.
+// serveRole is the built-in server. It prints one line, "listening on ADDRESS", to stdout
+// when it accepts connections, and nothing else. It returns nil when its lease, its
+// deadline or ctx ends, even if connections are open.
 func serveRole(ctx context.Context, args []string, std stdio) error {
 	opts, err := parseServe(args, std.err)
 	if err != nil {
@@ -65,7 +66,7 @@ func parseServe(args []string, stderr io.Writer) (serveOptions, error) {
 	flags.StringVar(&opts.scheme, "scheme", string(netprobe.HTTP), "http, https or tcp")
 	flags.StringVar(&opts.path, "path", "/foo", "the `path` that is answered")
 	flags.StringVar(&opts.websocket, "websocket", "/ws", "the `path` that echoes WebSocket messages; empty for none")
-	flags.StringVar(&opts.identity, "identity", os.Getenv(swarm.IdentityVariable), "`token` that names this server in all that it answers")
+	flags.StringVar(&opts.identity, "identity", os.Getenv(swarm.IdentityVariable), "`token` that names this server in all its answers")
 	flags.DurationVar(&opts.deadline, "deadline", 0, "exit this long after the start; 0 for never")
 	flags.BoolVar(&opts.lease, "lease", false, "exit when stdin ends")
 	if err := flags.Parse(args); err != nil {
@@ -107,8 +108,8 @@ func (o serveOptions) check() error {
 	return checkIdentity(o.identity)
 }
 
-// checkIdentity wants a token that fits in a header and in a line as it is. An
-// agent without one could not be told from another server.
+// checkIdentity returns an error unless a token can be part of a header and a line
+// unchanged. Without a token, another server could be taken for this one.
 func checkIdentity(token string) error {
 	if token == "" || len(token) > maxIdentity {
 		return usagef("--identity has %d characters, expected 1 to %d", len(token), maxIdentity)
@@ -121,9 +122,9 @@ func checkIdentity(token string) error {
 	return nil
 }
 
-// lifetime ends the returned context at the deadline or with the lease. Whoever
-// holds the other end of stdin (the engine, on behalf of the plugin) keeps the
-// server alive; what comes through it is of no interest.
+// lifetime returns a context that ends at the deadline or with the lease, which is the
+// end of stdin. The engine holds the other end of stdin for the plugin. What is sent
+// through it is discarded.
 func lifetime(ctx context.Context, opts serveOptions, stdin io.Reader) (context.Context, context.CancelFunc) {
 	end := func() {}
 	if opts.deadline > 0 {
@@ -133,8 +134,8 @@ func lifetime(ctx context.Context, opts serveOptions, stdin io.Reader) (context.
 		return ctx, end
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	// A read of stdin cannot be interrupted, so nobody waits for this one: it
-	// ends with stdin or with the process. An error ends the lease like EOF.
+	// A read of stdin cannot be interrupted, so the caller does not wait for this
+	// goroutine: it ends with stdin or with the process. An error ends the lease too.
 	go func() {
 		defer cancel()
 		_, _ = io.Copy(io.Discard, stdin)
@@ -142,8 +143,8 @@ func lifetime(ctx context.Context, opts serveOptions, stdin io.Reader) (context.
 	return ctx, func() { cancel(); end() }
 }
 
-// listen opens one socket for both families; where the kernel has IPv6
-// switched off, package net makes it an IPv4 one.
+// listen opens one socket for IPv4 and IPv6. If the kernel has IPv6 disabled, package net
+// opens one for IPv4.
 func listen(ctx context.Context, port uint16) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(int(port))))

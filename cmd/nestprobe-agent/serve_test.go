@@ -20,7 +20,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
-// hangGuard only keeps a broken agent from holding up the tests.
+// hangGuard bounds a test whose agent hangs.
 const hangGuard = 2 * time.Minute
 
 // startServe runs the role in this process and returns its port.
@@ -47,11 +47,11 @@ func startServe(t *testing.T, args ...string) string {
 	return port
 }
 
-// anyCertificate is for a server that nobody can verify by its certificate.
-func anyCertificate() *http.Client {
+// insecureClient returns a client that does not verify certificates.
+func insecureClient() *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
-		ForceAttemptHTTP2: true, // it would be taken if it were offered
+		ForceAttemptHTTP2: true, // used if the server offers it
 		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
 	}}
 }
@@ -80,7 +80,7 @@ func TestHTTP(t *testing.T) {
 					t.Parallel()
 					request, err := http.NewRequestWithContext(t.Context(), test.method, scheme+"://"+net.JoinHostPort(host, port)+test.path, nil)
 					assert.NilError(t, err)
-					response, err := anyCertificate().Do(request)
+					response, err := insecureClient().Do(request)
 					assert.NilError(t, err)
 					got, err := io.ReadAll(response.Body)
 					assert.NilError(t, err)
@@ -104,7 +104,7 @@ func TestOtherPaths(t *testing.T) {
 		"/ws":  "nothing at this path, try /a/b\n",
 		"":     "nothing at this path, try /a/b\n",
 	} {
-		response, err := anyCertificate().Get("http://127.0.0.1:" + port + path)
+		response, err := insecureClient().Get("http://127.0.0.1:" + port + path)
 		assert.NilError(t, err)
 		got, err := io.ReadAll(response.Body)
 		assert.NilError(t, err)
@@ -113,7 +113,7 @@ func TestOtherPaths(t *testing.T) {
 	}
 }
 
-// net/http answers these itself, before a handler could name the server.
+// net/http answers these before a handler runs, which would add the identity.
 func TestAnswersToBadRequestsCarryTheIdentity(t *testing.T) {
 	t.Parallel()
 	plain, secure := startServe(t), startServe(t, "--scheme", "https")
@@ -171,9 +171,9 @@ func TestWebSocketEchoes(t *testing.T) {
 		"1 MiB":  strings.Repeat("x", maxMessage),
 		"HTTP":   "HTTP/1.1 200 OK\r\n\r\nfoo",
 	}
-	// What looks like an answer that lacks the identity must pass as it is, also
-	// where a write to the connection begins with it: after the 4 KiB that
-	// net/http's buffer holds, less the header of the frame.
+	// Data that looks like an answer without the identity must not be changed, even at
+	// the beginning of a write to the connection: after the 4 KiB of net/http's buffer,
+	// less the header of the frame.
 	for before := 4<<10 - 14; before <= 4<<10; before++ {
 		name := fmt.Sprintf("HTTP after %d bytes", before)
 		messages[name] = strings.Repeat("x", before) + "HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("y", 70_000)
@@ -185,7 +185,7 @@ func TestWebSocketEchoes(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), hangGuard)
 				defer cancel()
 				conn, response, err := websocket.Dial(ctx, scheme+"://127.0.0.1:"+port+"/ws", &websocket.DialOptions{ //nolint:bodyclose // package websocket closes it
-					HTTPClient: anyCertificate(),
+					HTTPClient: insecureClient(),
 					HTTPHeader: http.Header{"Origin": {"https://elsewhere.example"}},
 				})
 				assert.NilError(t, err)
@@ -218,7 +218,7 @@ func TestWebSocketRefusesHugeMessages(t *testing.T) {
 	assert.Equal(t, websocket.CloseStatus(err), websocket.StatusMessageTooBig, "%v", err)
 }
 
-func TestCertificateIsOfThisServerAlone(t *testing.T) {
+func TestEachServerHasItsOwnCertificate(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for range 2 {
@@ -228,7 +228,7 @@ func TestCertificateIsOfThisServerAlone(t *testing.T) {
 		assert.NilError(t, conn.Close())
 		assert.NilError(t, certificate.VerifyHostname("localhost"))
 		assert.Assert(t, certificate.NotBefore.Before(time.Now().Add(-time.Hour)), "clocks differ")
-		assert.Assert(t, certificate.NotAfter.After(time.Now().Add(24*time.Hour)), "it may be kept")
+		assert.Assert(t, certificate.NotAfter.After(time.Now().Add(24*time.Hour)), "a server may be kept running")
 		seen[string(certificate.RawSubjectPublicKeyInfo)] = true
 	}
 	assert.Equal(t, len(seen), 2)
@@ -238,7 +238,7 @@ func TestTCPGreets(t *testing.T) {
 	t.Parallel()
 	port := startServe(t, "--scheme", "tcp")
 	const greeting = "Nestprobe-Identity: tok\nfoo\n"
-	for name, said := range map[string]string{
+	for name, sent := range map[string]string{
 		"silent client": "",
 		"HTTP client":   "GET /foo HTTP/1.1\r\nHost: x\r\n\r\n",
 		"much":          strings.Repeat("x", maxIgnored),
@@ -246,14 +246,14 @@ func TestTCPGreets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for range 20 {
-				assert.Equal(t, talk(t, port, said), greeting)
+				assert.Equal(t, talk(t, port, sent), greeting)
 			}
 		})
 	}
 }
 
-// pipeListener accepts one end of a net.Pipe whenever it is asked. It is a
-// fake: with real sockets a blocked Accept cannot be told from a slow one.
+// pipeListener accepts one end of a net.Pipe at each call. It is a fake because with real
+// sockets a blocked Accept looks like a slow one.
 type pipeListener struct{ closed chan struct{} }
 
 func (l pipeListener) Accept() (net.Conn, error) {
@@ -295,7 +295,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, len(accepted), 2)
 
-		assert.NilError(t, listener.Close()) // while Accept waits for a place
+		assert.NilError(t, listener.Close()) // while Accept waits
 		<-ended
 		assert.ErrorIs(t, failure, net.ErrClosed)
 	})

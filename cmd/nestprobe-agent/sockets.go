@@ -7,15 +7,15 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 )
 
-// sockets prints the TCP sockets that listen in the network namespace of its
-// container, one JSON document, and ends with stdin. It ends without it when stdin
-// ends before.
+// socketsRole prints the TCP sockets that listen in the network namespace of its
+// container, as one JSON document, and ends with stdin. If stdin ends before, it prints
+// nothing.
 func socketsRole(ctx context.Context, _ []string, std stdio) error {
 	ctx, end := lifetime(ctx, serveOptions{lease: true}, std.in)
 	defer end()
 	printed := make(chan error, 1)
-	// Neither the kernel nor a reader of stdout can be interrupted: with an end of
-	// the lease this ends with the process.
+	// Neither the request to the kernel nor the write to stdout can be interrupted. After
+	// the end of the lease this goroutine ends with the process.
 	go func() { printed <- newLines(std.out).send(listeners()) }()
 	select {
 	case err := <-printed:

@@ -21,8 +21,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
-// ownNamespace puts the test, and the processes that it starts, into a new
-// network namespace, whose lo has the address 10.231.9.2 too.
+// ownNamespace puts the test, and the processes that it starts, into a new network
+// namespace, whose interface lo also has the address 10.231.9.2.
 func ownNamespace(t *testing.T) {
 	t.Helper()
 	// The thread is never unlocked: it ends with the test's goroutine, and with
@@ -39,12 +39,12 @@ func ownNamespace(t *testing.T) {
 	assert.NilError(t, netlink.AddrAdd(lo, address))
 }
 
-// asNobody is the agent as containers run it: not as root, with no capability.
+// asNobody returns the agent as it runs in containers: not as root, without capabilities.
 func asNobody(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hangGuard)
 	t.Cleanup(cancel)
-	// Nobody has no way into the folder that the agent is in.
+	// That user cannot read the folder that the agent is in.
 	binary, err := os.Open(agentBinary)
 	assert.NilError(t, err)
 	t.Cleanup(func() { _ = binary.Close() })
@@ -54,9 +54,9 @@ func asNobody(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// tells has the agent in a role answer one document, or its mere start. What it
-// prints besides is an error.
-func tells(t *testing.T, role, document string, answer any) {
+// runRole starts the agent in a role, sends it a document unless that is empty, and
+// decodes its answer. Any other output is an error.
+func runRole(t *testing.T, role, document string, answer any) {
 	t.Helper()
 	cmd := asNobody(t, role)
 	var stderr bytes.Buffer
@@ -74,12 +74,12 @@ func tells(t *testing.T, role, document string, answer any) {
 	assert.NilError(t, decoder.Decode(answer), "%s", &stderr)
 	assert.NilError(t, stdin.Close())
 	var more any
-	assert.Check(t, is.ErrorIs(decoder.Decode(&more), io.EOF), "it said more: %v", more)
+	assert.Check(t, is.ErrorIs(decoder.Decode(&more), io.EOF), "it printed more: %v", more)
 	assert.NilError(t, cmd.Wait(), "%s", &stderr)
 	assert.Check(t, is.Equal(stderr.String(), ""))
 }
 
-// Both roles tell of the same sockets, whatever they are bound to.
+// Both roles list the same sockets.
 func TestSockets(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ listen, want []string }{
@@ -105,19 +105,19 @@ func TestSockets(t *testing.T) {
 				assert.NilError(t, err)
 				t.Cleanup(func() { _ = listener.Close() })
 			}
-			var alone engine.ListenersReply
-			tells(t, "sockets", "", &alone)
-			assert.Check(t, is.DeepEqual(told(alone), test.want))
+			var listeners engine.ListenersReply
+			runRole(t, "sockets", "", &listeners)
+			assert.Check(t, is.DeepEqual(texts(listeners), test.want))
 			var reply engine.ProbeReply
-			tells(t, "probe", `{"number": 7, "listeners": true}`, &reply)
+			runRole(t, "probe", `{"number": 7, "listeners": true}`, &reply)
 			assert.Check(t, is.Equal(reply.Number, 7))
 			assert.Assert(t, reply.Listeners != nil)
-			assert.Check(t, is.DeepEqual(told(*reply.Listeners), test.want))
+			assert.Check(t, is.DeepEqual(texts(*reply.Listeners), test.want))
 		})
 	}
 }
 
-func told(reply engine.ListenersReply) []string {
+func texts(reply engine.ListenersReply) []string {
 	var all []string
 	if reply.Error != "" {
 		all = append(all, "error: "+reply.Error)
@@ -132,7 +132,7 @@ func told(reply engine.ListenersReply) []string {
 	return all
 }
 
-// Whoever asked is gone: the agent ends, with its answer or without.
+// When stdin ends, the agent ends, with or without its answer.
 func TestSocketsLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	out, err := asNobody(t, "sockets").Output() // without Stdin, package exec gives the null device
@@ -141,8 +141,8 @@ func TestSocketsLeaseIsOver(t *testing.T) {
 	assert.Check(t, len(out) == 0 || json.Unmarshal(out, &reply) == nil, "%s", out)
 }
 
-// A reader that takes nothing holds up the agent only as long as its lease lasts.
-func TestSocketsNobodyReads(t *testing.T) {
+// If its output is not read, the agent still ends with its lease.
+func TestSocketsOutputIsNotRead(t *testing.T) {
 	t.Parallel()
 	in, stdin := io.Pipe()
 	blocked := blockedWriter{begun: make(chan struct{}), end: make(chan struct{})}

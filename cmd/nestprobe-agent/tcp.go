@@ -14,13 +14,13 @@ import (
 // greetTimeout bounds one connection: the greeting and the client's end of it.
 const greetTimeout = 5 * time.Second
 
-// maxIgnored is how much is read from a client that talks to a server which
-// only greets.
+// maxIgnored is how many bytes are read from a client, although the server only sends a
+// greeting.
 const maxIgnored = 64 << 10
 
-// serveTCP greets everyone who connects, until ctx ends; then it returns nil
-// at once. The greeting is two lines, the identity in the form of the HTTP
-// header and the body.
+// serveTCP sends a greeting over each connection until ctx ends. Then it returns nil
+// immediately. The greeting has two lines: the identity in the form of the HTTP header,
+// and the body.
 func serveTCP(ctx context.Context, listener net.Listener, opts serveOptions) error {
 	greeting := fmt.Sprintf("%s: %s\n%s\n", netprobe.IdentityHeader, opts.identity, body)
 	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
@@ -39,7 +39,7 @@ func serveTCP(ctx context.Context, listener net.Listener, opts serveOptions) err
 	}
 }
 
-// closeAccepted drops a connection that came in while the server ended.
+// closeAccepted closes a connection that was accepted while the server ended.
 func closeAccepted(conn net.Conn) error {
 	if conn == nil {
 		return nil
@@ -47,8 +47,8 @@ func closeAccepted(conn net.Conn) error {
 	return conn.Close()
 }
 
-// greet says its lines, then reads what the client has to say: closing a
-// connection with unread data resets it, and the client may lose the greeting.
+// greet sends the greeting, then reads what the client sends: closing a connection with
+// unread data resets it, and the client may lose the greeting.
 func greet(ctx context.Context, conn net.Conn, greeting string) {
 	closeNow := sync.OnceFunc(func() { _ = conn.Close() })
 	defer closeNow()

@@ -9,17 +9,17 @@ import (
 )
 
 const (
-	// maxMessage is held in memory before it goes back: echoing while still
-	// reading would block a client that writes all of a message before it
-	// reads. Far above the 64 KiB that a path with an MTU hole swallows.
+	// maxMessage is the largest message, in bytes. A message is read completely before it
+	// is sent back, since echoing while reading would block a client that writes a whole
+	// message before it reads. It is far above the 64 KiB that a path with an MTU black
+	// hole loses.
 	maxMessage = 1 << 20
 	// echoTimeout bounds a client that stops reading.
 	echoTimeout = 10 * time.Second
 )
 
-// echo sends every message back as the type that it came as, until the client
-// or the server ends. A silent client is left alone: TCP's keep-alive finds
-// out when it is gone.
+// echo sends every message back with the same type, until the client or the server ends.
+// A client may be silent for any time: TCP keep-alive detects that it is gone.
 func echo(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // any page may open it: there is nothing to protect
@@ -32,7 +32,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	for {
 		kind, message, err := conn.Read(r.Context())
 		if err != nil {
-			return // closed, broken or too large: the library has said which
+			return // closed, broken or too large; the library has answered
 		}
 		if err := sendBack(r.Context(), conn, kind, message); err != nil {
 			return
