@@ -1,7 +1,6 @@
-// Package listening tells where the TCP servers of a network namespace listen.
-// The agent reads the sockets of the namespace that it is put in; whoever has to
-// explain why a server is not reached asks what follows from them. It needs no
-// privilege and must not know of containers or engines.
+// Package listening lists the TCP sockets that listen in a network namespace. The agent
+// reads the sockets of its own namespace, and the diagnosis uses what follows from them.
+// It needs no privilege and must not know of containers or engines.
 package listening
 
 import (
@@ -11,39 +10,38 @@ import (
 	"slices"
 )
 
-// ErrUnsupported says that this system's sockets cannot be read: it is not
+// ErrUnsupported says that the sockets of this system cannot be read, since it is not
 // Linux.
-var ErrUnsupported = errors.New("listening sockets are read on Linux alone")
+var ErrUnsupported = errors.New("listening sockets can only be read on Linux")
 
 // Listeners are the TCP sockets that listen in a network namespace, by port and
 // then by address. Docker's own resolver at 127.0.0.11 is not among them.
 type Listeners struct {
 	Sockets []Socket `json:"sockets"`
-	// Truncated says that there are more: what is not here may listen all the
-	// same.
+	// Truncated says that there are more sockets than Sockets holds.
 	Truncated bool `json:"truncated"`
 }
 
-// Socket is a TCP socket that listens. Several that share an address and port
-// are one.
+// Socket is a TCP socket that listens. Several sockets with the same address and port are
+// one Socket.
 type Socket struct {
-	// Address is what it is bound to. An IPv4 address in IPv6's form, as Java
-	// binds, is here as the IPv4 address that it is.
+	// Address is the address that the socket is bound to. An IPv4-mapped IPv6 address, as
+	// Java uses, is the IPv4 address here.
 	Address netip.AddrPort `json:"address"`
-	// DualStack says of a socket on [::] whether it serves IPv4 too. It is empty
-	// for all others.
+	// DualStack says whether a socket on [::] accepts IPv4 too. It is empty for other
+	// addresses.
 	DualStack DualStack `json:"dualStack,omitempty"`
-	// Interface is the index of the one network interface that connections must
-	// come in by; 0 for any.
+	// Interface is the index of the only network interface that the socket accepts
+	// connections from; 0 for any interface.
 	Interface uint32 `json:"interface,omitempty"`
 }
 
-// DualStack says whether a socket on [::] serves IPv4 too.
+// DualStack says whether a socket on [::] accepts IPv4 too.
 type DualStack string
 
-// A socket is asked for IPv6 alone by the option IPV6_V6ONLY (RFC 3493, section
-// 5.3). Kernels before 4.3 do not tell; as few servers set it, unknown is to be
-// taken for yes.
+// The option IPV6_V6ONLY limits a socket to IPv6 (RFC 3493, section 5.3). Kernels before
+// 4.3 do not report it. Few servers set it, so DualStackUnknown is treated like
+// DualStackYes.
 const (
 	DualStackYes     DualStack = "yes"
 	DualStackNo      DualStack = "no"
@@ -54,12 +52,11 @@ const (
 // (LOOPBACK_IFINDEX in the kernel's include/net/flow.h).
 const loopbackInterface = 1
 
-// resolver is where Docker answers a container's name lookups, in the network
-// namespace of the container.
+// resolver is the address of Docker's DNS server in the network namespace of a container.
 var resolver = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
-// On returns the addresses that are listened on at a port, sorted; none when
-// nothing listens there. [::] stands for itself alone: see [Listeners.Serves].
+// On returns the addresses that sockets on a port are bound to, sorted; none if nothing
+// listens on the port. For whether [::] includes IPv4, see [Listeners.Serves].
 func (l Listeners) On(port uint16) []netip.Addr {
 	var found []netip.Addr
 	for _, s := range l.Sockets {
@@ -71,9 +68,8 @@ func (l Listeners) On(port uint16) []netip.Addr {
 	return slices.Compact(found)
 }
 
-// OnlyLoopback says whether something listens on a port, but nothing that can
-// be reached from outside of the namespace. It is false when that is not known
-// for certain, because sockets were left out.
+// OnlyLoopback says whether something listens on a port, and all of it only on loopback.
+// It is false if Truncated is set, since another socket may listen on the port too.
 func (l Listeners) OnlyLoopback(port uint16) bool {
 	found := false
 	for _, s := range l.Sockets {
@@ -88,8 +84,8 @@ func (l Listeners) OnlyLoopback(port uint16) bool {
 	return found && !l.Truncated
 }
 
-// Elsewhere returns what can be reached from outside of the namespace on other
-// ports than this one, sorted by port and then by address.
+// Elsewhere returns the addresses of sockets on other ports that can be reached from
+// outside of the namespace, sorted by port and then by address.
 func (l Listeners) Elsewhere(port uint16) []netip.AddrPort {
 	var found []netip.AddrPort
 	for _, s := range l.Sockets {
@@ -101,9 +97,9 @@ func (l Listeners) Elsewhere(port uint16) []netip.AddrPort {
 	return slices.Compact(found)
 }
 
-// Serves says whether a connection to one of the namespace's own addresses
-// finds a socket that listens. Of sockets that take connections from a single
-// interface, only those for lo are known not to serve the other addresses.
+// Serves says whether a socket listens for connections to one of the namespace's
+// addresses. A socket that is limited to an interface counts for all addresses, unless
+// the interface is lo: which addresses the other interfaces have is not known.
 func (l Listeners) Serves(address netip.AddrPort) bool {
 	return slices.ContainsFunc(l.Sockets, func(s Socket) bool {
 		return s.Address.Port() == address.Port() && s.serves(address.Addr().Unmap().WithZone(""))

@@ -40,14 +40,14 @@ func TestListeners(t *testing.T) {
 		"another loopback":     {sockets: []Socket{on("127.9.9.9:8080")}, on: []string{"127.9.9.9"}, onlyLoopback: true},
 		"loopback of IPv6":     {sockets: []Socket{on("[::1]:8080")}, on: []string{"::1"}, onlyLoopback: true},
 		"both loopbacks":       {sockets: []Socket{on("[::1]:8080"), on("127.0.0.1:8080")}, on: []string{"127.0.0.1", "::1"}, onlyLoopback: true},
-		"through lo alone":     {sockets: []Socket{with(on("0.0.0.0:8080"), onLo)}, on: []string{"0.0.0.0"}, onlyLoopback: true},
-		"through eth0 alone":   {sockets: []Socket{with(on("0.0.0.0:8080"), onEth)}, on: []string{"0.0.0.0"}},
+		"only through lo":      {sockets: []Socket{with(on("0.0.0.0:8080"), onLo)}, on: []string{"0.0.0.0"}, onlyLoopback: true},
+		"only through eth0":    {sockets: []Socket{with(on("0.0.0.0:8080"), onEth)}, on: []string{"0.0.0.0"}},
 		"any":                  {sockets: []Socket{on("0.0.0.0:8080")}, on: []string{"0.0.0.0"}},
 		"any of both families": {sockets: []Socket{on("[::]:8080")}, on: []string{"::"}},
 		"one address":          {sockets: []Socket{on("172.17.0.2:8080")}, on: []string{"172.17.0.2"}},
 		"loopback and another": {sockets: []Socket{on("127.0.0.1:8080"), on("172.17.0.2:8080")}, on: []string{"127.0.0.1", "172.17.0.2"}},
-		"loopback and not all": {sockets: []Socket{on("127.0.0.1:8080")}, truncated: true, on: []string{"127.0.0.1"}},
-		"twice at an address": {
+		"loopback, truncated":  {sockets: []Socket{on("127.0.0.1:8080")}, truncated: true, on: []string{"127.0.0.1"}},
+		"two sockets on an address": {
 			sockets: []Socket{with(on("0.0.0.0:8080"), onEth), with(on("0.0.0.0:8080"), onLo)},
 			on:      []string{"0.0.0.0"},
 		},
@@ -89,15 +89,15 @@ func TestServes(t *testing.T) {
 		socket Socket
 		serves []string
 	}{
-		"any of IPv4":           {on("0.0.0.0:80"), []string{"127.0.0.1:80", "172.17.0.2:80"}},
-		"any of both":           {on("[::]:80"), addresses},
-		"any of IPv6, unknown":  {with(on("[::]:80"), unknown), addresses},
-		"any of IPv6":           {with(on("[::]:80"), v6Only), []string{"[::1]:80", "[fd00::2]:80"}},
-		"loopback":              {on("127.0.0.1:80"), []string{"127.0.0.1:80"}},
-		"one address":           {on("[fd00::2]:80"), []string{"[fd00::2]:80"}},
-		"through lo alone":      {with(on("[::]:80"), onLo), []string{"127.0.0.1:80", "[::1]:80"}},
-		"through another alone": {with(on("172.17.0.2:80"), onEth), []string{"172.17.0.2:80"}},
-		"another port":          {on("0.0.0.0:81"), nil},
+		"any of IPv4":          {on("0.0.0.0:80"), []string{"127.0.0.1:80", "172.17.0.2:80"}},
+		"any of both":          {on("[::]:80"), addresses},
+		"any of IPv6, unknown": {with(on("[::]:80"), unknown), addresses},
+		"any of IPv6":          {with(on("[::]:80"), v6Only), []string{"[::1]:80", "[fd00::2]:80"}},
+		"loopback":             {on("127.0.0.1:80"), []string{"127.0.0.1:80"}},
+		"one address":          {on("[fd00::2]:80"), []string{"[fd00::2]:80"}},
+		"only through lo":      {with(on("[::]:80"), onLo), []string{"127.0.0.1:80", "[::1]:80"}},
+		"only through eth0":    {with(on("172.17.0.2:80"), onEth), []string{"172.17.0.2:80"}},
+		"another port":         {on("0.0.0.0:81"), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel's include/uapi/linux/inet_diag.h and include/net/tcp_states.h
-// fix, and package unix does not have.
+// These are defined in the kernel's include/uapi/linux/inet_diag.h and
+// include/net/tcp_states.h. Package unix does not have them.
 const (
 	stateListen     = 10 // TCP_LISTEN
 	attributeV6Only = 11 // INET_DIAG_SKV6ONLY, a byte
@@ -19,8 +19,8 @@ const (
 	attributeHeader = 4  // struct rtattr: its size and its type, two bytes each
 )
 
-// listenersOf is the request for the TCP sockets of a family that listen. All
-// that it leaves at zero means any.
+// listenersOf returns the request for the listening TCP sockets of a family. Fields that
+// are zero match any socket.
 func listenersOf(family uint8) []byte {
 	request := make([]byte, requestSize)
 	request[0], request[1] = family, unix.IPPROTO_TCP
@@ -28,10 +28,10 @@ func listenersOf(family uint8) []byte {
 	return request
 }
 
-// parse reads the kernel's message on one socket.
+// parse parses the kernel's message about one socket.
 func parse(message []byte) (Socket, error) {
 	if len(message) < messageSize {
-		return Socket{}, fmt.Errorf("its message on a socket has %d bytes, fewer than %d", len(message), messageSize)
+		return Socket{}, fmt.Errorf("a message about a socket has %d bytes, fewer than %d", len(message), messageSize)
 	}
 	var address netip.Addr
 	switch family := message[0]; family {
@@ -40,7 +40,7 @@ func parse(message []byte) (Socket, error) {
 	case unix.AF_INET6:
 		address = netip.AddrFrom16([16]byte(message[8:]))
 	default:
-		return Socket{}, fmt.Errorf("its message is on a socket of family %d", family)
+		return Socket{}, fmt.Errorf("a message is about a socket of family %d", family)
 	}
 	socket := Socket{
 		Address:   netip.AddrPortFrom(address.Unmap(), binary.BigEndian.Uint16(message[4:])),
@@ -52,7 +52,7 @@ func parse(message []byte) (Socket, error) {
 	return socket, nil
 }
 
-// dualStack looks through the attributes of a socket on [::].
+// dualStack reads from the attributes of a socket on [::] whether it accepts IPv4.
 func dualStack(attributes []byte) DualStack {
 	for len(attributes) >= attributeHeader {
 		size := int(binary.NativeEndian.Uint16(attributes))

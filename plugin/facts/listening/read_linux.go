@@ -9,43 +9,42 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSockets bounds what is kept and sent: a host with thousands of published
-// ports is below it, and they make 0.3 MB of JSON. In a namespace with 99,500
-// listeners Read took 0.1 s on two busy cores and 23 MB, most of it given back.
+// maxSockets bounds how many sockets are kept and sent. They are 0.3 MB of JSON, and a
+// host with thousands of published ports has fewer. In a namespace with 99,500
+// listening sockets, Read took 0.1 s on two busy cores, and allocated 23 MB.
 const maxSockets = 10_000
 
-// Read lists the TCP sockets that listen in the network namespace of the calling
-// thread. It asks the kernel by netlink (sock_diag(7)), which any process may do
-// for the namespace that it is in: no user, capability or /proc is needed for it.
-// It gives up when the kernel says nothing for a minute.
+// Read lists the TCP sockets that listen in the network namespace of the calling thread.
+// It reads them from the kernel by netlink (sock_diag(7)), which any process may do for
+// its own namespace: it needs no special user, capability or /proc. It returns an error
+// if the kernel does not answer for a minute.
 //
-// With an error nothing is known of what listens. That is so where the kernel
-// was built without CONFIG_INET_DIAG, which is not the default, where a seccomp
-// profile forbids netlink, which Docker's and Podman's do not, and in gVisor's
-// sandbox (google/gvisor, issue 2114).
+// After an error nothing is known about the sockets. Read fails if the kernel was built
+// without CONFIG_INET_DIAG, which is not the default; if a seccomp profile forbids
+// netlink, which those of Docker and Podman do not; and in gVisor's sandbox
+// (google/gvisor, issue 2114).
 func Read() (Listeners, error) { return read(maxSockets) }
 
 func read(limit int) (Listeners, error) {
 	found := collection{limit: limit, seen: map[Socket]struct{}{}}
-	// A request is for one family; a [::] that serves both is among IPv6's.
+	// A request is for one family. A socket on [::] that accepts both is in IPv6's list.
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		if err := found.add(family); err != nil {
-			return Listeners{}, fmt.Errorf("asking the kernel for the sockets that listen: %w", err)
+			return Listeners{}, fmt.Errorf("reading the listening sockets from the kernel: %w", err)
 		}
 	}
 	return found.listeners(), nil
 }
 
-// collection is what has been found.
+// collection holds the sockets that have been read.
 type collection struct {
 	limit     int
 	seen      map[Socket]struct{}
 	truncated bool
 }
 
-// add asks for the sockets of a family. Of netlink's library this takes the part
-// that talks alone: netlink.SocketDiagTCP asks for every connection there is and
-// leaves out whether [::] serves IPv4.
+// add requests the sockets of a family. It does not use netlink.SocketDiagTCP, which
+// requests every connection too and does not return whether [::] accepts IPv4.
 func (c *collection) add(family uint8) error {
 	request := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
 	request.AddRawData(listenersOf(family))
@@ -60,7 +59,7 @@ func (c *collection) add(family uint8) error {
 	return cmp.Or(err, broken)
 }
 
-// keep says whether there is room for more.
+// keep adds a socket. It is false if there is no room for it.
 func (c *collection) keep(socket Socket) bool {
 	if _, known := c.seen[socket]; known || socket.Address.Addr() == resolver {
 		return true

@@ -17,8 +17,8 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 )
 
-// ownNamespace puts the test, and it alone, into a new network namespace, with
-// an address that is not a loopback one.
+// ownNamespace puts only this test into a new network namespace, which also has addresses
+// that are not loopback addresses.
 func ownNamespace(t *testing.T) {
 	t.Helper()
 	// The thread is never unlocked: it ends with the test's goroutine, and with
@@ -34,7 +34,7 @@ func ownNamespace(t *testing.T) {
 	for _, text := range []string{"10.231.9.2/32", "fd00:231:9::2/128"} {
 		address, err := netlink.ParseAddr(text)
 		assert.NilError(t, err)
-		address.Flags = unix.IFA_F_NODAD // duplicates cannot be, and looking for them takes a second
+		address.Flags = unix.IFA_F_NODAD // there can be no duplicates, and their detection takes a second
 		assert.NilError(t, netlink.AddrAdd(lo, address))
 	}
 }
@@ -42,7 +42,7 @@ func ownNamespace(t *testing.T) {
 // opening opens a socket until the end of the test.
 type opening func(t *testing.T)
 
-// listen opens one by package net.
+// listen opens a socket with package net.
 func listen(network, address string) opening {
 	return listenBy(&net.ListenConfig{}, network, address)
 }
@@ -56,7 +56,7 @@ func listenBy(config *net.ListenConfig, network, address string) opening {
 	}
 }
 
-// bind opens one as package net does not.
+// bind opens a socket with system calls, for what package net does not support.
 func bind(family int, address unix.Sockaddr, set func(fd int) error) opening {
 	return func(t *testing.T) {
 		t.Helper()
@@ -69,7 +69,7 @@ func bind(family int, address unix.Sockaddr, set func(fd int) error) opening {
 	}
 }
 
-// inIPv6 opens one at an IPv4 address in IPv6's form.
+// inIPv6 opens a socket on an IPv4-mapped IPv6 address.
 func inIPv6(address string, port int) opening {
 	mapped := &unix.SockaddrInet6{Addr: netip.MustParseAddr("::ffff:" + address).As16(), Port: port}
 	return bind(unix.AF_INET6, mapped, func(int) error { return nil })
@@ -94,7 +94,7 @@ func udp(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close() })
 }
 
-// plainTCP is what package net asks for only where there is no Multipath TCP.
+// plainTCP disables Multipath TCP, which package net uses by default.
 func plainTCP() *net.ListenConfig {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)
@@ -124,11 +124,11 @@ func TestRead(t *testing.T) {
 			[]opening{listen("tcp", "[fd00:231:9::2]:80"), listen("tcp", "10.231.9.2:80"), listen("tcp", "10.231.9.2:9")},
 			[]Socket{on("10.231.9.2:9"), on("10.231.9.2:80"), on("[fd00:231:9::2]:80")},
 		},
-		"IPv4 in IPv6's form": {
+		"IPv4-mapped IPv6": {
 			[]opening{inIPv6("127.0.0.1", 80), inIPv6("0.0.0.0", 81), inIPv6("127.0.0.11", 82)},
 			[]Socket{on("127.0.0.1:80"), on("0.0.0.0:81")},
 		},
-		"through lo alone":     {[]opening{bind(unix.AF_INET, any4, toLo)}, []Socket{with(on("0.0.0.0:80"), onLo)}},
+		"only through lo":      {[]opening{bind(unix.AF_INET, any4, toLo)}, []Socket{with(on("0.0.0.0:80"), onLo)}},
 		"several share a port": {[]opening{bind(unix.AF_INET, any4, share), bind(unix.AF_INET, any4, share)}, []Socket{on("0.0.0.0:80")}},
 		"Docker's resolver": {
 			[]opening{listen("tcp", "127.0.0.11:40001"), listen("tcp", "127.0.0.12:40001")},
@@ -153,13 +153,13 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What is left out is told of, and what fits exactly is all.
+// Truncated is set if sockets are left out, and not if exactly the limit was read.
 func TestReadIsBounded(t *testing.T) {
 	t.Parallel()
 	ownNamespace(t)
 	for port := 1; port <= 3; port++ {
 		listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))(t)
-		listen("tcp4", fmt.Sprintf("127.0.0.11:%d", port))(t) // takes no room
+		listen("tcp4", fmt.Sprintf("127.0.0.11:%d", port))(t) // does not count
 	}
 	for limit, truncated := range map[int]bool{0: true, 2: true, 3: false, 4: false} {
 		got, err := read(limit)
@@ -169,17 +169,17 @@ func TestReadIsBounded(t *testing.T) {
 	}
 }
 
-// What must not ask learns nothing, which is not that nothing listens.
+// A process that may not use netlink gets an error, not an empty list.
 func TestReadForbidden(t *testing.T) {
 	t.Parallel()
 	forbidNetlink(t)
 	_, err := Read()
 	assert.ErrorIs(t, err, unix.EPERM)
-	assert.ErrorContains(t, err, "asking the kernel for the sockets that listen: ")
+	assert.ErrorContains(t, err, "reading the listening sockets from the kernel: ")
 }
 
-// forbidNetlink has a filter on the system calls of the test's thread, as an
-// engine may have on a container.
+// forbidNetlink sets a seccomp filter on the test's thread, as an engine may do for a
+// container.
 func forbidNetlink(t *testing.T) {
 	t.Helper()
 	const number, firstArgument = 0, 16 // in struct seccomp_data, seccomp(2)
@@ -191,25 +191,25 @@ func forbidNetlink(t *testing.T) {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
-	runtime.LockOSThread() // for good, like the namespace's
+	runtime.LockOSThread() // never unlocked, as in ownNamespace
 	assert.NilError(t, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 	program := &unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	assert.NilError(t, unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(program)), 0, 0))
 }
 
-// messageOn is the kernel's message on a socket at [::]:80.
+// messageOn returns the kernel's message about a socket on [::]:80.
 func messageOn(attributes ...byte) []byte {
 	message := make([]byte, messageSize)
 	message[0], message[5] = unix.AF_INET6, 80
 	return append(message, attributes...)
 }
 
-// Attributes come in any order, and older kernels leave out what newer ones
-// tell. Those here are of a machine whose bytes come lowest first.
+// Attributes may be in any order, and older kernels send fewer of them. The attributes
+// here are little-endian.
 func TestParseDualStack(t *testing.T) {
 	t.Parallel()
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		t.Fatal("this table is for another kind of machine")
+		t.Fatal("this table is for little-endian machines")
 	}
 	mark := []byte{8, 0, 15, 0, 1, 2, 3, 4}
 	for name, test := range map[string]struct {
@@ -250,7 +250,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Of whatever listens on this machine.
+// It reads the sockets of this machine.
 func BenchmarkRead(b *testing.B) {
 	for b.Loop() {
 		_, err := Read()

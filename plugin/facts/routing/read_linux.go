@@ -9,27 +9,27 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// attempts bounds how often a list is asked for. Where bridges came and went all
-// the time, 3 lists in 100 were interrupted (the test of this package).
+// attempts bounds how often a list is requested. While bridges were created and removed
+// all the time, 3 lists in 100 were interrupted (in the test of this package).
 const attempts = 20
 
-// Links are the interfaces. An error that is [netlink.ErrDumpInterrupted] says
-// that they never stood still, and comes with the last list.
+// Links returns the interfaces. The error [netlink.ErrDumpInterrupted] says that the list
+// changed during each attempt; the last list is returned with it.
 func Links() ([]netlink.Link, error) { return whole(netlink.LinkList) }
 
-// Addresses are those of a link, or of all for nil, of both families. The errors
-// are those of [Links].
+// Addresses returns the addresses of a link, or of all links for nil, of both families.
+// The errors are those of [Links].
 func Addresses(link netlink.Link) ([]netlink.Addr, error) {
 	return whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_ALL) })
 }
 
-// Routes are those of the main table, of both families. The errors are those of
+// Routes returns the routes of the main table, of both families. The errors are those of
 // [Links].
 func Routes() ([]netlink.Route, error) {
 	return whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_ALL) })
 }
 
-// whole asks for a list until nothing changes meanwhile.
+// whole requests a list until it does not change meanwhile.
 func whole[T any](list func() ([]T, error)) (last []T, err error) {
 	err = backoff.Retry(func() error {
 		last, err = list()
@@ -41,7 +41,7 @@ func whole[T any](list func() ([]T, error)) (last []T, err error) {
 	return last, err
 }
 
-// Prefix is a destination as package netip has it; false for none.
+// Prefix converts the destination of a route; false if it has none.
 func Prefix(n *net.IPNet) (netip.Prefix, bool) {
 	if n == nil {
 		return netip.Prefix{}, false

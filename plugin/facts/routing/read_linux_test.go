@@ -13,12 +13,12 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// Enough that the kernel lists them in several parts.
+// many is enough for the kernel to send the list in several parts.
 const many = 40
 
-// ownNamespace puts the test, and it alone, into a new network namespace, and
-// returns a handle on that for other threads. The thread is never unlocked: it
-// ends with the test's goroutine, and with it the namespace.
+// ownNamespace puts only this test into a new network namespace, and returns a handle on it
+// for other threads. The thread is never unlocked: it ends with the test's goroutine, and
+// the namespace ends with it.
 func ownNamespace(t *testing.T) *netlink.Handle {
 	t.Helper()
 	runtime.LockOSThread()
@@ -38,7 +38,7 @@ func addRouted(handle *netlink.Handle, number int) (netlink.Link, error) {
 	return link, errors.Join(handle.LinkAdd(link), handle.LinkSetUp(link), handle.AddrAdd(link, address))
 }
 
-func TestListsAreWholeWhileOthersChangeThem(t *testing.T) {
+func TestListsAreCompleteDuringChanges(t *testing.T) {
 	t.Parallel()
 	handle := ownNamespace(t)
 	for number := range many {
@@ -61,8 +61,8 @@ func TestListsAreWholeWhileOthersChangeThem(t *testing.T) {
 			}
 		}
 	}()
-	asked, interrupted := 0, 0
-	for ; interrupted < 5 && asked < 10_000; asked++ {
+	lists, interrupted := 0, 0
+	for ; interrupted < 5 && lists < 10_000; lists++ {
 		if _, err := netlink.LinkList(); errors.Is(err, netlink.ErrDumpInterrupted) {
 			interrupted++
 		}
@@ -82,5 +82,5 @@ func TestListsAreWholeWhileOthersChangeThem(t *testing.T) {
 	close(stop)
 	assert.NilError(t, <-stopped)
 	assert.Assert(t, interrupted > 0, "no list was interrupted: this test proves nothing")
-	t.Logf("%d of %d lists that were asked for once were interrupted", interrupted, asked)
+	t.Logf("%d of %d lists that were requested once were interrupted", interrupted, lists)
 }
