@@ -61,7 +61,7 @@ func (r *run) hostCandidates(p *place) []experiment.Candidate {
 		l.Add(report.KindHostAddress, experiment.Loopback4, port, "this machine's loopback address")
 		l.Add(report.KindHostAddress, experiment.Loopback6, port, "this machine's loopback address")
 	}
-	for _, n := range p.found.Addresses.Networks {
+	for _, n := range p.found.Networks {
 		l.Add(report.KindHostGateway, n.GatewayIPv4, port, "the gateway of this container on "+n.Name)
 		l.Add(report.KindHostGateway, n.GatewayIPv6, port, "the gateway of this container on "+n.Name)
 	}
