@@ -20,6 +20,7 @@ type namedListener struct {
 	identity string
 }
 
+// Accept returns a connection that adds the identity.
 func (l *namedListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
@@ -34,6 +35,7 @@ type namedConn struct {
 	hijacked atomic.Bool // by a WebSocket, whose data must not be changed
 }
 
+// Write adds the identity to p if p is an answer without it.
 func (c *namedConn) Write(p []byte) (int, error) {
 	head, rest, ok := anonymousAnswer(p)
 	if !ok || c.hijacked.Load() {

@@ -26,6 +26,7 @@ type limitedListener struct {
 	closeOnce sync.Once
 }
 
+// Accept waits until fewer connections than the limit are open.
 func (l *limitedListener) Accept() (net.Conn, error) {
 	select {
 	case l.slots <- struct{}{}:
@@ -40,6 +41,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	return &limitedConn{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
+// Close also ends an Accept that waits.
 func (l *limitedListener) Close() error {
 	l.closeOnce.Do(func() { close(l.closed) })
 	return l.Listener.Close()
@@ -50,6 +52,7 @@ type limitedConn struct {
 	release func()
 }
 
+// Close lets the listener accept another connection.
 func (c *limitedConn) Close() error {
 	defer c.release()
 	return c.Conn.Close()

@@ -96,6 +96,7 @@ func printError(stderr io.Writer, err error) {
 // usageError says that the arguments are wrong.
 type usageError struct{ message string }
 
+// Error returns what is wrong.
 func (e *usageError) Error() string { return e.message }
 
 func usagef(format string, args ...any) error {

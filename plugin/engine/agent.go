@@ -148,6 +148,7 @@ type agentExitError struct {
 	exit      Exit
 }
 
+// Error returns the exit code and the last lines of output.
 func (e *agentExitError) Error() string {
 	if e.exit.Err != nil {
 		return fmt.Sprintf("container %s was lost: %v", e.container, e.exit.Err)
@@ -159,4 +160,5 @@ func (e *agentExitError) Error() string {
 	return message
 }
 
+// Unwrap returns why the engine no longer reports the exit, if that is the reason.
 func (e *agentExitError) Unwrap() error { return e.exit.Err }

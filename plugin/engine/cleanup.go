@@ -118,9 +118,10 @@ func (b *budget) left() time.Duration {
 // deadline.
 type CleanUpError struct{ err error }
 
+// Error returns why it could not be removed.
 func (e *CleanUpError) Error() string { return e.err.Error() }
 
-// Unwrap returns why it could not be removed.
+// Unwrap returns the error underneath.
 func (e *CleanUpError) Unwrap() error { return e.err }
 
 // RemoveContainer removes a container, running or not, with its anonymous volumes. It is
@@ -198,7 +199,7 @@ func Retry(ctx context.Context, action func() error) error {
 	return err
 }
 
-// permanent says whether repeating the request is pointless.
+// isPermanent says whether repeating the request is pointless.
 func isPermanent(err error) bool {
 	return errdefs.IsInvalidArgument(err) || errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err)
 }

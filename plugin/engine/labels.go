@@ -54,7 +54,7 @@ func (l Labels) helperValues() map[string]string {
 	return map[string]string{LabelRun: l.Run, LabelDeadline: l.end}
 }
 
-// passed says whether a deadline label is before now. It is false for a label that
+// hasPassed says whether a deadline label is before now. It is false for a label that
 // is not a time, such as noDeadline.
 func hasPassed(deadline string, now time.Time) bool {
 	t, err := time.Parse(time.RFC3339, deadline)

@@ -78,7 +78,7 @@ func (m *NetworkMaker) freeSubnet(ctx context.Context, routed []netip.Prefix) (n
 	return freeIPv4(append(taken, routed...), rand.IntN)
 }
 
-// request creates a network and returns its subnets.
+// createNetwork creates a network and returns its subnets.
 func (m *NetworkMaker) createNetwork(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
