@@ -158,9 +158,9 @@ func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []
 	began := time.Now()
 	rep, err := o.measure(cmd, dockerCLI, args)
 	rep.Timings.TotalMS = report.Milliseconds(time.Since(began))
-	err = faultIsFinding(cmd.Context(), rep, err)
+	err = faultIsFinding(cmd, rep, err)
 	rep.OK = err == nil && len(causesOf(rep.Findings, report.SeverityError)) == 0
-	return finishCommand(cmd.Context(), dockerCLI, renderer, rep, err, diagnosed)
+	return finishCommand(cmd, dockerCLI, renderer, rep, err, diagnosed)
 }
 
 // measure returns a Report that is never nil.

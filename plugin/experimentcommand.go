@@ -37,5 +37,5 @@ func runExperiment(cmd *cobra.Command, dockerCLI command.Cli, options *runOption
 		return measured, err
 	})
 	addFinding(rep, err)
-	return finishCommand(cmd.Context(), dockerCLI, renderer, rep, err, unreachable)
+	return finishCommand(cmd, dockerCLI, renderer, rep, err, unreachable)
 }

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"context"
 	"errors"
 	"os"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
+	"github.com/spf13/cobra"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
@@ -35,11 +35,14 @@ func useColor(dockerCLI command.Cli) bool {
 // gets the reason there), and turns the outcome into an exit status. The error says
 // why nothing could be measured. The verdict is the sentence for a Report that is
 // not OK.
-func finishCommand(ctx context.Context, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error, verdict func(*report.Report) string) error {
+func finishCommand(cmd *cobra.Command, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error, verdict func(*report.Report) string) error {
+	flag := flagNamer(cmd)
 	if err != nil {
 		rep.OK = false
+		err = withFlags(err, flag)
 		rep.Error = visible(err)
 	}
+	rep.NameSettings(flag)
 	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
 		if err == nil && rep.Error != "" { // nobody could read it in the Report
 			err = errors.New(rep.Error)
@@ -48,7 +51,7 @@ func finishCommand(ctx context.Context, dockerCLI command.Cli, renderer *render.
 	}
 	switch {
 	case err != nil:
-		return notMeasured(ctx, err)
+		return notMeasured(cmd.Context(), err)
 	case rep.OK:
 		return nil
 	default:
@@ -108,13 +111,13 @@ func place(rep *report.Report) string {
 // faultIsFinding makes a finding of an error whose cause is known, such as an
 // engine that cannot be reached: for diagnose that is a result. It returns the error
 // that is left.
-func faultIsFinding(ctx context.Context, rep *report.Report, err error) error {
+func faultIsFinding(cmd *cobra.Command, rep *report.Report, err error) error {
 	fault := new(report.Fault)
-	if ctx.Err() != nil || !errors.As(err, &fault) {
+	if cmd.Context().Err() != nil || !errors.As(err, &fault) {
 		return err
 	}
 	rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{diagnosis.Finding(fault)})
-	rep.Error = visible(err)
+	rep.Error = visible(withFlags(err, flagNamer(cmd)))
 	return nil
 }
 

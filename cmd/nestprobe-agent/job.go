@@ -23,18 +23,18 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// job is what a client or a relay has to do, and how it talks meanwhile.
+// job is the work of a client or relay, and its messages to the plugin.
 type job struct {
 	client.Job
 	out      messages
-	released <-chan client.Release // the second document, if it is a release
+	released <-chan client.Release // the second document, if it is a Release
 }
 
-// perform does the work that it reads as a JSON document from stdin, secrets
-// included, with the Docker API that the work names. It tells the progress and at
-// last the outcome on stdout, and ends with stdin. The measuring ends when stdin
-// does, unless the job is kept, or has another document that is no release.
-func perform(ctx context.Context, std stdio, measure func(context.Context, engine.Engine, *job) (*report.Report, error)) error {
+// runJob does the work that it reads as a JSON document from stdin, secrets included,
+// with the Docker API of the work. It sends its progress and then its outcome to stdout,
+// and returns when stdin ends. The end of stdin also cancels the work, unless the Release
+// says to go on, and so does a second document that is not a Release.
+func runJob(ctx context.Context, std stdio, measure func(context.Context, engine.Engine, *job) (*report.Report, error)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in := json.NewDecoder(std.in)
@@ -45,7 +45,7 @@ func perform(ctx context.Context, std stdio, measure func(context.Context, engin
 	released := make(chan client.Release, 1)
 	j.released = released
 	over := make(chan struct{})
-	// Like the lease of serve, this read ends with stdin or with the process.
+	// As in lifetime, this read ends with stdin or with the process.
 	go func() {
 		defer close(over)
 		var release client.Release
@@ -59,11 +59,11 @@ func perform(ctx context.Context, std stdio, measure func(context.Context, engin
 		cancel()
 		_, _ = io.Copy(io.Discard, std.in)
 	}()
-	outcome := j.connected(ctx, measure)
+	outcome := j.connectAndMeasure(ctx, measure)
 	if err := j.out.send(client.Message{Outcome: &outcome}); err != nil {
 		return err
 	}
-	awaitHeard(over)
+	awaitStdinEnd(over)
 	return nil
 }
 
@@ -76,18 +76,18 @@ func (j *job) options() experiment.Options {
 	}
 }
 
-// connected opens the Docker API and measures with it.
-func (j *job) connected(ctx context.Context, measure func(context.Context, engine.Engine, *job) (*report.Report, error)) client.Outcome {
+// connectAndMeasure connects to the Docker API and measures with it.
+func (j *job) connectAndMeasure(ctx context.Context, measure func(context.Context, engine.Engine, *job) (*report.Report, error)) client.Outcome {
 	settings, err := connection.Receive(j.Endpoint)
 	if err != nil {
 		return outcome(false, nil, err)
 	}
-	api, err := open(ctx, settings, j.StartTimeout)
+	api, err := openWithin(ctx, settings, j.StartTimeout)
 	if err != nil {
 		return outcome(false, nil, err)
 	}
 	defer api.Close()
-	if err := knows(ctx, api, j.Container); err != nil {
+	if err := checkSameEngine(ctx, api, j.Container); err != nil {
 		return outcome(false, nil, api.Explain(ctx, err))
 	}
 	e := j.engine(settings, api)
@@ -98,8 +98,9 @@ func (j *job) connected(ctx context.Context, measure func(context.Context, engin
 	return outcome(true, measured, api.Explain(ctx, err))
 }
 
-// open connects to an engine, which may still be starting.
-func open(ctx context.Context, settings connection.Settings, patience time.Duration) (*connection.Connection, error) {
+// openWithin connects to an engine, which may still be starting. It tries again until
+// patience is over.
+func openWithin(ctx context.Context, settings connection.Settings, patience time.Duration) (*connection.Connection, error) {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff(
@@ -119,9 +120,9 @@ func open(ctx context.Context, settings connection.Settings, patience time.Durat
 	}
 }
 
-// knows proves that the engine behind the API is the one that runs this
-// container: another one's containers are somewhere else.
-func knows(ctx context.Context, api *connection.Connection, container string) error {
+// checkSameEngine returns an error if the API is not that of the engine that runs this
+// container. This container cannot reach the containers of another engine.
+func checkSameEngine(ctx context.Context, api *connection.Connection, container string) error {
 	if container == "" {
 		return nil
 	}
@@ -130,14 +131,16 @@ func knows(ctx context.Context, api *connection.Connection, container string) er
 		return &report.Fault{
 			Cause:    connection.SocketPathNotOnEngine,
 			Evidence: []string{"the engine that answers does not know the client container, so it is not the one that runs it"},
-			Hint:     "say with --socket-path where the socket of the engine is that runs your containers, or use --access endpoint",
-			Err:      errors.New("the API that the container was given is another engine's"),
+			Hint:     "specify the socket of the engine that runs your containers, or give the client the endpoint instead",
+			Setting:  report.SettingAccess,
+			Err:      errors.New("the container was given the API of another engine"),
 		}
 	}
 	return err
 }
 
-// engine is the API's. What the work tells of it is not asked again.
+// engine returns the engine behind the API. A description in the work is used instead of
+// a request.
 func (j *job) engine(settings connection.Settings, api *connection.Connection) engine.Engine {
 	return engine.Engine{
 		API:  api.API,
@@ -149,7 +152,7 @@ func (j *job) engine(settings connection.Settings, api *connection.Connection) e
 			return api.Describe(ctx)
 		},
 		AgentImage: func(ctx context.Context) (string, error) {
-			return agentimage.EnsureNear(ctx, api.API, self{}, api.Platform)
+			return agentimage.EnsureNear(ctx, api.API, ownBinary{}, api.Platform)
 		},
 		RegistryAuth: func(string) (string, error) {
 			if j.NoRegistryAuth != "" {
@@ -160,11 +163,12 @@ func (j *job) engine(settings connection.Settings, api *connection.Connection) e
 	}
 }
 
-// self is this program as the only agent there is.
-type self struct{}
+// ownBinary is the file system with the agents' programs, in which every agent is this
+// program.
+type ownBinary struct{}
 
-// Open opens the program's own file under whatever agent's name.
-func (self) Open(name string) (fs.File, error) {
+// Open opens the file of this program under any name.
+func (ownBinary) Open(name string) (fs.File, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -178,10 +182,14 @@ func (self) Open(name string) (fs.File, error) {
 
 func outcome(connected bool, measured *report.Report, err error) client.Outcome {
 	o := client.Outcome{Connected: connected, Report: measured}
+	if measured != nil {
+		o.Settings = measured.Settings()
+	}
 	if err == nil {
 		return o
 	}
 	o.Error = err.Error()
+	o.Setting = report.SettingOf(err)
 	if fault := new(report.Fault); errors.As(err, &fault) {
 		finding := diagnosis.Finding(fault)
 		o.Fault = &finding
@@ -189,20 +197,20 @@ func outcome(connected bool, measured *report.Report, err error) client.Outcome 
 	return o
 }
 
-// messages is the client's stdout, and with it the experiment's progress.
+// messages writes the experiment's progress to the client's stdout.
 type messages struct{ *lines }
 
-// Step implements experiment.Progress. Whoever does not listen any more will end
-// the lease too, so errors are left to that.
+// Step implements engine.Progress. An error is ignored: a plugin that no longer reads ends
+// the lease too.
 func (m messages) Step(what string) func() {
 	_ = m.send(client.Message{Step: what})
 	return func() {}
 }
 
-// Note implements experiment.Progress.
+// Note implements engine.Progress.
 func (m messages) Note(what string) { _ = m.send(client.Message{Note: what}) }
 
-// Pull implements experiment.Progress.
+// Pull implements engine.Progress.
 func (m messages) Pull(stream io.Reader) error {
 	defer m.Step("Pulling the image")()
 	return jsonmessage.DisplayJSONMessagesStream(stream, io.Discard, 0, false, nil)

@@ -81,7 +81,7 @@ type run struct {
 func (r *run) measure(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		engine.Sweep(ctx, r.engine.API, r.options.ID, time.Now(), r.options.Progress)
+		engine.RemoveLeftovers(ctx, r.engine.API, r.options.ID, time.Now(), r.options.Progress)
 		return nil
 	})
 	group.Go(func() error {
@@ -151,7 +151,7 @@ func (r *run) remove(ctx context.Context, failed bool, names ...string) error {
 func removeRun(ctx context.Context, api engine.API, id string) error {
 	label := filters.NewArgs(filters.Arg("label", engine.LabelRun+"="+id))
 	var containers []container.Summary
-	err := engine.Persist(ctx, func() (err error) {
+	err := engine.Retry(ctx, func() (err error) {
 		containers, err = engine.ListContainers(ctx, api, label)
 		return err
 	})
@@ -166,7 +166,7 @@ func removeRun(ctx context.Context, api engine.API, id string) error {
 		return err
 	}
 	var networks []network.Summary
-	err = engine.Persist(ctx, func() (err error) {
+	err = engine.Retry(ctx, func() (err error) {
 		networks, err = api.NetworkList(ctx, network.ListOptions{Filters: label})
 		return err
 	})

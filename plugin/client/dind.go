@@ -120,7 +120,7 @@ func (n *nestedEngine) start(ctx context.Context, endpoint json.RawMessage) (<-c
 	}
 	hostConfig := &container.HostConfig{Privileged: true, AutoRemove: true}
 	networking := r.joinClientNetwork(hostConfig)
-	creating, cancel := engine.Outlast(ctx)
+	creating, cancel := engine.CreateContext(ctx)
 	defer cancel()
 	created, err := r.engine.API.ContainerCreate(creating, config, hostConfig, networking, nil, n.engineName)
 	if err != nil {
@@ -205,7 +205,7 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 		return nil, fmt.Errorf("inspecting the nested engine: %w", err)
 	}
 	nested := facts.ReadContainer(response, 0)
-	if err := facts.NewNetworks(api).Complete(ctx, &nested); err != nil {
+	if err := facts.NewNetworkCache(api).Complete(ctx, &nested); err != nil {
 		return nil, err
 	}
 	sibling := engine.NewAgentContainer(n.sibling, n.run.image, "probe", n.run.labels)
@@ -223,7 +223,7 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 		for j, server := range measured.Servers {
 			group.Go(func() error {
 				var err error
-				probes[i*len(measured.Servers)+j], err = n.probeServer(ctx, v, j, server, nested.Addresses.Networks)
+				probes[i*len(measured.Servers)+j], err = n.probeServer(ctx, v, j, server, nested.Networks)
 				return err
 			})
 		}
@@ -243,8 +243,8 @@ func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) {
 		Engine: facts.NewEngine(n.run.engine.Host, n.run.engine.Loopback, n.run.description.Endpoint.Engine),
 		Server: facts.NewServer(n.engineName, 0, nested),
 		Vantages: []facts.Vantage{
-			{Name: experiment.VantageClient, Container: true, Networks: nested.Addresses.Networks},
-			{Name: experiment.VantageHost, Routes: facts.Routes(nested.Addresses.Networks), Addresses: facts.OwnAddresses()},
+			{Name: experiment.VantageClient, Container: true, Networks: nested.Networks},
+			{Name: experiment.VantageHost, Routes: facts.Routes(nested.Networks), Addresses: facts.OwnAddresses()},
 		},
 	}, probes)
 }

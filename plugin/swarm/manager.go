@@ -9,6 +9,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/api/types/system"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // Manager is the API of a Swarm's manager that Run needs besides engine.API: a part of
@@ -39,7 +41,7 @@ func managerError(info swarm.Info) error {
 		if info.ControlAvailable {
 			return nil
 		}
-		return errors.New("this engine is a worker of its Swarm, and only a manager starts services: select a manager")
+		return needsManager("this engine is a worker of its Swarm, and only a manager starts services: select a manager with --context or -H")
 	case swarm.LocalNodeStateLocked:
 		return errors.New("the Swarm of this engine is locked: unlock it with `docker swarm unlock`")
 	case swarm.LocalNodeStatePending, swarm.LocalNodeStateError:
@@ -49,6 +51,12 @@ func managerError(info swarm.Info) error {
 		}
 		return fmt.Errorf("this engine does not take part in its Swarm (%s): see `docker info`", why)
 	default:
-		return errors.New("this engine is not in a Swarm: create one with `docker swarm init`, or select a manager of one")
+		return needsManager("this engine is not in a Swarm: create one with `docker swarm init`, or select a manager of one with --context or -H")
 	}
+}
+
+// needsManager is the error of an engine that is no manager. The flags that it names
+// are docker's own.
+func needsManager(what string) error {
+	return &report.SettingError{Setting: report.SettingNodes, Err: errors.New(what)}
 }

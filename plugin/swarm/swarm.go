@@ -99,7 +99,7 @@ func (r *run) measure(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error {
-		engine.Sweep(ctx, r.engine.API, r.id, time.Now(), r.options.Progress)
+		engine.RemoveLeftovers(ctx, r.engine.API, r.id, time.Now(), r.options.Progress)
 		return nil
 	})
 	group.Go(func() error { return r.startAndProbe(ctx) })
@@ -141,7 +141,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	creating, cancel := engine.Outlast(ctx) // an interrupted request may still create it
+	creating, cancel := engine.CreateContext(ctx) // an interrupted request may still create it
 	defer cancel()
 	r.network = engine.NetworkName(r.id)
 	_, err := r.engine.API.NetworkCreate(creating, r.network, network.CreateOptions{

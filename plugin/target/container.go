@@ -157,7 +157,7 @@ func (r *run) containerCandidates(p *place) []experiment.Candidate {
 	addresses.EngineHost = r.engine.Host
 	addresses.NodeAddress = r.description.NodeAddress
 	addresses.Desktop = r.description.Endpoint.Engine.Desktop
-	addresses.Client = p.found.Addresses.Networks
+	addresses.Client = p.found.Networks
 	addresses.Names = r.names()
 	return p.vantage.Candidates(addresses)
 }

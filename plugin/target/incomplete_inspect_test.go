@@ -6,8 +6,9 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
 // incompleteEngine answers every inspection with the same document.

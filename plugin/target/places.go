@@ -49,8 +49,8 @@ func (r *run) choosePlaces(ctx context.Context) error {
 		return nil
 	}
 	r.addPlace(newHostPlace())
-	for _, n := range r.found.Addresses.Networks {
-		if !r.found.Addresses.HostNetwork && !r.found.Addresses.NoNetwork {
+	for _, n := range r.found.Networks {
+		if !r.found.HostNetwork && !r.found.NoNetwork {
 			r.addPlace(r.newNetworkPlace(n.Name, false))
 		}
 	}
@@ -110,14 +110,17 @@ func (r *run) findDefaultBridge(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("inspecting network %s: %w", name, err)
 		}
 	}
-	return "", errors.New("the engine has no default bridge: choose the places to probe from")
+	return "", &report.SettingError{
+		Setting: report.SettingFrom,
+		Err:     errors.New("the engine has no default bridge: choose the places to probe from"),
+	}
 }
 
 // bridgeNameFor returns the name of the default bridge in the container's inspection.
 // Podman's has two: bridge for API requests, and podman in inspections.
 func (r *run) bridgeNameFor(ctx context.Context, bridge network.Inspect) string {
 	const podman = "podman"
-	if !slices.ContainsFunc(r.found.Addresses.Networks, func(n facts.Network) bool { return n.Name == podman }) {
+	if !slices.ContainsFunc(r.found.Networks, func(n facts.Network) bool { return n.Name == podman }) {
 		return bridge.Name
 	}
 	found, err := r.engine.API.NetworkInspect(ctx, podman, network.InspectOptions{})
@@ -248,7 +251,7 @@ func (r *run) isInside(p *place) bool {
 	case r.server.Host && (e.Desktop || e.Rootless):
 		return false
 	case r.server.HostNetwork:
-		return p.found.Addresses.HostNetwork
+		return p.found.HostNetwork
 	default:
 		return p.vantage.Container != "" && p.vantage.Container == r.report.Servers[0].ID
 	}
@@ -279,9 +282,9 @@ func needListeners(probes []report.Probe) bool {
 func (p *place) facts(server facts.Container) facts.Vantage {
 	return facts.Vantage{
 		Name:      p.vantage.Name,
-		Container: p.vantage.Container != "" && !p.found.Addresses.HostNetwork,
-		NoNetwork: p.found.Addresses.NoNetwork,
-		Networks:  p.found.Addresses.Networks,
+		Container: p.vantage.Container != "" && !p.found.HostNetwork,
+		NoNetwork: p.found.NoNetwork,
+		Networks:  p.found.Networks,
 		Optional:  p.optional,
 		Routes:    facts.Routes(server.Addresses.Networks),
 		Addresses: facts.OwnAddresses(),

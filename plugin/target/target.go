@@ -69,7 +69,7 @@ type run struct {
 	progress engine.Progress
 	report   *report.Report
 	labels   engine.Labels
-	networks *facts.Networks
+	networks *facts.NetworkCache
 	began    time.Time
 
 	prepareOnce func(context.Context) error
@@ -97,7 +97,7 @@ func newRun(eng engine.Engine, target Target, progress engine.Progress) *run {
 		progress: progress,
 		report:   report.New("diagnose"),
 		labels:   engine.NewLabels(engine.NewID(), began, perHelper+engine.DeadlineMargin, false),
-		networks: facts.NewNetworks(eng.API),
+		networks: facts.NewNetworkCache(eng.API),
 		began:    began,
 	}
 	var once sync.Once
@@ -182,7 +182,7 @@ func (r *run) facts() Facts {
 	}
 	found.EngineHost, found.Addresses = r.engine.Host, r.hostAddresses()
 	for _, p := range r.places {
-		found.Networks = append(found.Networks, p.found.Addresses.Networks...)
+		found.Networks = append(found.Networks, p.found.Networks...)
 	}
 	return found
 }

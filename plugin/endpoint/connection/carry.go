@@ -64,12 +64,16 @@ func (s Settings) Carry() ([]byte, error) {
 func (s Settings) CarryIntoContainer() ([]byte, error) {
 	switch {
 	case s.Transport == Unix:
-		return nil, fmt.Errorf("the endpoint %s is a socket of this machine: give the container the socket with --access socket", s.Host)
+		return nil, &report.SettingError{
+			Setting: report.SettingAccessSocket,
+			Err:     fmt.Errorf("the endpoint %s is a socket of this machine: give the container the socket", s.Host),
+		}
 	case s.IsLoopback() && s.Transport == TCP:
 		fault := &report.Fault{
-			Cause: EndpointIsLoopback,
-			Hint:  "give it the socket with --access socket, or choose an endpoint at an address of the engine's host that containers reach",
-			Err:   sentence.Of(nil, "the endpoint %s would lead a container to itself", s.Host),
+			Cause:   EndpointIsLoopback,
+			Setting: report.SettingAccessSocket,
+			Hint:    "give it the socket, or choose an endpoint at an address of the engine's host that containers reach",
+			Err:     sentence.Of(nil, "the endpoint %s would lead a container to itself", s.Host),
 		}
 		return nil, s.withEndpoint(fault, PhaseSettings)
 	}
