@@ -76,7 +76,7 @@ func (r *runner) begin() error {
 func (r *runner) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	number, rest, ok := route(request.URL.EscapedPath())
 	if !ok || number > len(r.slots) {
-		http.Error(w, fmt.Sprintf("there is no such server: they are /servers/1/ to /servers/%d/", len(r.slots)), http.StatusNotFound)
+		http.Error(w, fmt.Sprintf("no such server: the servers are /servers/1/ to /servers/%d/", len(r.slots)), http.StatusNotFound)
 		return
 	}
 	s := r.slots[number-1]

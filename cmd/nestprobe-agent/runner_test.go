@@ -343,7 +343,7 @@ func TestRunnerUnknownPaths(t *testing.T) {
 		for _, method := range []string{http.MethodGet, http.MethodDelete} {
 			status, body := request(t, method, relay+path)
 			assert.Check(t, is.Equal(status, 404), "%s %s", method, path)
-			assert.Check(t, is.Equal(body, "there is no such server: they are /servers/1/ to /servers/2/\n"))
+			assert.Check(t, is.Equal(body, "no such server: the servers are /servers/1/ to /servers/2/\n"))
 		}
 	}
 	status, _ := request(t, http.MethodGet, relay+"/servers/1?a=b")

@@ -42,7 +42,7 @@ func RemoveLeftovers(ctx context.Context, api API, run string, now time.Time, pr
 func removeExpired(ctx context.Context, api API, run string, now time.Time) (int, error) {
 	left, err := ListLeftovers(ctx, api, now)
 	if err != nil {
-		return 0, fmt.Errorf("listing them: %w", err)
+		return 0, fmt.Errorf("listing leftovers: %w", err)
 	}
 	left.excludeRun(run)
 	var r removals

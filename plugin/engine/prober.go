@@ -47,7 +47,7 @@ func StartProber(ctx context.Context, api API, name, image string, where contain
 	c.HostConfig.NetworkMode = where
 	a, err := StartAgent(ctx, api, c)
 	if err != nil {
-		return nil, fmt.Errorf("starting a container on network %s to send probes from: %w", where, err)
+		return nil, fmt.Errorf("starting a helper to probe from %s: %w", where, err)
 	}
 	return NewRemoteProber(ctx, a), nil
 }

@@ -47,7 +47,7 @@ func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwo
 		return err // the subnet is the engine's choice, or the error is the engine's
 	}
 	if err == nil {
-		m.Progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: taking %s", made[0], name, free))
+		m.Progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: using %s instead", made[0], name, free))
 		if err := RemoveNetwork(ctx, m.Engine.API, name); err != nil {
 			return err
 		}

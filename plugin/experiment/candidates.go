@@ -52,7 +52,7 @@ var HostAliases = []string{
 func ContainerCandidates(f facts.Addresses) []Candidate {
 	var l CandidateList
 	if f.HostNetwork {
-		// The server's own port takes the place of a published one.
+		// The server's own port is used like a published one.
 		f.Networks = nil
 		f.Bindings = []facts.Binding{{HostIP: any4, HostPort: f.Port}, {HostIP: netip.IPv6Unspecified(), HostPort: f.Port}}
 	} else {

@@ -38,8 +38,8 @@ func (r *run) inspectedVantages() []inspectedVantage {
 	return []inspectedVantage{r.vantage, r.peer.inspectedVantage}
 }
 
-// vantages returns the same without the containers, which may still be being inspected
-// when a server could not be started.
+// vantages returns the same without what the engine says of the containers: an inspection
+// may still run when a server could not be started.
 func (r *run) vantages() []Vantage {
 	if r.peer == nil {
 		return []Vantage{r.vantage.Vantage}
