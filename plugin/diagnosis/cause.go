@@ -1,156 +1,118 @@
-// Package diagnosis names what can be wrong. A [Cause] is a stable id with a
-// title and an explanation; a [Fault] is an error that carries its cause and the
-// evidence for it. Causes are reported only on evidence measured in the same
-// run. The package is used by the plugin and by the agent, so it must not know
-// of docker/cli.
+// Package diagnosis knows what can be wrong. Each cause has a file that is named
+// after its id, with its title, its rule and what it explains away; its explanation
+// lies beside it under the same name. [Explain] finds the causes of failed probes.
+// A cause is reported only on evidence measured in the same run. The plugin and the
+// agent use the package, so it must not import docker/cli.
 package diagnosis
 
 import (
 	"embed"
-	"maps"
+	"fmt"
 	"slices"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// What is to be started, and what was left behind.
-const (
-	EngineOSUnsupported report.Cause = "engine-os-unsupported"
-	ImageUnavailable    report.Cause = "image-unavailable"
-	ImageWrongPlatform  report.Cause = "image-wrong-platform"
-	Leftovers           report.Cause = "leftovers"
-	NameInUse           report.Cause = "name-in-use"
-	PortInUse           report.Cause = "port-in-use"
-)
+// definition is what a cause declares.
+type definition struct {
+	title    string   // a fact, in one line
+	hint     string   // what to do, unless a rule has a better one
+	commands []string // as the hint
 
-// The server in its container, and what it says.
-const (
-	NotHTTP                 report.Cause = "not-http"
-	ServerExited            report.Cause = "server-exited"
-	ServerListensElsewhere  report.Cause = "server-listens-elsewhere"
-	ServerListensOnLoopback report.Cause = "server-listens-on-loopback"
-	ServerNotReady          report.Cause = "server-not-ready"
-	TLSOnPlainPort          report.Cause = "tls-on-plain-port"
-	UnexpectedBody          report.Cause = "unexpected-body"
-	UnexpectedStatus        report.Cause = "unexpected-status"
-	WebSocketRefused        report.Cause = "websocket-refused"
-	WrongServer             report.Cause = "wrong-server"
-)
+	level       level           // what kind of fault it is
+	explains    []report.Cause  // those that follow from it, or need no fix before it
+	whenReached report.Severity // if another address works; info if empty
 
-// Published ports and the engine's host.
-const (
-	ForwarderAcceptsAlone    report.Cause = "forwarder-accepts-alone"
-	HostAliasMissing         report.Cause = "host-alias-missing"
-	HostAliasUnreachable     report.Cause = "host-alias-unreachable"
-	HostListensOnLoopback    report.Cause = "host-listens-on-loopback"
-	LocalhostIsThisContainer report.Cause = "localhost-is-this-container"
-	PortNotPublished         report.Cause = "port-not-published"
-	PublishedFamilyMismatch  report.Cause = "published-family-mismatch"
-	PublishedOnLoopback      report.Cause = "published-on-loopback"
-	PublishedOnRemoteHost    report.Cause = "published-on-remote-host"
-)
+	answer   bool     // the failure with the same name proves it, whatever the facts are
+	needs    evidence // without it the rule is not tried; nil for none
+	rule     func(*vantageCase, row) *report.Fault
+	everyRow bool                             // the rule is about all rows, and holds if there is none
+	vantage  func(*vantageCase) *report.Fault // a rule about the vantage, besides its rows
+}
 
-// Networks and the ways between them.
-const (
-	ContainerNetworkRemote report.Cause = "container-network-remote"
-	DefaultBridgeHasNoDNS  report.Cause = "default-bridge-has-no-dns"
-	DirectRoutingBlocked   report.Cause = "direct-routing-blocked"
-	FirewallDrops          report.Cause = "firewall-drops"
-	HTTPProxyInterferes    report.Cause = "http-proxy-interferes"
-	ICCDisabled            report.Cause = "icc-disabled"
-	MacvlanHostIsolation   report.Cause = "macvlan-host-isolation"
-	MTUBlackhole           report.Cause = "mtu-blackhole"
-	NetworkHostMode        report.Cause = "network-host-mode"
-	NetworkInternal        report.Cause = "network-internal"
-	NetworkNone            report.Cause = "network-none"
-	NetworksIsolated       report.Cause = "networks-isolated"
-	SubnetOverlapsRoute    report.Cause = "subnet-overlaps-route"
-)
+type cause struct {
+	id report.Cause
+	definition
+}
 
-var titles = map[report.Cause]string{
-	connection.APIVersionUnsupported: "The engine and this client have no API version in common",
-	connection.DockerSocketMissing:   "There is no Docker socket where the endpoint says",
-	connection.DockerSocketPerm:      "This user may not open the Docker socket",
-	connection.EndpointIsLoopback:    "The endpoint is a loopback address, which leads a container to itself",
-	EngineOSUnsupported:              "The engine runs containers of an OS or CPU that has no agent",
-	connection.EngineUnreachable:     "No engine can be reached at the Docker endpoint",
-	connection.SocketPathNotOnEngine: "The path of the Docker socket holds no socket",
-	connection.TLSCertPathMissing:    "The TLS files of the endpoint are missing or cannot be read",
-	connection.TLSClientCertRejected: "The engine rejects the client certificate",
-	connection.TLSExpired:            "A certificate is not valid at this time",
-	connection.TLSHostnameMismatch:   "The certificate is for another host name",
-	connection.TLSNotExpected:        "The endpoint is set to TLS, but the engine speaks plain HTTP",
-	connection.TLSRequired:           "The engine wants TLS, but the endpoint is set to plain HTTP",
-	connection.TLSUntrusted:          "The certificate is not signed by a trusted authority",
+// defined are the causes, in no order.
+var defined []cause
 
-	ImageUnavailable:   "The image cannot be had",
-	ImageWrongPlatform: "The image is made for another platform",
-	Leftovers:          "An earlier nestprobe has left containers or networks behind",
-	NameInUse:          "The name is already taken",
-	PortInUse:          "The host port is already taken",
+// define adds a cause. Only variables of packages call it.
+func define(id report.Cause, d definition) struct{} {
+	defined = append(defined, cause{id, d})
+	return struct{}{}
+}
 
-	NotHTTP:                 "What answers does not speak HTTP",
-	ServerExited:            "The server exited before it answered",
-	ServerListensElsewhere:  "The server listens on another port or address",
-	ServerListensOnLoopback: "The server listens on loopback in its container alone",
-	ServerNotReady:          "Nothing listens on the server's port yet",
-	TLSOnPlainPort:          "The server was asked with TLS on a port that does not speak it",
-	UnexpectedBody:          "The server answered with another body than expected",
-	UnexpectedStatus:        "The server answered with another status than expected",
-	WebSocketRefused:        "The server did not switch to WebSocket",
-	WrongServer:             "Another server answered at this address",
+func find(id report.Cause) (cause, bool) {
+	i := slices.IndexFunc(defined, func(c cause) bool { return c.id == id })
+	if i < 0 {
+		return cause{}, false
+	}
+	return defined[i], true
+}
 
-	ForwarderAcceptsAlone:    "A port forwarder accepts, but nothing listens behind it",
-	HostAliasMissing:         "The container has no such name for its host",
-	HostAliasUnreachable:     "The container's name for its host leads elsewhere",
-	HostListensOnLoopback:    "The server on the host listens on loopback alone",
-	LocalhostIsThisContainer: "In a container, localhost is the container itself",
-	PortNotPublished:         "The port is not published",
-	PublishedFamilyMismatch:  "IPv4 and IPv6 are not published alike",
-	PublishedOnLoopback:      "The port is published on the host's loopback alone",
-	PublishedOnRemoteHost:    "The port is published on the engine's host, which is not this one",
+// because is a fault with a line of evidence. The definition of its cause has the rest.
+func because(format string, args ...any) *report.Fault {
+	return &report.Fault{Evidence: []string{fmt.Sprintf(format, args...)}}
+}
 
-	ContainerNetworkRemote: "Container addresses are out of reach: their network is elsewhere",
-	DefaultBridgeHasNoDNS:  "The default bridge has no names for containers",
-	DirectRoutingBlocked:   "The engine drops packets routed to a container's address",
-	FirewallDrops:          "A firewall drops packets on this way",
-	HTTPProxyInterferes:    "A proxy setting would catch this address",
-	ICCDisabled:            "The network keeps its containers from each other",
-	MacvlanHostIsolation:   "A macvlan or ipvlan container cannot be reached from its own host",
-	MTUBlackhole:           "Large packets seem to be lost on this way",
-	NetworkHostMode:        "The server shares the host's network and publishes nothing",
-	NetworkInternal:        "The server's network is internal",
-	NetworkNone:            "The container has no network but loopback",
-	NetworksIsolated:       "Client and server have no network in common",
-	SubnetOverlapsRoute:    "Another route covers the container's subnet",
+// also adds a line of evidence.
+func also(fault *report.Fault, format string, args ...any) {
+	fault.Evidence = append(fault.Evidence, fmt.Sprintf(format, args...))
+}
+
+// command is a single command to copy.
+func command(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }
+
+// complete adds to a fault what the definition has.
+func (c cause) complete(fault *report.Fault) *report.Fault {
+	if fault == nil {
+		return nil
+	}
+	fault.Cause = c.id
+	if fault.Hint == "" {
+		fault.Hint = c.hint
+	}
+	if fault.Commands == nil {
+		fault.Commands = c.commands
+	}
+	return fault
 }
 
 // Causes returns every cause, sorted by id.
-func Causes() []report.Cause { return slices.Sorted(maps.Keys(titles)) }
+func Causes() []report.Cause {
+	ids := make([]report.Cause, len(defined))
+	for i, c := range defined {
+		ids[i] = c.id
+	}
+	slices.Sort(ids)
+	return ids
+}
 
 // undecided is the title of a finding that has no cause.
 const undecided = "No address works, and what was measured does not decide why"
 
 // Title is a cause in one line, or "" for what is not a cause. The empty cause
 // is that of a finding where the evidence does not decide.
-func Title(c report.Cause) string {
-	if c == "" {
+func Title(id report.Cause) string {
+	if id == "" {
 		return undecided
 	}
-	return titles[c]
+	c, _ := find(id)
+	return c.title
 }
 
-//go:embed explanations/*.md
+//go:embed *.md
 var explanations embed.FS
 
-// Explanation is all there is to say about a cause: what it means, how it is
-// told apart from others, how to mend it. It is light Markdown that a terminal
-// of 80 columns shows as it is, or "" for what is not a cause.
-func Explanation(c report.Cause) string {
-	text, err := explanations.ReadFile("explanations/" + string(c) + ".md")
+// Explanation is the text about a cause: what it means, how to recognize it, how to
+// fix it. It is light Markdown that a terminal of 80 columns shows as it is, or ""
+// for what is not a cause.
+func Explanation(id report.Cause) string {
+	text, err := explanations.ReadFile(string(id) + ".md")
 	if err != nil {
-		return "" // there is one for every cause, which a test sees to
+		return "" // a test ensures that every cause has one
 	}
 	return string(text)
 }

@@ -2,6 +2,8 @@ package diagnosis
 
 import (
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -47,6 +50,35 @@ func TestCauses(t *testing.T) {
 
 var isID = regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`)
 
+// A cause is one Go file and one explanation, both named after it.
+func TestEveryCauseHasItsFile(t *testing.T) {
+	assert.Check(t, len(slices.Compact(Causes())) == len(defined), "a cause is defined twice")
+	for _, c := range Causes() {
+		text, err := os.ReadFile(string(c) + ".go")
+		assert.NilError(t, err)
+		assert.Check(t, strings.Count(string(text), "= define(") == 1, "%s.go must define one cause", c)
+	}
+}
+
+// Package agentimage, which must not import this one, has the constant too.
+func TestEngineOSUnsupported(t *testing.T) {
+	assert.Equal(t, EngineOSUnsupported, agentimage.EngineOSUnsupported)
+}
+
+// Only package plugin knows the flags of docker nestprobe.
+func TestDefinitionsNameNoFlags(t *testing.T) {
+	flags := regexp.MustCompile(`--(scheme|port|path|expect-status|expect-body|websocket|wait|from|timeout|pull)\b`)
+	files, err := filepath.Glob("*.go")
+	assert.NilError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		assert.NilError(t, err)
+		if !strings.HasSuffix(file, "_test.go") {
+			assert.Check(t, !flags.Match(text), "%s: %s", file, flags.Find(text))
+		}
+	}
+}
+
 func TestTitles(t *testing.T) {
 	seen := map[string]report.Cause{}
 	for _, c := range Causes() {
@@ -64,7 +96,7 @@ func TestEveryCauseHasOneExplanation(t *testing.T) {
 	for _, c := range Causes() {
 		assert.Check(t, Explanation(c) != "", c)
 	}
-	files, err := fs.ReadDir(explanations, "explanations")
+	files, err := fs.ReadDir(explanations, ".")
 	assert.NilError(t, err)
 	for _, file := range files {
 		id, isText := strings.CutSuffix(file.Name(), ".md")

@@ -3,6 +3,7 @@ package diagnosis_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,7 +110,7 @@ func TestExplain(t *testing.T) {
 		causes  []report.Cause // of the rows
 		found   []string       // severity and cause of the findings
 	}{
-		"IPv6 alone, asked from a container without": {
+		"only IPv6, from a container without it": {
 			rootful, on(own6, published6), inBridge,
 			[]report.Probe{row(report.KindPublishedGateway, gateway6, netprobe.Unreachable), row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
 			[]report.Cause{diagnosis.PublishedFamilyMismatch, diagnosis.NetworksIsolated},
@@ -121,7 +122,7 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{diagnosis.NetworksIsolated},
 			[]string{"error networks-isolated"},
 		},
-		"IPv6 alone, in a VM": {
+		"only IPv6, in a VM": {
 			rootful, on(own6, published6), besideVM,
 			[]report.Probe{row(report.KindPublishedGateway, gateway6, netprobe.Unreachable), row(report.KindContainerIP, own6IP, netprobe.Unreachable)},
 			[]report.Cause{diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote},
@@ -148,7 +149,7 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, refused)},
 			[]report.Cause{diagnosis.ServerNotReady, diagnosis.ServerNotReady}, []string{"error server-not-ready"},
 		},
-		"a forwarder, and nobody has looked what listens": {
+		"a forwarder, and the listeners are not known": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, closed), row(report.KindContainerIP, ip, refused)},
 			[]report.Cause{diagnosis.ForwarderAcceptsAlone, ""}, []string{"error forwarder-accepts-alone"},
@@ -193,7 +194,7 @@ func TestExplain(t *testing.T) {
 			rootful, facts.Server{Name: "web", NoNetwork: true}, host, nil, nil,
 			[]string{"error network-none"},
 		},
-		"from a container, localhost and aliases are in vain": {
+		"localhost and aliases do not work from a container": {
 			rootful, on(bridge, published), inBridge,
 			[]report.Probe{
 				row(report.KindContainerName, "web:8080", netprobe.NameNotFound),
@@ -205,13 +206,13 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{diagnosis.DefaultBridgeHasNoDNS, "", diagnosis.HostAliasMissing, diagnosis.LocalhostIsThisContainer, diagnosis.LocalhostIsThisContainer},
 			[]string{"info default-bridge-has-no-dns", "info host-alias-missing", "info localhost-is-this-container"},
 		},
-		"published on loopback alone, asked from another network": {
+		"published only on loopback, from another network": {
 			rootful, on(bridge, onLocal), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, refused), row(report.KindPublishedLocalhost, loopback, refused)},
 			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.PublishedOnLoopback, diagnosis.LocalhostIsThisContainer},
 			[]string{"error published-on-loopback"},
 		},
-		"bridges are kept apart": {
+		"networks are isolated": {
 			rootful, on(bridge), inOwn,
 			[]report.Probe{row(report.KindContainerName, "web:8080", netprobe.NameNotFound), row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
@@ -231,12 +232,12 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
 			[]report.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
 		},
-		"inter-container communication is off, asked by name": {
+		"inter-container communication is off, by name": {
 			rootful, on(with(own, func(n *facts.Network) { n.ICCDisabled = true })), inOwn,
 			[]report.Probe{row(report.KindContainerName, "web:8080", dropped)},
 			[]report.Cause{diagnosis.ICCDisabled}, []string{"error icc-disabled"},
 		},
-		"an internal network, asked from another": {
+		"an internal network, from another one": {
 			rootful, ignored(on(with(own, internal))), inBridge,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped)},
 			[]report.Cause{diagnosis.NetworkInternal}, []string{"error network-internal"},
@@ -300,7 +301,7 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped)},
 			[]report.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
 		},
-		"a remote engine that publishes for itself alone": {
+		"a remote engine that publishes only on its loopback": {
 			remote, on(bridge, onLocal), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedEngineHost, "192.0.2.7:32768", refused)},
 			[]report.Cause{diagnosis.PublishedOnLoopback, diagnosis.PublishedOnLoopback}, []string{"error published-on-loopback"},
@@ -310,12 +311,12 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.ContainerNetworkRemote}, []string{"error port-not-published"},
 		},
-		"one family alone is published": {
+		"only one family is published": {
 			rootful, on(bridge, onLocal), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},
 			[]report.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
 		},
-		"one family alone is published, and the endpoint is on loopback": {
+		"only one family is published, and the endpoint is on loopback": {
 			tunnel, on(bridge, onLocal), beside,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},
 			[]report.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
@@ -325,7 +326,7 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, refused), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{"", diagnosis.ContainerNetworkRemote, diagnosis.ContainerNetworkRemote}, []string{"error "},
 		},
-		"a stranger answers": {
+		"another server answers": {
 			rootful, on(bridge, onLocal), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", netprobe.WrongServer)},
 			[]report.Cause{"", diagnosis.WrongServer}, []string{"warning wrong-server"},
@@ -335,7 +336,7 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped)},
 			[]report.Cause{"", diagnosis.FirewallDrops}, []string{"info firewall-drops"},
 		},
-		"a certificate of nobody's, for one of the names": {
+		"a certificate of an unknown authority, for one of the names": {
 			rootful, on(bridge, published), host,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, netprobe.TLSUntrusted), row(report.KindContainerIP, ip, netprobe.TLSHostnameMismatch)},
 			[]report.Cause{connection.TLSUntrusted, connection.TLSHostnameMismatch}, []string{"error tls-untrusted"},
@@ -365,12 +366,12 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedGateway, gateway, dropped), row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{"", diagnosis.SubnetOverlapsRoute, diagnosis.SubnetOverlapsRoute}, []string{"info subnet-overlaps-route"},
 		},
-		"a firewall, and nobody else was asked": {
+		"a firewall, probed from one place": {
 			rootful, listens(on(bridge, published), "[::]:8080"), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, dropped)},
 			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.FirewallDrops}, []string{"error firewall-drops"},
 		},
-		"networks of Podman's are apart for published ports too": {
+		"Podman isolates networks for published ports too": {
 			facts.Engine{Podman: true}, listens(on(own, published), "[::]:8080"), inBridge,
 			[]report.Probe{row(report.KindContainerIP, ownIP, dropped), row(report.KindPublishedGateway, gateway, dropped)},
 			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
@@ -390,12 +391,12 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedLocalhost, loopback, netprobe.NoResponse)},
 			[]report.Cause{"", ""}, []string{"error "},
 		},
-		"nobody asked for this place": {
+		"an optional place": {
 			rootful, on(bridge), facts.Vantage{Name: "client", Container: true, Networks: inOwn.Networks, Optional: true},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
 			[]report.Cause{diagnosis.NetworksIsolated}, []string{"warning networks-isolated"},
 		},
-		"a server on the host, for the host alone": {
+		"a server on the host that listens on loopback": {
 			rootful, listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "127.0.0.1:8080"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAlias, "host.docker.internal:8080", netprobe.NameNotFound)},
 			[]report.Cause{diagnosis.HostListensOnLoopback, diagnosis.HostAliasMissing}, []string{"error host-listens-on-loopback"},
@@ -410,7 +411,7 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", dropped)},
 			[]report.Cause{diagnosis.FirewallDrops}, []string{"error firewall-drops"},
 		},
-		"a server on the user's machine, and the engine in a virtual one": {
+		"a server on this machine, and the engine in a VM": {
 			rootful, listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "0.0.0.0:22"), inBridge,
 			[]report.Probe{row(report.KindHostGateway, "172.17.0.1:8080", refused), row(report.KindHostAlias, "host.docker.internal:8080", "")},
 			[]report.Cause{diagnosis.HostAliasUnreachable, ""}, []string{"info host-alias-unreachable"},
@@ -426,11 +427,15 @@ func TestExplain(t *testing.T) {
 			for i := range test.rows {
 				test.rows[i].Vantage = test.vantage.Name
 			}
-			findings := diagnosis.Explain(diagnosis.Input{
+			given := slices.Clone(test.rows)
+			result := diagnosis.Explain(diagnosis.Input{
 				Engine: test.engine, Server: test.server, Vantages: []facts.Vantage{test.vantage},
 			}, test.rows)
+			findings := result.Findings
+			assert.Check(t, is.DeepEqual(test.rows, given)) // no row is changed
+			assert.Check(t, is.Len(result.Probes, len(given)))
 			for i, want := range test.causes {
-				got := test.rows[i]
+				got := result.Probes[i]
 				assert.Check(t, is.Equal(report.Cause(got.Cause), want), "%s", got.Address)
 				assert.Check(t, is.Equal(got.Hint != "", want != ""), "%s", got.Address)
 			}
@@ -447,7 +452,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// Of two findings of one cause the worse gives severity and hint.
+// Of two findings of one cause the worse one gives severity and hint.
 func TestMerge(t *testing.T) {
 	t.Parallel()
 	finding := func(cause report.Cause, severity report.Severity, evidence ...string) report.Finding {
@@ -463,13 +468,12 @@ func TestMerge(t *testing.T) {
 	})
 }
 
-// Nobody is told that a server is unreachable who may have looked on the wrong
-// machine.
+// Behind a tunnel this machine may be the wrong one, and the hint says so.
 func TestUndecidedAtATunnel(t *testing.T) {
 	t.Parallel()
 	for engine, want := range map[facts.Engine]bool{tunnel: true, rootful: false} {
 		findings := diagnosis.Explain(diagnosis.Input{Engine: engine, Server: on(bridge, published), Vantages: []facts.Vantage{host}},
-			[]report.Probe{{Vantage: "host", Kind: report.KindPublishedLocalhost, Address: loopback, Failure: netprobe.Refused}})
+			[]report.Probe{{Vantage: "host", Kind: report.KindPublishedLocalhost, Address: loopback, Failure: netprobe.Refused}}).Findings
 		assert.Equal(t, len(findings), 1)
 		assert.Equal(t, strings.Contains(findings[0].Hint, "one end of a tunnel"), want, findings[0].Hint)
 	}

@@ -13,11 +13,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// swarmCase is a Swarm of three nodes, a, b and c, with what fails on the ways
-// between them: "ab" is from a to b.
+// swarmCase is a Swarm of three nodes, a, b and c, with what fails between
+// them: "ab" is from a to b.
 type swarmCase struct {
 	nodes  map[string]func(*diagnosis.Node)       // what is unlike a node that takes part
-	fails  map[string]map[string]netprobe.Failure // by way, then by name, ip, port or gossip
+	fails  map[string]map[string]netprobe.Failure // by link, then by name, ip, port or gossip
 	title  string
 	causes map[string]report.Severity // of the findings; "" where it is open
 	says   []string                   // in the evidence and hint
@@ -123,12 +123,12 @@ var swarmCases = map[string]swarmCase{
 		says:   []string{"tcp and udp 7946", "c-name:1 (container-name): name-not-found"},
 		silent: []string{"4789"},
 	},
-	"a name alone": { // the gossip passes, so that is not it
+	"only the name": { // the gossip passes, so that is not it
 		fails:  map[string]map[string]netprobe.Failure{"bc": {"name": netprobe.NameNotFound}},
 		causes: map[string]report.Severity{"": report.SeverityWarning},
-		title:  "Some ways between nodes fail, and what was measured does not decide why",
+		title:  "Some probes between nodes fail, and what was measured does not decide why",
 	},
-	"refused everywhere": { // nobody reaches it, so it may be the server
+	"refused everywhere": { // not even its own node reaches it, so it may be the server
 		fails:  map[string]map[string]netprobe.Failure{"ac": all(netprobe.Refused), "bc": all(netprobe.Refused), "cc": all(netprobe.Refused)},
 		causes: map[string]report.Severity{"": report.SeverityError},
 	},
@@ -147,7 +147,7 @@ var swarmCases = map[string]swarmCase{
 			"node c is cut off from every other node", "tcp 2377 (to the managers)",
 			"node c is down to the manager, and its engine answers by context there",
 		},
-		silent: []string{"4789"}, // there was no server on the overlay to ask for
+		silent: []string{"4789"}, // there was no server on the overlay to probe
 	},
 	"down, and its machine refuses": { // so it runs, without an engine
 		nodes:  map[string]func(*diagnosis.Node){"c": downAndAnswers},
@@ -172,7 +172,7 @@ var swarmCases = map[string]swarmCase{
 		causes: map[string]report.Severity{"image-unavailable": report.SeverityError},
 		says:   []string{"no space left on device", "docker --context there load"},
 	},
-	"a helper that tells nothing": {
+	"a helper that reports nothing": {
 		nodes:  map[string]func(*diagnosis.Node){"c": func(n *diagnosis.Node) { n.Silent = "its helper has not ended within 40s" }},
 		causes: map[string]report.Severity{"": report.SeverityError},
 		says:   []string{"node c (192.0.2.3) takes no part: its helper has not ended within 40s"},
@@ -187,7 +187,8 @@ func TestExplainNodes(t *testing.T) {
 			nodes, rows := c.measured()
 			found := map[string]report.Severity{}
 			var text strings.Builder
-			for _, f := range diagnosis.ExplainNodes(nodes, rows) {
+			result := diagnosis.ExplainNodes(nodes, rows)
+			for _, f := range result.Findings {
 				found[string(f.Cause)] = f.Severity
 				fmt.Fprintln(&text, f.Title, strings.Join(f.Evidence, "\n"), f.Hint, strings.Join(f.Commands, "\n"))
 			}
@@ -201,14 +202,15 @@ func TestExplainNodes(t *testing.T) {
 			for _, words := range c.silent {
 				assert.Check(t, !strings.Contains(text.String(), words), "%q in %s", words, text.String())
 			}
-			for _, r := range rows {
+			for i, r := range result.Probes {
+				assert.Check(t, rows[i].Cause == "", "a row was changed: %+v", rows[i])
 				assert.Check(t, !r.OK || r.Cause == "", "a cause for a row that works: %+v", r)
 			}
 		})
 	}
 }
 
-// However many nodes there are, what is told of them fits.
+// A finding about many nodes stays short.
 func TestExplainManyNodes(t *testing.T) {
 	t.Parallel()
 	const many = 40
@@ -225,7 +227,7 @@ func TestExplainManyNodes(t *testing.T) {
 			rows = append(rows, r)
 		}
 	}
-	found := diagnosis.ExplainNodes(nodes, rows)
+	found := diagnosis.ExplainNodes(nodes, rows).Findings
 	assert.Assert(t, is.Len(found, 1))
 	assert.Check(t, len(found[0].Evidence) <= 48, "%d lines", len(found[0].Evidence))
 }

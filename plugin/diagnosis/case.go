@@ -1,0 +1,195 @@
+package diagnosis
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// vantageCase is one vantage of an Input, and what was observed from it.
+type vantageCase struct {
+	Input
+	vantage facts.Vantage
+	rows    []row          // from this vantage
+	all     []report.Probe // from every vantage
+	order   []cause        // in which rules are tried
+	open    bool           // some row failed, and no rule says why
+}
+
+// row is a probe with its address taken apart.
+type row struct {
+	report.Probe
+	to    address
+	index int // among all probes
+}
+
+// address is host and port of a row; ip is not valid for a name.
+type address struct {
+	host string
+	ip   netip.Addr
+	port uint16
+}
+
+func parse(hostport string) address {
+	host, text, _ := net.SplitHostPort(hostport)
+	port, _ := strconv.ParseUint(text, 10, 16)
+	ip, _ := netip.ParseAddr(host)
+	return address{host, ip, uint16(port)}
+}
+
+func newVantageCase(in Input, v facts.Vantage, probes []report.Probe, order []cause) *vantageCase {
+	c := &vantageCase{Input: in, vantage: v, all: probes, order: order}
+	for i, p := range probes {
+		if p.Vantage == v.Name {
+			c.rows = append(c.rows, row{p, parse(p.Address), i})
+		}
+	}
+	return c
+}
+
+func (c *vantageCase) serverReached() bool {
+	return slices.ContainsFunc(c.rows, func(r row) bool { return r.OK })
+}
+
+// explainRows finds the cause of each failing row and writes it to the row's copy.
+// It returns what it found in the order of the rows.
+func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
+	var faults []*report.Fault
+	for _, r := range c.rows {
+		if r.OK {
+			continue
+		}
+		fault := c.explainRow(r)
+		if fault == nil {
+			c.open = true
+			continue
+		}
+		copies[r.index].Cause, copies[r.index].Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
+		fault.Evidence = append(slices.Clone(fault.Evidence), observed(r.Probe)) // what proves it, then where it shows
+		faults = append(faults, fault)
+	}
+	return faults
+}
+
+// explainRow tries the rules in order. The first that holds has the row's cause.
+func (c *vantageCase) explainRow(r row) *report.Fault {
+	if fault := c.serverDown(); fault != nil {
+		return fault
+	}
+	for _, cause := range c.order {
+		if cause.answer && string(cause.id) == string(r.Failure) {
+			return cause.complete(&report.Fault{})
+		}
+	}
+	for _, cause := range c.order {
+		if fault := c.try(cause, r); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+func (c *vantageCase) try(cause cause, r row) *report.Fault {
+	if cause.rule == nil || cause.needs != nil && !cause.needs(c) {
+		return nil
+	}
+	return cause.complete(cause.rule(c, r))
+}
+
+// explainVantage tries the rules about the vantage.
+func (c *vantageCase) explainVantage() []*report.Fault {
+	var faults []*report.Fault
+	for _, cause := range c.order {
+		if cause.vantage == nil {
+			continue
+		}
+		if fault := cause.complete(cause.vantage(c)); fault != nil {
+			faults = append(faults, fault)
+		}
+	}
+	return faults
+}
+
+// serverDown is the fault of a server that does not run, which explains every row.
+func (c *vantageCase) serverDown() *report.Fault {
+	if c.Server.Down == nil {
+		return nil
+	}
+	fault := *c.Server.Down
+	return &fault
+}
+
+// ofEveryRow is what is wrong with all rows, of which there may be none.
+func (c *vantageCase) ofEveryRow() *report.Fault {
+	if fault := c.serverDown(); fault != nil {
+		return fault
+	}
+	for _, cause := range c.order {
+		if !cause.everyRow {
+			continue
+		}
+		if fault := c.try(cause, row{}); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// root is what is wrong with a vantage from which no address works: the first of its
+// faults in the order of causes, with the evidence of all that have its cause.
+func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
+	if fault := c.ofEveryRow(); fault != nil {
+		return fault
+	}
+	if len(faults) == 0 {
+		return c.ruledOut()
+	}
+	root := *slices.MinFunc(faults, func(a, b *report.Fault) int { return c.rank(a.Cause) - c.rank(b.Cause) })
+	if c.open && c.order[c.rank(root.Cause)].level == addressOnly {
+		return c.ruledOut() // a better address fails too, and why is not known
+	}
+	root.Evidence = nil
+	for _, fault := range faults {
+		if fault.Cause == root.Cause {
+			root.Evidence = appendNew(root.Evidence, fault.Evidence)
+		}
+	}
+	return &root
+}
+
+func (c *vantageCase) rank(id report.Cause) int {
+	return slices.IndexFunc(c.order, func(cause cause) bool { return cause.id == id })
+}
+
+// ruledOut says what was ruled out where the evidence does not decide the cause.
+func (c *vantageCase) ruledOut() *report.Fault {
+	fault := &report.Fault{
+		Evidence: []string{},
+		Hint:     "the rows above are all that was observed: probe from another container to narrow it down",
+	}
+	s := c.Server
+	for _, r := range c.rows {
+		fault.Evidence = append(fault.Evidence, observed(r.Probe))
+		if c.Engine.Loopback && !c.Engine.Desktop && !c.vantage.Container && refused(r.Failure) && r.Kind == report.KindPublishedLocalhost {
+			fault.Hint = "the endpoint is a port of this machine's loopback: if it is one end of a tunnel, the engine publishes on the machine at the other end, so use the address of that machine"
+		}
+		if closed(r.Failure) && s.Serves() {
+			fault.Hint = "the server listens, so the server itself seems to close connections: find the reason in its log"
+		}
+	}
+	if s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 {
+		also(fault, "ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.On(s.Port)))
+	}
+	if len(s.Bindings) > 0 {
+		fault.Evidence = append(fault.Evidence, "ruled out: "+publishedAt(s))
+	}
+	if shared := c.vantage.SharedNetworks(s); len(shared) > 0 {
+		fault.Evidence = append(fault.Evidence, "ruled out: both are on network "+shared[0].Name)
+	}
+	return fault
+}

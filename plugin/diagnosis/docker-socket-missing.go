@@ -1,0 +1,5 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+
+var _ = define(connection.DockerSocketMissing, definition{title: "There is no Docker socket where the endpoint says"})

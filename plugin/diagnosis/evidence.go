@@ -1,0 +1,61 @@
+package diagnosis
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// evidence says whether what a rule needs was measured.
+type evidence func(*vantageCase) bool
+
+// listeners are the sockets of the server's network namespace.
+func listeners(c *vantageCase) bool { return c.Server.Listeners != nil }
+
+// smallSegments are the answers to probes that asked for small segments.
+func smallSegments(c *vantageCase) bool { return len(c.vantage.Small) > 0 }
+
+// routes are those of this machine to the server's addresses.
+func routes(c *vantageCase) bool { return len(c.vantage.Routes) > 0 }
+
+// observed is what a probe saw.
+func observed(p report.Probe) string {
+	return fmt.Sprintf("from %s: %s (%s): %s", p.Vantage, p.Address, p.Kind, p.Detail)
+}
+
+// publishedAt says at which addresses the port is published.
+func publishedAt(s facts.Server) string { return "the port is published at " + join(s.Bindings) }
+
+// onlyListeners says that no other socket listens on the port.
+func onlyListeners(s facts.Server) string {
+	on := s.Listeners.On(s.Port)
+	if len(on) > 1 {
+		return fmt.Sprintf("only %s listen on port %d", join(on), s.Port)
+	}
+	return fmt.Sprintf("only %s listens on port %d", join(on), s.Port)
+}
+
+// listenersOn says which sockets listen on the port.
+func listenersOn(s facts.Server) string {
+	return fmt.Sprintf("port %d has listeners at %s", s.Port, join(s.Listeners.On(s.Port)))
+}
+
+// join lists addresses.
+func join[T fmt.Stringer](all []T) string {
+	text := make([]string, len(all))
+	for i, a := range all {
+		text[i] = a.String()
+	}
+	return strings.Join(text, ", ")
+}
+
+// commandFor is a command on the server's container. A server that this run has
+// started is gone when the command is read, so it is not named.
+func commandFor(s facts.Server, words string) string {
+	if s.StartedByUs {
+		return words + " CONTAINER"
+	}
+	return words + " " + s.Name
+}

@@ -1,0 +1,29 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/netprobe"
+
+func refused(f netprobe.Failure) bool { return f == netprobe.Refused }
+
+// dropped says whether no packet came back before the connection.
+func dropped(f netprobe.Failure) bool {
+	return f == netprobe.ConnectTimeout || f == netprobe.Unreachable
+}
+
+// unanswered says whether nothing came back, with or without a connection.
+func unanswered(f netprobe.Failure) bool { return dropped(f) || f == netprobe.NoResponse }
+
+// unnamed says whether the name was not found.
+func unnamed(f netprobe.Failure) bool {
+	return f == netprobe.NameNotFound || f == netprobe.NameTimeout
+}
+
+// closed says whether the connection was accepted, or begun, and closed with no
+// answer.
+func closed(f netprobe.Failure) bool {
+	switch f {
+	case netprobe.ClosedWithoutResponse, netprobe.Reset, netprobe.TLSClosed:
+		return true
+	default:
+		return false
+	}
+}

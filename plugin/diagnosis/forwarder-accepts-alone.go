@@ -1,0 +1,44 @@
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+const ForwarderAcceptsAlone report.Cause = "forwarder-accepts-alone"
+
+// A port forwarder accepts and closes when what it forwards to refuses.
+var _ = define(ForwarderAcceptsAlone, definition{
+	title:    "A port forwarder accepts, but nothing listens behind it",
+	level:    networkSetting,
+	explains: []report.Cause{DirectRoutingBlocked},
+	rule: func(c *vantageCase, r row) *report.Fault {
+		closes := isPublished(r.Kind) && closed(r.Failure) && !c.ownLoopback(r)
+		if !closes && (!c.notOnAddress(r) || !c.forwarderCloses()) || c.Server.HostNetwork || c.Server.Serves() {
+			return nil // or the server itself closes
+		}
+		return c.forwarder()
+	},
+})
+
+func (c *vantageCase) forwarder() *report.Fault {
+	fault := because("the published port accepts and closes, as a port forwarder does with nothing behind it")
+	fault.Hint = fmt.Sprintf("check that the server listens on port %d at the address that the engine forwards to", c.Server.Port)
+	for _, other := range c.all {
+		if other.Kind == report.KindContainerIP && !other.OK && refused(other.Failure) {
+			also(fault, "from %s: the container's own address %s refuses", other.Vantage, other.Address)
+		}
+	}
+	if len(c.Server.Unserved()) > 0 {
+		also(fault, "%s", unservedAddresses(c.Server))
+		fault.Hint = listenEverywhere
+	}
+	return fault
+}
+
+// forwarderCloses says whether a published port was seen to accept and close.
+func (c *vantageCase) forwarderCloses() bool {
+	return slices.ContainsFunc(c.all, func(p report.Probe) bool { return isPublished(p.Kind) && closed(p.Failure) })
+}

@@ -1,0 +1,44 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const HostAliasUnreachable report.Cause = "host-alias-unreachable"
+
+var _ = define(HostAliasUnreachable, definition{
+	title:    "The container's name for its host leads elsewhere",
+	hint:     "use one of the host's own addresses instead",
+	level:    addressOnly,
+	explains: []report.Cause{HostAliasMissing, LocalhostIsThisContainer},
+	rule: func(c *vantageCase, r row) *report.Fault {
+		other, otherHost := c.onAnotherHost(r)
+		switch {
+		case otherHost:
+			fault := because("nothing listens on port %d of the engine's host, and the server answers at %s", r.to.port, other.Address)
+			fault.Hint = "use " + other.Address + ": the server runs on another machine than the engine"
+			return fault
+		case refused(r.Failure):
+			return c.refusedByAlias(r)
+		default:
+			return nil
+		}
+	},
+})
+
+// refusedByAlias: an address that should be the host's refuses what listens there.
+func (c *vantageCase) refusedByAlias(r row) *report.Fault {
+	fault := &report.Fault{}
+	switch {
+	case r.Kind == report.KindHostGateway || r.Kind == report.KindHostAlias:
+		if listeners(c) {
+			fault = because("on the host, %s, and %s refuses", listenersOn(c.Server), r.to.host)
+		}
+	case r.Kind == report.KindPublishedHostAlias || isEngineHost(r.Kind) && c.Engine.Rootless:
+		fault = because("%s of the engine's host, and nothing listens where %s leads", publishedAt(c.Server), r.to.host)
+	default:
+		return nil
+	}
+	if c.Engine.Rootless {
+		also(fault, "the gateways of a rootless engine belong to its own network namespace, not to the host")
+	}
+	return fault
+}

@@ -1,0 +1,19 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const HostListensOnLoopback report.Cause = "host-listens-on-loopback"
+
+var _ = define(HostListensOnLoopback, definition{
+	title: "The server on the host listens only on loopback",
+	hint:  "have it listen on 0.0.0.0 or on the gateway of the containers' network: only Docker Desktop connects containers to the host's loopback",
+	level: serverState,
+	needs: listeners,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		s := c.Server
+		if !c.serverHostResponded(r) || !s.Host || !s.Listeners.OnlyLoopback(s.Port) {
+			return nil
+		}
+		return because("on the host, %s", onlyListeners(s))
+	},
+})

@@ -1,0 +1,21 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const ICCDisabled report.Cause = "icc-disabled"
+
+var _ = define(ICCDisabled, definition{
+	title:    "The network does not let its containers reach each other",
+	hint:     "connect both to a network that lets its containers reach each other, or use the published port",
+	level:    networkSetting,
+	explains: []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
+	rule: func(c *vantageCase, r row) *report.Fault {
+		n, ok := c.droppedWithin(r)
+		if !ok || !n.ICCDisabled {
+			return nil
+		}
+		fault := because("network %s has com.docker.network.bridge.enable_icc=false", n.Name)
+		fault.Commands = []string{createNetwork, commandFor(c.Server, "docker network connect NETWORK")}
+		return fault
+	},
+})

@@ -1,0 +1,26 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const ImageUnavailable report.Cause = "image-unavailable"
+
+var _ = define(ImageUnavailable, definition{title: "The image is not available"})
+
+// lacksImage is the fault of a node that does not have the image.
+func (n Node) lacksImage() *report.Fault {
+	if !n.Lacking {
+		return nil
+	}
+	fault := because("node %s: %s", n.Name, n.Absent)
+	fault.Cause = ImageUnavailable
+	fault.Hint = "load the image on the nodes that lack it, or create a docker context for each, through which nestprobe loads it"
+	if n.NotLoaded != "" {
+		also(fault, "node %s: the image could not be loaded through context %s: %s", n.Name, n.Context, n.NotLoaded)
+	}
+	to := n.Context
+	if to == "" {
+		to = n.Name
+	}
+	fault.Commands = command("docker save %s | docker --context %s load", n.Image, to)
+	return fault
+}

@@ -1,0 +1,21 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const LocalhostIsThisContainer report.Cause = "localhost-is-this-container"
+
+var _ = define(LocalhostIsThisContainer, definition{
+	title: "In a container, localhost is the container itself",
+	hint:  "use an address of the server or of the engine's host: localhost is the client container",
+	level: addressOnly,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		switch {
+		case !c.ownLoopback(r):
+			return nil
+		case c.Server.HostNetwork:
+			return because("the server shares the network of the engine's host")
+		default:
+			return because("%s of the engine's host", publishedAt(c.Server))
+		}
+	},
+})

@@ -1,0 +1,27 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const MacvlanHostIsolation report.Cause = "macvlan-host-isolation"
+
+// Only the machine of the parent interface cannot reach such a container. Behind a
+// loopback endpoint it is not known which machine that is.
+var _ = define(MacvlanHostIsolation, definition{
+	title:    "A macvlan or ipvlan container cannot be reached from its own host",
+	hint:     "probe from another machine or container on that network, or connect the server to a bridge network too",
+	level:    networkSetting,
+	explains: []report.Cause{ICCDisabled, FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
+	rule: func(c *vantageCase, r row) *report.Fault {
+		n, ok := c.droppedBetween(r)
+		if !ok {
+			n, ok = c.layer2FromMachine(r)
+			ok = ok && c.elsewhere(n) == "" && !c.Engine.Loopback
+		}
+		if !ok || !n.Layer2() {
+			return nil
+		}
+		fault := because("network %s has the driver %s: the kernel passes nothing between its parent interface and the containers on it", n.Name, n.Driver)
+		fault.Commands = []string{createNetwork, "docker network connect NETWORK " + c.Server.Name}
+		return fault
+	},
+})

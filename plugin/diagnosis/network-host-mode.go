@@ -1,0 +1,33 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const NetworkHostMode report.Cause = "network-host-mode"
+
+var _ = define(NetworkHostMode, definition{
+	title: "The server shares the host's network and publishes nothing",
+	hint:  "leave out --network host and publish the port",
+	level: networkSetting,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		if !c.Server.HostNetwork || !c.toThisMachine(r) && (!c.toEngineHost(r) || c.vantage.OnlyInternal()) {
+			return nil
+		}
+		return c.hostMode()
+	},
+	vantage: func(c *vantageCase) *report.Fault {
+		if !c.serverReached() || !publishIgnored(c.Server) || !c.Server.HostNetwork {
+			return nil
+		}
+		return c.hostMode()
+	},
+})
+
+func (c *vantageCase) hostMode() *report.Fault {
+	s := c.Server
+	fault := because("container %s has --network host, so --publish is ignored and port %d is one of the engine's host", s.Name, s.Port)
+	fault.Commands = command("docker run --publish %d ...", s.Port)
+	if c.Engine.NetworksElsewhere() {
+		also(fault, "that network is %s", c.Engine.Place())
+	}
+	return fault
+}

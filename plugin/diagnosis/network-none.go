@@ -1,0 +1,24 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const NetworkNone report.Cause = "network-none"
+
+var _ = define(NetworkNone, definition{
+	title:    "The container has no network except loopback",
+	hint:     "leave out --network, or name one that has addresses",
+	level:    serverState,
+	explains: []report.Cause{HostListensOnLoopback},
+	everyRow: true,
+	rule: func(c *vantageCase, _ row) *report.Fault {
+		name := c.Server.Name
+		switch {
+		case c.Server.NoNetwork:
+		case c.vantage.NoNetwork:
+			name = c.vantage.Name
+		default:
+			return nil
+		}
+		return because("container %s is on the network none, which has only loopback", name)
+	},
+})

@@ -1,0 +1,150 @@
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+func isContainerAddress(kind report.Kind) bool {
+	return kind == report.KindContainerIP || kind == report.KindDindHost
+}
+
+// fromMachine returns the server's network to which a row from this machine leads.
+func (c *vantageCase) fromMachine(r row) (facts.Network, bool) {
+	if c.vantage.Container || !isContainerAddress(r.Kind) || closed(r.Failure) {
+		return facts.Network{}, false
+	}
+	return c.Server.NetworkWith(r.to.ip)
+}
+
+// droppedWithin returns the network of both containers on which packets were dropped.
+func (c *vantageCase) droppedWithin(r row) (facts.Network, bool) {
+	if !c.vantage.Container || !dropped(r.Failure) {
+		return facts.Network{}, false
+	}
+	shared := c.vantage.SharedNetworks(c.Server)
+	if r.Kind == report.KindContainerName && len(shared) > 0 {
+		return shared[0], true // where the name was found
+	}
+	n, ok := c.Server.NetworkWith(r.to.ip)
+	return n, ok && isContainerAddress(r.Kind) && c.isOn(n)
+}
+
+// droppedBetween returns the server's network to which packets from a container on
+// other networks were dropped.
+func (c *vantageCase) droppedBetween(r row) (facts.Network, bool) {
+	if !c.vantage.Container || !dropped(r.Failure) || !isContainerAddress(r.Kind) {
+		return facts.Network{}, false
+	}
+	n, ok := c.Server.NetworkWith(r.to.ip)
+	return n, ok && !c.isOn(n)
+}
+
+func (c *vantageCase) isOn(n facts.Network) bool {
+	return slices.ContainsFunc(c.vantage.Networks, func(own facts.Network) bool { return own.Name == n.Name })
+}
+
+// respondsOn says whether anything came back from one of the server's addresses on a
+// network.
+func (c *vantageCase) respondsOn(n facts.Network) bool {
+	return slices.ContainsFunc(c.rows, func(r row) bool {
+		return r.Kind == report.KindContainerIP && n.Has(r.to.ip) && !dropped(r.Failure) && r.Failure != netprobe.NotProbed
+	})
+}
+
+// isolatedFromServer says whether a client without a network in common had its packets
+// to the server's own address dropped.
+func (c *vantageCase) isolatedFromServer() bool {
+	return c.vantage.Container && len(c.vantage.SharedNetworks(c.Server)) == 0 &&
+		slices.ContainsFunc(c.rows, func(r row) bool { return r.Kind == report.KindContainerIP && dropped(r.Failure) })
+}
+
+// layer2FromMachine returns the macvlan or ipvlan network to which packets from this
+// machine were dropped.
+func (c *vantageCase) layer2FromMachine(r row) (facts.Network, bool) {
+	n, ok := c.fromMachine(r)
+	return n, ok && n.Layer2() && dropped(r.Failure) && !c.respondsOn(n)
+}
+
+// containerNameNotFound says whether a container looked up the server's name and did
+// not find it.
+func (c *vantageCase) containerNameNotFound(r row) bool {
+	return c.vantage.Container && unnamed(r.Failure) && (r.Kind == report.KindContainerName || r.Kind == report.KindDindHost)
+}
+
+// elsewhere is where the network of a container is, if that is not on the machine
+// that probes, or "". An engine in a VM does not always say so; but a bridge on this
+// machine would have the network's gateway as its address.
+func (c *vantageCase) elsewhere(n facts.Network) string {
+	gateway := n.GatewayIPv4
+	if !gateway.IsValid() { // it has only IPv6
+		gateway = n.GatewayIPv6
+	}
+	switch {
+	case c.vantage.Container:
+		return ""
+	case c.Engine.NetworksElsewhere():
+		return c.Engine.Place()
+	case n.Driver != "bridge" || !gateway.IsValid() || len(c.vantage.Addresses) == 0 || slices.Contains(c.vantage.Addresses, gateway):
+		return ""
+	default:
+		return fmt.Sprintf("not on this machine: no interface has its gateway %s", gateway)
+	}
+}
+
+// remoteGateway returns the network of which a row's address is the gateway, and
+// where it is, if that is not on this machine.
+func (c *vantageCase) remoteGateway(r row) (n facts.Network, place string, ok bool) {
+	if r.Kind != report.KindPublishedGateway {
+		return facts.Network{}, "", false
+	}
+	for _, n := range c.Server.Networks {
+		if place := c.elsewhere(n); place != "" && (r.to.ip == n.GatewayIPv4 || r.to.ip == n.GatewayIPv6) {
+			return n, place, true
+		}
+	}
+	return facts.Network{}, "", false
+}
+
+// noCommonNetwork says that the vantage is not on a network of the server.
+func (c *vantageCase) noCommonNetwork() string {
+	return c.vantage.Place() + " has no network in common with the server"
+}
+
+// notCommon is the fault of a server's network that the vantage is not on.
+func (c *vantageCase) notCommon(n facts.Network, consequence string) *report.Fault {
+	fault := &report.Fault{Evidence: []string{c.noCommonNetwork(), consequence}, Hint: connectBoth, Commands: c.connectCommands(n)}
+	if len(c.vantage.SharedNetworks(c.Server)) > 0 {
+		fault.Evidence[0] = fmt.Sprintf("%s is not on network %s", c.vantage.Place(), n.Name)
+	}
+	switch {
+	case len(c.Server.Bindings) == 0:
+		fault.Hint += ", or publish the port"
+	case slices.ContainsFunc(c.rows, func(r row) bool { return r.OK && isPublished(r.Kind) }):
+		fault.Hint += ", or use the published port"
+	}
+	return fault
+}
+
+const (
+	connectBoth   = "connect both to one network"
+	createNetwork = "docker network create NETWORK"
+)
+
+// connectCommands give both a network in common. The default bridge is not suggested,
+// since it has no names.
+func (c *vantageCase) connectCommands(n facts.Network) []string {
+	if n.Default {
+		return []string{createNetwork, commandFor(c.Server, "docker network connect NETWORK")}
+	}
+	client, ok := strings.CutPrefix(c.vantage.Name, "container:")
+	if !ok {
+		client = "CONTAINER"
+	}
+	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, client)}
+}

@@ -1,0 +1,31 @@
+package diagnosis
+
+import (
+	"fmt"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+const PublishedFamilyMismatch report.Cause = "published-family-mismatch"
+
+var _ = define(PublishedFamilyMismatch, definition{
+	title: "IPv4 and IPv6 are published differently",
+	level: addressOnly,
+	explains: []report.Cause{
+		ContainerNetworkRemote, DefaultBridgeHasNoDNS, HostAliasUnreachable, HostAliasMissing, LocalhostIsThisContainer,
+	},
+	rule: func(c *vantageCase, r row) *report.Fault {
+		fault := because("%s", publishedAt(c.Server))
+		_, _, remote := c.remoteGateway(r)
+		switch {
+		case c.toThisMachine(r) && c.Engine.Host == "" && !coversAddress(c.Server, r.to):
+			fault.Hint = fmt.Sprintf("use an address at which it is published: port %d is not published for %s", r.to.port, r.to.ip)
+		case c.toEngineHost(r) && dropped(r.Failure) && c.vantage.LacksFamily(r.to.ip) && !remote:
+			also(fault, "%s has no IPv6 address from which to reach %s", c.vantage.Place(), r.to.ip)
+			fault.Hint = "publish the port for IPv4 too, or give " + c.vantage.Place() + " a network with IPv6"
+		default:
+			return nil
+		}
+		return fault
+	},
+})

@@ -1,0 +1,19 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const PublishedOnRemoteHost report.Cause = "published-on-remote-host"
+
+var _ = define(PublishedOnRemoteHost, definition{
+	title:    "The port is published on the engine's host, which is not this machine",
+	level:    addressOnly,
+	explains: []report.Cause{ContainerNetworkRemote, HostAliasUnreachable, HostAliasMissing},
+	rule: func(c *vantageCase, r row) *report.Fault {
+		if !c.toThisMachine(r) || c.Engine.Host == "" {
+			return nil
+		}
+		fault := because("the engine is on %s, and publishes ports there", c.Engine.Host)
+		fault.Hint = "use " + c.Engine.Host + " instead of localhost"
+		return fault
+	},
+})

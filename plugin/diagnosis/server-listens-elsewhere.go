@@ -1,0 +1,42 @@
+package diagnosis
+
+import (
+	"fmt"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+const ServerListensElsewhere report.Cause = "server-listens-elsewhere"
+
+var _ = define(ServerListensElsewhere, definition{
+	title:    "The server listens on another port or address",
+	hint:     listenEverywhere,
+	level:    serverState,
+	explains: []report.Cause{ServerNotReady},
+	needs:    listeners,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		switch {
+		case nothingOnPort(c.Server):
+			return c.otherPort(r)
+		case c.notOnAddress(r) && !c.forwarderCloses():
+			return because("%s", unservedAddresses(c.Server))
+		default:
+			return nil
+		}
+	},
+})
+
+// otherPort is the fault of a server with sockets on other ports only.
+func (c *vantageCase) otherPort(r row) *report.Fault {
+	s := c.Server
+	others := s.Listeners.Elsewhere(s.Port)
+	if !c.serverHostResponded(r) || s.Host || len(others) == 0 {
+		return nil
+	}
+	fault := because("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, join(others))
+	fault.Hint = fmt.Sprintf("use the port that the server listens on (%d), or have it listen on %d", others[0].Port(), s.Port)
+	if len(s.Bindings) > 0 {
+		fault.Commands = command("docker run --publish %d:%d ...", s.Bindings[0].HostPort, others[0].Port())
+	}
+	return fault
+}

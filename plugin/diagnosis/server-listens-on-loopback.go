@@ -1,0 +1,19 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
+
+const ServerListensOnLoopback report.Cause = "server-listens-on-loopback"
+
+var _ = define(ServerListensOnLoopback, definition{
+	title: "The server listens only on loopback in its container",
+	hint:  "have the server listen on 0.0.0.0 (or ::) inside its container: its loopback cannot be reached from outside",
+	level: serverState,
+	needs: listeners,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		s := c.Server
+		if !c.serverHostResponded(r) || s.HostNetwork || !s.Listeners.OnlyLoopback(s.Port) {
+			return nil
+		}
+		return because("in the container, %s", onlyListeners(s))
+	},
+})

@@ -1,0 +1,40 @@
+package diagnosis
+
+import (
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+const ServerNotReady report.Cause = "server-not-ready"
+
+var _ = define(ServerNotReady, definition{
+	title: "Nothing listens on the server's port yet",
+	level: serverState,
+	needs: listeners,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		_, otherHost := c.onAnotherHost(r)
+		switch {
+		case otherHost || !c.serverHostResponded(r) || !nothingOnPort(c.Server):
+			return nil
+		case c.Server.Host:
+			fault := because("nothing listens on port %d of the host", c.Server.Port)
+			fault.Hint = "start the server, and check that it uses this port"
+			fault.Commands = []string{"ss -ltnp"}
+			return fault
+		default:
+			return notReady(c.Server)
+		}
+	},
+})
+
+func notReady(s facts.Server) *report.Fault {
+	fault := because("the container runs, and nothing listens on port %d in it", s.Port)
+	fault.Evidence = append(fault.Evidence, s.Log...)
+	if s.StartedByUs { // and removed before a log can be read
+		fault.Hint = "give it more time; if that does not help, start it with docker run and read its log"
+		return fault
+	}
+	fault.Hint = "give it more time, or read its log"
+	fault.Commands = []string{commandFor(s, "docker logs")}
+	return fault
+}

@@ -1,0 +1,73 @@
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// ownLoopback says whether a row leads a container to itself.
+func (c *vantageCase) ownLoopback(r row) bool { return c.vantage.Container && isLocalhost(r.Kind) }
+
+// serverHostResponded says whether the connection came as far as to be refused or
+// closed, so that the sockets of the server's network namespace matter.
+func (c *vantageCase) serverHostResponded(r row) bool {
+	return (refused(r.Failure) || closed(r.Failure)) && !c.ownLoopback(r)
+}
+
+// nothingOnPort says whether no socket listens on the server's port. It needs
+// listeners.
+func nothingOnPort(s facts.Server) bool {
+	return len(s.Listeners.On(s.Port)) == 0 && !s.Listeners.Truncated
+}
+
+// onAnotherHost returns a probe that reached the server where a row leads to the
+// engine's own host and nothing listens there: the host that is meant is another one.
+func (c *vantageCase) onAnotherHost(r row) (report.Probe, bool) {
+	if !c.Server.Host || !listeners(c) || !nothingOnPort(c.Server) || !c.serverHostResponded(r) {
+		return report.Probe{}, false
+	}
+	i := slices.IndexFunc(c.rows, func(other row) bool { return other.OK && other.Address != r.Address })
+	if i < 0 {
+		return report.Probe{}, false
+	}
+	return c.rows[i].Probe, true
+}
+
+// notOnAddress says whether a row leads, or may lead, to one of the container's
+// addresses at which the server does not listen, although it listens at others.
+func (c *vantageCase) notOnAddress(r row) bool {
+	unserved := c.Server.Unserved()
+	switch {
+	case len(unserved) == 0 || !c.serverHostResponded(r):
+		return false
+	case r.Kind == report.KindContainerIP:
+		return slices.ContainsFunc(unserved, func(n facts.Network) bool { return n.IPv4 == r.to.ip })
+	case c.Engine.Rootless: // its gateways refuse for another reason
+		return false
+	default:
+		return isPublished(r.Kind) && refused(r.Failure) && publishes(c.Server, r.to.port) && !c.Server.OnlyOnLoopback(r.to.port)
+	}
+}
+
+const listenEverywhere = "have the server listen on 0.0.0.0 (or ::), so that it serves every address of its container: the engine forwards to one of them"
+
+// unservedAddresses says at which addresses of its container the server does not
+// listen.
+func unservedAddresses(s facts.Server) string {
+	unserved := s.Unserved()
+	addresses := make([]string, len(unserved))
+	for i, n := range unserved {
+		addresses[i] = fmt.Sprintf("%s on network %s", n.IPv4, n.Name)
+	}
+	return fmt.Sprintf("in the container, %s, and nothing at its address %s", onlyListeners(s), strings.Join(addresses, ", "))
+}
+
+// listensOutside says whether the server is known to listen on its port for more than
+// loopback.
+func listensOutside(s facts.Server) bool {
+	return s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 && !s.Listeners.OnlyLoopback(s.Port)
+}

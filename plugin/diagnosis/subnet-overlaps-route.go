@@ -1,0 +1,56 @@
+package diagnosis
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+const SubnetOverlapsRoute report.Cause = "subnet-overlaps-route"
+
+var _ = define(SubnetOverlapsRoute, definition{
+	title:    "Another route covers the container's subnet",
+	hint:     "give the network a subnet that no route of this machine covers",
+	commands: []string{"docker network create --subnet 10.123.0.0/24 NETWORK"},
+	level:    networkSetting,
+	explains: []report.Cause{FirewallDrops, PortNotPublished, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
+	needs:    routes,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		if c.droppedAtEngineHost(r) {
+			return c.publishedOverlap()
+		}
+		n, ok := c.fromMachine(r)
+		if !ok || n.Layer2() || c.elsewhere(n) != "" || c.notOnAddress(r) {
+			return nil
+		}
+		return c.overlap(n, r.to.ip)
+	},
+})
+
+// publishedOverlap: if the engine's networks are on this machine, its routes are
+// those of published ports too.
+func (c *vantageCase) publishedOverlap() *report.Fault {
+	for _, n := range c.Server.Networks {
+		if !slices.Contains(c.vantage.Addresses, n.GatewayIPv4) {
+			continue // it is on another machine
+		}
+		if fault := c.overlap(n, n.IPv4); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// overlap is the fault of a route that sends what is for the container elsewhere.
+func (c *vantageCase) overlap(n facts.Network, ip netip.Addr) *report.Fault {
+	i := slices.IndexFunc(c.vantage.Routes, func(r facts.Route) bool { return r.To == ip && !r.Engine && r.Prefix.Bits() > 0 })
+	if i < 0 {
+		return nil
+	}
+	r := c.vantage.Routes[i]
+	fault := because("this machine sends packets for %s to interface %s, not to the bridge of network %s", ip, r.Interface, n.Name)
+	also(fault, "it uses the route %s", r.Prefix)
+	return fault
+}

@@ -1,0 +1,5 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+
+var _ = define(connection.TLSCertPathMissing, definition{title: "The TLS files of the endpoint are missing or cannot be read"})

@@ -1,0 +1,5 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+
+var _ = define(connection.TLSNotExpected, definition{title: "The endpoint is set to TLS, but the engine speaks plain HTTP"})

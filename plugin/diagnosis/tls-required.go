@@ -1,0 +1,5 @@
+package diagnosis
+
+import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+
+var _ = define(connection.TLSRequired, definition{title: "The engine requires TLS, but the endpoint is set to plain HTTP"})
