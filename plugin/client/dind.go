@@ -231,22 +231,20 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(probes...)
-	n.explain(nested, all)
-	return all, nil
+	return n.explain(nested, slices.Concat(probes...)), nil
 }
 
-// explain fills in the causes of failed probes. It reports no findings: a nested server is
+// explain returns the probes with the causes of those that failed. It reports no findings: a nested server is
 // meant for clients of the nested engine, so it may be unreachable from outside.
-func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) {
-	diagnosis.Explain(diagnosis.Input{
+func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) []report.Probe {
+	return diagnosis.Explain(diagnosis.Input{
 		Engine: facts.NewEngine(n.run.engine.Host, n.run.engine.Loopback, n.run.description.Endpoint.Engine),
 		Server: facts.NewServer(n.engineName, 0, nested),
 		Vantages: []facts.Vantage{
 			{Name: experiment.VantageClient, Container: true, Networks: nested.Networks},
 			{Name: experiment.VantageHost, Routes: facts.Routes(nested.Networks), Addresses: facts.OwnAddresses()},
 		},
-	}, probes)
+	}, probes).Probes
 }
 
 // probeServer probes one server's addresses from one vantage. The client has already

@@ -205,15 +205,15 @@ func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error 
 	r.report.Timings.StartMS = report.Milliseconds(time.Duration(started.Load()))
 	r.report.Timings.ProbeMS = report.Milliseconds(time.Since(began) - time.Duration(started.Load()))
 	for i, s := range r.servers {
+		explained := diagnosis.Result{Probes: results[i]}
 		if err == nil {
-			var findings []report.Finding
 			var reaches []report.Reach
-			findings, reaches, err = r.explain(ctx, s, results[i])
+			explained, reaches, err = r.explain(ctx, s, results[i])
 			r.reaches = append(r.reaches, reaches...)
-			r.report.Findings = diagnosis.Merge(r.report.Findings, findings)
+			r.report.Findings = diagnosis.Merge(r.report.Findings, explained.Findings)
 		}
 		r.report.Servers = append(r.report.Servers, s.describe())
-		r.report.Probes = append(r.report.Probes, results[i]...)
+		r.report.Probes = append(r.report.Probes, explained.Probes...)
 	}
 	r.pickBestAddresses()
 	return err

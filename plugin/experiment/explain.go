@@ -16,34 +16,34 @@ import (
 // explain finds out why a server's probes failed, for one vantage after the other.
 // Helpers are started only if no address works. It also returns from which vantages the
 // server is reached.
-func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) ([]report.Finding, []report.Reach, error) {
+func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (diagnosis.Result, []report.Reach, error) {
+	explained := diagnosis.Result{Probes: probes}
 	if err := r.networks.Complete(ctx, &s.found); err != nil {
-		return nil, nil, err
+		return explained, nil, err
 	}
 	server := s.facts()
 	if server.Down == nil && serverHostResponded(probes) {
 		var err error
 		if server.Listeners, err = s.listeners(ctx); err != nil {
-			return nil, nil, err
+			return explained, nil, err
 		}
 		server.Log = s.log(ctx)
 	}
-	var all []report.Finding
 	var reaches []report.Reach
 	for _, v := range r.inspectedVantages() {
 		vantage, err := r.vantageFacts(ctx, s, v, probes)
 		if err != nil {
-			return nil, nil, err
+			return diagnosis.Result{Probes: explained.Probes}, nil, err
 		}
-		findings := diagnosis.Explain(diagnosis.Input{
+		result := diagnosis.Explain(diagnosis.Input{
 			Engine:   facts.NewEngine(r.engine.Host, r.engine.Loopback, r.description.Endpoint.Engine),
 			Server:   server,
 			Vantages: []facts.Vantage{vantage},
-		}, probes)
-		reaches = append(reaches, reach(s.index, v, probes, findings, r.spec.Path))
-		all = diagnosis.Merge(all, findings)
+		}, explained.Probes)
+		reaches = append(reaches, reach(s.index, v, probes, result.Findings, r.spec.Path))
+		explained.Probes, explained.Findings = result.Probes, diagnosis.Merge(explained.Findings, result.Findings)
 	}
-	return all, reaches, nil
+	return explained, reaches, nil
 }
 
 // vantageFacts returns what the diagnosis needs to know of a vantage.

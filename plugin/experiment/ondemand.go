@@ -76,12 +76,12 @@ func (f *OnDemandServers) Start(ctx context.Context, index int, identity string)
 		f.recordFailure(ctx, s, err)
 		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
-	findings, _, err := f.run.explain(ctx, s, probes)
+	explained, _, err := f.run.explain(ctx, s, probes)
 	if err != nil {
 		f.recordFailure(ctx, s, err)
 		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
-	f.record(s, probes, findings)
+	f.record(s, explained.Probes, explained.Findings)
 	best, ok := PickBest(s.index, probes, f.run.vantage.KindRanking(), f.run.spec.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
 		return nil, errors.Join(s.unreachedError(), f.removeFailed(ctx, s))

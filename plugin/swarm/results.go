@@ -13,14 +13,18 @@ import (
 // the causes, the best address of each server from each node, and whether all active nodes
 // reach each other.
 func (r *run) summarize(measured bool) {
+	var probes []report.Probe
 	for _, n := range r.nodes {
 		r.report.Servers = append(r.report.Servers, r.serverOf(n))
-		r.report.Probes = append(r.report.Probes, r.rows(n)...)
+		probes = append(probes, r.rows(n)...)
 	}
 	if !measured {
+		r.report.Probes = append(r.report.Probes, probes...)
 		return
 	}
-	r.report.Findings = diagnosis.ExplainNodes(r.facts(), r.report.Probes)
+	explained := diagnosis.ExplainNodes(r.facts(), probes)
+	r.report.Probes = append(r.report.Probes, explained.Probes...)
+	r.report.Findings = explained.Findings
 	r.report.OK = true
 	for _, from := range r.nodes {
 		seen := slices.DeleteFunc(slices.Clone(r.report.Probes), func(p report.Probe) bool { return p.Vantage != from.vantage() })

@@ -134,14 +134,17 @@ func (r *run) summarize() {
 		Engine: facts.NewEngine(r.engine.Host, r.engine.Loopback, r.description.Endpoint.Engine),
 		Server: r.server,
 	}
+	var probes []report.Probe
 	for _, p := range r.places {
-		r.report.Probes = append(r.report.Probes, p.probes...)
+		probes = append(probes, p.probes...)
 		input.Vantages = append(input.Vantages, p.facts(r.found))
 	}
 	if len(r.places) == 0 { // the container does not run
 		input.Vantages = []facts.Vantage{{Name: experiment.VantageHost}}
 	}
-	r.report.Findings = diagnosis.Explain(input, r.report.Probes)
+	explained := diagnosis.Explain(input, probes)
+	r.report.Probes = append(r.report.Probes, explained.Probes...)
+	r.report.Findings = explained.Findings
 	for _, p := range r.places {
 		if best, ok := experiment.PickBest(0, p.probes, p.vantage.KindRanking(), ""); ok {
 			r.report.Best = append(r.report.Best, best)
