@@ -94,11 +94,11 @@ func (c *vantageCase) explainRow(r row) *report.Fault {
 	return nil
 }
 
-func (c *vantageCase) try(cause cause, r row) *report.Fault {
-	if cause.rule == nil || cause.needs != nil && !cause.needs(c) {
+func (c *vantageCase) try(tried cause, r row) *report.Fault {
+	if tried.rule == nil || tried.needs != nil && !tried.needs(c) {
 		return nil
 	}
-	return cause.complete(cause.rule(c, r))
+	return tried.complete(tried.rule(c, r))
 }
 
 // explainVantage tries the rules about the vantage.

@@ -38,7 +38,7 @@ type cause struct {
 // defined are the causes, in no order.
 var defined []cause
 
-// define adds a cause. Only variables of packages call it.
+// define adds a cause. Each cause's file calls it once, for a variable of the package.
 func define(id report.Cause, d definition) struct{} {
 	defined = append(defined, cause{id, d})
 	return struct{}{}
@@ -90,14 +90,11 @@ func Causes() []report.Cause {
 	return ids
 }
 
-// undecided is the title of a finding that has no cause.
-const undecided = "No address works, and what was measured does not decide why"
-
 // Title is a cause in one line, or "" for what is not a cause. The empty cause
 // is that of a finding where the evidence does not decide.
 func Title(id report.Cause) string {
 	if id == "" {
-		return undecided
+		return "No address works, and what was measured does not decide why"
 	}
 	c, _ := find(id)
 	return c.title

@@ -10,10 +10,9 @@ import (
 
 // partitions are the links between nodes, some of which drop packets.
 type partitions struct {
-	nodes   []Node
-	port    uint16
-	links   [][]*link // by the node that probes, then by the one that is probed
-	running []map[report.Kind]bool
+	nodes []Node
+	port  uint16
+	links [][]*link // by the node that probes, then by the one that is probed
 }
 
 // link is what was seen from one node to another.
@@ -45,14 +44,10 @@ func newPartitions(n Nodes, probes []report.Probe) *partitions {
 			links[to] = &link{from: from, to: to, gossip: probed && unanswered(gossip.Failure)}
 		}
 		p.links = append(p.links, links)
-		p.running = append(p.running, map[report.Kind]bool{})
 	}
 	for i, probe := range probes {
 		l := p.links[index[probe.Vantage]][probe.Server]
 		l.rows = append(l.rows, row{Probe: probe, index: i})
-		if probe.OK {
-			p.running[probe.Server][probe.Kind] = true
-		}
 	}
 	for _, l := range slices.Concat(p.links...) {
 		for _, r := range l.rows {
@@ -81,8 +76,10 @@ func (p *partitions) isDropped(r row, l *link) bool {
 // runs says whether some node, perhaps itself, reaches a node's server by a kind of
 // address; or the node is down to the manager, and its engine answers the user.
 func (p *partitions) runs(to int, kind report.Kind) bool {
+	works := func(r row) bool { return r.OK && r.Kind == kind }
 	n := p.nodes[to]
-	return p.running[to][kind] || n.State == down && n.Context != ""
+	return n.State == down && n.Context != "" ||
+		slices.ContainsFunc(p.links, func(from []*link) bool { return slices.ContainsFunc(from[to].rows, works) })
 }
 
 // broken returns the links that drop packets.
