@@ -332,7 +332,7 @@ func (s *state) checkHostAliases(context.Context) (checkResult, error) {
 			continue
 		}
 		probed++
-		if netprobe.Phase(p.Phase) != netprobe.PhaseResolve || p.OK {
+		if p.Phase != netprobe.PhaseResolve || p.OK {
 			name, _, _ := strings.Cut(p.Address, ":")
 			words = append(words, name+" from "+p.Vantage)
 		}

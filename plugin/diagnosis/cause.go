@@ -39,17 +39,18 @@ type cause struct {
 var defined []cause
 
 // define adds a cause. Each cause's file calls it once, for a variable of the package.
-func define(id report.Cause, d definition) struct{} {
+func define(id report.Cause, d definition) struct{} { //nolint:unparam // a result, so that a variable can call it
 	defined = append(defined, cause{id, d})
 	return struct{}{}
 }
 
-func find(id report.Cause) (cause, bool) {
+// find returns the cause with an id; an empty one if there is none.
+func find(id report.Cause) cause {
 	i := slices.IndexFunc(defined, func(c cause) bool { return c.id == id })
 	if i < 0 {
-		return cause{}, false
+		return cause{}
 	}
-	return defined[i], true
+	return defined[i]
 }
 
 // because is a fault with a line of evidence. The definition of its cause has the rest.
@@ -96,8 +97,7 @@ func Title(id report.Cause) string {
 	if id == "" {
 		return "No address works, and what was measured does not decide why"
 	}
-	c, _ := find(id)
-	return c.title
+	return find(id).title
 }
 
 //go:embed *.md

@@ -46,7 +46,7 @@ func Explain(in Input, probes []report.Probe) Result {
 }
 
 func severityWhenReached(id report.Cause) report.Severity {
-	if c, _ := find(id); c.whenReached != "" {
+	if c := find(id); c.whenReached != "" {
 		return c.whenReached
 	}
 	return report.SeverityInfo

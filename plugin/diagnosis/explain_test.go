@@ -436,7 +436,7 @@ func TestExplain(t *testing.T) {
 			assert.Check(t, is.Len(result.Probes, len(given)))
 			for i, want := range test.causes {
 				got := result.Probes[i]
-				assert.Check(t, is.Equal(report.Cause(got.Cause), want), "%s", got.Address)
+				assert.Check(t, is.Equal(got.Cause, want), "%s", got.Address)
 				assert.Check(t, is.Equal(got.Hint != "", want != ""), "%s", got.Address)
 			}
 			assert.Check(t, findings != nil) // which would be null in JSON

@@ -61,7 +61,7 @@ func ExplainNodes(n Nodes, probes []report.Probe) Result {
 			copied.Cause, copied.Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
 		}
 	}
-	result.Findings = append(found.list, p.undecided()...)
+	result.Findings = slices.Concat(found.list, p.undecided())
 	return result
 }
 

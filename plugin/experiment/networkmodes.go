@@ -108,8 +108,10 @@ const everyMode = "all"
 // NetworkModeNames lists the names that ChooseNetworkModes takes: "all", and those of the
 // modes.
 func NetworkModeNames() []string {
-	names := []string{everyMode}
-	for _, m := range NetworkModes() {
+	modes := NetworkModes()
+	names := make([]string, 0, 1+len(modes))
+	names = append(names, everyMode)
+	for _, m := range modes {
 		names = append(names, m.Name)
 	}
 	return names

@@ -13,7 +13,7 @@ import (
 // the causes, the best address of each server from each node, and whether all active nodes
 // reach each other.
 func (r *run) summarize(measured bool) {
-	var probes []report.Probe
+	probes := make([]report.Probe, 0, len(r.nodes)*len(r.nodes))
 	for _, n := range r.nodes {
 		r.report.Servers = append(r.report.Servers, r.serverOf(n))
 		probes = append(probes, r.rows(n)...)

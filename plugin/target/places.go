@@ -286,7 +286,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 		NoNetwork: p.found.NoNetwork,
 		Networks:  p.found.Networks,
 		Optional:  p.optional,
-		Routes:    facts.Routes(server.Addresses.Networks),
+		Routes:    facts.Routes(server.Networks),
 		Addresses: facts.OwnAddresses(),
 	}
 }

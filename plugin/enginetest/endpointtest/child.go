@@ -67,7 +67,7 @@ func (o Outcome) Fault() error {
 		return errors.New("no fault: " + o.Error)
 	}
 	return &report.Fault{
-		Cause:    report.Cause(o.Finding.Cause),
+		Cause:    o.Finding.Cause,
 		Evidence: o.Finding.Evidence,
 		Hint:     o.Finding.Hint,
 		Commands: o.Finding.Commands,
