@@ -49,7 +49,6 @@ type Options struct {
 // a result, not an error.
 func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options Options) (*report.Report, error) {
 	started := time.Now()
-	ctx = engine.WithBudget(ctx)
 	r := &run{
 		engine:  eng,
 		spec:    spec,
@@ -57,6 +56,7 @@ func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options O
 		report:  report.New("in-container"),
 		partial: report.New("in-container"),
 		labels:  engine.Labels{Run: options.ID}, // each client has the rest
+		scope:   engine.NewScope(),
 	}
 	err := r.measure(ctx)
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(started))
@@ -70,6 +70,7 @@ type run struct {
 	options Options
 	report  *report.Report
 	labels  engine.Labels
+	scope   *engine.Scope
 
 	image       string // of the client
 	binary      []byte // of the agent, if the client's image does not have it
@@ -137,7 +138,8 @@ func (r *run) allReached() bool {
 // remove removes containers by their names, and everything else of the run that is
 // still there: a client that was killed has not removed what it started.
 func (r *run) remove(ctx context.Context, failed bool, names ...string) error {
-	return engine.CleanUpRun(ctx, failed, func(ctx context.Context) error {
+	scope := r.scope.Part()
+	scope.Undo(func(ctx context.Context) error {
 		for _, name := range names {
 			if err := engine.RemoveContainer(ctx, r.engine.API, name); err != nil {
 				return err
@@ -145,6 +147,7 @@ func (r *run) remove(ctx context.Context, failed bool, names ...string) error {
 		}
 		return removeRun(ctx, r.engine.API, r.options.ID)
 	})
+	return scope.Close(ctx, failed)
 }
 
 // removeRun removes the containers and networks that have the id of a run as label.

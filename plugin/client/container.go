@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
@@ -67,13 +66,12 @@ type worker struct {
 
 // startWorker starts an agent. When ctx ends, it interrupts the agent's Job.
 func startWorker(ctx context.Context, api engine.API, c engine.AgentContainer) (*worker, error) {
-	receiving, started, end := withReportGrace(ctx)
-	a, err := engine.StartAgent(receiving, api, c)
+	receiving, end := engine.Extend(ctx, reportGrace)
+	a, err := engine.StartAgent(ctx, receiving, api, c)
 	if err != nil {
 		end()
 		return nil, err
 	}
-	started()
 	stop := context.AfterFunc(ctx, func() { _ = a.Send(Release{}) })
 	return &worker{a, receiving, func() { stop(); end(); a.Lease.Release() }}, nil
 }
@@ -83,20 +81,6 @@ func startWorker(ctx context.Context, api engine.API, c engine.AgentContainer) (
 // process creates nothing, so this is the same part of an interrupt's time limit as
 // engine.CreateGrace.
 const reportGrace = engine.CreateGrace
-
-// withReportGrace returns a context for an agent's container. It ends with ctx until
-// started is called, and reportGrace after ctx from then on.
-func withReportGrace(ctx context.Context) (lasting context.Context, started, end func()) {
-	lasting, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	expire := func() { cancel(context.Cause(ctx)) }
-	stop := context.AfterFunc(ctx, expire)
-	started = func() {
-		if stop() {
-			stop = context.AfterFunc(ctx, func() { time.AfterFunc(reportGrace, expire) })
-		}
-	}
-	return lasting, started, func() { stop(); cancel(nil) }
-}
 
 // follow shows a client's progress until it is ready, has measured, or has ended.
 func (r *run) follow(c *worker) (*Message, error) {

@@ -120,7 +120,7 @@ func (n *nestedEngine) start(ctx context.Context, endpoint json.RawMessage) (<-c
 	}
 	hostConfig := &container.HostConfig{Privileged: true, AutoRemove: true}
 	networking := r.joinClientNetwork(hostConfig)
-	creating, cancel := engine.CreateContext(ctx)
+	creating, cancel := engine.Extend(ctx, engine.CreateGrace)
 	defer cancel()
 	created, err := r.engine.API.ContainerCreate(creating, config, hostConfig, networking, nil, n.engineName)
 	if err != nil {
@@ -210,7 +210,7 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 	}
 	sibling := engine.NewAgentContainer(n.sibling, n.run.image, "probe", n.run.labels)
 	sibling.Networking = n.run.joinClientNetwork(sibling.HostConfig)
-	started, err := engine.StartAgent(ctx, api, sibling)
+	started, err := engine.StartAgent(ctx, ctx, api, sibling)
 	if err != nil {
 		return nil, fmt.Errorf("the sibling container: %w", err)
 	}

@@ -17,34 +17,35 @@ import (
 // container, which a helper container shares. It does not touch the running container. Its
 // Report and its error are those of [experiment.Run].
 func RunFromContainer(ctx context.Context, eng engine.Engine, spec experiment.Spec, target string, progress engine.Progress) (*report.Report, error) {
-	ctx = engine.WithBudget(ctx)
 	vantage, err := experiment.ContainerVantage(ctx, eng.API, target)
 	if err != nil {
 		return report.New("in-container"), err
 	}
 	id := engine.NewID()
 	name := "nestprobe-" + id + "-from"
-	starting, started, end := withReportGrace(ctx)
+	receiving, end := engine.Extend(ctx, reportGrace)
 	defer end()
 	pending := &pendingProber{ready: make(chan struct{})}
+	scope := engine.NewScope()
+	scope.Undo(func(ctx context.Context) error { return pending.remove(ctx, eng.API, name) })
 	go func() { // closes pending.ready, which is awaited below
 		defer close(pending.ready)
-		image, err := eng.AgentImage(starting)
+		image, err := eng.AgentImage(ctx)
 		if err == nil {
-			pending.prober, err = engine.StartProber(starting, eng.API, name, image, container.NetworkMode("container:"+vantage.Container), spec.Labels(id, time.Now(), spec.PullAllowance()))
+			where := container.NetworkMode("container:" + vantage.Container)
+			pending.prober, err = engine.StartProber(ctx, receiving, eng.API, name, image, where, spec.Labels(id, time.Now(), spec.PullAllowance()))
 		}
-		started()
 		pending.err = err
 	}()
 	vantage.Prober = pending
-	measured, err := experiment.Run(ctx, eng, spec, experiment.Options{Progress: progress, Vantage: vantage, ID: id})
+	measured, err := experiment.Run(ctx, eng, spec, experiment.Options{Progress: progress, Vantage: vantage, ID: id, Scope: scope})
 	measured.Command = "in-container"
 	<-pending.ready
-	err = errors.Join(err, pending.end(ctx, err != nil, eng.API, name))
-	if err == nil && !spec.Keep { // with Keep, the command to remove the servers is still to be printed
-		err = context.Cause(ctx) // an interrupt during the clean-up
+	closeErr := scope.Close(ctx, err != nil || pending.err != nil) // after a failed run the engine may be gone
+	if spec.Keep && !errors.As(closeErr, new(*engine.CleanUpError)) {
+		return measured, err // the command to remove the servers is still to be printed
 	}
-	return measured, err
+	return measured, errors.Join(err, closeErr)
 }
 
 // pendingProber is a prober that starts in parallel with the servers.
@@ -67,10 +68,10 @@ func (p *pendingProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe
 	return p.prober.Run(ctx, race)
 }
 
-// end removes the helper. It waits less long after a failed run, whose engine may be gone.
-func (p *pendingProber) end(ctx context.Context, failed bool, api engine.API, name string) error {
+// remove removes the helper.
+func (p *pendingProber) remove(ctx context.Context, api engine.API, name string) error {
 	if p.prober != nil {
 		p.prober.Agent.Lease.Release()
 	}
-	return engine.CleanUp(ctx, failed || p.err != nil, func(ctx context.Context) error { return engine.RemoveContainer(ctx, api, name) })
+	return engine.RemoveContainer(ctx, api, name)
 }

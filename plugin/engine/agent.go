@@ -62,10 +62,10 @@ func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 	}
 }
 
-// StartAgent creates and starts an agent's container, and watches it until ctx ends. The
-// caller removes the container by its name, even after an error.
-func StartAgent(ctx context.Context, api API, c AgentContainer) (*Agent, error) {
-	creating, cancel := CreateContext(ctx) // a request that has been sent is not cancelled immediately
+// StartAgent creates and starts an agent's container, and watches it until watching
+// ends. The caller removes the container by its name, even after an error.
+func StartAgent(ctx, watching context.Context, api API, c AgentContainer) (*Agent, error) {
+	creating, cancel := Extend(ctx, CreateGrace)
 	defer cancel()
 	created, err := api.ContainerCreate(creating, c.Config, c.HostConfig, c.Networking, (*ocispec.Platform)(nil), c.name)
 	if err != nil {
@@ -82,8 +82,8 @@ func StartAgent(ctx context.Context, api API, c AgentContainer) (*Agent, error) 
 		return nil, AttachFault(ctx, api, "container "+c.name, a.ID, err)
 	}
 	a.messages = json.NewDecoder(reader)
-	context.AfterFunc(ctx, func() { _ = reader.CloseWithError(context.Cause(ctx)) })
-	a.exited = WatchExit(ctx, api, a.ID)
+	context.AfterFunc(watching, func() { _ = reader.CloseWithError(context.Cause(watching)) })
+	a.exited = WatchExit(watching, api, a.ID)
 	if err := api.ContainerStart(ctx, a.ID, container.StartOptions{}); err != nil {
 		return nil, StartFault("container "+c.name, err)
 	}

@@ -42,14 +42,15 @@ type RemoteProber struct {
 }
 
 // StartProber starts the agent on a network, or in the network namespace of a container.
-func StartProber(ctx context.Context, api API, name, image string, where container.NetworkMode, l Labels) (*RemoteProber, error) {
+// It receives replies until watching ends.
+func StartProber(ctx, watching context.Context, api API, name, image string, where container.NetworkMode, l Labels) (*RemoteProber, error) {
 	c := NewAgentContainer(name, image, "probe", l)
 	c.HostConfig.NetworkMode = where
-	a, err := StartAgent(ctx, api, c)
+	a, err := StartAgent(ctx, watching, api, c)
 	if err != nil {
 		return nil, fmt.Errorf("starting a helper to probe from %s: %w", where, err)
 	}
-	return NewRemoteProber(ctx, a), nil
+	return NewRemoteProber(watching, a), nil
 }
 
 // NewRemoteProber returns a prober for an agent in the role probe. It receives replies

@@ -1,5 +1,3 @@
-//go:build scope
-
 package engine
 
 import (
@@ -72,7 +70,7 @@ func (s *Scope) run(ctx context.Context, failed bool, step func(context.Context)
 // request that is still making something may take CreateGrace. After a command that
 // ended well a busy engine has more time.
 const (
-	interruptedLimit = 10*time.Second - CreateGrace - lastLimit
+	InterruptedLimit = 10*time.Second - CreateGrace - lastLimit
 	finishedLimit    = time.Minute
 )
 
@@ -97,7 +95,7 @@ func (r *remaining) left() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.end.IsZero() {
-		r.end = time.Now().Add(interruptedLimit)
+		r.end = time.Now().Add(InterruptedLimit)
 	}
 	return max(time.Until(r.end), lastLimit)
 }
@@ -118,3 +116,13 @@ func Extend(ctx context.Context, d time.Duration) (context.Context, context.Canc
 	})
 	return extended, func() { stop(); cancel(nil) }
 }
+
+// CleanUpError says that something could not be removed. A later run removes it after its
+// deadline.
+type CleanUpError struct{ err error }
+
+// Error returns why it could not be removed.
+func (e *CleanUpError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error underneath.
+func (e *CleanUpError) Unwrap() error { return e.err }

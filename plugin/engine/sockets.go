@@ -29,6 +29,14 @@ func (r *ListenersReply) result() (listening.Listeners, error) {
 	}
 }
 
+// Helpers starts the helper containers of a run, and removes them again.
+type Helpers struct {
+	API    API
+	Image  string // of the agent
+	Labels Labels
+	Scope  *Scope
+}
+
 // Sockets lists the TCP sockets that listen in the network namespace of a running
 // container, which may be that of the engine's host. A helper with the agent's image
 // shares the namespace and reads them, so the container's own image does not matter, and
@@ -36,8 +44,8 @@ func (r *ListenersReply) result() (listening.Listeners, error) {
 //
 // After an error nothing is known about the sockets, unless the error is only a
 // CleanUpError.
-func Sockets(ctx context.Context, api API, image, target string, l Labels) (listening.Listeners, error) {
-	found, err := socketsIn(ctx, api, image, container.NetworkMode("container:"+target), l)
+func (h Helpers) Sockets(ctx context.Context, target string) (listening.Listeners, error) {
+	found, err := h.socketsIn(ctx, container.NetworkMode("container:"+target))
 	if err != nil {
 		return found, fmt.Errorf("reading which sockets listen in container %s: %w", target, err)
 	}
@@ -46,8 +54,8 @@ func Sockets(ctx context.Context, api API, image, target string, l Labels) (list
 
 // HostSockets does what Sockets does for the network namespace of the engine's host. For
 // Docker Desktop that is its VM's, and for a rootless engine it is that of RootlessKit.
-func HostSockets(ctx context.Context, api API, image string, l Labels) (listening.Listeners, error) {
-	found, err := socketsIn(ctx, api, image, "host", l)
+func (h Helpers) HostSockets(ctx context.Context) (listening.Listeners, error) {
+	found, err := h.socketsIn(ctx, "host")
 	if err != nil {
 		return found, fmt.Errorf("reading which sockets listen on the engine's host: %w", err)
 	}
@@ -58,20 +66,21 @@ func HostSockets(ctx context.Context, api API, image string, l Labels) (listenin
 // of one run, two have the same name once in a hundred million runs.
 const HelperBytes = 4
 
-func socketsIn(ctx context.Context, api API, image string, mode container.NetworkMode, l Labels) (listening.Listeners, error) {
-	name := "nestprobe-" + l.Run + "-sockets-" + NewToken(HelperBytes)
-	c := NewAgentContainer(name, image, "sockets", l)
+func (h Helpers) socketsIn(ctx context.Context, mode container.NetworkMode) (listening.Listeners, error) {
+	name := "nestprobe-" + h.Labels.Run + "-sockets-" + NewToken(HelperBytes)
+	c := NewAgentContainer(name, h.Image, "sockets", h.Labels)
 	c.HostConfig.NetworkMode = mode
-	found, err := readSockets(ctx, api, c)
+	scope := h.Scope.Part()
+	scope.Undo(func(ctx context.Context) error { return RemoveContainer(ctx, h.API, name) })
+	found, err := readSockets(ctx, h.API, c)
 	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err) // otherwise the command goes on
-	removeErr := CleanUp(ctx, lost, func(ctx context.Context) error { return RemoveContainer(ctx, api, name) })
-	return found, errors.Join(err, removeErr)
+	return found, errors.Join(err, scope.Close(ctx, lost))
 }
 
 func readSockets(ctx context.Context, api API, c AgentContainer) (listening.Listeners, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	a, err := StartAgent(ctx, api, c)
+	a, err := StartAgent(ctx, ctx, api, c)
 	if err != nil {
 		return listening.Listeners{}, err
 	}

@@ -123,7 +123,7 @@ func (b *socketsBench) await(t *testing.T, target string, server netip.AddrPort)
 	defer cancel()
 	name := "nestprobe-" + b.labels.Run + "-await"
 	defer func() { assert.Check(t, RemoveContainer(context.Background(), b.api, name)) }()
-	prober, err := StartProber(ctx, b.api, name, b.agent, container.NetworkMode("container:"+target), b.labels)
+	prober, err := StartProber(ctx, ctx, b.api, name, b.agent, container.NetworkMode("container:"+target), b.labels)
 	assert.NilError(t, err)
 	defer prober.Agent.Lease.Release()
 	for {
@@ -145,6 +145,10 @@ func (b *socketsBench) state(t *testing.T, id string) string {
 	return fmt.Sprintf("%s %v", inspected, changes)
 }
 
+func (b *socketsBench) helpers(image string) Helpers {
+	return Helpers{API: b.api, Image: image, Labels: b.labels, Scope: NewScope()}
+}
+
 // A helper lists the sockets that listen in a container, with and without a network, and
 // does not change the container.
 func TestSockets(t *testing.T) {
@@ -163,7 +167,7 @@ func TestSockets(t *testing.T) {
 					before := b.state(t, id)
 					through := b.await(t, id, server)
 					started := time.Now()
-					found, err := Sockets(t.Context(), b.api, b.agent, id, b.labels)
+					found, err := b.helpers(b.agent).Sockets(t.Context(), id)
 					t.Logf("it took %s", time.Since(started).Round(time.Millisecond))
 					assert.NilError(t, err)
 					for _, l := range []listening.Listeners{through, found} {
@@ -213,7 +217,7 @@ func TestHostSockets(t *testing.T) {
 			id := b.start(t, "host", server.String())
 			before := b.state(t, id)
 			b.await(t, id, server)
-			host, err := HostSockets(t.Context(), b.api, b.agent, b.labels)
+			host, err := b.helpers(b.agent).HostSockets(t.Context())
 			assert.NilError(t, err)
 			assert.Check(t, host.Serves(server), "%v", host)
 			assert.Check(t, is.Equal(b.state(t, id), before))
@@ -231,17 +235,17 @@ func TestSocketsFail(t *testing.T) {
 			id := b.start(t, "default", "127.0.0.1:8080")
 			ended, end := context.WithCancel(t.Context())
 			end()
-			_, err := Sockets(ended, b.api, b.agent, id, b.labels)
+			_, err := b.helpers(b.agent).Sockets(ended, id)
 			assert.Check(t, is.ErrorIs(err, context.Canceled))
-			_, err = Sockets(t.Context(), b.api, b.server, id, b.labels) // another program
+			_, err = b.helpers(b.server).Sockets(t.Context(), id) // another program
 			assert.Check(t, is.ErrorContains(err, "reading which sockets listen in container "+id+": container nestprobe-"))
 			assert.Check(t, is.ErrorContains(err, "exited with code "))
-			_, err = Sockets(t.Context(), b.api, "nestprobe-nowhere", id, b.labels)
+			_, err = b.helpers("nestprobe-nowhere").Sockets(t.Context(), id)
 			assert.Check(t, is.ErrorContains(err, "nestprobe-nowhere"))
-			_, err = Sockets(t.Context(), b.api, b.agent, "nestprobe-nobody", b.labels)
+			_, err = b.helpers(b.agent).Sockets(t.Context(), "nestprobe-nobody")
 			assert.Check(t, is.ErrorContains(err, "nestprobe-nobody"))
 			assert.NilError(t, b.api.ContainerKill(t.Context(), id, "KILL"))
-			_, err = Sockets(t.Context(), b.api, b.agent, id, b.labels)
+			_, err = b.helpers(b.agent).Sockets(t.Context(), id)
 			assert.Check(t, is.ErrorContains(err, "reading which sockets listen in container "+id+": "))
 		})
 	}

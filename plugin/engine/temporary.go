@@ -85,7 +85,7 @@ func (m *NetworkMaker) createNetwork(ctx context.Context, name string, t Tempora
 	}
 	options := t.options(subnets)
 	options.Labels = m.Labels.Values()
-	creating, cancel := CreateContext(ctx)
+	creating, cancel := Extend(ctx, CreateGrace)
 	defer cancel()
 	_, err := m.Engine.API.NetworkCreate(creating, name, options)
 	if err == nil || !errdefs.IsConflict(err) { // otherwise another network has the name, and stays

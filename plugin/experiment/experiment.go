@@ -36,6 +36,8 @@ type Options struct {
 	OnPartialReport func(measured *report.Report)
 	// ID is part of the labels and names of this run; empty for a new one.
 	ID string
+	// Scope is that of the command, if it makes more than this run; nil for a new one.
+	Scope *engine.Scope
 
 	mode *modeTurn // of a run for one of several network modes; else nil
 }
@@ -49,7 +51,6 @@ func Run(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*r
 		return runModes(ctx, eng, spec, options)
 	}
 	started := time.Now()
-	ctx = engine.WithBudget(ctx)
 	r := newRun(eng, spec, options)
 	err := r.measure(ctx)
 	if ctx.Err() != nil && options.OnPartialReport != nil {
@@ -71,6 +72,7 @@ type run struct {
 	ids      []string  // see Options.Identities
 	report   *report.Report
 	labels   engine.Labels
+	scope    *engine.Scope
 
 	beforeCleanUp func(context.Context, *report.Report) error
 
@@ -100,6 +102,12 @@ func newRun(eng engine.Engine, spec Spec, options Options) *run {
 	if r.id == "" {
 		r.id = engine.NewID()
 	}
+	if options.Scope == nil {
+		options.Scope = engine.NewScope()
+	}
+	r.scope = options.Scope.Part()
+	r.scope.Undo(r.removeNetworks)
+	r.scope.Undo(r.removeContainers)
 	r.name = r.id
 	if r.mode != nil {
 		r.name += "-" + r.mode.name

@@ -113,7 +113,8 @@ func (s *server) listeners(ctx context.Context) (*listening.Listeners, error) {
 	image, err := r.engine.AgentImage(ctx)
 	if err == nil {
 		var found listening.Listeners
-		if found, err = engine.Sockets(ctx, r.engine.API, image, s.id, r.labels); err == nil {
+		helpers := engine.Helpers{API: r.engine.API, Image: image, Labels: r.labels, Scope: r.scope}
+		if found, err = helpers.Sockets(ctx, s.id); err == nil {
 			return &found, nil
 		}
 	}

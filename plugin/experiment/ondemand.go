@@ -170,9 +170,9 @@ func (f *OnDemandServers) Stop(ctx context.Context, r *Running) error { return f
 
 // removeFailed removes a server that is not reached, even if ctx has ended.
 func (f *OnDemandServers) removeFailed(ctx context.Context, s *server) error {
-	ending, cancel := engine.CleanUpContext(ctx, true)
-	defer cancel()
-	return f.remove(ending, s)
+	scope := engine.NewScope() // the other servers go on
+	scope.Undo(func(ctx context.Context) error { return f.remove(ctx, s) })
+	return scope.Close(ctx, true)
 }
 
 // remove removes a server and its entry in the run. The entry stays if the server cannot

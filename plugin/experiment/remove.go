@@ -10,7 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// cleanUp removes what the run made, even if ctx has ended; see engine.CleanUpRun.
+// cleanUp removes what the run made, even if ctx has ended; see engine.Scope.
 func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	if r.spec.Keep && !failed {
 		return nil
@@ -18,11 +18,11 @@ func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	began := time.Now()
 	defer func() { r.report.Timings.CleanupMS = report.Milliseconds(time.Since(began)) }()
 	defer r.progress.Step("Removing " + engine.Plural(len(r.servers), "server"))()
-	return engine.CleanUpRun(ctx, failed, r.remove)
+	return r.scope.Close(ctx, failed)
 }
 
-// remove removes the servers, and then their networks, which have to be unused.
-func (r *run) remove(ctx context.Context) error {
+// removeContainers removes the servers and the peer.
+func (r *run) removeContainers(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { return r.removePeer(ctx) })
 	for _, s := range r.servers {
@@ -34,9 +34,11 @@ func (r *run) remove(ctx context.Context) error {
 			return engine.RemoveContainer(ctx, r.engine.API, s.name)
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
+	return group.Wait()
+}
+
+// removeNetworks removes the temporary networks, which are no longer in use.
+func (r *run) removeNetworks(ctx context.Context) error {
 	for _, name := range r.temporary.Made {
 		if err := engine.RemoveNetwork(ctx, r.engine.API, name); err != nil {
 			return err

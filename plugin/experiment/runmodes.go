@@ -33,7 +33,9 @@ const parallelModes = 4
 // is reached in some mode, and the cause is known wherever it is not reached.
 func runModes(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*report.Report, error) {
 	started := time.Now()
-	ctx = engine.WithBudget(ctx)
+	if options.Scope == nil {
+		options.Scope = engine.NewScope()
+	}
 	if options.ID == "" {
 		options.ID = engine.NewID()
 	}

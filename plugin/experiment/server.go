@@ -67,7 +67,7 @@ func (s *server) start(ctx, watching context.Context) error {
 }
 
 func (s *server) createOnce(ctx context.Context) error {
-	creating, cancel := engine.CreateContext(ctx)
+	creating, cancel := engine.Extend(ctx, engine.CreateGrace)
 	defer cancel()
 	config, hostConfig := s.config()
 	created, err := s.run.engine.API.ContainerCreate(creating, config, hostConfig,

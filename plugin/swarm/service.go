@@ -129,7 +129,7 @@ func (r *run) createServices(ctx context.Context, role string, spec swarm.Servic
 }
 
 func (r *run) createService(ctx context.Context, spec swarm.ServiceSpec) error {
-	creating, cancel := engine.CreateContext(ctx) // an interrupted request may still create it
+	creating, cancel := engine.Extend(ctx, engine.CreateGrace) // an interrupted request may still create it
 	defer cancel()
 	created, err := r.options.Manager.ServiceCreate(creating, spec, swarm.ServiceCreateOptions{QueryRegistry: false})
 	r.services[created.ID] = spec.Name

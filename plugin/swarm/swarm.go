@@ -50,7 +50,6 @@ type ReachedNode struct {
 // a manager. The Report and the error are those of [experiment.Run]. A node that takes no
 // part is a result, not an error.
 func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options Options) (*report.Report, error) {
-	ctx = engine.WithBudget(ctx)
 	started := time.Now()
 	r := &run{
 		engine:   eng,
@@ -141,7 +140,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	creating, cancel := engine.CreateContext(ctx) // an interrupted request may still create it
+	creating, cancel := engine.Extend(ctx, engine.CreateGrace) // an interrupted request may still create it
 	defer cancel()
 	r.network = engine.NetworkName(r.id)
 	_, err := r.engine.API.NetworkCreate(creating, r.network, network.CreateOptions{
@@ -170,10 +169,10 @@ func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	began := time.Now()
 	defer func() { r.report.Timings.CleanupMS = report.Milliseconds(time.Since(began)) }()
 	defer r.options.Progress.Step("Removing what was started on the nodes")()
-	if err := engine.CleanUp(ctx, failed, r.removeServices); err != nil {
-		return err
-	}
-	return engine.CleanUpRun(ctx, failed, func(ctx context.Context) error { return engine.RemoveNetwork(ctx, r.engine.API, r.network) })
+	scope := engine.NewScope()
+	scope.Undo(func(ctx context.Context) error { return engine.RemoveNetwork(ctx, r.engine.API, r.network) })
+	scope.Undo(r.removeServices)
+	return scope.Close(ctx, failed)
 }
 
 // removeServices removes the services and waits until their containers are removed.

@@ -143,7 +143,7 @@ func (r *run) downFault(ctx context.Context, response container.InspectResponse)
 // none listens on the port, it also reads the end of the server's log.
 func (r *run) listListeners(ctx context.Context, p *place, response container.InspectResponse) error {
 	listeners, err := r.readSockets(ctx, p, func() (listening.Listeners, error) {
-		return engine.Sockets(ctx, r.engine.API, r.image, response.ID, r.labels)
+		return r.helpers().Sockets(ctx, response.ID)
 	})
 	if err == nil && len(listeners.On(r.server.Port)) == 0 {
 		r.server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response)))

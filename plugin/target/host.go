@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
@@ -48,7 +47,7 @@ func (r *run) listHostListeners(ctx context.Context, p *place) error {
 		if e := r.description.Endpoint.Engine; e.Desktop || e.Rootless {
 			return listening.Read()
 		}
-		return engine.HostSockets(ctx, r.engine.API, r.image, r.labels)
+		return r.helpers().HostSockets(ctx)
 	})
 	return r.recordListeners(ctx, listeners, err)
 }

@@ -183,7 +183,7 @@ func (r *run) startHelper(ctx context.Context, p *place) error {
 		c.HostConfig.NetworkMode = container.NetworkMode(p.network)
 	}
 	var err error
-	if p.agent, err = engine.StartAgent(ctx, api, c); err != nil {
+	if p.agent, err = engine.StartAgent(ctx, ctx, api, c); err != nil {
 		return fmt.Errorf("probing from %s: %w", p.vantage.Name, err)
 	}
 	p.vantage.Prober = engine.NewRemoteProber(ctx, p.agent)

@@ -52,7 +52,6 @@ type Facts struct {
 // does not. When it returns, its helpers in other network namespaces are removed. The
 // Report is never nil.
 func Explain(ctx context.Context, eng engine.Engine, target Target, progress engine.Progress) (*report.Report, Facts, error) {
-	ctx = engine.WithBudget(ctx)
 	r := newRun(eng, target, progress)
 	explain := r.explainContainer
 	if target.Container == "" {
@@ -69,6 +68,7 @@ type run struct {
 	progress engine.Progress
 	report   *report.Report
 	labels   engine.Labels
+	scope    *engine.Scope
 	networks *facts.NetworkCache
 	began    time.Time
 
@@ -97,9 +97,11 @@ func newRun(eng engine.Engine, target Target, progress engine.Progress) *run {
 		progress: progress,
 		report:   report.New("diagnose"),
 		labels:   engine.NewLabels(engine.NewID(), began, perHelper+engine.DeadlineMargin, false),
+		scope:    engine.NewScope(),
 		networks: facts.NewNetworkCache(eng.API),
 		began:    began,
 	}
+	r.scope.Undo(r.removeHelpers)
 	var once sync.Once
 	var err error
 	r.prepareOnce = func(ctx context.Context) error {
@@ -155,11 +157,16 @@ func (r *run) summarize() {
 // finish removes the helpers and completes the Report.
 func (r *run) finish(ctx context.Context, err error) (*report.Report, error) {
 	cleaning := time.Now()
-	err = errors.Join(err, engine.CleanUpRun(ctx, err != nil, r.removeHelpers))
+	err = errors.Join(err, r.scope.Close(ctx, err != nil))
 	r.report.OK = !slices.ContainsFunc(r.report.Findings, func(f report.Finding) bool { return f.Severity == report.SeverityError })
 	r.report.Timings.CleanupMS = report.Milliseconds(time.Since(cleaning))
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(r.began))
 	return r.report, err
+}
+
+// helpers starts more helpers, once prepare has returned.
+func (r *run) helpers() engine.Helpers {
+	return engine.Helpers{API: r.engine.API, Image: r.image, Labels: r.labels, Scope: r.scope}
 }
 
 func (r *run) removeHelpers(ctx context.Context) error {

@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// RemoveContainer removes a container, running or not, with its anonymous volumes. It is
+// no error if the container does not exist.
+func RemoveContainer(ctx context.Context, api API, name string) error {
+	err := Retry(ctx, func() error {
+		err := api.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		if errdefs.IsConflict(err) {
+			return awaitRemoval(ctx, api, name) // the engine is removing it already, since it has exited
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("removing container %s: %w", name, err)
+	}
+	return nil
+}
+
+func awaitRemoval(ctx context.Context, api API, name string) error {
+	responses, errs := api.ContainerWait(ctx, name, container.WaitConditionRemoved)
+	select {
+	case response := <-responses:
+		if response.Error != nil {
+			return errors.New(response.Error.Message)
+		}
+		return nil
+	case err := <-errs:
+		return err
+	}
+}
+
+// RemoveNetwork removes a network. It is no error if the network does not exist.
+func RemoveNetwork(ctx context.Context, api API, name string) error {
+	if err := Retry(ctx, func() error { return api.NetworkRemove(ctx, name) }); err != nil {
+		return fmt.Errorf("removing network %s: %w", name, err)
+	}
+	return nil
+}
+
+// RemoveService removes a Swarm service. It is no error if the service does not exist.
+func RemoveService(ctx context.Context, api API, name string) error {
+	if err := Retry(ctx, func() error { return api.ServiceRemove(ctx, name) }); err != nil {
+		return fmt.Errorf("removing service %s: %w", name, err)
+	}
+	return nil
+}
+
+// ListContainers lists containers, running or not.
+func ListContainers(ctx context.Context, api API, by filters.Args) ([]container.Summary, error) {
+	return api.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
+}
+
+// Retry repeats an action until it succeeds, the engine reports that there is no such
+// object, or another try is pointless; until ctx ends, or for finishedLimit: an engine
+// that restarts is back within seconds. The error is the last one of the engine.
+func Retry(ctx context.Context, action func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, finishedLimit)
+	defer cancel()
+	var last error // the engine's last answer
+	err := backoff.Retry(func() error {
+		err := action()
+		switch {
+		case errdefs.IsNotFound(err):
+			return nil
+		case isPermanent(err):
+			return backoff.Permanent(err)
+		case ctx.Err() == nil:
+			last = err
+		}
+		return err
+	}, backoff.WithContext(backoff.NewConstantBackOff(RetryPause), ctx))
+	if err != nil && ctx.Err() != nil {
+		return cmp.Or(last, err) // the engine's answer says more than the end of the wait
+	}
+	return err
+}
+
+// isPermanent says whether repeating the request is pointless.
+func isPermanent(err error) bool {
+	return errdefs.IsInvalidArgument(err) || errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err)
+}
