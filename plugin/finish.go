@@ -36,13 +36,13 @@ func useColor(dockerCLI command.Cli) bool {
 // why nothing could be measured. The verdict is the sentence for a Report that is
 // not OK.
 func finishCommand(cmd *cobra.Command, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error, verdict func(*report.Report) string) error {
-	flag := flagNamer(cmd)
+	flags := flagNamer{cmd}
+	rep = flags.report(rep)
 	if err != nil {
 		rep.OK = false
-		err = withFlags(err, flag)
+		err = flags.error(err)
 		rep.Error = visible(err)
 	}
-	rep.NameSettings(flag)
 	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
 		if err == nil && rep.Error != "" { // nobody could read it in the Report
 			err = errors.New(rep.Error)
@@ -117,7 +117,7 @@ func faultIsFinding(cmd *cobra.Command, rep *report.Report, err error) error {
 		return err
 	}
 	rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{diagnosis.Finding(fault)})
-	rep.Error = visible(withFlags(err, flagNamer(cmd)))
+	rep.Error = visible(flagNamer{cmd}.error(err))
 	return nil
 }
 

@@ -2,60 +2,116 @@ package plugin
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// settingFlags are the flags that change a setting, and how a message names them.
-var settingFlags = map[report.Setting]struct{ flag, text string }{
-	report.SettingAccess:         {"access", "--socket-path, --access endpoint"},
-	report.SettingAccessEndpoint: {"access", "--access endpoint"},
-	report.SettingAccessSocket:   {"access", "--access socket"},
-	report.SettingFrom:           {"from", "--from"},
-	report.SettingNodes:          {"nodes", "--nodes"},
-	report.SettingParent:         {"parent", "--parent"},
-	report.SettingPlatform:       {"platform", "--platform"},
-	report.SettingPort:           {"port", "--port"},
-	report.SettingPublish:        {"publish", "--publish"},
-	report.SettingPull:           {"pull", "--pull"},
-	report.SettingSocketPath:     {"socket-path", "--socket-path"},
-	report.SettingTimeout:        {"timeout", "--timeout"},
-	report.SettingWait:           {"wait", "--wait"},
+// Only this package knows flags. The packages below it say in words what is wrong; the
+// flag that may fix it is added here, if the command has it.
+
+// causeFlags are the flags that may fix a cause, with a value where only one does.
+var causeFlags = map[report.Cause][]string{
+	connection.EndpointIsLoopback:    {"access socket"},
+	connection.SocketPathNotOnEngine: {"socket-path", "access endpoint"},
+	diagnosis.ImageWrongPlatform:     {"platform"},
+	diagnosis.NotHTTP:                {"port", "scheme tcp"},
+	diagnosis.PortInUse:              {"publish"},
+	diagnosis.ServerNotReady:         {"wait"},
+	diagnosis.TLSOnPlainPort:         {"scheme http"},
+	diagnosis.UnexpectedBody:         {"path", "expect-body"},
+	diagnosis.UnexpectedStatus:       {"path", "expect-status"},
+	diagnosis.WebSocketRefused:       {"websocket"},
 }
 
-// flagNamer returns a function that names the flag of a setting; it returns "" if the
-// command has no such flag. Only this package knows flags, see report.Setting.
-func flagNamer(cmd *cobra.Command) func(report.Setting) string {
-	return func(setting report.Setting) string {
-		known, ok := settingFlags[setting]
-		if !ok || cmd.Flags().Lookup(known.flag) == nil {
-			return ""
+// settingFlags are the flags that change a setting.
+var settingFlags = map[report.Setting]string{
+	report.SettingAccessSocket: "access socket",
+	report.SettingFrom:         "from",
+	report.SettingNodes:        "nodes",
+	report.SettingPort:         "port",
+	report.SettingPull:         "pull",
+}
+
+// flagNamer adds to messages the flags of a command.
+type flagNamer struct{ cmd *cobra.Command }
+
+// with appends the flags that the command has, such as "(--path, --expect-status)".
+func (n flagNamer) with(text string, flags ...string) string {
+	var known []string
+	for _, flag := range flags {
+		name, _, _ := strings.Cut(flag, " ")
+		if n.cmd.Flags().Lookup(name) != nil {
+			known = append(known, "--"+flag)
 		}
-		return known.text
 	}
+	if text == "" || len(known) == 0 {
+		return text
+	}
+	return text + " (" + strings.Join(known, ", ") + ")"
 }
 
-// withFlags returns err with the flags of its settings in the message; of joined
+// report returns a Report whose hints name flags.
+func (n flagNamer) report(rep *report.Report) *report.Report {
+	named := *rep
+	named.Findings = n.findings(rep.Findings)
+	named.Probes = slices.Clone(rep.Probes)
+	for i, p := range named.Probes {
+		named.Probes[i].Hint = n.with(p.Hint, causeFlags[p.Cause]...)
+	}
+	named.Accesses = slices.Clone(rep.Accesses)
+	for i, access := range named.Accesses {
+		named.Accesses[i].Detail = n.with(access.Detail, causeFlags[access.Cause]...)
+	}
+	named.Modes = slices.Clone(rep.Modes)
+	for i, mode := range named.Modes {
+		named.Modes[i].Findings = n.findings(mode.Findings)
+		if len(mode.From) == 0 { // its detail is an error
+			named.Modes[i].Detail = n.with(mode.Detail, causeFlags[mode.Cause]...)
+		}
+	}
+	return &named
+}
+
+func (n flagNamer) findings(findings []report.Finding) []report.Finding {
+	named := slices.Clone(findings)
+	for i, f := range named {
+		named[i].Hint = n.with(f.Hint, causeFlags[f.Cause]...)
+	}
+	return named
+}
+
+// error returns err with the flags of its cause or setting in the message; of joined
 // errors each has its own.
-func withFlags(err error, flag func(report.Setting) string) error {
+func (n flagNamer) error(err error) error {
 	parts := joinedErrors(err)
 	for i, part := range parts {
-		if text := flag(report.SettingOf(part)); text != "" {
-			parts[i] = &flaggedError{part, text}
+		var flags []string
+		if fault := new(report.Fault); errors.As(part, &fault) {
+			flags = causeFlags[fault.Cause]
+		}
+		if flag, ok := settingFlags[report.SettingOf(part)]; ok {
+			flags = []string{flag}
+		}
+		if message := n.with(part.Error(), flags...); message != part.Error() {
+			parts[i] = &flaggedError{part, message}
 		}
 	}
 	return errors.Join(parts...)
 }
 
-// flaggedError is an error with the flag that fixes it.
+// flaggedError is an error whose message names the flag that fixes it.
 type flaggedError struct {
-	err  error
-	flag string
+	err     error
+	message string
 }
 
-func (e *flaggedError) Error() string { return e.err.Error() + " (" + e.flag + ")" }
+func (e *flaggedError) Error() string { return e.message }
 
 // Unwrap returns the error without the flag.
 func (e *flaggedError) Unwrap() error { return e.err }

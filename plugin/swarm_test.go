@@ -20,6 +20,7 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -178,8 +179,8 @@ func (s *swarmBench) healthy(t *testing.T) {
 		assert.Check(t, is.Contains(rep.Servers[i].Name, n.ID))
 	}
 	for _, p := range rep.Probes {
-		assert.Check(t, is.Equal(p.Identity, "verified"))
-		assert.Check(t, is.Equal(p.WebSocket, "ok"))
+		assert.Check(t, is.Equal(p.Identity, netprobe.IdentityVerified))
+		assert.Check(t, is.Equal(p.WebSocket, netprobe.WebSocketOK))
 	}
 	assert.Check(t, is.Equal(rep.Endpoint.Engine.Product, "Docker Engine"))
 	s.checkNothingLeft(t)

@@ -132,7 +132,6 @@ func checkSameEngine(ctx context.Context, api *connection.Connection, container 
 			Cause:    connection.SocketPathNotOnEngine,
 			Evidence: []string{"the engine that answers does not know the client container, so it is not the one that runs it"},
 			Hint:     "specify the socket of the engine that runs your containers, or give the client the endpoint instead",
-			Setting:  report.SettingAccess,
 			Err:      errors.New("the container was given the API of another engine"),
 		}
 	}
@@ -182,9 +181,6 @@ func (ownBinary) Open(name string) (fs.File, error) {
 
 func outcome(connected bool, measured *report.Report, err error) client.Outcome {
 	o := client.Outcome{Connected: connected, Report: measured}
-	if measured != nil {
-		o.Settings = measured.Settings()
-	}
 	if err == nil {
 		return o
 	}

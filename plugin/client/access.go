@@ -89,7 +89,7 @@ func failedAccess(access Access, fault *report.Fault) accessResult {
 
 // unusedAccess is the result of an access that no client was started with.
 func unusedAccess(access Access, err error) accessResult {
-	return accessResult{access: report.Access{Method: string(access), Detail: netprobe.Visible(err.Error(), report.MaxLine), Setting: report.SettingOf(err)}}
+	return accessResult{access: report.Access{Method: string(access), Detail: netprobe.Visible(err.Error(), report.MaxLine)}}
 }
 
 // tryAccess runs a client with one access. Its error says that nothing could be
@@ -128,7 +128,7 @@ func resultOf(ctx context.Context, access Access, outcome *Outcome) (accessResul
 		return interruptedResult(access, outcome), context.Cause(ctx)
 	}
 	result := accessResult{
-		access: report.Access{Method: string(access), OK: outcome.Connected, Detail: netprobe.Visible(outcome.Error, report.MaxLine), Setting: outcome.Setting},
+		access: report.Access{Method: string(access), OK: outcome.Connected, Detail: netprobe.Visible(outcome.Error, report.MaxLine)},
 		report: outcome.Report,
 	}
 	if outcome.Fault != nil {

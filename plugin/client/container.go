@@ -99,10 +99,7 @@ func (r *run) follow(c *worker) (*Message, error) {
 			r.options.Progress.Note(message.Note)
 		case message.SoFar != nil:
 			r.partial.Add(message.SoFar)
-		case message.Outcome != nil:
-			message.Outcome.restoreSettings()
-			return &message, nil
-		case message.Ready, message.Measured != nil:
+		case message.Ready, message.Measured != nil, message.Outcome != nil:
 			return &message, nil
 		}
 	}

@@ -69,7 +69,6 @@ func (r *run) socketMissingFault(err error) *report.Fault {
 		Cause:    connection.SocketPathNotOnEngine,
 		Evidence: []string{err.Error()},
 		Hint:     "give the path that the engine's socket has on the engine's host",
-		Setting:  report.SettingSocketPath,
 		Err:      fmt.Errorf("there is no %s on the engine's host", r.socketPath()),
 	}
 }

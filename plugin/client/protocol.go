@@ -75,32 +75,19 @@ type Outcome struct {
 	Fault     *report.Finding `json:"fault"` // if the error's cause is known
 	// Setting is what the user can change to fix the error; empty if there is none.
 	Setting report.Setting `json:"setting,omitempty"`
-	// Settings are those of the findings of Report, by their causes: the JSON of a
-	// finding has none.
-	Settings map[report.Cause]report.Setting `json:"settings,omitempty"`
-}
-
-// restoreSettings gives the fault and the Report's findings their settings, after the
-// Outcome has been decoded.
-func (o *Outcome) restoreSettings() {
-	if o.Fault != nil {
-		o.Fault.Setting = o.Setting
-	}
-	if o.Report != nil {
-		o.Report.SetSettings(o.Settings)
-	}
 }
 
 // err returns the error of the client with its cause and setting; nil if there is none.
 func (o *Outcome) err() error {
-	switch {
-	case o.Error == "":
+	if o.Error == "" {
 		return nil
-	case o.Fault != nil:
-		return report.FromFinding(*o.Fault, o.Error)
-	case o.Setting != "":
-		return &report.SettingError{Setting: o.Setting, Err: errors.New(o.Error)}
-	default:
-		return errors.New(o.Error)
 	}
+	err := errors.New(o.Error)
+	if o.Fault != nil {
+		err = report.FromFinding(*o.Fault, o.Error)
+	}
+	if o.Setting != "" {
+		err = &report.SettingError{Setting: o.Setting, Err: err}
+	}
+	return err
 }

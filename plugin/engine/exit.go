@@ -83,14 +83,14 @@ func (e *Exit) Fault(name string) *report.Fault {
 	if e.OOMKilled {
 		evidence = append(evidence, "the kernel killed it for using too much memory")
 	}
-	cause, hint, setting := diagnosis.ServerExited, exitHint(e), report.Setting("")
+	cause, hint := diagnosis.ServerExited, exitHint(e)
 	for _, line := range e.Lines {
 		if wrongFormatLog.MatchString(strings.TrimSpace(line)) {
-			cause, hint, setting = diagnosis.ImageWrongPlatform, wrongPlatformHint, report.SettingPlatform
+			cause, hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
 		}
 	}
 	evidence = append(evidence, LogEvidence(e.Lines)...)
-	return &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Setting: setting, Err: errors.New(diagnosis.Title(cause))}
+	return &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Err: errors.New(diagnosis.Title(cause))}
 }
 
 // exitHint follows from the exit code. Docker uses 126 for a command that cannot be

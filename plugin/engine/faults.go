@@ -60,7 +60,6 @@ func CreateFault(what string, err error) error {
 			Cause:    diagnosis.ImageWrongPlatform,
 			Evidence: []string{err.Error()},
 			Hint:     "use the engine's own platform, or choose an image that is made for that platform",
-			Setting:  report.SettingPlatform,
 			Err:      wrapped,
 		}
 	}
@@ -95,7 +94,6 @@ func StartFault(what string, err error) error {
 			Cause:    diagnosis.PortInUse,
 			Evidence: []string{message},
 			Hint:     "choose another host port, or none for a free one",
-			Setting:  report.SettingPublish,
 			Err:      wrapped,
 		}
 	case wrongFormat.MatchString(message):
@@ -103,7 +101,6 @@ func StartFault(what string, err error) error {
 			Cause:    diagnosis.ImageWrongPlatform,
 			Evidence: []string{message},
 			Hint:     wrongPlatformHint,
-			Setting:  report.SettingPlatform,
 			Err:      wrapped,
 		}
 	default:

@@ -104,7 +104,7 @@ const pullHint = "check the name and tag, log in with docker login if the regist
 func (i Image) pullForbidden() error {
 	fault := i.unavailable(errors.New("it is not on the engine, and pulling it is forbidden"),
 		"check the name and tag, load the image first, or allow the pull")
-	fault.Setting = report.SettingPull
+	fault.Err = &report.SettingError{Setting: report.SettingPull, Err: fault.Err}
 	return fault
 }
 

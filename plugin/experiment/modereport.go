@@ -28,7 +28,6 @@ func (r *run) modeReport(err error) report.Mode {
 	m := report.Mode{Name: r.mode.name, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
 	if err != nil {
 		m.Result, m.Detail = report.ModeCannot, netprobe.Visible(err.Error(), report.MaxLine)
-		m.Setting = report.SettingOf(err)
 		if fault := new(report.Fault); errors.As(err, &fault) {
 			m.Cause = fault.Cause
 			m.Findings = diagnosis.Merge(m.Findings, []report.Finding{diagnosis.Finding(fault)})

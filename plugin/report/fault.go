@@ -14,7 +14,6 @@ type Fault struct {
 	Hint     string   // how to fix it, in one sentence
 	Commands []string // to copy
 	Err      error    // what happened; may be nil
-	Setting  Setting  // what the user can change to fix it; empty if there is none
 }
 
 // Error is one sentence: what happened, or the id of the cause if Err is nil, then
@@ -42,7 +41,6 @@ const MaxLine = 1 << 10
 func (f *Fault) Finding() Finding {
 	return Finding{
 		Cause:    f.Cause,
-		Setting:  f.Setting,
 		Severity: SeverityError,
 		Evidence: escape(f.Evidence),
 		Hint:     netprobe.Visible(f.Hint, MaxLine),
@@ -63,7 +61,6 @@ func escape(lines []string) []string {
 func FromFinding(finding Finding, message string) *Fault {
 	return &Fault{
 		Cause:    finding.Cause,
-		Setting:  finding.Setting,
 		Evidence: finding.Evidence,
 		Commands: finding.Commands,
 		Err:      errors.New(message),

@@ -86,8 +86,6 @@ type Access struct {
 	OK     bool   `json:"ok"`     // the client can use the API
 	Cause  Cause  `json:"cause"`  // why it cannot, if that is known
 	Detail string `json:"detail"` // why it cannot, in words
-
-	Setting Setting `json:"-"` // of the error that Detail is, see NameSettings
 }
 
 // Node is one node of a Swarm.
@@ -108,8 +106,6 @@ type Mode struct {
 	Server   int        `json:"server"`   // index into Report.Servers; -1 if no server was started
 	From     []Reach    `json:"from"`     // one for each vantage; empty if no server was started
 	Findings []Finding  `json:"findings"` // only those of this mode; Report.Findings has those of all modes
-
-	Setting Setting `json:"-"` // of the error that Detail is, see NameSettings
 }
 
 // ModeResult is the result of a network mode in a word.
@@ -239,8 +235,6 @@ type Finding struct {
 	Evidence []string `json:"evidence"` // what was measured, one measurement a line
 	Hint     string   `json:"hint"`     // how to fix it, in one sentence
 	Commands []string `json:"commands"` // to copy into a shell
-
-	Setting Setting `json:"-"` // what the user can change to fix it, see NameSettings
 }
 
 // Timings are the durations of a command's steps, in milliseconds. Those of several

@@ -70,10 +70,9 @@ func (s Settings) CarryIntoContainer() ([]byte, error) {
 		}
 	case s.IsLoopback() && s.Transport == TCP:
 		fault := &report.Fault{
-			Cause:   EndpointIsLoopback,
-			Setting: report.SettingAccessSocket,
-			Hint:    "give it the socket, or choose an endpoint at an address of the engine's host that containers reach",
-			Err:     sentence.Of(nil, "the endpoint %s would lead a container to itself", s.Host),
+			Cause: EndpointIsLoopback,
+			Hint:  "give it the socket, or choose an endpoint at an address of the engine's host that containers reach",
+			Err:   sentence.Of(nil, "the endpoint %s would lead a container to itself", s.Host),
 		}
 		return nil, s.withEndpoint(fault, PhaseSettings)
 	}
