@@ -31,17 +31,17 @@ func TestContextCancelledAtAnyRequest(t *testing.T) { //nolint:tparallel // one 
 	b := newBench(t, enginetest.Toolbox)
 	b.api.NegotiateAPIVersion(t.Context())
 	assert.Equal(t, b.succeeds(t, "run", "-q"), "") // to have the agent on the engine
-	specs := map[string]experiment.Spec{
-		"built-in": {Port: 4647, Path: "/foo", WebSocket: "/ws", Servers: 2, Temporary: []engine.TemporaryNetwork{{}}},
+	requests := map[string]experiment.Request{
+		"built-in": {Port: 4647, Path: "/foo", WebSocket: "/ws", Servers: 2, Connection: experiment.Connection{Temporary: []engine.TemporaryNetwork{{}}}},
 		"user's":   {Port: 8080, Path: "/", Servers: 1, Image: b.image},
 	}
-	for name, spec := range specs {
-		spec.Scheme, spec.Expect.Status, spec.PublishPort = netprobe.HTTP, 200, true
-		spec.Wait, spec.Timeout, spec.Pull = 5*time.Second, time.Second, engine.PullNever
+	for name, request := range requests {
+		request.Scheme, request.Expect.Status, request.PublishPort = netprobe.HTTP, 200, true
+		request.Wait, request.Timeout, request.Pull = 5*time.Second, time.Second, engine.PullNever
 		for when, answered := range map[string]bool{"requested": false, "answered": true} {
 			t.Run(name+" "+when, func(t *testing.T) {
 				n := 1
-				for b.cancelAt(t, spec, n, answered) {
+				for b.cancelAt(t, request, n, answered) {
 					n++
 				}
 				assert.Check(t, n > 8, "there were only %d requests", n-1)
@@ -52,7 +52,7 @@ func TestContextCancelledAtAnyRequest(t *testing.T) { //nolint:tparallel // one 
 
 // cancelAt runs an experiment and ends its context at the nth request. It
 // returns false when there were fewer.
-func (b *bench) cancelAt(t *testing.T, spec experiment.Spec, n int, answered bool) bool {
+func (b *bench) cancelAt(t *testing.T, request experiment.Request, n int, answered bool) bool {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -67,7 +67,7 @@ func (b *bench) cancelAt(t *testing.T, spec experiment.Spec, n int, answered boo
 	assert.NilError(t, err)
 	engine := engine.Engine{API: api, Host: b.Address, Describe: describe(api), AgentImage: b.agent}
 	began := time.Now()
-	_, err = experiment.Run(ctx, engine, spec, experiment.Options{Progress: silence{}, Vantage: experiment.Vantage{Name: experiment.VantageHost}})
+	_, err = experiment.Run(ctx, engine, request, experiment.Options{Progress: silence{}, Vantage: experiment.Vantage{Name: experiment.VantageHost}})
 	if at.Load() == nil {
 		assert.NilError(t, err)
 		return false

@@ -76,14 +76,14 @@ the Docker API, 125 if it could not be measured, 130 if interrupted.`,
   docker nestprobe in-container --networks bridge,user-bridge,internal`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			spec, err := options.spec(cmd.Flags(), args)
+			request, err := options.request(cmd.Flags(), args)
 			if err == nil {
-				err = client.check(cmd.Flags(), spec)
+				err = client.check(cmd.Flags(), request)
 			}
 			if err != nil {
 				return usageError(err)
 			}
-			return runExperiment(cmd, dockerCLI, options, spec, experimentCommand{inContainerName, client.measure, client.removeCommand})
+			return runExperiment(cmd, dockerCLI, options, request, experimentCommand{inContainerName, client.measure, client.removeCommand})
 		},
 	}
 	options.install(cmd.Flags())
@@ -94,7 +94,7 @@ the Docker API, 125 if it could not be measured, 130 if interrupted.`,
 }
 
 // check rejects invalid flags before anything is started.
-func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error {
+func (o *clientOptions) check(flags *pflag.FlagSet, request experiment.Request) error {
 	switch client.Access(o.access) {
 	case client.AccessAuto, client.AccessSocket, client.AccessEndpoint, client.AccessDind, client.AccessNone, client.AccessAll:
 	default:
@@ -103,20 +103,20 @@ func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error 
 	if len(o.network.Value()) > 1 {
 		return errors.New("--client-network can be used only once")
 	}
-	if len(spec.Modes) > 0 && (o.relay || client.Access(o.access) == client.AccessDind || client.Access(o.access) == client.AccessAll) {
+	if len(request.Modes) > 0 && (o.relay || client.Access(o.access) == client.AccessDind || client.Access(o.access) == client.AccessAll) {
 		return errors.New("conflicting options: --networks uses one client, and cannot be used with --relay, --access dind or --access all")
 	}
-	if spec.Keep && o.from == "" && !o.relay {
+	if request.Keep && o.from == "" && !o.relay {
 		return errors.New("conflicting options: --keep needs --relay or --from: otherwise the servers end with the client that started them")
 	}
 	if o.relay && client.Access(o.access) == client.AccessDind {
 		return errors.New("conflicting options: --relay cannot be used with --access dind")
 	}
-	if o.relay && spec.Keep && client.Access(o.access) == client.AccessAll {
+	if o.relay && request.Keep && client.Access(o.access) == client.AccessAll {
 		return errors.New("conflicting options: --keep keeps one relay running, and --access all starts several")
 	}
-	if o.relay && spec.Scheme != netprobe.HTTP {
-		return fmt.Errorf("conflicting options: --relay cannot be used with --scheme %s", spec.Scheme)
+	if o.relay && request.Scheme != netprobe.HTTP {
+		return fmt.Errorf("conflicting options: --relay cannot be used with --scheme %s", request.Scheme)
 	}
 	if o.from == "" {
 		return nil
@@ -129,55 +129,58 @@ func (o *clientOptions) check(flags *pflag.FlagSet, spec experiment.Spec) error 
 	return nil
 }
 
-func (o *clientOptions) measure(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
+func (o *clientOptions) measure(ctx context.Context, s session, request experiment.Request) (*report.Report, error) {
 	if o.from != "" {
-		return client.RunFromContainer(ctx, s.engine, spec, o.from, s.progress)
+		return client.RunFromContainer(ctx, s.engine, request, o.from, experiment.Options{
+			Progress:  s.progress,
+			ServerEnv: s.serverEnv(request),
+		})
 	}
-	wanted, err := o.clientSpec(s, spec)
+	wanted, err := o.clientContainer(s, request)
 	if err != nil {
 		return report.New(inContainerName), err
 	}
 	o.runID = engine.NewID()
 	wanted.ID = o.runID
-	return client.Run(ctx, s.engine, spec, wanted)
+	return client.Run(ctx, s.engine, request, wanted)
 }
 
 // removeCommand is the command that removes what --keep left running. A relay has
 // servers that no report knows of, since it starts more of them when asked. The
 // built-in ones go with it, however it ends, and removing them at the same time
 // is an error to an engine that is doing so; the user's stay if it was killed.
-func (o *clientOptions) removeCommand(docker string, rep *report.Report, spec experiment.Spec) string {
+func (o *clientOptions) removeCommand(docker string, rep *report.Report, request experiment.Request) string {
 	if !o.relay {
-		return removeServersCommand(docker, rep, spec)
+		return removeServersCommand(docker, rep, request)
 	}
 	works := slices.IndexFunc(rep.Accesses, func(a report.Access) bool { return a.OK })
 	if works < 0 {
 		return ""
 	}
-	if spec.Builtin() {
+	if request.Builtin() {
 		remove := docker + " stop " + client.ContainerName(o.runID, works)
-		if spec.Temporary != nil { // the only thing left if there is no relay to stop
+		if request.Connection.Temporary != nil { // the only thing left if there is no relay to stop
 			remove += " || " + docker + " network rm " + engine.NetworkName(o.runID)
 		}
 		return remove
 	}
 	label := engine.LabelRun + "=" + o.runID
 	remove := docker + " rm -f $(" + docker + " ps -aq --filter label=" + label + ")"
-	if spec.Temporary != nil { // the relay may have removed it
+	if request.Connection.Temporary != nil { // the relay may have removed it
 		remove += "; " + docker + " network prune -f --filter label=" + label
 	}
 	return remove
 }
 
-// clientSpec returns the client container that the flags and the endpoint describe.
-func (o *clientOptions) clientSpec(s session, spec experiment.Spec) (client.Options, error) {
+// clientContainer returns the client container that the flags and the endpoint describe.
+func (o *clientOptions) clientContainer(s session, request experiment.Request) (client.Options, error) {
 	client := client.Options{
 		Progress:   s.progress,
 		Access:     client.Access(o.access),
 		Endpoint:   s.endpoint.Settings,
 		SocketPath: o.socketPath,
 		Relay:      o.relay,
-		KeepRelay:  o.relay && spec.Keep,
+		ServerEnv:  s.serverEnv(request),
 		DindImage:  o.dindImage,
 		Image:      o.image,
 		Env:        s.withProxies(nil),

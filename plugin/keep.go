@@ -21,7 +21,7 @@ func printRemoveCommand(dockerCLI command.Cli, remove string) {
 
 // removeServersCommand is the command that removes the servers of a Report, and
 // their temporary network.
-func removeServersCommand(docker string, rep *report.Report, spec experiment.Spec) string {
+func removeServersCommand(docker string, rep *report.Report, request experiment.Request) string {
 	if len(rep.Servers) == 0 {
 		return ""
 	}
@@ -30,7 +30,7 @@ func removeServersCommand(docker string, rep *report.Report, spec experiment.Spe
 		names[i] = server.Name
 	}
 	remove := docker + " rm -f " + strings.Join(names, " ")
-	if spec.Temporary != nil {
+	if request.Connection.Temporary != nil {
 		for _, n := range rep.Servers[0].Networks { // only the temporary one
 			remove += " && " + docker + " network rm " + n.Name
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // setModes sets the network modes that --networks names.
-func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error {
+func (o *runOptions) setModes(request *experiment.Request, flags *pflag.FlagSet) error {
 	if len(o.modes) == 0 {
 		return errors.New("invalid --networks: it names no network mode")
 	}
@@ -29,7 +29,7 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 	if o.format == "env" {
 		return errors.New("conflicting options: --format env describes one network mode, and --networks tries several")
 	}
-	if hasHostPort(spec.Bindings) {
+	if hasHostPort(request.Bindings) {
 		return errors.New("conflicting options: --publish with a host port cannot be used with --networks: all servers would need the same port")
 	}
 	onParent := func(m experiment.NetworkMode) bool { return m.OnParent }
@@ -43,7 +43,7 @@ func (o *runOptions) setModes(spec *experiment.Spec, flags *pflag.FlagSet) error
 	}
 	on := experiment.ParentNetwork{Parent: o.temporary.Parent, Subnet: o.temporary.Subnet, Gateway: o.temporary.Gateway}
 	for _, m := range modes {
-		spec.Modes = append(spec.Modes, m.Spec(on))
+		request.Modes = append(request.Modes, m.Request(on))
 	}
 	return nil
 }

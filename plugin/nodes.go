@@ -42,9 +42,9 @@ func checkNodes(flags *pflag.FlagSet, args []string) error {
 }
 
 // runOnNodes returns the function that measures for run --nodes.
-func runOnNodes(dockerCLI command.Cli) func(context.Context, session, experiment.Spec) (*report.Report, error) {
-	return func(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
-		return swarm.Run(ctx, s.engine, spec, swarm.Options{
+func runOnNodes(dockerCLI command.Cli) func(context.Context, session, experiment.Request) (*report.Report, error) {
+	return func(ctx context.Context, s session, request experiment.Request) (*report.Report, error) {
+		return swarm.Run(ctx, s.engine, request, swarm.Options{
 			Progress: s.progress,
 			Manager:  s.connection.API,
 			Reach: func(ctx context.Context, nodes []string) map[string]swarm.ReachedNode {

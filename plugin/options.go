@@ -134,9 +134,9 @@ func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 	}
 }
 
-// spec returns the experiment that the flags describe.
-func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec, error) {
-	spec := experiment.Spec{
+// request returns the experiment that the flags describe.
+func (o *runOptions) request(flags *pflag.FlagSet, args []string) (experiment.Request, error) {
+	request := experiment.Request{
 		Env:       o.env.GetSlice(),
 		User:      o.user,
 		AddHosts:  o.addHosts.GetSlice(),
@@ -153,76 +153,76 @@ func (o *runOptions) spec(flags *pflag.FlagSet, args []string) (experiment.Spec,
 		Keep:      o.keep,
 	}
 	if len(args) > 0 {
-		spec.Image, spec.Command = args[0], args[1:]
+		request.Image, request.Command = args[0], args[1:]
 	}
 	if o.nodes {
 		if err := checkNodes(flags, args); err != nil {
-			return spec, err
+			return request, err
 		}
 	}
-	o.setDefaults(&spec, flags)
-	if err := check(spec, flags); err != nil {
-		return spec, err
+	o.setDefaults(&request, flags)
+	if err := check(request, flags); err != nil {
+		return request, err
 	}
-	if err := o.setPlatform(&spec); err != nil {
-		return spec, err
+	if err := o.setPlatform(&request); err != nil {
+		return request, err
 	}
-	if err := o.setPublish(&spec); err != nil {
-		return spec, err
+	if err := o.setPublish(&request); err != nil {
+		return request, err
 	}
 	if flags.Changed("networks") {
-		return spec, o.setModes(&spec, flags)
+		return request, o.setModes(&request, flags)
 	}
-	return spec, o.setNetworks(&spec, flags)
+	return request, o.setNetworks(&request, flags)
 }
 
 // setDefaults sets the defaults, which differ between IMAGE and the built-in server.
-func (o *runOptions) setDefaults(spec *experiment.Spec, flags *pflag.FlagSet) {
-	if !spec.Builtin() {
-		if spec.Path == "" {
-			spec.Path = "/"
+func (o *runOptions) setDefaults(request *experiment.Request, flags *pflag.FlagSet) {
+	if !request.Builtin() {
+		if request.Path == "" {
+			request.Path = "/"
 		}
 		return
 	}
 	if !flags.Changed("port") {
-		spec.Port = builtinPort
+		request.Port = builtinPort
 	}
-	if spec.Path == "" {
-		spec.Path = builtinPath
+	if request.Path == "" {
+		request.Path = builtinPath
 	}
-	if !flags.Changed("websocket") && spec.Scheme != netprobe.TCP {
-		spec.WebSocket = builtinWebSocket
+	if !flags.Changed("websocket") && request.Scheme != netprobe.TCP {
+		request.WebSocket = builtinWebSocket
 	}
 }
 
 // check rejects invalid values before anything is started.
-func check(spec experiment.Spec, flags *pflag.FlagSet) error {
+func check(request experiment.Request, flags *pflag.FlagSet) error {
 	switch {
-	case spec.Scheme != netprobe.HTTP && spec.Scheme != netprobe.HTTPS && spec.Scheme != netprobe.TCP:
-		return fmt.Errorf("invalid --scheme %q: must be http, https or tcp", spec.Scheme)
-	case spec.Pull != engine.PullAlways && spec.Pull != engine.PullMissing && spec.Pull != engine.PullNever:
-		return fmt.Errorf("invalid --pull %q: must be always, missing or never", spec.Pull)
-	case flags.Changed("port") && spec.Port == 0:
+	case request.Scheme != netprobe.HTTP && request.Scheme != netprobe.HTTPS && request.Scheme != netprobe.TCP:
+		return fmt.Errorf("invalid --scheme %q: must be http, https or tcp", request.Scheme)
+	case request.Pull != engine.PullAlways && request.Pull != engine.PullMissing && request.Pull != engine.PullNever:
+		return fmt.Errorf("invalid --pull %q: must be always, missing or never", request.Pull)
+	case flags.Changed("port") && request.Port == 0:
 		return errors.New("invalid --port 0: must be from 1 to 65535")
-	case spec.WebSocket != "" && spec.Scheme == netprobe.TCP:
+	case request.WebSocket != "" && request.Scheme == netprobe.TCP:
 		return errors.New("conflicting options: --websocket cannot be used with --scheme tcp")
-	case spec.Scheme == netprobe.TCP && flags.Changed("expect-status"):
+	case request.Scheme == netprobe.TCP && flags.Changed("expect-status"):
 		return errors.New("conflicting options: --expect-status cannot be used with --scheme tcp")
-	case spec.Expect.Status < 100 || spec.Expect.Status > 599:
-		return fmt.Errorf("invalid --expect-status %d: must be from 100 to 599", spec.Expect.Status)
-	case spec.Servers < 1:
-		return fmt.Errorf("invalid --servers %d: must be at least 1", spec.Servers)
-	case spec.Wait <= 0:
-		return fmt.Errorf("invalid --wait %s: must be above zero", spec.Wait)
-	case spec.Timeout <= 0:
-		return fmt.Errorf("invalid --timeout %s: must be above zero", spec.Timeout)
+	case request.Expect.Status < 100 || request.Expect.Status > 599:
+		return fmt.Errorf("invalid --expect-status %d: must be from 100 to 599", request.Expect.Status)
+	case request.Servers < 1:
+		return fmt.Errorf("invalid --servers %d: must be at least 1", request.Servers)
+	case request.Wait <= 0:
+		return fmt.Errorf("invalid --wait %s: must be above zero", request.Wait)
+	case request.Timeout <= 0:
+		return fmt.Errorf("invalid --timeout %s: must be above zero", request.Timeout)
 	}
-	if spec.WebSocket != "" {
-		if err := checkPath("websocket", spec.WebSocket); err != nil {
+	if request.WebSocket != "" {
+		if err := checkPath("websocket", request.WebSocket); err != nil {
 			return err
 		}
 	}
-	return checkPath("path", spec.Path)
+	return checkPath("path", request.Path)
 }
 
 // checkPath rejects a path that cannot be sent to a server unchanged.
@@ -241,7 +241,7 @@ func checkPath(flag, path string) error {
 	return nil
 }
 
-func (o *runOptions) setPlatform(spec *experiment.Spec) error {
+func (o *runOptions) setPlatform(request *experiment.Request) error {
 	if o.platform == "" {
 		return nil
 	}
@@ -249,16 +249,16 @@ func (o *runOptions) setPlatform(spec *experiment.Spec) error {
 	if err != nil {
 		return fmt.Errorf("invalid --platform: %w", err)
 	}
-	spec.Platform = &platform
+	request.Platform = &platform
 	return nil
 }
 
 // setPublish parses --publish as docker run does: the short syntax by nat, the
 // long one (target=80,published=8080) by swarmopts.PortOpt.
-func (o *runOptions) setPublish(spec *experiment.Spec) error {
+func (o *runOptions) setPublish(request *experiment.Request) error {
 	publish := o.publish.GetSlice()
 	if len(publish) == 0 {
-		spec.PublishPort = true
+		request.PublishPort = true
 		return nil
 	}
 	if len(publish) == 1 && publish[0] == publishNone {
@@ -276,7 +276,7 @@ func (o *runOptions) setPublish(spec *experiment.Spec) error {
 	if err != nil {
 		return fmt.Errorf("invalid --publish: %w", err)
 	}
-	spec.Exposed, spec.Bindings = exposed, bindings
+	request.Exposed, request.Bindings = exposed, bindings
 	return nil
 }
 
@@ -297,7 +297,7 @@ func shortPublish(value string) (string, error) {
 	return fmt.Sprintf("%s:%d/%s", published, port.TargetPort, port.Protocol), nil
 }
 
-func (o *runOptions) setNetworks(spec *experiment.Spec, flags *pflag.FlagSet) error {
+func (o *runOptions) setNetworks(request *experiment.Request, flags *pflag.FlagSet) error {
 	for _, n := range o.networks.Value() {
 		endpoint, err := endpointSettings(n)
 		if err != nil {
@@ -306,21 +306,21 @@ func (o *runOptions) setNetworks(spec *experiment.Spec, flags *pflag.FlagSet) er
 		if container.NetworkMode(n.Target).IsContainer() {
 			return fmt.Errorf("invalid --network %q: nestprobe cannot distinguish a server from a container that has the same addresses", n.Target)
 		}
-		spec.Networks = append(spec.Networks, experiment.Network{Name: n.Target, Endpoint: endpoint})
+		request.Connection.Networks = append(request.Connection.Networks, experiment.Network{Name: n.Target, Endpoint: endpoint})
 	}
-	if len(spec.Networks) > 1 && !allUserDefined(spec.Networks) {
+	if len(request.Connection.Networks) > 1 && !allUserDefined(request.Connection.Networks) {
 		return errors.New("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
 	}
 	for _, flag := range []string{"network-driver", "parent", "subnet", "gateway", "internal", "ipv6"} {
 		if !flags.Changed(flag) {
 			continue
 		}
-		if len(spec.Networks) > 0 {
+		if len(request.Connection.Networks) > 0 {
 			return fmt.Errorf("conflicting options: --%s creates a temporary network and cannot be used with --network", flag)
 		}
-		spec.Temporary = []engine.TemporaryNetwork{o.temporary}
+		request.Connection.Temporary = []engine.TemporaryNetwork{o.temporary}
 	}
-	if spec.Temporary != nil && o.temporary.Gateway != "" && o.temporary.Subnet == "" {
+	if request.Connection.Temporary != nil && o.temporary.Gateway != "" && o.temporary.Subnet == "" {
 		return errGatewayWithoutSubnet
 	}
 	return nil

@@ -35,7 +35,7 @@ be measured, 130 when interrupted.`,
   curl "$(docker nestprobe run -q --keep)/foo"`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			spec, err := options.spec(cmd.Flags(), args)
+			request, err := options.request(cmd.Flags(), args)
 			if err != nil {
 				return usageError(err)
 			}
@@ -43,7 +43,7 @@ be measured, 130 when interrupted.`,
 			if options.nodes {
 				measure = runOnNodes(dockerCLI)
 			}
-			return runExperiment(cmd, dockerCLI, options, spec, experimentCommand{runName, measure, removeServersCommand})
+			return runExperiment(cmd, dockerCLI, options, request, experimentCommand{runName, measure, removeServersCommand})
 		},
 	}
 	options.install(cmd.Flags())
@@ -53,9 +53,10 @@ be measured, 130 when interrupted.`,
 }
 
 // runOnHost measures from this machine.
-func runOnHost(ctx context.Context, s session, spec experiment.Spec) (*report.Report, error) {
-	return experiment.Run(ctx, s.engine, spec, experiment.Options{
-		Progress: s.progress,
-		Vantage:  experiment.Vantage{Name: experiment.VantageHost},
+func runOnHost(ctx context.Context, s session, request experiment.Request) (*report.Report, error) {
+	return experiment.Run(ctx, s.engine, request, experiment.Options{
+		Progress:  s.progress,
+		Vantage:   experiment.Vantage{Name: experiment.VantageHost},
+		ServerEnv: s.serverEnv(request),
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -88,6 +89,14 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 // returns its reference.
 func loadAgentImage(ctx context.Context, opened *connection.Connection) (string, error) {
 	return agentimage.EnsureNear(ctx, opened.API, agents.Files, opened.Platform)
+}
+
+// serverEnv returns the environment of the servers. The built-in server needs no proxies.
+func (s session) serverEnv(request experiment.Request) []string {
+	if request.Builtin() {
+		return request.Env
+	}
+	return s.withProxies(request.Env)
 }
 
 // withProxies adds the proxies of the docker configuration to an environment, as

@@ -19,7 +19,7 @@ func clientRole(ctx context.Context, _ []string, std stdio) error {
 		if j.Hold {
 			options.BeforeCleanUp = j.keepUntilRelease
 		}
-		return experiment.Run(ctx, engine, j.Spec, options)
+		return experiment.Run(ctx, engine, j.Request, options)
 	})
 }
 

@@ -73,6 +73,7 @@ func (j *job) options() experiment.Options {
 		Vantage:    experiment.Vantage{Name: j.Vantage, Container: j.Container},
 		ID:         j.Run,
 		Identities: j.Identities,
+		ServerEnv:  j.ServerEnv,
 	}
 }
 

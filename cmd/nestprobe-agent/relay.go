@@ -26,7 +26,7 @@ func relayRole(ctx context.Context, _ []string, std stdio) error {
 
 // serveRelay proxies until the Release, and returns what it has measured.
 func serveRelay(ctx context.Context, engine engine.Engine, j *job) (*report.Report, error) {
-	servers, err := experiment.NewOnDemandServers(ctx, engine, j.Spec, j.options())
+	servers, err := experiment.NewOnDemandServers(ctx, engine, j.Request, j.options())
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (r *run) tryAccesses(ctx context.Context) error {
 		r.report.Findings = append(r.report.Findings, faults...)
 	}
 	r.report.OK = r.allReached()
-	if len(r.spec.Modes) > 0 {
+	if len(r.request.Modes) > 0 {
 		r.report.OK = r.modesOK
 	}
 	return nil
@@ -106,7 +106,7 @@ func (r *run) tryAccess(ctx context.Context, access Access, index int) (accessRe
 	if access == AccessDind {
 		return r.tryNestedEngine(ctx, endpoint)
 	}
-	r.labels = r.spec.Labels(r.labels.Run, time.Now(), r.spec.PullAllowance())
+	r.labels = r.request.Labels(r.labels.Run, time.Now(), r.request.PullAllowance())
 	if access == AccessSocket && r.createsMissingSources() {
 		if err := r.options.checkSocket(r.socketPath()); err != nil {
 			return failedAccess(access, r.socketMissingFault(err)), nil

@@ -33,8 +33,8 @@ type Options struct {
 	Endpoint   connection.Settings // of the user
 	SocketPath string              // of the engine's socket on the engine's host; empty: worked out from Endpoint
 
-	Relay     bool // the client starts servers on demand and proxies to them
-	KeepRelay bool // the relay continues when this process ends
+	Relay     bool     // the client starts servers on demand and proxies to them
+	ServerEnv []string // see experiment.Options
 
 	DindImage string // of the nested engine
 
@@ -47,11 +47,11 @@ type Options struct {
 // Run has client containers run the experiment, one for each access to try. Its
 // Report and its error are those of [experiment.Run]. An access that does not work is
 // a result, not an error.
-func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options Options) (*report.Report, error) {
+func Run(ctx context.Context, eng engine.Engine, request experiment.Request, options Options) (*report.Report, error) {
 	started := time.Now()
 	r := &run{
 		engine:  eng,
-		spec:    spec,
+		request: request,
 		options: options,
 		report:  report.New("in-container"),
 		partial: report.New("in-container"),
@@ -66,7 +66,7 @@ func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options O
 // run is the state of one Run.
 type run struct {
 	engine  engine.Engine
-	spec    experiment.Spec
+	request experiment.Request
 	options Options
 	report  *report.Report
 	labels  engine.Labels
@@ -115,7 +115,7 @@ func (r *run) prepareImage(ctx context.Context) error {
 		return err
 	}
 	r.image = r.options.Image
-	image := engine.Image{Ref: r.image, Pull: r.spec.Pull}
+	image := engine.Image{Ref: r.image, Pull: r.request.Pull}
 	if _, err = image.Ensure(ctx, r.engine, r.options.Progress); err != nil {
 		return err
 	}

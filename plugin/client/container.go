@@ -109,7 +109,8 @@ func (r *run) follow(c *worker) (*Message, error) {
 func (r *run) newJob(access Access, endpoint json.RawMessage, id string) Job {
 	job := Job{
 		Run:         r.labels.Run,
-		Spec:        r.spec,
+		Request:     r.request,
+		ServerEnv:   r.options.ServerEnv,
 		Endpoint:    endpoint,
 		Host:        r.engine.Host,
 		Vantage:     r.vantage(access),
@@ -118,7 +119,6 @@ func (r *run) newJob(access Access, endpoint json.RawMessage, id string) Job {
 	}
 	if r.options.Relay {
 		job.Vantage, job.Identities = VantageRelay, r.newIdentities()
-		job.Spec.Keep, job.Spec.Lasting = false, r.options.KeepRelay
 	}
 	return job
 }
@@ -126,10 +126,10 @@ func (r *run) newJob(access Access, endpoint json.RawMessage, id string) Job {
 // willPull says whether the client will have the engine pull the user's image. The
 // client reports errors about the image itself.
 func (r *run) willPull(ctx context.Context) bool {
-	if r.spec.PullAllowance() == 0 {
+	if r.request.PullAllowance() == 0 {
 		return false
 	}
-	_, found, _ := engine.Image{Ref: r.spec.Image, Platform: r.spec.Platform, Pull: r.spec.Pull}.Find(ctx, r.engine.API)
+	_, found, _ := engine.Image{Ref: r.request.Image, Platform: r.request.Platform, Pull: r.request.Pull}.Find(ctx, r.engine.API)
 	return !found
 }
 

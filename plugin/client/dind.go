@@ -102,7 +102,7 @@ func (n *nestedEngine) isRunning(ctx context.Context) bool {
 func (n *nestedEngine) start(ctx context.Context, endpoint json.RawMessage) (<-chan engine.Exit, error) {
 	r := n.run
 	defer r.options.Progress.Step("Starting a nested engine")()
-	image := engine.Image{Ref: r.options.DindImage, Pull: r.spec.Pull}
+	image := engine.Image{Ref: r.options.DindImage, Pull: r.request.Pull}
 	if _, err := image.Ensure(ctx, r.engine, r.options.Progress); err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (n *nestedEngine) start(ctx context.Context, endpoint json.RawMessage) (<-c
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	r.labels = r.spec.Labels(r.labels.Run, time.Now(), nestedStartTimeout, r.spec.PullAllowance())
+	r.labels = r.request.Labels(r.labels.Run, time.Now(), nestedStartTimeout, r.request.PullAllowance())
 	config := &container.Config{
 		Image:   r.options.DindImage,
 		Cmd:     nestedCommand(),
@@ -166,7 +166,7 @@ func (n *nestedEngine) runClient(ctx context.Context) (accessResult, error) {
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, outside...)
 		for _, vantage := range []string{experiment.VantageClient, experiment.VantageHost} {
-			result.report.Best = append(result.report.Best, experiment.PickBestFrom(vantage, outside, r.spec)...)
+			result.report.Best = append(result.report.Best, experiment.PickBestFrom(vantage, outside, r.request)...)
 		}
 	}
 	return result, err
@@ -184,14 +184,15 @@ func (n *nestedEngine) newClientContainer() engine.AgentContainer {
 func (n *nestedEngine) prepareJob(ctx context.Context, endpoint json.RawMessage) {
 	n.job = Job{
 		Run:          n.run.labels.Run,
-		Spec:         n.run.spec,
+		Request:      n.run.request,
+		ServerEnv:    n.run.options.ServerEnv,
 		Endpoint:     endpoint,
 		StartTimeout: nestedStartTimeout,
 		Vantage:      VantageDind,
 		Identities:   n.identities,
 		Hold:         true,
 	}
-	if n.run.spec.PullAllowance() > 0 {
+	if n.run.request.PullAllowance() > 0 {
 		n.job.addRegistryAuth(ctx, n.run.engine)
 	}
 }
@@ -250,15 +251,15 @@ func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) []
 // probeServer probes one server's addresses from one vantage. The client has already
 // reached the server, so there is only one second beyond a single attempt.
 func (n *nestedEngine) probeServer(ctx context.Context, v experiment.Vantage, index int, server report.Server, networks []facts.Network) ([]report.Probe, error) {
-	spec := n.run.spec
+	request := n.run.request
 	candidates := nestedCandidates(server.Published, networks, n.engineName, v)
 	attempts := make([]experiment.Attempt, len(candidates))
 	for i, candidate := range candidates {
-		attempts[i] = experiment.Attempt{Candidate: candidate, Target: spec.Target(candidate.Address, n.identities[index])}
+		attempts[i] = experiment.Attempt{Candidate: candidate, Target: request.Target(candidate.Address, n.identities[index])}
 	}
-	waiting, cancel := context.WithTimeout(ctx, spec.Timeout+time.Second)
+	waiting, cancel := context.WithTimeout(ctx, request.Timeout+time.Second)
 	defer cancel()
-	results, err := v.Race(waiting, attempts, spec.Terms())
+	results, err := v.Race(waiting, attempts, request.Terms())
 	if err != nil {
 		return nil, err
 	}

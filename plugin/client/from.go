@@ -16,7 +16,7 @@ import (
 // RunFromContainer runs the experiment with probes from the network namespace of a running
 // container, which a helper container shares. It does not touch the running container. Its
 // Report and its error are those of [experiment.Run].
-func RunFromContainer(ctx context.Context, eng engine.Engine, spec experiment.Spec, target string, progress engine.Progress) (*report.Report, error) {
+func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment.Request, target string, options experiment.Options) (*report.Report, error) {
 	vantage, err := experiment.ContainerVantage(ctx, eng.API, target)
 	if err != nil {
 		return report.New("in-container"), err
@@ -33,16 +33,17 @@ func RunFromContainer(ctx context.Context, eng engine.Engine, spec experiment.Sp
 		image, err := eng.AgentImage(ctx)
 		if err == nil {
 			where := container.NetworkMode("container:" + vantage.Container)
-			pending.prober, err = engine.StartProber(ctx, receiving, eng.API, name, image, where, spec.Labels(id, time.Now(), spec.PullAllowance()))
+			pending.prober, err = engine.StartProber(ctx, receiving, eng.API, name, image, where, request.Labels(id, time.Now(), request.PullAllowance()))
 		}
 		pending.err = err
 	}()
 	vantage.Prober = pending
-	measured, err := experiment.Run(ctx, eng, spec, experiment.Options{Progress: progress, Vantage: vantage, ID: id, Scope: scope})
+	options.Vantage, options.ID, options.Scope = vantage, id, scope
+	measured, err := experiment.Run(ctx, eng, request, options)
 	measured.Command = "in-container"
 	<-pending.ready
 	closeErr := scope.Close(ctx, err != nil || pending.err != nil) // after a failed run the engine may be gone
-	if spec.Keep && !errors.As(closeErr, new(*engine.CleanUpError)) {
+	if request.Keep && !errors.As(closeErr, new(*engine.CleanUpError)) {
 		return measured, err // the command to remove the servers is still to be printed
 	}
 	return measured, errors.Join(err, closeErr)

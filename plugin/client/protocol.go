@@ -15,12 +15,13 @@ import (
 // Job is what a client container has to do. It is the first JSON document on the
 // container's stdin, and must not be written anywhere else: it holds secrets.
 type Job struct {
-	Run       string          `json:"run"` // id of the run
-	Spec      experiment.Spec `json:"spec"`
-	Endpoint  json.RawMessage `json:"endpoint"`  // of the engine to start servers on, as Settings.Carry writes it, secrets included
-	Host      string          `json:"host"`      // of the user's tcp or ssh endpoint, which a mounted socket does not show
-	Vantage   string          `json:"vantage"`   // the client's name in the Report
-	Container string          `json:"container"` // the client's id; empty if another engine runs it
+	Run       string             `json:"run"` // id of the run
+	Request   experiment.Request `json:"request"`
+	ServerEnv []string           `json:"serverEnv"` // see experiment.Options
+	Endpoint  json.RawMessage    `json:"endpoint"`  // of the engine to start servers on, as Settings.Carry writes it, secrets included
+	Host      string             `json:"host"`      // of the user's tcp or ssh endpoint, which a mounted socket does not show
+	Vantage   string             `json:"vantage"`   // the client's name in the Report
+	Container string             `json:"container"` // the client's id; empty if another engine runs it
 	// Description of the engine, if it is the one that runs the client. Nil: the
 	// client reads it itself.
 	Description  *connection.Description `json:"description,omitempty"`
@@ -30,7 +31,7 @@ type Job struct {
 	Identities []string `json:"identities"`
 	Hold       bool     `json:"hold"` // report what was measured, and keep the servers until a Release
 
-	// RegistryAuth is the value of Engine.RegistryAuth for the image of Spec, if the
+	// RegistryAuth is the value of Engine.RegistryAuth for the image of Request, if the
 	// client will pull it. NoRegistryAuth is why there is none.
 	RegistryAuth   string `json:"registryAuth"`
 	NoRegistryAuth string `json:"noRegistryAuth"`
@@ -38,7 +39,7 @@ type Job struct {
 
 // addRegistryAuth adds the credentials for the registry of the user's image.
 func (j *Job) addRegistryAuth(ctx context.Context, engine engine.Engine) {
-	auth, err := engine.RequestRegistryAuth(ctx, j.Spec.Image)
+	auth, err := engine.RequestRegistryAuth(ctx, j.Request.Image)
 	if err != nil {
 		j.NoRegistryAuth = err.Error()
 	}

@@ -38,7 +38,7 @@ func publishRelay(c engine.AgentContainer) {
 // newIdentities makes identities for the servers of a client, so that this process
 // recognises their answers too.
 func (r *run) newIdentities() []string {
-	identities := make([]string, r.spec.Servers)
+	identities := make([]string, r.request.Servers)
 	for i := range identities {
 		identities[i] = engine.NewToken(engine.IdentityBytes)
 	}
@@ -61,8 +61,8 @@ func (r *run) runRelay(ctx context.Context, access Access, relay *worker, identi
 	result, err := resultOf(ctx, access, outcome)
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, probes...)
-		result.report.Best = append(experiment.PickBestFrom(experiment.VantageHost, probes, r.spec), result.report.Best...)
-		result.kept = r.options.KeepRelay
+		result.report.Best = append(experiment.PickBestFrom(experiment.VantageHost, probes, r.request), result.report.Best...)
+		result.kept = r.request.Keep
 	}
 	return result, err
 }
@@ -88,7 +88,7 @@ func (r *run) probeAndRelease(ctx context.Context, relay *worker, identities []s
 		var err error
 		if probes, err = r.probeThroughRelay(ctx, relay, identities); err == nil {
 			released.Store(true)
-			err = relay.Send(Release{Keep: r.options.KeepRelay, Release: true})
+			err = relay.Send(Release{Keep: r.request.Keep, Release: true})
 		}
 		if err != nil && ctx.Err() == nil {
 			relay.Lease.Release() // ends follow
@@ -117,14 +117,14 @@ func (r *run) probeThroughRelay(ctx context.Context, relay *worker, identities [
 	}
 	defer r.options.Progress.Step("Waiting for an answer through the relay")()
 	servers := r.relayAttempts(facts, identities)
-	waiting, cancel := context.WithTimeout(ctx, r.spec.Wait)
+	waiting, cancel := context.WithTimeout(ctx, r.request.Wait)
 	defer cancel()
 	// One race for each server: an answer from one proves nothing about the others.
 	probes := make([][]report.Probe, len(servers))
 	var races sync.WaitGroup
 	for i, attempts := range servers {
 		races.Go(func() {
-			results := experiment.RaceOf(attempts, netprobe.Race{Timeout: r.spec.Timeout}).Run(waiting)
+			results := experiment.RaceOf(attempts, netprobe.Race{Timeout: r.request.Timeout}).Run(waiting)
 			probes[i] = experiment.Rows(experiment.VantageHost, i, attempts, results)
 		})
 	}
@@ -145,7 +145,7 @@ func (r *run) relayAttempts(facts facts.Addresses, identities []string) [][]expe
 				continue
 			}
 			candidate.Kind = report.KindRelay
-			target := r.spec.Target(candidate.Address, identity)
+			target := r.request.Target(candidate.Address, identity)
 			target.Path = prefix + target.Path
 			if target.WebSocket != "" {
 				target.WebSocket = prefix + target.WebSocket

@@ -47,7 +47,7 @@ func (r *run) pickBestAddresses() {
 		probes := probesFrom(v.Name, r.report.Probes)
 		reached := 0
 		for i := range r.servers {
-			if best, ok := PickBest(i, probes, v.KindRanking(), r.spec.Path); ok {
+			if best, ok := PickBest(i, probes, v.KindRanking(), r.request.Path); ok {
 				r.report.Best = append(r.report.Best, best)
 				reached++
 			}
@@ -84,11 +84,11 @@ func PickBest(server int, probes []report.Probe, ranking []report.Kind, path str
 
 // PickBestFrom picks the best address of each server from one vantage, whose kinds of
 // addresses stay valid equally long.
-func PickBestFrom(vantage string, probes []report.Probe, spec Spec) []report.Best {
+func PickBestFrom(vantage string, probes []report.Probe, request Request) []report.Best {
 	probes = probesFrom(vantage, probes)
 	var all []report.Best
-	for i := range spec.Servers {
-		if best, ok := PickBest(i, probes, nil, spec.Path); ok {
+	for i := range request.Servers {
+		if best, ok := PickBest(i, probes, nil, request.Path); ok {
 			all = append(all, best)
 		}
 	}

@@ -5,32 +5,25 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
-	"github.com/docker/go-connections/nat"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
 // config returns the settings of the server's container.
 func (s *server) config() (*container.Config, *container.HostConfig) {
-	spec := s.run.spec
+	request := s.run.request
 	config := &container.Config{
 		Image:        s.image,
-		Cmd:          spec.Command,
-		Env:          spec.Env,
-		User:         spec.User,
-		ExposedPorts: spec.Exposed,
+		Cmd:          request.Command,
+		Env:          s.run.serverEnv,
+		User:         request.User,
+		ExposedPorts: s.run.plan.Exposed,
 		Labels:       s.run.labels.Values(),
 	}
-	if spec.PublishPort {
-		config.ExposedPorts = nat.PortSet{facts.TCPPort(spec.Port): {}}
-		spec.Bindings = nat.PortMap{facts.TCPPort(spec.Port): {{}}}
-	}
 	hostConfig := &container.HostConfig{
-		PortBindings: spec.Bindings,
-		ExtraHosts:   spec.AddHosts,
+		PortBindings: s.run.plan.Bindings,
+		ExtraHosts:   request.AddHosts,
 		NetworkMode:  container.NetworkMode(s.firstNetwork().Name),
 	}
-	if spec.Builtin() {
+	if request.Builtin() {
 		s.configureBuiltin(config, hostConfig)
 	}
 	return config, hostConfig
@@ -40,11 +33,11 @@ func (s *server) config() (*container.Config, *container.HostConfig) {
 // system, no capability, no shared memory, and no log on the engine's disk if the lease
 // carries its output.
 func (s *server) configureBuiltin(config *container.Config, hostConfig *container.HostConfig) {
-	spec := s.run.spec
+	plan := s.run.plan
 	config.Cmd = []string{
 		"serve",
-		"--port", strconv.Itoa(int(spec.Port)),
-		"--scheme", string(spec.Scheme),
+		"--port", strconv.Itoa(int(plan.Port)),
+		"--scheme", string(s.run.request.Scheme),
 		"--identity", s.identity,
 	}
 	hostConfig.ReadonlyRootfs = true
@@ -57,7 +50,7 @@ func (s *server) configureBuiltin(config *container.Config, hostConfig *containe
 	hostConfig.AutoRemove = true
 	hostConfig.LogConfig.Type = "none"
 	config.Cmd = append(config.Cmd, "--lease")
-	if !spec.Lasting {
+	if !plan.Lasting {
 		config.Cmd = append(config.Cmd, "--deadline", s.run.labels.Lifetime.String())
 	}
 	config.OpenStdin, config.StdinOnce, config.AttachStdin = true, true, true

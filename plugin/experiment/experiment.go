@@ -19,10 +19,13 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Options are what an experiment needs besides the servers' Spec.
+// Options are what an experiment needs besides the Request.
 type Options struct {
 	Progress engine.Progress
 	Vantage  Vantage
+	// ServerEnv is the environment of the servers: that of the Request, and docker's
+	// proxies.
+	ServerEnv []string
 	// Identities are the tokens that the built-in servers answer with; none for new
 	// ones.
 	Identities []string
@@ -45,13 +48,13 @@ type Options struct {
 // Run runs one experiment. The Report that it returns is never nil and holds what was
 // measured. An error says that nothing could be measured, or that ctx has ended. A
 // server that cannot be reached is a result, not an error. Run has removed what it
-// started when it returns, unless spec.Keep is set and there was no error.
-func Run(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*report.Report, error) {
-	if len(spec.Modes) > 0 {
-		return runModes(ctx, eng, spec, options)
+// started when it returns, unless request.Keep is set and there was no error.
+func Run(ctx context.Context, eng engine.Engine, request Request, options Options) (*report.Report, error) {
+	if len(request.Modes) > 0 {
+		return runModes(ctx, eng, request, options)
 	}
 	started := time.Now()
-	r := newRun(eng, spec, options)
+	r := newRun(eng, request, options)
 	err := r.measure(ctx)
 	if ctx.Err() != nil && options.OnPartialReport != nil {
 		options.OnPartialReport(r.report)
@@ -63,16 +66,18 @@ func Run(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*r
 
 // run is the state of one experiment.
 type run struct {
-	engine   engine.Engine
-	spec     Spec
-	progress engine.Progress
-	id       string
-	name     string    // part of the names of containers and networks: the id, and the mode
-	mode     *modeTurn // see Options
-	ids      []string  // see Options.Identities
-	report   *report.Report
-	labels   engine.Labels
-	scope    *engine.Scope
+	engine    engine.Engine
+	request   Request
+	plan      Plan
+	progress  engine.Progress
+	id        string
+	name      string    // part of the names of containers and networks: the id, and the mode
+	mode      *modeTurn // see Options
+	ids       []string  // see Options.Identities
+	serverEnv []string
+	report    *report.Report
+	labels    engine.Labels
+	scope     *engine.Scope
 
 	beforeCleanUp func(context.Context, *report.Report) error
 
@@ -86,10 +91,12 @@ type run struct {
 	reaches     []report.Reach
 }
 
-func newRun(eng engine.Engine, spec Spec, options Options) *run {
+func newRun(eng engine.Engine, request Request, options Options) *run {
 	r := &run{
 		engine:        eng,
-		spec:          spec,
+		request:       request,
+		plan:          newPlan(request),
+		serverEnv:     options.ServerEnv,
 		progress:      options.Progress,
 		vantage:       inspectedVantage{Vantage: options.Vantage},
 		id:            options.ID,
@@ -163,19 +170,17 @@ func (r *run) measure(ctx context.Context) error {
 
 // prepare makes the image available, then the network.
 func (r *run) prepare(ctx context.Context) error {
-	began := time.Now()
-	image, err := r.ensureImage(ctx)
-	r.report.Timings.ImageMS = report.Milliseconds(time.Since(began))
-	if err != nil {
-		return err
+	if r.mode == nil { // else it was done for all modes together
+		began := time.Now()
+		err := r.completePlan(ctx)
+		r.report.Timings.ImageMS = report.Milliseconds(time.Since(began))
+		if err != nil {
+			return err
+		}
 	}
-	var waitForTurn time.Duration
-	if r.mode != nil {
-		waitForTurn = r.mode.maxWait
-	}
-	r.labels = r.spec.Labels(r.id, time.Now(), waitForTurn) // only now: a pull may take long
-	for i := range r.spec.Servers {
-		r.servers = append(r.servers, newServer(r, i, image))
+	r.labels = r.request.Labels(r.id, time.Now()) // only now: a pull may take long
+	for i := range r.request.Servers {
+		r.servers = append(r.servers, newServer(r, i))
 	}
 	return r.createNetworks(ctx)
 }
@@ -185,7 +190,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error {
 	began := time.Now()
 	var started atomic.Int64 // nanoseconds from began to the start of the last server
-	steps := newStartSteps(r.progress, len(r.servers), "Starting "+engine.Plural(r.spec.Servers, "server"), "Waiting for an answer")
+	steps := newStartSteps(r.progress, len(r.servers), "Starting "+engine.Plural(r.request.Servers, "server"), "Waiting for an answer")
 	defer steps.end()
 
 	results := make([][]report.Probe, len(r.servers))

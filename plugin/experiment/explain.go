@@ -40,7 +40,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (di
 			Server:   server,
 			Vantages: []facts.Vantage{vantage},
 		}, explained.Probes)
-		reaches = append(reaches, reach(s.index, v, probes, result.Findings, r.spec.Path))
+		reaches = append(reaches, reach(s.index, v, probes, result.Findings, r.request.Path))
 		explained.Probes, explained.Findings = result.Probes, diagnosis.Merge(explained.Findings, result.Findings)
 	}
 	return explained, reaches, nil
@@ -72,8 +72,8 @@ func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, p
 
 // facts returns what is known of the server.
 func (s *server) facts() facts.Server {
-	facts := facts.NewServer(s.name, s.run.spec.Port, s.found)
-	facts.StartedByUs = !s.run.spec.Keep
+	facts := facts.NewServer(s.name, s.run.plan.Port, s.found)
+	facts.StartedByUs = !s.run.plan.Keep
 	if s.exit != nil {
 		facts.Down = s.exit.Fault(s.name)
 	}

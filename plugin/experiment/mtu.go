@@ -18,7 +18,7 @@ const smallSegment = 536
 // small that the MTU of no link on the path is too small for them. It returns the
 // addresses that answered.
 func (s *server) probeSmallSegments(ctx context.Context, v inspectedVantage, probes []report.Probe) ([]facts.SmallAnswer, error) {
-	if s.run.spec.Scheme == netprobe.TCP || !netprobe.CanLimitSegments() {
+	if s.run.request.Scheme == netprobe.TCP || !netprobe.CanLimitSegments() {
 		return nil, nil
 	}
 	var stalled []Attempt
@@ -33,10 +33,10 @@ func (s *server) probeSmallSegments(ctx context.Context, v inspectedVantage, pro
 		return nil, nil
 	}
 	defer s.run.progress.Step("Probing again with small packets")()
-	spec := s.run.spec
-	waiting, cancel := context.WithTimeout(ctx, spec.Timeout)
+	request := s.run.request
+	waiting, cancel := context.WithTimeout(ctx, request.Timeout)
 	defer cancel()
-	terms := spec.Terms()
+	terms := request.Terms()
 	terms.MaxSegment = smallSegment
 	results, err := v.Race(waiting, stalled, terms)
 	if err != nil {

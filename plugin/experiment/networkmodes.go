@@ -138,14 +138,14 @@ type ParentNetwork struct {
 	Gateway string
 }
 
-// Spec returns what an experiment measures for the mode.
-func (m NetworkMode) Spec(on ParentNetwork) ModeSpec {
-	spec := ModeSpec{Name: m.Name, Connection: m.connection}
+// Request returns what an experiment measures for the mode.
+func (m NetworkMode) Request(on ParentNetwork) ModeRequest {
+	request := ModeRequest{Name: m.Name, Connection: m.connection}
 	if !m.OnParent {
-		return spec
+		return request
 	}
-	spec.Exclusive = "parent"
-	t := &spec.Connection.Temporary[0]
+	request.Exclusive = "parent"
+	t := &request.Connection.Temporary[0]
 	t.Parent, t.Subnet, t.Gateway = on.Parent, on.Subnet, on.Gateway
-	return spec
+	return request
 }

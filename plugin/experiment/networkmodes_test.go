@@ -48,7 +48,7 @@ func TestNetworkModeSpecs(t *testing.T) {
 	t.Parallel()
 	on := ParentNetwork{Parent: "eth0", Subnet: "192.0.2.0/24", Gateway: "192.0.2.1"}
 	for _, m := range NetworkModes() {
-		s := m.Spec(on)
+		s := m.Request(on)
 		assert.Equal(t, s.Name, m.Name)
 		assert.Equal(t, s.Exclusive != "", m.OnParent, m.Name)
 		assert.Assert(t, len(s.Connection.Temporary) == 0 || s.Connection.Peer, m.Name)

@@ -7,7 +7,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
-// createNetworks creates the temporary networks of the Spec.
+// createNetworks creates the temporary networks of the Plan.
 func (r *run) createNetworks(ctx context.Context) error {
 	r.temporary = engine.NetworkMaker{
 		Engine:   r.engine,
@@ -16,7 +16,7 @@ func (r *run) createNetworks(ctx context.Context) error {
 		Settings: r.networks,
 		Local:    r.vantage.Container == "",
 	}
-	for i, t := range r.spec.Temporary {
+	for i, t := range r.plan.Connection.Temporary {
 		name := engine.NetworkName(r.name)
 		if i > 0 {
 			name += "-" + strconv.Itoa(i+1)
@@ -30,15 +30,15 @@ func (r *run) createNetworks(ctx context.Context) error {
 
 // serverNetworks returns the networks that the servers are connected to.
 func (r *run) serverNetworks() []Network {
-	if len(r.spec.Temporary) > 0 {
+	if len(r.plan.Connection.Temporary) > 0 {
 		made := make([]Network, len(r.temporary.Made))
 		for i, name := range r.temporary.Made {
 			made[i].Name = name
 		}
 		return made
 	}
-	if len(r.spec.Networks) > 0 {
-		return r.spec.Networks
+	if len(r.plan.Connection.Networks) > 0 {
+		return r.plan.Connection.Networks
 	}
 	return []Network{{Name: "default"}}
 }

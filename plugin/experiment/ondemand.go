@@ -18,9 +18,8 @@ import (
 // OnDemandServers starts servers one by one, on demand, and finds an address for each.
 // The relay uses it. Its methods may be called from several goroutines.
 type OnDemandServers struct {
-	run   *run
-	image string
-	ctx   context.Context //nolint:containedctx // it lasts until Close, and servers are watched that long
+	run *run
+	ctx context.Context //nolint:containedctx // it lasts until Close, and servers are watched that long
 
 	mu       sync.Mutex
 	started  int
@@ -43,30 +42,30 @@ type Running struct {
 // creates the temporary networks, and describes the engine and the vantage. The result
 // is valid until ctx ends, and the caller calls Close. After an error nothing is left to
 // close.
-func NewOnDemandServers(ctx context.Context, engine engine.Engine, spec Spec, options Options) (*OnDemandServers, error) {
-	r := newRun(engine, spec, options)
+func NewOnDemandServers(ctx context.Context, engine engine.Engine, request Request, options Options) (*OnDemandServers, error) {
+	r := newRun(engine, request, options)
+	r.plan.Keep, r.plan.Lasting = false, request.Keep // the relay is what is kept
 	f := &OnDemandServers{run: r, ctx: ctx, findings: map[int][]report.Finding{}}
 	var group errgroup.Group
 	group.Go(func() error { return r.gatherFacts(ctx) })
 	group.Go(func() error {
-		var err error
-		if f.image, err = r.ensureImage(ctx); err != nil {
+		if err := r.completePlan(ctx); err != nil {
 			return err
 		}
-		r.labels = r.spec.Labels(r.id, time.Now())
+		r.labels = r.request.Labels(r.id, time.Now())
 		return r.createNetworks(ctx)
 	})
 	if err := group.Wait(); err != nil {
 		return nil, errors.Join(err, r.cleanUp(ctx, true))
 	}
-	unstarted := newServer(r, 0, f.image)
+	unstarted := newServer(r, 0)
 	unstarted.name = ""
-	r.report.Servers = slices.Repeat([]report.Server{unstarted.describe()}, r.spec.Servers)
+	r.report.Servers = slices.Repeat([]report.Server{unstarted.describe()}, r.request.Servers)
 	return f, nil
 }
 
 // Start starts a server and waits until an address reaches it. The index is that in the
-// Report's list of spec.Servers servers; an earlier server with the same index is
+// Report's list of request.Servers servers; an earlier server with the same index is
 // replaced there. The identity is the token that the built-in server answers with. It is
 // an error if no address reaches the server, which Start then removes.
 func (f *OnDemandServers) Start(ctx context.Context, index int, identity string) (*Running, error) {
@@ -82,7 +81,7 @@ func (f *OnDemandServers) Start(ctx context.Context, index int, identity string)
 		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
 	f.record(s, explained.Probes, explained.Findings)
-	best, ok := PickBest(s.index, probes, f.run.vantage.KindRanking(), f.run.spec.Path)
+	best, ok := PickBest(s.index, probes, f.run.vantage.KindRanking(), f.run.request.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
 		return nil, errors.Join(s.unreachedError(), f.removeFailed(ctx, s))
 	}
@@ -104,7 +103,7 @@ func (f *OnDemandServers) startAndProbe(ctx context.Context, s *server) ([]repor
 func (f *OnDemandServers) add(index int, identity string) *server {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := newServer(f.run, f.started, f.image) // a new number for each start, so that no two share a name
+	s := newServer(f.run, f.started) // a new number for each start, so that no two share a name
 	s.index, s.identity = index, identity
 	f.started++
 	f.run.servers = append(f.run.servers, s)
@@ -162,7 +161,7 @@ func (s *server) unreachedError() error {
 	if s.exit != nil {
 		return s.exit.Fault(s.name)
 	}
-	return fmt.Errorf("no address reaches %s from here within %s", s.name, s.run.spec.Wait)
+	return fmt.Errorf("no address reaches %s from here within %s", s.name, s.run.request.Wait)
 }
 
 // Stop removes a server. An error says that it could not be removed; Close tries again.
@@ -201,7 +200,7 @@ func (f *OnDemandServers) Report() *report.Report {
 		if f.measured { // else Err returns the reason
 			measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
 		}
-		if best, ok := PickBest(i, measured.Probes, f.run.vantage.KindRanking(), f.run.spec.Path); ok {
+		if best, ok := PickBest(i, measured.Probes, f.run.vantage.KindRanking(), f.run.request.Path); ok {
 			measured.Best = append(measured.Best, best)
 		}
 	}

@@ -24,10 +24,10 @@ func (fakeNetworks) NetworkInspect(_ context.Context, name string, _ network.Ins
 // time. Without this test only the race detector would notice.
 func TestVantageFactsDoNotChangeVantage(t *testing.T) {
 	t.Parallel()
-	r := newRun(engine.Engine{API: fakeNetworks{}}, Spec{}, Options{Vantage: Vantage{Name: "relay", Container: "relay"}})
+	r := newRun(engine.Engine{API: fakeNetworks{}}, Request{}, Options{Vantage: Vantage{Name: "relay", Container: "relay"}})
 	r.vantage.found.ReportNetworks = append(r.vantage.found.ReportNetworks, report.Network{Name: "a"})
 	r.vantage.found.Networks = []facts.Network{{Name: "a"}}
-	s := newServer(r, 0, "")
+	s := newServer(r, 0)
 	s.exit = &engine.Exit{} // else the server would be probed again
 	facts, err := r.vantageFacts(t.Context(), s, r.vantage, nil)
 	assert.NilError(t, err)

@@ -47,10 +47,10 @@ func (r *run) vantages() []Vantage {
 	return []Vantage{r.vantage.Vantage, r.peer.Vantage}
 }
 
-// startPeer begins to start the peer, if the Spec has one, and returns a function that
+// startPeer begins to start the peer, if the Plan has one, and returns a function that
 // waits for the end of that.
 func (r *run) startPeer(ctx context.Context) (wait func() error) {
-	if !r.spec.Peer {
+	if !r.plan.Connection.Peer {
 		return func() error { return nil }
 	}
 	var starting errgroup.Group
@@ -93,7 +93,7 @@ func (r *run) peerName() string { return "nestprobe-" + r.name + "-peer" }
 
 // removePeer removes the peer, even if it has been started only in part.
 func (r *run) removePeer(ctx context.Context) error {
-	if !r.spec.Peer || r.peerTaken {
+	if !r.plan.Connection.Peer || r.peerTaken {
 		return nil
 	}
 	if r.peer != nil {

@@ -15,10 +15,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// probe tries the server's candidates until all have answered, Spec.Wait is over, the
+// probe tries the server's candidates until all have answered, Request.Wait is over, the
 // container has exited, or the server has been up for long enough.
 func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
-	waiting, cancel := context.WithTimeout(ctx, s.run.spec.Wait)
+	waiting, cancel := context.WithTimeout(ctx, s.run.request.Wait)
 	defer cancel()
 
 	var group errgroup.Group
@@ -59,7 +59,7 @@ func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
 // probeFrom tries the server's candidates from one vantage.
 func (s *server) probeFrom(ctx context.Context, v inspectedVantage) ([]report.Probe, error) {
 	attempts := s.attempts(v)
-	results, err := v.Race(ctx, attempts, s.run.spec.Terms())
+	results, err := v.Race(ctx, attempts, s.run.request.Terms())
 	return Rows(v.Name, s.index, attempts, results), err
 }
 
@@ -71,13 +71,13 @@ const forwardDelay = 4 * time.Second
 // cancels the wait for answers after the time that the engine may take to forward the
 // port, and one attempt more.
 func (s *server) endWaitOnceUp(cancel func()) (up func()) {
-	return sync.OnceFunc(func() { time.AfterFunc(forwardDelay+s.run.spec.Timeout, cancel) })
+	return sync.OnceFunc(func() { time.AfterFunc(forwardDelay+s.run.request.Timeout, cancel) })
 }
 
 // awaitListening calls up when the built-in server reports that it listens. For any
 // other server, and if the user has set how long to wait, the first answer shows it.
 func (s *server) awaitListening(waiting context.Context, up func()) {
-	if s.lease == nil || s.run.spec.WaitOut {
+	if s.lease == nil || s.run.request.WaitOut {
 		return
 	}
 	select {
@@ -101,7 +101,7 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 		if e.Err != nil {
 			return e.Err
 		}
-		if s.run.spec.Builtin() && e.Code == 0 {
+		if s.run.request.Builtin() && e.Code == 0 {
 			return fmt.Errorf("container %s was stopped by another process, or because the engine shuts down: run the command again", s.name)
 		}
 		var err error
@@ -112,7 +112,7 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 
 // attempts returns the candidates from one vantage.
 func (s *server) attempts(v inspectedVantage) []Attempt {
-	spec := s.run.spec
+	request := s.run.request
 	known := s.found.Addresses
 	known.EngineHost = s.run.engine.Host
 	known.NodeAddress = s.run.description.NodeAddress
@@ -125,7 +125,7 @@ func (s *server) attempts(v inspectedVantage) []Attempt {
 		attempts[i] = Attempt{
 			Candidate: candidate,
 			Grace:     Grace(known, candidate),
-			Target:    spec.Target(candidate.Address, s.identity),
+			Target:    request.Target(candidate.Address, s.identity),
 		}
 	}
 	return attempts
@@ -150,20 +150,20 @@ func Grace(known facts.Addresses, candidate Candidate) time.Duration {
 
 // Terms returns the settings of a race for a server, without attempts. The certificate of
 // the built-in server is self-signed, so its identity proves who answers.
-func (s Spec) Terms() netprobe.Race {
-	return netprobe.Race{Timeout: s.Timeout, SkipVerify: s.Builtin()}
+func (r Request) Terms() netprobe.Race {
+	return netprobe.Race{Timeout: r.Timeout, SkipVerify: r.Builtin()}
 }
 
 // Target returns what is probed at an address. Only the built-in server has an identity.
-func (s Spec) Target(address, identity string) netprobe.Target {
+func (r Request) Target(address, identity string) netprobe.Target {
 	target := netprobe.Target{
-		Scheme:    s.Scheme,
+		Scheme:    r.Scheme,
 		Address:   address,
-		Path:      s.Path,
-		Expect:    s.Expect,
-		WebSocket: s.WebSocket,
+		Path:      r.Path,
+		Expect:    r.Expect,
+		WebSocket: r.WebSocket,
 	}
-	if s.Builtin() {
+	if r.Builtin() {
 		target.Identity = identity
 	}
 	return target

@@ -12,7 +12,7 @@ import (
 
 // cleanUp removes what the run made, even if ctx has ended; see engine.Scope.
 func (r *run) cleanUp(ctx context.Context, failed bool) error {
-	if r.spec.Keep && !failed {
+	if r.plan.Keep && !failed {
 		return nil
 	}
 	began := time.Now()

@@ -14,8 +14,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// ModeSpec is one network mode to measure. See NetworkModes.
-type ModeSpec struct {
+// ModeRequest is one network mode to measure. See NetworkModes.
+type ModeRequest struct {
 	Name string `json:"name"`
 	// Exclusive names a resource that only one mode can use: modes with the same one are
 	// measured one after the other. Empty for none.
@@ -31,7 +31,7 @@ const parallelModes = 4
 // not disturb each other. The Report is that of all runs together. A mode that the
 // engine does not support is a result, not an error. The Report's OK is true if a server
 // is reached in some mode, and the cause is known wherever it is not reached.
-func runModes(ctx context.Context, eng engine.Engine, spec Spec, options Options) (*report.Report, error) {
+func runModes(ctx context.Context, eng engine.Engine, request Request, options Options) (*report.Report, error) {
 	started := time.Now()
 	if options.Scope == nil {
 		options.Scope = engine.NewScope()
@@ -39,33 +39,36 @@ func runModes(ctx context.Context, eng engine.Engine, spec Spec, options Options
 	if options.ID == "" {
 		options.ID = engine.NewID()
 	}
-	m := newModeRuns(ctx, eng, spec, options)
-	err := m.measure(ctx, spec.Modes)
+	m := newModeRuns(ctx, eng, request, options)
+	err := m.measure(ctx, request.Modes)
 	rep := mergeReports(m.results)
+	rep.Timings.ImageMS = m.imageMS
 	rep.Timings.TotalMS = report.Milliseconds(time.Since(started))
 	return rep, err
 }
 
 // measure makes the image available, which all modes need, and measures the modes.
-func (m *modeRuns) measure(ctx context.Context, modes []ModeSpec) error {
+func (m *modeRuns) measure(ctx context.Context, modes []ModeRequest) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		engine.RemoveLeftovers(ctx, m.engine.API, m.options.ID, time.Now(), m.options.Progress)
 		return nil
 	})
 	group.Go(func() error {
-		first := newRun(m.engine, m.spec, m.options)
-		if _, err := first.ensureImage(ctx); err != nil {
+		began := time.Now()
+		first := newRun(m.engine, m.request, m.options)
+		err := first.completePlan(ctx)
+		m.plan, m.imageMS = first.plan, report.Milliseconds(time.Since(began))
+		if err != nil {
 			return err
 		}
-		m.spec.Port, m.spec.Pull = first.spec.Port, engine.PullMissing
 		return m.measureAll(ctx, modes)
 	})
 	return group.Wait()
 }
 
 // measureAll measures the modes. The image is on the engine.
-func (m *modeRuns) measureAll(ctx context.Context, modes []ModeSpec) error {
+func (m *modeRuns) measureAll(ctx context.Context, modes []ModeRequest) error {
 	defer m.options.Progress.Step("Trying " + engine.Plural(len(modes), "network mode"))()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, sequence := range groupByExclusive(modes) {
@@ -83,7 +86,7 @@ func (m *modeRuns) measureAll(ctx context.Context, modes []ModeSpec) error {
 
 // groupByExclusive returns the indices of the modes in groups that can be measured in
 // parallel; the modes of one group share an exclusive resource.
-func groupByExclusive(modes []ModeSpec) [][]int {
+func groupByExclusive(modes []ModeRequest) [][]int {
 	var all [][]int
 	by := map[string]int{}
 	for i, mode := range modes {
@@ -98,12 +101,11 @@ func groupByExclusive(modes []ModeSpec) [][]int {
 	return all
 }
 
-// withSharedRequests returns the engine for several runs in parallel. It is described
-// once for all. The agent's image is requested by one run after the other, so that only
-// the first loads it. Both use the context of all runs, since one run may end while the
-// others wait.
-func withSharedRequests(all context.Context, engine engine.Engine) engine.Engine {
-	describe, image := engine.Describe, engine.AgentImage
+// describeOnce returns the engine for several runs in parallel, which is described once
+// for all. That uses the context of all runs, since one run may end while the others
+// wait.
+func describeOnce(all context.Context, engine engine.Engine) engine.Engine {
+	describe := engine.Describe
 	var describing sync.Once
 	var description connection.Description
 	var describeErr error
@@ -111,20 +113,16 @@ func withSharedRequests(all context.Context, engine engine.Engine) engine.Engine
 		describing.Do(func() { description, describeErr = describe(all) })
 		return description, describeErr
 	}
-	var loading sync.Mutex
-	engine.AgentImage = func(context.Context) (string, error) {
-		loading.Lock()
-		defer loading.Unlock()
-		return image(all)
-	}
 	return engine
 }
 
 // modeRuns is the state of the runs of all modes.
 type modeRuns struct {
 	engine  engine.Engine
-	spec    Spec
+	request Request
 	options Options
+	plan    Plan // of all modes, without their Connection
+	imageMS float64
 	results []modeRun
 
 	slots chan struct{} // one place for each mode that is measured in parallel
@@ -135,16 +133,16 @@ type modeRuns struct {
 	leftBehind []error // why something was left behind
 }
 
-func newModeRuns(ctx context.Context, engine engine.Engine, spec Spec, options Options) *modeRuns {
+func newModeRuns(ctx context.Context, engine engine.Engine, request Request, options Options) *modeRuns {
 	m := &modeRuns{
-		engine:  withSharedRequests(ctx, engine),
-		spec:    spec,
+		engine:  describeOnce(ctx, engine),
+		request: request,
 		options: options,
-		results: make([]modeRun, len(spec.Modes)),
+		results: make([]modeRun, len(request.Modes)),
 		slots:   make(chan struct{}, parallelModes),
 		made:    make(chan struct{}),
 	}
-	for _, mode := range spec.Modes {
+	for _, mode := range request.Modes {
 		if mode.Exclusive == "" {
 			m.making++
 		}
@@ -159,20 +157,14 @@ func newModeRuns(ctx context.Context, engine engine.Engine, spec Spec, options O
 // setup_ip_tables.go: EnsureJumpRule). A probe at that moment reaches a server on an
 // isolated network, as in one of four runs without this wait.
 type modeTurn struct {
-	name    string
-	maxWait time.Duration // the longest time until its turn
-	arrive  func()
-	made    <-chan struct{} // nil for a mode with an exclusive resource
-	slots   chan struct{}
+	name   string
+	arrive func()
+	made   <-chan struct{} // nil for a mode with an exclusive resource
+	slots  chan struct{}
 }
 
-func (m *modeRuns) newTurn(mode ModeSpec) *modeTurn {
-	turn := &modeTurn{
-		name:    mode.Name,
-		maxWait: time.Duration(len(m.results)) * m.spec.Wait,
-		arrive:  func() {},
-		slots:   m.slots,
-	}
+func (m *modeRuns) newTurn(mode ModeRequest) *modeTurn {
+	turn := &modeTurn{name: mode.Name, arrive: func() {}, slots: m.slots}
 	if mode.Exclusive == "" {
 		turn.arrive, turn.made = sync.OnceFunc(m.arrived), m.made
 	}
@@ -216,15 +208,14 @@ type modeRun struct {
 }
 
 // run measures one mode. An error means that the others cannot be measured either.
-func (m *modeRuns) run(ctx context.Context, i int, mode ModeSpec) error {
+func (m *modeRuns) run(ctx context.Context, i int, mode ModeRequest) error {
 	options := m.options
 	options.Progress = &modeProgress{options.Progress, mode.Name}
 	options.mode = m.newTurn(mode)
 	defer options.mode.arrive() // in case it fails before its turn
-	spec := m.spec
-	spec.Modes = nil
-	spec.Networks, spec.Temporary, spec.Peer = mode.Connection.Networks, mode.Connection.Temporary, mode.Connection.Peer
-	r := newRun(m.engine, spec, options)
+	r := newRun(m.engine, m.request, options)
+	r.plan = m.plan
+	r.plan.Connection = mode.Connection
 	err := r.measure(ctx)
 	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err)
 	cleanUpErr := r.cleanUp(ctx, lost)

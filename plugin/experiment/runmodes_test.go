@@ -19,7 +19,7 @@ import (
 )
 
 func TestGroupByExclusive(t *testing.T) {
-	modes := []ModeSpec{{Name: "a"}, {Name: "b", Exclusive: "x"}, {Name: "c"}, {Name: "d", Exclusive: "y"}, {Name: "e", Exclusive: "x"}}
+	modes := []ModeRequest{{Name: "a"}, {Name: "b", Exclusive: "x"}, {Name: "c"}, {Name: "d", Exclusive: "y"}, {Name: "e", Exclusive: "x"}}
 	assert.DeepEqual(t, groupByExclusive(modes), [][]int{{0}, {1, 4}, {2}, {3}})
 	assert.Equal(t, len(groupByExclusive(nil)), 0)
 }
@@ -48,7 +48,7 @@ func TestModeReport(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			r := newRun(engine.Engine{}, Spec{}, Options{mode: &modeTurn{name: "some"}})
+			r := newRun(engine.Engine{}, Request{}, Options{mode: &modeTurn{name: "some"}})
 			r.reaches = test.from
 			r.report.Findings = []report.Finding{{Cause: "macvlan-host-isolation", Title: "isolated", Severity: report.SeverityError}}
 			got := r.modeReport(test.err)
@@ -65,13 +65,13 @@ func TestModeReport(t *testing.T) {
 // server that is not reached.
 func TestMergeReports(t *testing.T) {
 	result := func(name string, ok bool, cause report.Cause) modeRun {
-		r := newRun(engine.Engine{}, Spec{}, Options{mode: &modeTurn{name: name}})
+		r := newRun(engine.Engine{}, Request{}, Options{mode: &modeTurn{name: name}})
 		r.report.Servers = []report.Server{{Name: name}}
 		r.report.Probes = []report.Probe{{Address: name}}
 		r.reaches = []report.Reach{{OK: ok, Cause: cause}}
 		return modeRun{r.report, r.modeReport(nil)}
 	}
-	refused := newRun(engine.Engine{}, Spec{}, Options{mode: &modeTurn{name: "refused"}})
+	refused := newRun(engine.Engine{}, Request{}, Options{mode: &modeTurn{name: "refused"}})
 	results := []modeRun{
 		{refused.report, refused.modeReport(errors.New("no"))}, result("a", true, ""), {}, result("b", false, "network-none"),
 	}
@@ -126,7 +126,7 @@ func TestModesRemoveLeftoversDuringPull(t *testing.T) {
 			}
 		},
 	}
-	spec := Spec{Modes: []ModeSpec{{Name: "a"}}, Servers: 1, Wait: time.Second}
-	_, err := runModes(ctx, engine, spec, Options{Progress: noProgress{}})
+	request := Request{Modes: []ModeRequest{{Name: "a"}}, Servers: 1, Wait: time.Second}
+	_, err := runModes(ctx, engine, request, Options{Progress: noProgress{}})
 	assert.Check(t, is.Error(err, "that was all"))
 }

@@ -28,16 +28,16 @@ type server struct {
 	exit   *engine.Exit // set when the server exited before it answered
 }
 
-func newServer(r *run, index int, image string) *server {
+func newServer(r *run, index int) *server {
 	s := &server{
 		run:   r,
 		index: index,
-		image: image,
-		found: facts.ReadContainer(container.InspectResponse{}, r.spec.Port), // until it has started
+		image: r.plan.Image,
+		found: facts.ReadContainer(container.InspectResponse{}, r.plan.Port), // until it has started
 		name:  fmt.Sprintf("nestprobe-%s-%d", r.name, index+1),
 	}
 	switch {
-	case !r.spec.Builtin():
+	case !r.request.Builtin():
 	case index < len(r.ids):
 		s.identity = r.ids[index]
 	default:
@@ -71,7 +71,7 @@ func (s *server) createOnce(ctx context.Context) error {
 	defer cancel()
 	config, hostConfig := s.config()
 	created, err := s.run.engine.API.ContainerCreate(creating, config, hostConfig,
-		s.networking(), s.run.spec.Platform, s.name)
+		s.networking(), s.run.request.Platform, s.name)
 	s.id = created.ID
 	s.taken = engine.NameIsTaken(err)
 	return err
@@ -87,13 +87,13 @@ func (s *server) inspect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("inspecting the server: %w", err)
 	}
-	s.found = facts.ReadContainer(response, s.run.spec.Port)
+	s.found = facts.ReadContainer(response, s.run.plan.Port)
 	return nil
 }
 
 // leased says whether the server lives only as long as this process.
 func (s *server) leased() bool {
-	return s.run.spec.Builtin() && !s.run.spec.Keep
+	return s.run.request.Builtin() && !s.run.plan.Keep
 }
 
 // create creates the container. A request that has been sent is not cancelled
@@ -104,7 +104,7 @@ func (s *server) create(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	err := s.createOnce(ctx)
-	if errdefs.IsNotFound(err) && s.run.spec.Builtin() {
+	if errdefs.IsNotFound(err) && s.run.request.Builtin() {
 		// A plugin of another version has replaced the agent's image by its own.
 		if s.image, err = s.run.engine.AgentImage(ctx); err != nil {
 			return err
@@ -128,8 +128,8 @@ func (s *server) describe() report.Server {
 		ID:        s.id,
 		Name:      s.name,
 		Image:     s.image,
-		Builtin:   s.run.spec.Builtin(),
-		Port:      s.run.spec.Port,
+		Builtin:   s.run.request.Builtin(),
+		Port:      s.run.plan.Port,
 		Networks:  s.found.ReportNetworks,
 		Published: s.found.Published,
 	}

@@ -47,7 +47,7 @@ func (r *run) probe(ctx context.Context) error {
 		return err
 	}
 	finished := map[*node]*swarm.Task{}
-	wait := r.spec.Wait + r.settleTime()
+	wait := r.request.Wait + r.settleTime()
 	err = r.awaitTasks(ctx, services, wait, func(n *node, t *swarm.Task) (bool, error) {
 		switch {
 		case n.helperError != "":
@@ -72,7 +72,7 @@ func (r *run) probe(ctx context.Context) error {
 }
 
 // settleTime is how long the helpers of this run retry.
-func (r *run) settleTime() time.Duration { return min(settleLimit, r.spec.Wait) }
+func (r *run) settleTime() time.Duration { return min(settleLimit, r.request.Wait) }
 
 // newWork returns the work of every helper: a race for each node's server, and then a race
 // for each node's gossip port. It depends on the states of the nodes, which may change
@@ -80,16 +80,16 @@ func (r *run) settleTime() time.Duration { return min(settleLimit, r.spec.Wait) 
 func (r *run) newWork() NodeWork {
 	work := NodeWork{Settle: r.settleTime()}
 	for _, n := range r.nodes {
-		race := r.spec.Terms()
+		race := r.request.Terms()
 		race.Wait = work.Settle
 		n.candidates = r.candidatesOf(n)
 		for _, c := range n.candidates {
-			race.Attempts = append(race.Attempts, netprobe.Attempt{Target: r.spec.Target(c.Address, r.identity(n))})
+			race.Attempts = append(race.Attempts, netprobe.Attempt{Target: r.request.Target(c.Address, r.identity(n))})
 		}
 		work.Races = append(work.Races, race)
 	}
 	for _, n := range r.nodes {
-		race := netprobe.Race{Timeout: r.spec.Timeout, Wait: work.Settle}
+		race := netprobe.Race{Timeout: r.request.Timeout, Wait: work.Settle}
 		if n.address != "" {
 			race.Attempts = []netprobe.Attempt{{Target: netprobe.Target{
 				Scheme: netprobe.TCP, Address: net.JoinHostPort(n.address, strconv.Itoa(gossipPort)),
@@ -105,8 +105,8 @@ func (r *run) newWork() NodeWork {
 func (r *run) candidatesOf(n *node) []experiment.Candidate {
 	var l experiment.CandidateList
 	if n.server != nil {
-		l.AddName(report.KindContainerName, r.taskName(n.server), r.spec.Port, "the container's name on the overlay network")
-		l.Add(report.KindContainerIP, r.overlayIP(n.server), r.spec.Port, "the container's address on the overlay network")
+		l.AddName(report.KindContainerName, r.taskName(n.server), r.request.Port, "the container's name on the overlay network")
+		l.Add(report.KindContainerIP, r.overlayIP(n.server), r.request.Port, "the container's address on the overlay network")
 	}
 	if address, err := netip.ParseAddr(n.address); err == nil && (n.server != nil || n.Status.State != swarm.NodeStateReady) {
 		l.Add(report.KindPublishedEngineHost, address, r.port, "the node's address, where its server is published")

@@ -29,7 +29,7 @@ func (r *run) summarize(measured bool) {
 	for _, from := range r.nodes {
 		seen := slices.DeleteFunc(slices.Clone(r.report.Probes), func(p report.Probe) bool { return p.Vantage != from.vantage() })
 		for to, server := range r.nodes {
-			b, ok := experiment.PickBest(to, seen, rankedKinds, r.spec.Path)
+			b, ok := experiment.PickBest(to, seen, rankedKinds, r.request.Path)
 			if ok {
 				r.report.Best = append(r.report.Best, b)
 			}
@@ -56,7 +56,7 @@ func (r *run) rows(from *node) []report.Probe {
 		attempts := make([]experiment.Attempt, len(n.candidates))
 		results := make([]netprobe.Result, len(n.candidates))
 		for i, c := range n.candidates {
-			attempts[i] = experiment.Attempt{Candidate: c, Target: r.spec.Target(c.Address, r.identity(n))}
+			attempts[i] = experiment.Attempt{Candidate: c, Target: r.request.Target(c.Address, r.identity(n))}
 			if found := from.result(to, i); found != nil {
 				results[i] = *found
 			}
@@ -77,7 +77,7 @@ func (n *node) result(race, attempt int) *netprobe.Result {
 
 // serverOf returns the Report's entry for a node's server.
 func (r *run) serverOf(n *node) report.Server {
-	s := report.Server{Node: n.name, Builtin: true, Port: r.spec.Port, Networks: []report.Network{}, Published: []report.PortBinding{}}
+	s := report.Server{Node: n.name, Builtin: true, Port: r.request.Port, Networks: []report.Network{}, Published: []report.PortBinding{}}
 	for _, image := range r.images {
 		if image.platform == n.Description.Platform {
 			s.Image = image.tag

@@ -72,8 +72,8 @@ func (r *run) newContainerSpec(args ...string) *swarm.ContainerSpec {
 // newServerSpec returns the spec of the servers, but for what createServices adds.
 func (r *run) newServerSpec() swarm.ServiceSpec {
 	container := r.newContainerSpec("serve",
-		"--port", strconv.Itoa(int(r.spec.Port)),
-		"--scheme", string(r.spec.Scheme),
+		"--port", strconv.Itoa(int(r.request.Port)),
+		"--scheme", string(r.request.Scheme),
 		"--deadline", r.labels.Lifetime.String())
 	container.Env = []string{IdentityVariable + "=" + r.token + "-{{.Node.ID}}"}
 	spec := swarm.ServiceSpec{
@@ -84,7 +84,7 @@ func (r *run) newServerSpec() swarm.ServiceSpec {
 		Mode: swarm.ResolutionModeDNSRR,
 		Ports: []swarm.PortConfig{{
 			Protocol:      swarm.PortConfigProtocolTCP,
-			TargetPort:    uint32(r.spec.Port),
+			TargetPort:    uint32(r.request.Port),
 			PublishedPort: uint32(r.port),
 			PublishMode:   swarm.PortConfigPublishModeHost,
 		}},
@@ -216,7 +216,7 @@ func (r *run) awaitServers(ctx context.Context, services []string) error {
 	for _, n := range r.nodes {
 		n.server = nil
 	}
-	err := r.awaitTasks(ctx, services, r.spec.Wait, func(n *node, t *swarm.Task) (bool, error) {
+	err := r.awaitTasks(ctx, services, r.request.Wait, func(n *node, t *swarm.Task) (bool, error) {
 		switch {
 		case n.serverError != "":
 			return true, nil
@@ -241,7 +241,7 @@ func (r *run) awaitServers(ctx context.Context, services []string) error {
 	}
 	for _, n := range r.nodes {
 		if n.server == nil && n.serverError == "" {
-			n.serverError = fmt.Sprintf("it has started no server within %s", r.spec.Wait)
+			n.serverError = fmt.Sprintf("it has started no server within %s", r.request.Wait)
 		}
 		if n.server == nil {
 			n.helperError = n.serverError

@@ -90,7 +90,7 @@ func TestPortTakenOnNode(t *testing.T) {
 			r := &run{
 				engine:   engine.Engine{API: fake},
 				options:  Options{Progress: noProgress{}, Manager: fake},
-				spec:     experiment.Spec{Port: 4647, Wait: time.Minute},
+				request:  experiment.Request{Port: 4647, Wait: time.Minute},
 				report:   &report.Report{Nodes: make([]report.Node, 1)},
 				nodes:    []*node{{Node: found, name: "one", ready: true}},
 				images:   []nodeImage{{ref: "sha256:1"}},

@@ -26,7 +26,7 @@ import (
 // VantageNode and a node's name are the vantage of the helper on that node.
 const VantageNode = "node:"
 
-// Options are what Run needs beyond the engine and the server's spec.
+// Options are what Run needs beyond the engine and the server's request.
 type Options struct {
 	Progress engine.Progress
 	Manager  Manager // the same engine's API for its Swarm
@@ -49,11 +49,11 @@ type ReachedNode struct {
 // at a port of its node, and has a helper on every node probe each server. The engine must be
 // a manager. The Report and the error are those of [experiment.Run]. A node that takes no
 // part is a result, not an error.
-func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options Options) (*report.Report, error) {
+func Run(ctx context.Context, eng engine.Engine, request experiment.Request, options Options) (*report.Report, error) {
 	started := time.Now()
 	r := &run{
 		engine:   eng,
-		spec:     spec,
+		request:  request,
 		options:  options,
 		report:   report.New("run"),
 		id:       engine.NewID(),
@@ -69,7 +69,7 @@ func Run(ctx context.Context, eng engine.Engine, spec experiment.Spec, options O
 // run is the state of one Run.
 type run struct {
 	engine  engine.Engine
-	spec    experiment.Spec
+	request experiment.Request
 	options Options
 	report  *report.Report
 	id      string
@@ -136,7 +136,7 @@ func (r *run) prepare(ctx context.Context) error {
 	if err := r.ensureImages(ctx); err != nil {
 		return err
 	}
-	r.labels = r.spec.Labels(r.id, time.Now(), r.spec.Wait, nodesMargin) // the servers and the helpers may each take as long
+	r.labels = r.request.Labels(r.id, time.Now(), r.request.Wait, nodesMargin) // the servers and the helpers may each take as long
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -11,11 +11,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 )
 
-// Spec says which servers to start and which answer is right.
-type Spec struct {
+// Request is what the user asks for: which servers to start, and which answer is right.
+// Nothing changes it. What it leaves open is in the Plan of a run.
+type Request struct {
 	Image    string   // the user's image; empty for the built-in server
 	Command  []string // its command and arguments
-	Env      []string
+	Env      []string // see Options.ServerEnv
 	User     string
 	AddHosts []string
 	Platform *ocispec.Platform // nil for the engine's own
@@ -33,28 +34,23 @@ type Spec struct {
 	Exposed     nat.PortSet
 	Bindings    nat.PortMap
 
-	Networks  []Network                 // in docker's order; empty for the engine's default
-	Temporary []engine.TemporaryNetwork // networks to create and remove again, instead of Networks
-	Peer      bool                      // also send probes from another container on the first network
-
-	// Modes are network modes to measure, with one server each, instead of the
-	// networks above; none to measure only those networks.
-	Modes []ModeSpec
+	Connection Connection
+	// Modes are network modes to measure, with one server each, instead of Connection;
+	// none to measure only that.
+	Modes []ModeRequest
 
 	Servers int
 	Wait    time.Duration // how long a server may take to answer
 	WaitOut bool          // wait that long even for a built-in server that listens
 	Timeout time.Duration // of one attempt at one candidate
-	Keep    bool          // leave the servers running
-	Lasting bool          // no deadline: the servers run until their lease ends
+	Keep    bool          // leave the servers running, or the relay
 }
 
-// Connection is how the servers of one network mode are connected. Its fields are those of
-// Spec with the same names.
+// Connection is how servers are connected.
 type Connection struct {
-	Networks  []Network
-	Temporary []engine.TemporaryNetwork
-	Peer      bool
+	Networks  []Network                 // in docker's order; empty for the engine's default
+	Temporary []engine.TemporaryNetwork // networks to create and remove again, instead of Networks
+	Peer      bool                      // also send probes from another container on the first network
 }
 
 // Network is one network to connect the servers to.
@@ -64,7 +60,7 @@ type Network struct {
 }
 
 // Builtin says whether the built-in server is started.
-func (s Spec) Builtin() bool { return s.Image == "" }
+func (r Request) Builtin() bool { return r.Image == "" }
 
 // perServer is added to the lifetime for each server. 50 in parallel took 226 ms each on
 // Engine 20.10 with two cores; the rest is for slow disks.
@@ -77,19 +73,19 @@ const pullAllowance = 10 * time.Minute
 
 // PullAllowance returns how long a helper may have to wait for the pull of the user's
 // image; 0 if nothing is pulled.
-func (s Spec) PullAllowance() time.Duration {
-	if s.Builtin() || s.Pull == engine.PullNever {
+func (r Request) PullAllowance() time.Duration {
+	if r.Builtin() || r.Pull == engine.PullNever {
 		return 0
 	}
 	return pullAllowance
 }
 
-// Labels returns the labels of a run that starts now. The lifetime follows from the Spec;
-// more is added to it.
-func (s Spec) Labels(id string, now time.Time, more ...time.Duration) engine.Labels {
-	lifetime := s.Wait*time.Duration(1+len(s.Modes)) + engine.DeadlineMargin + time.Duration(s.Servers)*perServer
+// Labels returns the labels of a run that starts now. The lifetime follows from the
+// Request; more is added to it.
+func (r Request) Labels(id string, now time.Time, more ...time.Duration) engine.Labels {
+	lifetime := r.Wait*time.Duration(1+len(r.Modes)) + engine.DeadlineMargin + time.Duration(r.Servers)*perServer
 	for _, d := range more {
 		lifetime += d
 	}
-	return engine.NewLabels(id, now, lifetime, s.Keep || s.Lasting)
+	return engine.NewLabels(id, now, lifetime, r.Keep)
 }

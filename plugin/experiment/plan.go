@@ -1,0 +1,95 @@
+package experiment
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/go-connections/nat"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// Plan is what a run does where the Request leaves it open.
+type Plan struct {
+	Image      string // reference of the servers' image, which is on the engine
+	Port       uint16 // the port in the container that is probed
+	Exposed    nat.PortSet
+	Bindings   nat.PortMap
+	Connection Connection
+	Keep       bool // leave the servers running
+	Lasting    bool // no deadline: the servers run until their lease ends
+}
+
+// newPlan returns what is known before the image is on the engine.
+func newPlan(request Request) Plan {
+	return Plan{Port: request.Port, Connection: request.Connection, Keep: request.Keep}
+}
+
+// completePlan makes the servers' image available, and adds what follows from it.
+func (r *run) completePlan(ctx context.Context) (err error) {
+	p := &r.plan
+	if r.request.Builtin() {
+		defer r.progress.Step("Putting the agent image on the engine")()
+		p.Image, err = r.engine.AgentImage(ctx)
+	} else {
+		p.Image = r.request.Image
+		p.Port, err = r.ensureUserImage(ctx)
+	}
+	p.Exposed, p.Bindings = r.request.Exposed, r.request.Bindings
+	if port := facts.TCPPort(p.Port); r.request.PublishPort {
+		p.Exposed, p.Bindings = nat.PortSet{port: {}}, nat.PortMap{port: {{}}}
+	}
+	return err
+}
+
+// ensureUserImage makes the user's image available and returns the port to probe.
+func (r *run) ensureUserImage(ctx context.Context) (uint16, error) {
+	user := engine.Image{Ref: r.request.Image, Platform: r.request.Platform, Pull: r.request.Pull}
+	found, err := user.Ensure(ctx, r.engine, r.progress)
+	if err != nil || r.request.Port != 0 {
+		return r.request.Port, err
+	}
+	return onlyPort(r.request, found)
+}
+
+// onlyPort returns the port to probe if the user has given none: the one that is
+// published, else the one that the image exposes.
+func onlyPort(request Request, found image.InspectResponse) (uint16, error) {
+	if ports := tcpPorts(request.Exposed); len(ports) == 1 {
+		return ports[0], nil
+	}
+	var exposed nat.PortSet
+	if found.Config != nil {
+		exposed = make(nat.PortSet, len(found.Config.ExposedPorts))
+		for port := range found.Config.ExposedPorts {
+			exposed[nat.Port(port)] = struct{}{}
+		}
+	}
+	switch ports := tcpPorts(exposed); len(ports) {
+	case 0:
+		return 0, portError("image %s exposes no TCP port: specify the port that its server listens on", request.Image)
+	case 1:
+		return ports[0], nil
+	default:
+		return 0, portError("image %s exposes several TCP ports %v: choose one", request.Image, ports)
+	}
+}
+
+func portError(format string, args ...any) error {
+	return &report.SettingError{Setting: report.SettingPort, Err: fmt.Errorf(format, args...)}
+}
+
+func tcpPorts(set nat.PortSet) []uint16 {
+	var ports []uint16
+	for port := range set {
+		if port.Proto() == "tcp" {
+			ports = append(ports, uint16(port.Int())) //nolint:gosec // nat.ParsePortSpecs has checked its range; an image's odd port fails to publish
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}
