@@ -33,16 +33,40 @@ type Renderer struct {
 	template *template.Template // for the whole Report; nil if the format is not such a template
 }
 
+// formats are the named formats other than the table.
+var formats = map[string]func(io.Writer, *report.Report) error{
+	formatter.JSONFormatKey: writeJSON,
+	"markdown":              writeMarkdown,
+	"mermaid":               writeMermaid,
+	"env":                   writeEnv,
+}
+
+// Names lists the named formats, the default first.
+func Names() []string {
+	return []string{formatter.TableFormatKey, formatter.JSONFormatKey, "markdown", "mermaid", "env"}
+}
+
+// OfReports says whether a format can only show a Report, not other lists such as that
+// of causes.
+func OfReports(format string) bool {
+	return formats[format] != nil && format != formatter.JSONFormatKey
+}
+
+// ofAddresses are the formats that show only the addresses that were probed.
+var ofAddresses = []string{"mermaid", "env"}
+
 // New checks the options and parses the template. Like docker's own commands, it
 // does not execute the template: a field that does not exist is an error of Write.
 func New(options Options) (*Renderer, error) {
 	if options.Format == "" {
 		options.Format = formatter.TableFormatKey
 	}
-	r := &Renderer{options: options}
-	if err := checkNamed(options); err != nil {
-		return nil, err
+	// These would show nothing, and a program that reads its settings from empty output
+	// would continue without them.
+	if options.Checks && !options.Quiet && slices.Contains(ofAddresses, options.Format) {
+		return nil, fmt.Errorf("invalid --format: %s needs a TARGET: it shows addresses, and none is probed without one", options.Format)
 	}
+	r := &Renderer{options: options}
 	if err := r.parse(); err != nil {
 		return nil, err
 	}
@@ -95,17 +119,10 @@ func (r *Renderer) Write(w io.Writer, rep *report.Report) error {
 
 // writeTableTemplate executes the template for each probe, or for each check.
 func (r *Renderer) writeTableTemplate(w io.Writer, rep *report.Report) error {
-	var err error
 	if r.options.Checks {
-		err = writeCheckRows(w, r.options.Format, rep.Checks)
-	} else {
-		all := selectProbes(rep, func(*report.Probe) bool { return true })
-		err = writeProbeRows(w, r.options.Format, all)
+		return writeCheckRows(w, r.options.Format, rep.Checks)
 	}
-	if err != nil {
-		return invalidFormat(err)
-	}
-	return nil
+	return writeProbeRows(w, r.options.Format, rep.Probes)
 }
 
 func (r *Renderer) writeTemplate(w io.Writer, rep *report.Report) error {

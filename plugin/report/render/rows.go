@@ -17,7 +17,7 @@ import (
 // are those of the template.
 func writeRows[T any](w io.Writer, format string, header formatter.SubContext, items []T, row func(T) formatter.SubContext) error {
 	ctx := formatter.Context{Output: w, Format: formatter.Format(format)}
-	return ctx.Write(header, func(write func(formatter.SubContext) error) error {
+	err := ctx.Write(header, func(write func(formatter.SubContext) error) error {
 		for _, item := range items {
 			if err := write(row(item)); err != nil {
 				return err
@@ -25,11 +25,15 @@ func writeRows[T any](w io.Writer, format string, header formatter.SubContext, i
 		}
 		return nil
 	})
+	if err != nil {
+		return invalidFormat(err)
+	}
+	return nil
 }
 
-func writeProbeRows(w io.Writer, format string, probes []*report.Probe) error {
+func writeProbeRows(w io.Writer, format string, probes []report.Probe) error {
 	header := &probeRow{HeaderContext: formatter.HeaderContext{Header: probeHeader}}
-	return writeRows(w, format, header, probes, func(p *report.Probe) formatter.SubContext { return &probeRow{probe: *p} })
+	return writeRows(w, format, header, probes, func(p report.Probe) formatter.SubContext { return &probeRow{probe: p} })
 }
 
 func writeCheckRows(w io.Writer, format string, checks []report.Check) error {

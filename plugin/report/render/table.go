@@ -15,13 +15,20 @@ import (
 // columns is the template of the plain table.
 const columns = "table {{.Kind}}\t{{.Address}}\t{{.Result}}\t{{.Time}}\t{{.What}}"
 
-// writeHuman writes the checks, the tables of addresses, the findings, and at the
-// end the status and body from the best address.
+// writeHuman writes the checks, what reaches the servers in the form that fits the
+// command, the findings, and at the end the status and body from the best address.
 func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	var out bytes.Buffer
 	writeChecks(&out, rep.Checks, color)
-	if err := writeReached(&out, rep, color); err != nil {
-		return err
+	switch {
+	case len(rep.Modes) > 0:
+		writeModes(&out, rep, color)
+	case len(rep.Nodes) > 0:
+		writeNodes(&out, rep)
+	default:
+		if err := writeTables(&out, rep, color); err != nil {
+			return err
+		}
 	}
 	writeAccesses(&out, rep.Accesses)
 	if len(rep.Modes) == 0 { // writeModes writes the findings of each mode
@@ -34,19 +41,6 @@ func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 	}
 	_, err := w.Write(out.Bytes())
 	return err
-}
-
-// writeReached writes what reaches the servers, in the form that fits the command.
-func writeReached(out *bytes.Buffer, rep *report.Report, color bool) error {
-	switch {
-	case len(rep.Modes) > 0:
-		writeModes(out, rep, color)
-	case len(rep.Nodes) > 0:
-		writeNodes(out, rep)
-	default:
-		return writeTables(out, rep, color)
-	}
-	return nil
 }
 
 // writeTables writes a table of addresses for each vantage and server.
@@ -143,18 +137,17 @@ func writeTable(out *bytes.Buffer, probes []*report.Probe, best *report.Probe, c
 const narrowColumn = 10
 
 // shortenAddresses makes room for the last column, which says what happened.
-func shortenAddresses(probes []*report.Probe) []*report.Probe {
+func shortenAddresses(probes []*report.Probe) []report.Probe {
 	kind, what := 0, 0
 	for _, p := range probes {
 		kind = max(kind, len(p.Kind))
 		what = max(what, utf8.RuneCountInString((&probeRow{probe: *p}).What()))
 	}
 	room := max(narrowColumn, maxWidth-kind-columnGap-columnGap-2*narrowColumn-what)
-	shortened := make([]*report.Probe, len(probes))
+	shortened := make([]report.Probe, len(probes))
 	for i, p := range probes {
-		shorter := *p
-		shorter.Address = shorten(p.Address, room)
-		shortened[i] = &shorter
+		shortened[i] = *p
+		shortened[i].Address = shorten(p.Address, room)
 	}
 	return shortened
 }
