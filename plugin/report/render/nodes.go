@@ -2,7 +2,9 @@ package render
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -58,62 +60,55 @@ func legend(rep *report.Report) string {
 // nodePair is two nodes by name. The first one probes the second one.
 type nodePair struct{ from, to string }
 
-// nodeLinks are the kinds of addresses that work between nodes, in words.
+// nodeLinks are the kinds of addresses that work between nodes. A pair that was not
+// probed is missing.
 type nodeLinks struct {
 	nodes []string
-	words map[nodePair]string
+	kinds map[nodePair][]report.Kind
 }
 
 func linksOf(rep *report.Report) nodeLinks {
-	links := nodeLinks{words: map[nodePair]string{}}
+	links := nodeLinks{kinds: map[nodePair][]report.Kind{}}
 	for _, n := range rep.Nodes {
 		links.nodes = append(links.nodes, n.Name)
 	}
-	works := map[nodePair]map[report.Kind]bool{}
 	for _, p := range rep.Probes {
 		pair := nodePair{strings.TrimPrefix(p.Vantage, "node:"), rep.Servers[p.Server].Node}
-		if works[pair] == nil {
-			works[pair] = map[report.Kind]bool{}
+		kinds := links.kinds[pair]
+		if p.OK {
+			kinds = append(kinds, p.Kind)
 		}
-		works[pair][p.Kind] = p.OK
-	}
-	for pair, kinds := range works {
-		var words []string
-		for _, k := range nodeKinds {
-			if kinds[k.kind] {
-				words = append(words, k.word)
-			}
-		}
-		if len(words) == 0 {
-			words = []string{noneWorks}
-		}
-		links.words[pair] = strings.Join(words, " ")
+		links.kinds[pair] = kinds
 	}
 	return links
 }
 
 // cell says which kinds of addresses connect one node to another.
 func (l nodeLinks) cell(from, to string) string {
-	if words, ok := l.words[nodePair{from, to}]; ok {
-		return words
+	kinds, probed := l.kinds[nodePair{from, to}]
+	if !probed {
+		return notProbed
 	}
-	return notProbed
+	var words []string
+	for _, k := range nodeKinds {
+		if slices.Contains(kinds, k.kind) {
+			words = append(words, k.word)
+		}
+	}
+	return cmp.Or(strings.Join(words, " "), noneWorks)
 }
 
 // matrix has a row for each node that probes and a column for each node that is
 // probed.
 func (l nodeLinks) matrix() string {
-	n := len(l.nodes)
-	rows := make([][]string, n+1)
-	rows[0] = make([]string, n+1)
-	rows[0][0] = "FROM"
-	for i, from := range l.nodes {
-		rows[0][i+1] = "TO " + from
-		rows[i+1] = make([]string, n+1)
-		rows[i+1][0] = from
-		for j, to := range l.nodes {
-			rows[i+1][j+1] = l.cell(from, to)
+	rows := [][]string{{"FROM"}}
+	for _, from := range l.nodes {
+		row := []string{from}
+		for _, to := range l.nodes {
+			row = append(row, l.cell(from, to))
 		}
+		rows = append(rows, row)
+		rows[0] = append(rows[0], "TO "+from)
 	}
 	return align(rows)
 }
