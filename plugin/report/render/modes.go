@@ -10,12 +10,14 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// modeColumns are the kinds of addresses as columns of the matrix, in the order in
-// which people try them. Kinds that have no probe are left out.
-var modeColumns = []struct {
+// modeColumn is a kind of address as a column of the matrix.
+type modeColumn struct {
 	kind  report.Kind
 	title string
-}{
+}
+
+// modeColumns are in the order in which people try the kinds of addresses.
+var modeColumns = []modeColumn{
 	{report.KindPublishedLocalhost, "LOCALHOST"},
 	{report.KindPublishedAny, "0.0.0.0"},
 	{report.KindPublishedGateway, "GATEWAY"},
@@ -28,12 +30,16 @@ var modeColumns = []struct {
 // writeModes writes the matrix mode × vantage × kind of address, and the reason
 // where a server is not reached.
 func writeModes(out *bytes.Buffer, rep *report.Report, color bool) {
-	kinds := kindsOf(rep.Probes)
-	rows := [][]string{modeHeader(kinds)}
+	columns := columnsOf(rep.Probes)
+	header := []string{"NETWORK", "FROM", "RESULT"}
+	for _, column := range columns {
+		header = append(header, column.title)
+	}
+	rows := [][]string{header}
 	works := []bool{true} // the header is not dimmed
 	for _, mode := range rep.Modes {
 		for _, reach := range reachesOf(mode) {
-			rows = append(rows, modeRow(rep, mode, reach, kinds))
+			rows = append(rows, modeRow(rep, mode, reach, columns))
 			works = append(works, reach.OK)
 		}
 	}
@@ -46,22 +52,11 @@ func writeModes(out *bytes.Buffer, rep *report.Report, color bool) {
 	writeReasons(out, rep.Modes)
 }
 
-func modeHeader(kinds []report.Kind) []string {
-	header := []string{"NETWORK", "FROM", "RESULT"}
-	for _, column := range modeColumns {
-		if slices.Contains(kinds, column.kind) {
-			header = append(header, column.title)
-		}
-	}
-	return header
-}
-
-func kindsOf(probes []report.Probe) []report.Kind {
-	var kinds []report.Kind
-	for _, p := range probes {
-		kinds = addOnce(kinds, p.Kind)
-	}
-	return kinds
+// columnsOf are the columns of the kinds that were probed.
+func columnsOf(probes []report.Probe) []modeColumn {
+	return slices.DeleteFunc(slices.Clone(modeColumns), func(column modeColumn) bool {
+		return !slices.ContainsFunc(probes, func(p report.Probe) bool { return p.Kind == column.kind })
+	})
 }
 
 // reachesOf are the rows of a mode. A mode whose server was not started has one.
@@ -76,7 +71,7 @@ func reachesOf(mode report.Mode) []report.Reach {
 // all kinds of addresses fit beside it.
 const maxFrom = 18
 
-func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, kinds []report.Kind) []string {
+func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, columns []modeColumn) []string {
 	cells := []string{mode.Name, shorten(reach.Vantage, maxFrom), "no"}
 	switch {
 	case reach.OK:
@@ -84,10 +79,8 @@ func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, kinds []r
 	case len(mode.From) == 0:
 		cells[2] = string(mode.Result)
 	}
-	for _, column := range modeColumns {
-		if slices.Contains(kinds, column.kind) {
-			cells = append(cells, modeCell(rep.Probes, mode.Server, reach.Vantage, column.kind))
-		}
+	for _, column := range columns {
+		cells = append(cells, modeCell(rep.Probes, mode.Server, reach.Vantage, column.kind))
 	}
 	return cells
 }
@@ -157,9 +150,10 @@ func reason(mode report.Mode, reach report.Reach) string {
 	if reach.Cause == "" {
 		return where + ": not reached, and the cause is not known"
 	}
+	finding := report.Finding{Cause: reach.Cause, Title: mode.Detail}
 	i := slices.IndexFunc(mode.Findings, func(f report.Finding) bool { return f.Cause == reach.Cause })
 	if i >= 0 {
-		return where + ": " + causeAndTitle(mode.Findings[i])
+		finding = mode.Findings[i]
 	}
-	return where + ": " + causeAndTitle(report.Finding{Cause: reach.Cause, Title: mode.Detail})
+	return where + ": " + causeAndTitle(finding)
 }
