@@ -2,7 +2,7 @@ package render
 
 import (
 	"reflect"
-	"strings"
+	"regexp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -49,14 +49,7 @@ const longestEscape = 4
 
 func escapeText(s string) string { return netprobe.Visible(s, longestEscape*len(s)) }
 
-func escapeLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i, line := range lines {
-		cells := strings.Split(line, "\t")
-		for j, cell := range cells {
-			cells[j] = escapeText(cell)
-		}
-		lines[i] = strings.Join(cells, "\t")
-	}
-	return strings.Join(lines, "\n")
-}
+// cells matches what is between line ends and tabs.
+var cells = regexp.MustCompile(`[^\n\t]+`)
+
+func escapeLines(s string) string { return cells.ReplaceAllStringFunc(s, escapeText) }

@@ -122,11 +122,9 @@ func (d *diagram) pairs() {
 // pairsOf lists the vantages and servers between which addresses were probed.
 func pairsOf(rep *report.Report) []pair {
 	var pairs []pair
-	seen := map[pair]bool{}
 	for _, p := range rep.Probes {
-		if pair := (pair{p.Vantage, p.Server}); !seen[pair] && p.Server < len(rep.Servers) {
-			seen[pair] = true
-			pairs = append(pairs, pair)
+		if p.Server < len(rep.Servers) {
+			pairs = addOnce(pairs, pair{p.Vantage, p.Server})
 		}
 	}
 	return pairs
