@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -20,16 +21,19 @@ func (p *prober) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 		share := time.Until(p.deadline) / time.Duration(len(addrs)-i)
 		began := time.Now()
 		conn, s := p.dial(ctx, addr, began.Add(share))
-		p.tried(addr, s, time.Since(began))
+		try := Try{Remote: addr.String(), Connect: time.Since(began)}
+		if s != nil {
+			try.Failure, try.Err = s.failure, s.err
+		}
+		p.result.Tried = append(p.result.Tried, try)
+		if s == nil || best == nil || rank(s.failure) > rank(best.failure) {
+			best = s
+			p.result.Remote, p.result.Timings.Connect = try.Remote, try.Connect
+		}
 		if s == nil {
 			p.addr = addr
 			p.result.PathMTU = pathMTU(conn)
-			p.reached(len(p.result.Tried) - 1)
 			return conn, nil
-		}
-		if best == nil || rank(s.failure) > rank(best.failure) {
-			best = s
-			p.reached(len(p.result.Tried) - 1)
 		}
 		if ctx.Err() != nil {
 			break
@@ -38,34 +42,10 @@ func (p *prober) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 	return nil, best
 }
 
-func (p *prober) tried(addr netip.AddrPort, s *setback, took time.Duration) {
-	try := Try{Remote: remote(addr), Connect: took}
-	if s != nil {
-		try.Failure, try.Err = s.failure, s.err
-	}
-	p.result.Tried = append(p.result.Tried, try)
-}
-
-// reached makes the Result be about the i-th address tried.
-func (p *prober) reached(i int) {
-	p.result.Remote = p.result.Tried[i].Remote
-	p.result.Timings.Connect = p.result.Tried[i].Connect
-}
-
 // rank orders the failures of a connection attempt by how much they say: an answer
 // of the host before an answer of the network before no answer.
 func rank(f Failure) int {
-	switch f {
-	case Refused:
-		return 4
-	case Reset:
-		return 3
-	case Unreachable:
-		return 2
-	case ConnectTimeout:
-		return 1
-	}
-	return 0
+	return slices.Index([]Failure{ConnectTimeout, Unreachable, Reset, Refused}, f)
 }
 
 // dial connects to one literal address.
@@ -73,11 +53,15 @@ func (p *prober) dial(ctx context.Context, addr netip.AddrPort, deadline time.Ti
 	// Keep-alive is off because no probe lives long enough to need it.
 	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1, Control: limitSegments(p.opts.MaxSegment)}
 	share := time.Until(deadline).Round(time.Millisecond)
-	conn, err := dialer.DialContext(ctx, "tcp", remote(addr))
+	conn, err := dialer.DialContext(ctx, "tcp", addr.String())
 	if err == nil {
 		return conn, nil
 	}
-	switch f := dialFailure(err); f {
+	f := ConnectFailure(err)
+	if f == NotProbed && errors.Is(err, context.Canceled) {
+		f = ConnectTimeout // a cancelled attempt has had no answer
+	}
+	switch f {
 	case Refused:
 		return nil, &setback{f, "connection refused", err}
 	case Reset:
@@ -91,20 +75,12 @@ func (p *prober) dial(ctx context.Context, addr netip.AddrPort, deadline time.Ti
 	}
 }
 
-// dialFailure is [ConnectFailure], but a cancelled attempt has had no answer.
-func dialFailure(err error) Failure {
-	if f := ConnectFailure(err); f != NotProbed || !errors.Is(err, context.Canceled) {
-		return f
-	}
-	return ConnectTimeout
-}
-
 // timedOut reports whether err is a time-out. The same time-out shows as
 // context.DeadlineExceeded or as os.ErrDeadlineExceeded; both say Timeout.
 func timedOut(err error) bool {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
-		return timedOutErrno(errno)
+		return connectErrno(errno) == ConnectTimeout
 	}
 	var t net.Error
 	return errors.As(err, &t) && t.Timeout()

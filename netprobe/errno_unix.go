@@ -4,8 +4,8 @@ package netprobe
 
 import "syscall"
 
-// connectErrno says what an error number of a connection attempt means; "" if it
-// says nothing about the address.
+// connectErrno says what an error number of a connection attempt means; "" if
+// unreachableErrno knows it, or if it says nothing about the address.
 func connectErrno(errno syscall.Errno) Failure {
 	switch errno {
 	case syscall.ECONNREFUSED:
@@ -14,9 +14,6 @@ func connectErrno(errno syscall.Errno) Failure {
 		return Reset
 	case syscall.ETIMEDOUT:
 		return ConnectTimeout
-	}
-	if unreachableErrno(errno) != "" {
-		return Unreachable
 	}
 	return ""
 }
@@ -39,9 +36,4 @@ func unreachableErrno(errno syscall.Errno) string {
 		return "address family or interface not available"
 	}
 	return ""
-}
-
-// timedOutErrno reports whether the kernel stopped waiting for the other side.
-func timedOutErrno(errno syscall.Errno) bool {
-	return errno == syscall.ETIMEDOUT
 }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// connectErrno says what an error number of a connection attempt means; "" if it
-// says nothing about the address. Winsock's numbers differ from those that the
+// connectErrno says what an error number of a connection attempt means; "" if
+// unreachableErrno knows it, or if it says nothing about the address. Winsock's numbers differ from those that the
 // names of package syscall stand for on Windows.
 func connectErrno(errno syscall.Errno) Failure {
 	switch errno {
@@ -17,9 +17,6 @@ func connectErrno(errno syscall.Errno) Failure {
 		return Reset
 	case windows.WSAETIMEDOUT, windows.ERROR_SEM_TIMEOUT:
 		return ConnectTimeout
-	}
-	if unreachableErrno(errno) != "" {
-		return Unreachable
 	}
 	return ""
 }
@@ -42,9 +39,4 @@ func unreachableErrno(errno syscall.Errno) string {
 		return "invalid address"
 	}
 	return ""
-}
-
-// timedOutErrno reports whether the system stopped waiting for the other side.
-func timedOutErrno(errno syscall.Errno) bool {
-	return errno == windows.WSAETIMEDOUT || errno == windows.ERROR_SEM_TIMEOUT
 }

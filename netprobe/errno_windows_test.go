@@ -42,8 +42,8 @@ func TestConnectFailure(t *testing.T) {
 	}
 }
 
-// TestTimedOutErrno: the numbers with which Windows reports a timeout, and no others.
-func TestTimedOutErrno(t *testing.T) {
+// TestTimeoutErrno: the numbers with which Windows reports a timeout, and no others.
+func TestTimeoutErrno(t *testing.T) {
 	t.Parallel()
 	for errno, want := range map[syscall.Errno]bool{
 		windows.WSAETIMEDOUT:      true,
@@ -51,7 +51,7 @@ func TestTimedOutErrno(t *testing.T) {
 		windows.WSAECONNREFUSED:   false,
 		syscall.ETIMEDOUT:         false, // made up by Go, never returned by Windows
 	} {
-		if got := timedOutErrno(errno); got != want {
+		if got := timedOut(errno); got != want {
 			t.Errorf("%v: %t, want %t", errno, got, want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"slices"
 	"syscall"
 )
 
@@ -101,11 +102,7 @@ func (f Failure) Retryable() bool {
 
 // interrupted reports whether a cancelled context can lead to the failure.
 func (f Failure) interrupted() bool {
-	switch f {
-	case NameTimeout, ConnectTimeout, NoResponse, StalledBody:
-		return true
-	}
-	return false
+	return slices.Contains([]Failure{NameTimeout, ConnectTimeout, NoResponse, StalledBody}, f)
 }
 
 // ConnectFailure classifies the error of a connection attempt, as package net
@@ -117,6 +114,9 @@ func ConnectFailure(err error) Failure {
 	if errors.As(err, &errno) {
 		if f := connectErrno(errno); f != "" {
 			return f
+		}
+		if unreachableErrno(errno) != "" {
+			return Unreachable
 		}
 	}
 	if timedOut(err) {

@@ -16,7 +16,6 @@ package netprobe
 import (
 	"crypto/tls"
 	"net"
-	"net/netip"
 	"strings"
 	"time"
 )
@@ -200,8 +199,3 @@ type Try struct {
 // DetailLimit is the most bytes that Result.Detail has: enough for a sentence
 // with a server's first bytes in it, short enough for a log line.
 const DetailLimit = 320
-
-// remote is how an address is shown, and dialled.
-func remote(addr netip.AddrPort) string {
-	return addr.String()
-}

@@ -53,14 +53,12 @@ type setback struct {
 }
 
 func newProber(ctx context.Context, target Target, opts Options) *prober {
-	p := &prober{target: target, opts: opts.withDefaults(), start: time.Now(), result: Result{Attempts: 1}}
+	p := &prober{target: target, opts: opts.withDefaults(), start: time.Now()}
 	p.deadline = p.start.Add(p.opts.Timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(p.deadline) {
 		p.deadline = d
 	}
-	p.result.Phase = PhaseResolve
-	p.result.Identity = IdentityUnverified
-	p.result.WebSocket = WebSocketSkipped
+	p.result = Result{Attempts: 1, Phase: PhaseResolve, Identity: IdentityUnverified, WebSocket: WebSocketSkipped}
 	return p
 }
 

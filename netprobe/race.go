@@ -76,105 +76,93 @@ type course struct {
 	bound atomic.Int64 // nanoseconds for a last probe; set by the first answer
 }
 
-// runner is one address on its course.
-type runner struct {
-	Attempt
-	result Result // of the last probe, with the number of all
-}
-
 func (c *course) run(ctx context.Context, attempts []Attempt) []Result {
 	open, settle := context.WithCancel(ctx) // until the first answer
 	defer settle()
-	runners := make([]runner, len(attempts))
+	results := make([]Result, len(attempts))
 	var group errgroup.Group
 	for i, attempt := range attempts {
-		runners[i].Attempt = attempt
 		group.Go(func() error {
-			c.try(ctx, open, settle, &runners[i])
+			c.try(ctx, open, settle, attempt, &results[i])
 			return nil
 		})
 	}
 	_ = group.Wait() // its functions return no errors
-	results := make([]Result, len(runners))
-	for i, r := range runners {
-		results[i] = r.result
-	}
 	return results
 }
 
 // try probes one address until its outcome is known, or open ends; then for its
-// grace, and at last once more.
-func (c *course) try(ctx, open context.Context, settle func(), r *runner) {
-	if c.untilAnswer(open, settle, r) {
+// grace, and at last once more. It leaves the result of the last probe in last, with
+// the number of all.
+func (c *course) try(ctx, open context.Context, settle func(), attempt Attempt, last *Result) {
+	if c.untilAnswer(open, settle, attempt.Target, last) {
 		return
 	}
-	if r.Grace > 0 {
-		grace, cancel := context.WithTimeout(ctx, r.Grace)
+	if attempt.Grace > 0 {
+		grace, cancel := context.WithTimeout(ctx, attempt.Grace)
 		defer cancel()
-		if c.untilAnswer(grace, settle, r) {
+		if c.untilAnswer(grace, settle, attempt.Target, last) {
 			return
 		}
 	}
 	if !over(ctx) {
-		c.lastProbe(ctx, r)
+		c.lastProbe(ctx, attempt.Target, last)
 	}
 }
 
 // untilAnswer repeats the probe while its failure may be that of a server that is
 // not ready. It returns false when open ended before the outcome was known.
-func (c *course) untilAnswer(open context.Context, settle func(), r *runner) bool {
+func (c *course) untilAnswer(open context.Context, settle func(), target Target, last *Result) bool {
 	pauses := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstPause),
 		backoff.WithMaxInterval(longestPause),
 		backoff.WithMaxElapsedTime(0), // ctx is the limit
 	)
-	for {
-		result := c.probe(open, r.Target, c.options)
+	err := backoff.Retry(func() error {
+		result := c.probe(open, target, c.options)
 		if over(open) && !result.OK {
-			r.recordTimeout(open, result)
-			return false
+			last.recordTimeout(open, result)
+			return backoff.Permanent(errNotReady)
 		}
-		r.record(result)
+		last.record(result)
+		if notReady(result) {
+			return errNotReady
+		}
 		if result.Answered() {
-			c.setBound(result.Timings.Connect + result.Timings.FirstByte)
+			roundTrip := result.Timings.Connect + result.Timings.FirstByte
+			c.bound.CompareAndSwap(0, int64(max(minBound, boundFactor*roundTrip)))
 			settle()
-			return true
 		}
-		if !notReady(result) {
-			return true
-		}
-		if !pause(open, pauses.NextBackOff()) {
-			return false
-		}
-	}
+		return nil
+	}, backoff.WithContext(pauses, open))
+	return err == nil
 }
+
+var errNotReady = errors.New("the server is not ready")
 
 // lastProbe probes an address once, for as long as the answer of another one
 // allows.
-func (c *course) lastProbe(ctx context.Context, r *runner) {
+func (c *course) lastProbe(ctx context.Context, target Target, last *Result) {
 	options := c.options
 	options.Timeout = min(options.Timeout, time.Duration(c.bound.Load()))
-	if result := c.probe(ctx, r.Target, options); result.OK || !over(ctx) {
-		r.record(result)
+	if result := c.probe(ctx, target, options); result.OK || !over(ctx) {
+		last.record(result)
 	}
 }
 
-func (c *course) setBound(roundTrip time.Duration) {
-	c.bound.CompareAndSwap(0, int64(max(minBound, boundFactor*roundTrip)))
-}
-
-func (r *runner) record(result Result) {
-	result.Attempts = r.result.Attempts + 1
-	r.result = result
+// record replaces the result by that of one more probe.
+func (r *Result) record(next Result) {
+	next.Attempts = r.Attempts + 1
+	*r = next
 }
 
 // recordTimeout records a probe that the end of the wait cut off, if there was none
 // before, or none that came as far: the address did not answer in all that time. A
 // probe that was cancelled proves nothing.
-func (r *runner) recordTimeout(open context.Context, result Result) {
-	further := r.result.Attempts == 0 || slices.Index(phases, result.Phase) > slices.Index(phases, r.result.Phase)
+func (r *Result) recordTimeout(open context.Context, next Result) {
+	further := r.Attempts == 0 || slices.Index(phases, next.Phase) > slices.Index(phases, r.Phase)
 	if further && !errors.Is(open.Err(), context.Canceled) {
-		r.record(result)
+		r.record(next)
 	}
 }
 
@@ -203,16 +191,4 @@ func (r Result) Answered() bool {
 // it runs and is not ready (RFC 9110, section 15.6.4).
 func notReady(r Result) bool {
 	return !r.OK && (r.Failure.Retryable() || r.Status == http.StatusServiceUnavailable)
-}
-
-// pause waits and says whether ctx is still alive.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -23,7 +23,10 @@ func Visible(s string, limit int) string {
 	for len(s) > 0 {
 		shown, size := visibleRune(s)
 		if b.Len()+len(shown) > limit {
-			return cut(b.String(), end, limit)
+			if limit < len(ellipsis) {
+				return ""
+			}
+			return b.String()[:end] + ellipsis
 		}
 		b.WriteString(shown)
 		if b.Len()+len(ellipsis) <= limit {
@@ -32,14 +35,6 @@ func Visible(s string, limit int) string {
 		s = s[size:]
 	}
 	return b.String()
-}
-
-// cut shortens s to end bytes and marks it as shortened.
-func cut(s string, end, limit int) string {
-	if limit < len(ellipsis) {
-		return ""
-	}
-	return s[:end] + ellipsis
 }
 
 // visibleRune shows the first rune of s, and says how many bytes it has there.
