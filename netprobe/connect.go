@@ -1,6 +1,7 @@
 package netprobe
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -90,7 +91,10 @@ func timedOut(err error) bool {
 // from it replace its error with their own. Only one goroutine uses it.
 type wire struct {
 	net.Conn
-	release func() bool // ends the watch over the context
+	p       *prober
+	limited *io.LimitedReader // of all that comes, if the server speaks HTTP
+	in      *bufio.Reader     // of limited
+	release func() bool       // ends the watch over the context
 	opened  time.Time
 	first   time.Time // when the first byte came
 	ended   error     // of the read that failed
@@ -101,7 +105,10 @@ type wire struct {
 func (p *prober) watch(ctx context.Context, conn net.Conn) *wire {
 	_ = conn.SetDeadline(p.deadline) // fails only on a closed connection, where the next read fails too
 	release := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	return &wire{Conn: conn, release: release, opened: time.Now()}
+	w := &wire{Conn: conn, p: p, release: release, opened: time.Now()}
+	w.limited = &io.LimitedReader{R: w, N: headerLimit}
+	w.in = bufio.NewReader(w.limited)
+	return w
 }
 
 // Read reads, and records when the first byte came and what went wrong.

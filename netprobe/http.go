@@ -1,7 +1,6 @@
 package netprobe
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -20,19 +19,6 @@ const headerLimit = 64 << 10
 // sampleLimit is how much of what a server sent is shown within a sentence.
 const sampleLimit = 80
 
-// exchange is one request and its response header on a new connection.
-type exchange struct {
-	p       *prober
-	w       *wire
-	limited *io.LimitedReader
-	in      *bufio.Reader
-}
-
-func (p *prober) newExchange(w *wire) *exchange {
-	limited := &io.LimitedReader{R: w, N: headerLimit}
-	return &exchange{p: p, w: w, limited: limited, in: bufio.NewReader(limited)}
-}
-
 // request sends the request and judges the response.
 func (p *prober) request(ctx context.Context, w *wire) *setback {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.target.URL(), http.NoBody)
@@ -40,19 +26,18 @@ func (p *prober) request(ctx context.Context, w *wire) *setback {
 		return &setback{NotProbed, "not probed: " + err.Error(), err}
 	}
 	req.Close = true
-	x := p.newExchange(w)
-	resp, s := x.do(req)
+	resp, s := w.do(req)
 	p.result.Timings.FirstByte = w.firstByte()
 	if s != nil {
 		if errors.Is(s.err, errNotHTTP) {
-			p.result.Body = p.shown(x.buffered())
+			p.result.Body = p.shown(w.buffered())
 		}
 		return s
 	}
 	p.result.Status = resp.StatusCode
-	x.limited.N = math.MaxInt64 // the body has its own limit
+	w.limited.N = math.MaxInt64 // the body has its own limit
 	body, err := io.ReadAll(io.LimitReader(resp.Body, p.opts.BodyLimit+1))
-	unread := x.bodySetback(err)
+	unread := w.bodySetback(err)
 	// In this order: closing a body reads the rest of it, however long that is,
 	// unless the connection is closed.
 	w.close()
@@ -63,7 +48,7 @@ func (p *prober) request(ctx context.Context, w *wire) *setback {
 }
 
 // do sends req and returns the response, its body unread.
-func (x *exchange) do(req *http.Request) (*http.Response, *setback) {
+func (w *wire) do(req *http.Request) (*http.Response, *setback) {
 	req.Header.Set("User-Agent", "nestprobe")
 	var out bytes.Buffer
 	if err := req.Write(&out); err != nil {
@@ -71,14 +56,14 @@ func (x *exchange) do(req *http.Request) (*http.Response, *setback) {
 	}
 	// A server may answer, or close, without having read all of this. The bytes
 	// that it sent say more than the error of the write.
-	_, writeErr := x.w.Write(out.Bytes())
+	_, writeErr := w.Write(out.Bytes())
 	for {
-		resp, err := x.header(req)
-		if !x.w.silent() {
-			x.p.enter(PhaseAnswer)
+		resp, err := w.header(req)
+		if !w.silent() {
+			w.p.enter(PhaseAnswer)
 		}
 		if err != nil {
-			return nil, x.headerSetback(errors.Join(err, writeErr))
+			return nil, w.headerSetback(errors.Join(err, writeErr))
 		}
 		if !interim(resp.StatusCode) {
 			return resp, nil
@@ -95,10 +80,10 @@ var errNotHTTP = errors.New("not an HTTP response")
 
 // header reads one response header. It checks the first bytes before it waits for
 // a whole line: a server of another protocol may never send one.
-func (x *exchange) header(req *http.Request) (*http.Response, error) {
+func (w *wire) header(req *http.Request) (*http.Response, error) {
 	const begin = "HTTP/"
 	for n := 1; n <= len(begin); n++ {
-		b, err := x.in.Peek(n)
+		b, err := w.in.Peek(n)
 		if err != nil {
 			return nil, err
 		}
@@ -106,28 +91,28 @@ func (x *exchange) header(req *http.Request) (*http.Response, error) {
 			return nil, errNotHTTP
 		}
 	}
-	return http.ReadResponse(x.in, req)
+	return http.ReadResponse(w.in, req)
 }
 
 // headerSetback says why there is no response header.
-func (x *exchange) headerSetback(err error) *setback {
-	waited := x.p.waited()
+func (w *wire) headerSetback(err error) *setback {
+	waited := w.p.waited()
 	switch {
 	case errors.Is(err, errNotHTTP):
-		return x.notHTTP(err)
-	case x.limited.N <= 0:
+		return w.notHTTP(err)
+	case w.limited.N <= 0:
 		return &setback{NotHTTP, fmt.Sprintf("the response header is longer than %d KiB", headerLimit>>10), err}
 	}
-	switch x.w.ending() {
+	switch w.ending() {
 	case late:
-		if x.w.silent() {
+		if w.silent() {
 			return &setback{NoResponse, "connection accepted, no response within " + waited, err}
 		}
 		return &setback{NoResponse, "the response header was not complete within " + waited, err}
 	case rejected:
-		return &setback{TLSHandshake, "the server ended TLS: " + x.w.ended.Error(), err}
+		return &setback{TLSHandshake, "the server ended TLS: " + w.ended.Error(), err}
 	case hungUp:
-		if x.w.silent() {
+		if w.silent() {
 			return &setback{ClosedWithoutResponse, "connection accepted, then closed without a response", err}
 		}
 		return &setback{ClosedWithoutResponse, "connection closed within the response header", err}
@@ -136,8 +121,8 @@ func (x *exchange) headerSetback(err error) *setback {
 }
 
 // notHTTP describes first bytes that are not of an HTTP response.
-func (x *exchange) notHTTP(err error) *setback {
-	first := x.buffered()
+func (w *wire) notHTTP(err error) *setback {
+	first := w.buffered()
 	detail := "the answer is not HTTP, it begins with " + quote(first)
 	if isTLS(first) {
 		detail = "the answer looks like TLS: this port seems to need https"
@@ -147,19 +132,19 @@ func (x *exchange) notHTTP(err error) *setback {
 
 // buffered is what has come and has not been read. If the server does not speak
 // HTTP, these are its first bytes.
-func (x *exchange) buffered() []byte {
-	b, _ := x.in.Peek(x.in.Buffered()) // never fails for as many as are buffered
+func (w *wire) buffered() []byte {
+	b, _ := w.in.Peek(w.in.Buffered()) // never fails for as many as are buffered
 	return b
 }
 
 // bodySetback says why a body was not read to its end or limit; nil if it was.
-func (x *exchange) bodySetback(err error) *setback {
+func (w *wire) bodySetback(err error) *setback {
 	if err == nil {
 		return nil
 	}
-	switch x.w.ending() {
+	switch w.ending() {
 	case late:
-		return &setback{StalledBody, "the body was not complete within " + x.p.waited(), err}
+		return &setback{StalledBody, "the body was not complete within " + w.p.waited(), err}
 	case open:
 		return &setback{NotHTTP, "the encoding of the body is not valid: " + err.Error(), err}
 	}

@@ -52,6 +52,8 @@ type setback struct {
 	err     error
 }
 
+func (s *setback) Error() string { return s.detail }
+
 func newProber(ctx context.Context, target Target, opts Options) *prober {
 	p := &prober{target: target, opts: opts.withDefaults(), start: time.Now()}
 	p.deadline = p.start.Add(p.opts.Timeout)

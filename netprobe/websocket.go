@@ -56,7 +56,10 @@ func (p *prober) echo(ctx context.Context) *setback {
 		return up.broken(err)
 	}
 	up.bye()
-	return echoed(message)
+	if string(message) != echoMessage {
+		return &setback{UnexpectedBody, "the WebSocket message that came back is not the one sent: " + sample(message), nil}
+	}
+	return nil
 }
 
 // roundTrip sends the message and returns the first one that comes back.
@@ -74,35 +77,23 @@ func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastRe
 // upgrade sends the one request that opens a WebSocket.
 type upgrade struct {
 	p      *prober
-	x      *exchange
+	w      *wire
 	status int
-	open   bool     // the switch of protocols is valid
-	s      *setback // why there was no response of the expected server
+	open   bool // the switch of protocols is valid
 }
 
-var errSetBack = errors.New("set back")
-
-// RoundTrip sends the request on a new connection.
+// RoundTrip sends the request on a new connection. Its error is a setback if there was
+// no response of the expected server.
 func (u *upgrade) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, s := u.send(req)
-	if s != nil {
-		u.s = s
-		return nil, errSetBack
-	}
-	return resp, nil
-}
-
-func (u *upgrade) send(req *http.Request) (*http.Response, *setback) {
 	conn, s := u.p.dial(req.Context(), u.p.addr, u.p.deadline)
 	if s != nil {
 		return nil, s
 	}
-	w, s := u.p.secure(req.Context(), conn)
+	u.w, s = u.p.secure(req.Context(), conn)
 	if s != nil {
 		return nil, s
 	}
-	u.x = u.p.newExchange(w)
-	resp, s := u.x.do(req)
+	resp, s := u.w.do(req)
 	if s != nil {
 		return nil, s
 	}
@@ -114,25 +105,22 @@ func (u *upgrade) send(req *http.Request) (*http.Response, *setback) {
 		resp.Body = http.NoBody // it is not needed, and may never end
 		return resp, nil
 	}
-	u.x.limited.N = frameLimit
+	u.w.limited.N = frameLimit
 	resp.Body = struct {
 		io.Reader
 		io.WriteCloser
-	}{frames{u}, w}
+	}{u, u.w}
 	return resp, nil
 }
 
-// frames is what follows the switch.
-type frames struct{ u *upgrade }
-
-// Read reads nothing unless the switch of protocols is valid: the WebSocket package
-// would wait for a body to show in its error. Later it returns no io.EOF, which the
-// package takes for the end of a message between fragments.
-func (f frames) Read(b []byte) (int, error) {
-	if !f.u.open {
+// Read reads what follows the switch of protocols, and nothing unless that is valid: the
+// WebSocket package would wait for a body to show in its error. Later it returns no
+// io.EOF, which the package takes for the end of a message between fragments.
+func (u *upgrade) Read(b []byte) (int, error) {
+	if !u.open {
 		return 0, io.EOF
 	}
-	n, err := f.u.x.in.Read(b)
+	n, err := u.w.in.Read(b)
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
@@ -141,9 +129,10 @@ func (f frames) Read(b []byte) (int, error) {
 
 // refused says why no WebSocket was opened.
 func (u *upgrade) refused(err error) *setback {
+	var s *setback
 	switch {
-	case u.s != nil:
-		return u.s
+	case errors.As(err, &s):
+		return s
 	case u.status == http.StatusSwitchingProtocols:
 		return &setback{WebSocketRefused, "the switch to WebSocket breaks its protocol: " + err.Error(), err}
 	}
@@ -159,10 +148,10 @@ func (u *upgrade) broken(err error) *setback {
 	case errors.As(err, &closed):
 		return &setback{ClosedWithoutResponse, fmt.Sprintf("WebSocket closed without an echo, status %d %s",
 			closed.Code, sample([]byte(closed.Reason))), err}
-	case u.x.limited.N <= 0:
+	case u.w.limited.N <= 0:
 		return &setback{WebSocketRefused, "the WebSocket sends many frames, but no echo", err}
 	}
-	switch u.x.w.ending() {
+	switch u.w.ending() {
 	case late:
 		return &setback{NoResponse, "WebSocket open, no echo within " + u.p.waited(), err}
 	case open:
@@ -175,18 +164,11 @@ func (u *upgrade) broken(err error) *setback {
 // 1000 (RFC 6455, section 5.5.1), masked with zero. The package's own Close would
 // wait for the answer, which the result does not depend on.
 func (u *upgrade) bye() {
-	_, _ = u.x.w.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8})
+	_, _ = u.w.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8})
 }
 
 func (u *upgrade) close() {
-	if u.x != nil {
-		u.x.w.close()
+	if u.w != nil {
+		u.w.close()
 	}
-}
-
-func echoed(message []byte) *setback {
-	if string(message) == echoMessage {
-		return nil
-	}
-	return &setback{UnexpectedBody, "the WebSocket message that came back is not the one sent: " + sample(message), nil}
 }
