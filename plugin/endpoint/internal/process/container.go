@@ -9,66 +9,30 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
+
+	"github.com/moby/sys/mountinfo"
 )
 
-// mount is a line of /proc/self/mountinfo, proc_pid_mountinfo(5).
-type mount struct {
-	root   string // the part of the file system that is mounted
-	point  string
-	source string // type and device of the file system
-}
-
-// mounts lists this process's mounts; none where there is no /proc.
-func mounts() []mount {
-	data, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return nil // not Linux, so not in a Linux container
+// mountsAt lists what is mounted at a path of this process; nothing on systems other
+// than Linux, where this process is not in a Linux container.
+func mountsAt(path string) []*mountinfo.Info {
+	if runtime.GOOS != "linux" {
+		return nil
 	}
-	var found []mount
-	for line := range strings.Lines(string(data)) {
-		const root, point = 3, 4
-		before, after, _ := strings.Cut(line, " - ")
-		fields, source := strings.Fields(before), strings.Fields(after)
-		if len(fields) > point && len(source) > 1 {
-			found = append(found, mount{unescape(fields[root]), unescape(fields[point]), source[0] + " " + unescape(source[1])})
-		}
+	found, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) { return m.Mountpoint != path, false })
+	if err != nil {
+		return nil // no /proc
 	}
 	return found
-}
-
-// unescape undoes the octal escapes that the kernel writes for blanks and
-// backslashes.
-func unescape(field string) string {
-	var plain strings.Builder
-	for {
-		before, after, found := strings.Cut(field, `\`)
-		plain.WriteString(before)
-		if !found {
-			return plain.String()
-		}
-		const digits = 3
-		if len(after) < digits {
-			return plain.String()
-		}
-		if code, err := strconv.ParseUint(after[:digits], 8, 8); err == nil {
-			plain.WriteByte(byte(code))
-		}
-		field = after[digits:]
-	}
 }
 
 // InContainer says whether this process runs in a container. Docker, Podman and
 // containerd mount their own hostname file; the mark /.dockerenv says less,
 // as it stays behind in a machine whose disk was made from an image.
 func InContainer() bool {
-	for _, m := range mounts() {
-		if m.point == "/etc/hostname" {
-			return true
-		}
-	}
-	return false
+	return len(mountsAt("/etc/hostname")) > 0
 }
 
 // DescribeMount says what is mounted at a path, which shows where on the engine's
@@ -77,13 +41,12 @@ func DescribeMount(path string) []string {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
-	var found []string
-	for _, m := range mounts() {
-		if m.point == path {
-			found = []string{fmt.Sprintf("mounted there: %s of %s", m.root, m.source)}
-		}
+	found := mountsAt(path)
+	if len(found) == 0 {
+		return nil
 	}
-	return found
+	last := found[len(found)-1] // which hides the others
+	return []string{fmt.Sprintf("mounted there: %s of %s %s", last.Root, last.FSType, last.Source)}
 }
 
 // Interfaces lists the network interfaces here, and says whether a bridge is
