@@ -26,11 +26,13 @@ type carried struct {
 	UserAgent  string            `json:"userAgent,omitempty"`
 }
 
+// carriedTLS has the fields of TLS, into which it converts.
 type carriedTLS struct {
 	CA         []byte `json:"ca,omitempty"`
 	Cert       []byte `json:"cert,omitempty"`
 	Key        []byte `json:"key,omitempty"`
 	SkipVerify bool   `json:"skipVerify,omitempty"`
+	Folder     string `json:"-"`
 }
 
 // Carry encodes the settings for [Receive] in another process, keys, headers and
@@ -48,14 +50,10 @@ func (s Settings) Carry() ([]byte, error) {
 	case Npipe:
 		return nil, fmt.Errorf("the endpoint %s cannot be used from a container, since it is a pipe of this machine", s.Host)
 	}
-	encoded := carried{
-		Version: carriedVersion, Context: s.Context, Host: use.host,
+	return json.Marshal(carried{
+		Version: carriedVersion, Context: s.Context, Host: use.host, TLS: (*carriedTLS)(use.tls),
 		Headers: use.headers, APIVersion: use.apiVersion, UserAgent: use.userAgent,
-	}
-	if use.tls != nil {
-		encoded.TLS = &carriedTLS{CA: use.tls.CA, Cert: use.tls.Cert, Key: use.tls.Key, SkipVerify: use.tls.SkipVerify}
-	}
-	return json.Marshal(encoded)
+	})
 }
 
 // CarryIntoContainer is [Settings.Carry] for a client in a container. It is an error
@@ -97,13 +95,9 @@ func Receive(data []byte) (Settings, error) {
 	case encoded.Host == "", transport == SSH, transport == Npipe:
 		return Settings{}, errors.New("read the carried endpoint: its host is of no use here")
 	}
-	return NewSettings(encoded.Context, encoded.Host, encoded.options()...), nil
-}
-
-func (c carried) options() []Option {
-	options := []Option{WithHeaders(c.Headers), WithAPIVersion(c.APIVersion), WithUserAgent(c.UserAgent)}
-	if c.TLS != nil {
-		options = append(options, WithTLS(TLS{CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key, SkipVerify: c.TLS.SkipVerify}))
+	options := []Option{WithHeaders(encoded.Headers), WithAPIVersion(encoded.APIVersion), WithUserAgent(encoded.UserAgent)}
+	if encoded.TLS != nil {
+		options = append(options, WithTLS(TLS(*encoded.TLS)))
 	}
-	return options
+	return NewSettings(encoded.Context, encoded.Host, options...), nil
 }

@@ -54,7 +54,7 @@ type Connection struct {
 	client   *client.Client
 	wire     wire
 	ssh      sshErrors
-	version  answer[types.Version]
+	version  chan *types.Version // holds the engine's or, while that is unknown, nil
 	peer     []*x509.Certificate // the engine's, from the first ping
 }
 
@@ -77,7 +77,7 @@ func Open(ctx context.Context, settings Settings) (*Connection, error) {
 		return nil, settings.Unusable(err)
 	}
 	seen := &tracer{}
-	ping, err := c.tracedPing(ctx, seen)
+	ping, err := c.ping(ctx, seen)
 	c.peer = seen.snapshot().peer
 	if err == nil {
 		c.client.NegotiateAPIVersionPing(ping)
@@ -108,18 +108,23 @@ func (s Settings) client() (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := s.tlsConfig()
-	if err != nil {
-		return nil, err
-	}
-	c := &Connection{settings: s, version: newAnswer[types.Version]()}
-	var transport *http.Transport
-	options := append(s.options(c), func(made *client.Client) (err error) {
-		// Later the client hides its transport behind one for tracing.
-		if transport, err = transportIn(made); err == nil {
-			transport.TLSClientConfig = config
+	var config *tls.Config // nil for plain HTTP
+	if s.TLS {
+		if config, err = s.use().tls.config(); err != nil {
+			return nil, err
 		}
-		return err
+	}
+	c := &Connection{settings: s, version: make(chan *types.Version, 1)}
+	c.version <- nil
+	var transport *http.Transport
+	options := append(s.options(c), func(made *client.Client) error {
+		// Later the client hides its transport behind one for tracing.
+		var ok bool
+		if transport, ok = made.HTTPClient().Transport.(*http.Transport); !ok {
+			return errors.New("docker's client has an unknown transport")
+		}
+		transport.TLSClientConfig = config
+		return nil
 	})
 	api, err := client.NewClientWithOpts(options...)
 	if err != nil {
@@ -133,12 +138,9 @@ func (s Settings) client() (*Connection, error) {
 // options are those of docker's client, but for TLS.
 func (s Settings) options(c *Connection) []client.Opt {
 	use := s.use()
-	options := []client.Opt{client.WithVersion(use.apiVersion), client.WithAPIVersionNegotiation()}
+	options := []client.Opt{client.WithVersion(use.apiVersion), client.WithAPIVersionNegotiation(), client.WithHTTPHeaders(use.headers)}
 	if use.userAgent != "" {
 		options = append(options, client.WithUserAgent(use.userAgent))
-	}
-	if len(use.headers) > 0 {
-		options = append(options, client.WithHTTPHeaders(use.headers))
 	}
 	if s.Transport != SSH {
 		return append(options, client.WithHost(use.host))
@@ -147,13 +149,6 @@ func (s Settings) options(c *Connection) []client.Opt {
 	// kind brings the proxy of the environment with it.
 	return append(options, client.WithHost("http://"+client.DummyHost),
 		client.WithHTTPClient(&http.Client{Transport: &http.Transport{DialContext: c.ssh.record(use.dial)}}))
-}
-
-func transportIn(made *client.Client) (*http.Transport, error) {
-	if transport, ok := made.HTTPClient().Transport.(*http.Transport); ok {
-		return transport, nil
-	}
-	return nil, errors.New("docker's client has an unknown transport")
 }
 
 // baseURL is the URL under which the client's requests go out.
@@ -190,14 +185,6 @@ func checkURL(host string) error {
 	return err
 }
 
-// tlsConfig is nil for plain HTTP.
-func (s Settings) tlsConfig() (*tls.Config, error) {
-	if !s.TLS {
-		return nil, nil //nolint:nilnil // nil is what http.Transport takes for no configuration
-	}
-	return s.use().tls.config()
-}
-
 // address is host and port of a TCP endpoint.
 func (w wire) address() string {
 	port := w.base.Port()
@@ -208,11 +195,7 @@ func (w wire) address() string {
 }
 
 // ping requests the engine's API version, and finds out why if that fails.
-func (c *Connection) ping(ctx context.Context) (types.Ping, error) {
-	return c.tracedPing(ctx, &tracer{})
-}
-
-func (c *Connection) tracedPing(ctx context.Context, seen *tracer) (types.Ping, error) {
+func (c *Connection) ping(ctx context.Context, seen *tracer) (types.Ping, error) {
 	bounded, cancel := context.WithTimeout(ctx, c.settings.answerTimeout)
 	defer cancel()
 	ping, err := c.client.Ping(httptrace.WithClientTrace(bounded, seen.hooks()))

@@ -1,8 +1,10 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -26,7 +28,7 @@ type Description struct {
 // engine, which [Connection.Describe] does not repeat. Errors are those of
 // [Connection.Explain].
 func (c *Connection) Platform(ctx context.Context) (os, arch string, err error) {
-	version, err := c.version.get(ctx, c.API.ServerVersion)
+	version, err := c.serverVersion(ctx)
 	if err != nil {
 		return "", "", c.Explain(ctx, err)
 	}
@@ -43,7 +45,7 @@ func (c *Connection) Describe(ctx context.Context) (Description, error) {
 		calls   errgroup.Group // without a shared context: one answer is useful without the other
 	)
 	calls.Go(func() (err error) {
-		version, err = c.version.get(ctx, c.API.ServerVersion)
+		version, err = c.serverVersion(ctx)
 		return err
 	})
 	calls.Go(func() (err error) {
@@ -63,49 +65,29 @@ func nodeAddress(info system.Info) string {
 	return address.String()
 }
 
-// answer keeps an engine's answer to a request that several goroutines need.
-type answer[T any] struct {
-	state chan state[T] // holds the state while no goroutine uses it
-}
-
-type state[T any] struct {
-	value T
-	known bool
-}
-
-func newAnswer[T any]() answer[T] {
-	a := answer[T]{state: make(chan state[T], 1)}
-	a.state <- state[T]{}
-	return a
-}
-
-// get returns the answer, and sends the request if there is none yet. It does not
-// keep an error: the next caller sends the request again.
-func (a answer[T]) get(ctx context.Context, request func(context.Context) (T, error)) (T, error) {
-	var now state[T]
+// serverVersion returns the engine's answer to /version, and sends the request if there
+// is none yet. It does not keep an error: the next caller sends the request again.
+func (c *Connection) serverVersion(ctx context.Context) (types.Version, error) {
+	var known *types.Version
 	select {
-	case now = <-a.state:
+	case known = <-c.version: // empty while another goroutine sends the request
 	case <-ctx.Done():
-		return now.value, ctx.Err()
+		return types.Version{}, ctx.Err()
 	}
-	defer func() { a.state <- now }()
-	if now.known {
-		return now.value, nil
+	defer func() { c.version <- known }()
+	if known != nil {
+		return *known, nil
 	}
-	value, err := request(ctx)
+	version, err := c.API.ServerVersion(ctx)
 	if err == nil {
-		now = state[T]{value: value, known: true}
+		known = &version
 	}
-	return value, err
+	return version, err
 }
 
 // describe is the endpoint with its engine, as the Report has it.
 func (s Settings) describe(version types.Version, info system.Info) report.Endpoint {
 	desktop := info.OperatingSystem == "Docker Desktop"
-	architecture := version.Arch
-	if architecture == "" {
-		architecture = info.Architecture
-	}
 	return report.Endpoint{
 		Context:   s.Context,
 		Host:      s.Host,
@@ -116,7 +98,7 @@ func (s Settings) describe(version types.Version, info system.Info) report.Endpo
 			Version:    sentence.Visible(version.Version),
 			APIVersion: sentence.Visible(version.APIVersion),
 			OS:         sentence.Visible(version.Os),
-			Arch:       sentence.Visible(goArch(architecture)),
+			Arch:       sentence.Visible(goArch(cmp.Or(version.Arch, info.Architecture))),
 			Rootless:   isRootless(info.SecurityOptions),
 			Desktop:    desktop,
 		},
@@ -126,7 +108,6 @@ func (s Settings) describe(version types.Version, info system.Info) report.Endpo
 // product is the name of the engine. Podman has its name in the first component,
 // where dockerd has "Engine". A vendor's build of dockerd has it in the platform.
 func product(version types.Version, desktop bool) string {
-	const docker = "Docker Engine"
 	if desktop {
 		return "Docker Desktop"
 	}
@@ -139,7 +120,7 @@ func product(version types.Version, desktop bool) string {
 	if name, _, _ := strings.Cut(version.Platform.Name, " - "); name != "" {
 		return name
 	}
-	return docker
+	return "Docker Engine"
 }
 
 // goArch is Go's name of an architecture. An engine's /info has the kernel's name.
@@ -158,11 +139,8 @@ func goArch(architecture string) string {
 // isRootless looks for the option that a rootless dockerd and a rootless Podman
 // both list.
 func isRootless(options []string) bool {
-	for _, option := range options {
+	return slices.ContainsFunc(options, func(option string) bool {
 		name, _, _ := strings.Cut(option, ",")
-		if name == "name=rootless" {
-			return true
-		}
-	}
-	return false
+		return name == "name=rootless"
+	})
 }

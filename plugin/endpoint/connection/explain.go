@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"slices"
 
 	"github.com/docker/docker/client"
@@ -66,7 +65,7 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 	if !isLost(err) {
 		return c.explainRefusal(ctx, err)
 	}
-	_, now := c.ping(ctx)
+	_, now := c.ping(ctx, &tracer{})
 	var fault *report.Fault
 	if errors.As(now, &fault) {
 		fault.Evidence = append(fault.Evidence, "before that, the client said: "+err.Error())
@@ -167,9 +166,4 @@ func (s Settings) withEndpoint(fault *report.Fault, reached netprobe.Phase, more
 func isTimeout(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, errPending) || (errors.As(err, &timeout) && timeout.Timeout())
-}
-
-// isPlainAnswer says whether the answer to a TLS handshake was plain HTTP.
-func isPlainAnswer(err error) bool {
-	return errors.Is(err, http.ErrSchemeMismatch)
 }

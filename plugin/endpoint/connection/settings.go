@@ -59,6 +59,17 @@ type secrets struct {
 	dialCommands []string
 }
 
+// Sources say in words where the settings of an endpoint are from, such as "from
+// DOCKER_HOST". A setting that was not set has an empty source.
+type Sources struct {
+	Context    string
+	Host       string
+	TLS        string
+	Files      string // of TLS
+	APIVersion string // that was fixed
+	Headers    string
+}
+
 // Dial opens a connection to the one engine, for any network and address.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -105,14 +116,18 @@ func NewSettings(contextName, host string, options ...Option) Settings {
 		apply(&secret)
 	}
 	transport := transportOf(secret.host)
-	return Settings{
+	settings := Settings{
 		Context:       contextName,
 		Host:          redacted(secret.host),
 		Transport:     transport,
 		TLS:           transport == TCP && secret.tls != nil,
 		secrets:       func() secrets { return secret },
-		answerTimeout: answerTimeoutOf(transport),
+		answerTimeout: defaultAnswerTimeout,
 	}
+	if transport == SSH {
+		settings.answerTimeout = sshAnswerTimeout
+	}
+	return settings
 }
 
 // use returns the secrets. The zero Settings have no secrets and no host.
@@ -129,13 +144,6 @@ func (s Settings) From(source string) Settings {
 	secret.source = source
 	s.secrets = func() secrets { return secret }
 	return s
-}
-
-func answerTimeoutOf(transport Transport) time.Duration {
-	if transport == SSH {
-		return sshAnswerTimeout
-	}
-	return defaultAnswerTimeout
 }
 
 // redacted is a host without its password. Docker refuses passwords over ssh and
@@ -231,6 +239,3 @@ func (s Settings) String() string {
 func (s Settings) Format(state fmt.State, _ rune) {
 	_, _ = io.WriteString(state, s.String()) // fmt does not report a writer's errors
 }
-
-// GoString is String.
-func (s Settings) GoString() string { return s.String() }

@@ -54,19 +54,16 @@ func socketFault(err error) *report.Fault {
 			Err:      sentence.Of(err, "the engine is not running, nothing listens at its socket %s", path),
 		}
 	}
+	note := ""
+	if isBusy(err) {
+		note = ", its accept queue is full"
+	}
 	return &report.Fault{
 		Cause:    EngineUnreachable,
 		Evidence: []string{process.DescribeFile(path)},
 		Hint:     "wait for it or restart it",
-		Err:      sentence.Of(err, "the engine does not accept connections at %s%s", path, busyNote(err)),
+		Err:      sentence.Of(err, "the engine does not accept connections at %s%s", path, note),
 	}
-}
-
-func busyNote(err error) string {
-	if isBusy(err) {
-		return ", its accept queue is full"
-	}
-	return ""
 }
 
 // socketOf returns the path of the unix socket or pipe that err is about.
@@ -132,17 +129,14 @@ func hostEvidence() string {
 
 // missingFolder names the first folder of a path that does not exist.
 func missingFolder(path string) []string {
-	missing := ""
+	var missing []string
 	for dir := filepath.Dir(path); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, err := os.Stat(dir); err == nil {
 			break
 		}
-		missing = dir
+		missing = []string{"no folder: " + dir}
 	}
-	if missing == "" {
-		return nil
-	}
-	return []string{"no folder: " + missing}
+	return missing
 }
 
 // notASocket is for a file or, more often, for the empty folder that `docker run -v`
@@ -225,7 +219,9 @@ func forbiddenFolder(path string) string {
 
 // knownSockets are the places where engines put their socket for a user, and
 // what starts each.
-func knownSockets(home, runtime string) []struct{ path, start string } {
+func knownSockets() []struct{ path, start string } {
+	home, _ := os.UserHomeDir() // without one, its sockets are not recognised
+	runtime := os.Getenv("XDG_RUNTIME_DIR")
 	return []struct{ path, start string }{
 		{"/var/run/docker.sock", "sudo systemctl start docker"},
 		{filepath.Join(runtime, "docker.sock"), "systemctl --user start docker"},
@@ -240,8 +236,7 @@ func knownSockets(home, runtime string) []struct{ path, start string } {
 
 // startCommands are the commands that start the engine of a well-known socket.
 func startCommands(path string) []string {
-	home, _ := os.UserHomeDir() // without one, its sockets are not recognised
-	for _, known := range knownSockets(home, os.Getenv("XDG_RUNTIME_DIR")) {
+	for _, known := range knownSockets() {
 		if known.path == path || "/run/"+strings.TrimPrefix(known.path, "/var/run/") == path {
 			return []string{known.start}
 		}
@@ -251,9 +246,8 @@ func startCommands(path string) []string {
 
 // otherSockets are the well-known sockets that exist, but for path.
 func otherSockets(path string) []string {
-	home, _ := os.UserHomeDir()
 	var found []string
-	for _, known := range knownSockets(home, os.Getenv("XDG_RUNTIME_DIR")) {
+	for _, known := range knownSockets() {
 		info, err := os.Stat(known.path)
 		if err == nil && info.Mode()&fs.ModeSocket != 0 && known.path != path {
 			found = append(found, known.path)

@@ -162,8 +162,5 @@ func sshOutcome(err error) (status string, stderr []string) {
 			stderr = append(stderr, line)
 		}
 	}
-	if len(stderr) > most {
-		stderr = stderr[len(stderr)-most:]
-	}
-	return found[1], stderr
+	return found[1], stderr[max(0, len(stderr)-most):]
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"reflect"
 	"slices"
 	"time"
@@ -21,7 +22,7 @@ func tlsFault(err error) *report.Fault {
 	if errors.As(err, &record) {
 		return recordFault(err, record)
 	}
-	if isPlainAnswer(err) {
+	if errors.Is(err, http.ErrSchemeMismatch) {
 		return notExpected(err, "the answer to the TLS handshake was plain HTTP")
 	}
 	if fault := certificateFault(err); fault != nil {

@@ -49,12 +49,10 @@ func (c *Connection) checkVersion(ctx context.Context, offered string) error {
 		return c.tooOld("there is no API version in common", "update the engine", "", offered)
 	case fixed == "":
 		return nil
-	case versions.LessThan(fixed, minAPIVersion):
-		return c.versionFixed(fixed, "", offered)
-	case versions.GreaterThan(fixed, offered):
+	case versions.LessThan(fixed, minAPIVersion), versions.GreaterThan(fixed, offered):
 		return c.versionFixed(fixed, "", offered)
 	}
-	oldest, err := c.oldestVersion(ctx)
+	oldest, _, err := c.versionRange(ctx)
 	if err != nil {
 		return ctx.Err() // unknown; a refusal is explained when it comes
 	}
@@ -100,13 +98,7 @@ func (c *Connection) explainRefusal(ctx context.Context, err error) error {
 	if !versions.LessThan(used, oldest) && !versions.GreaterThan(used, newest) {
 		return err
 	}
-	hint := "use a nestprobe that is as new as the engine"
-	return c.tooOld("the client speaks API "+used, hint, oldest, newest)
-}
-
-func (c *Connection) oldestVersion(ctx context.Context) (string, error) {
-	oldest, _, err := c.versionRange(ctx)
-	return oldest, err
+	return c.tooOld("the client speaks API "+used, "use a nestprobe that is as new as the engine", oldest, newest)
 }
 
 // versionRange requests the API versions that the engine serves. The client's own
