@@ -2,4 +2,4 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 
-var _ = define(connection.APIVersionUnsupported, definition{title: "The engine and this client have no API version in common"})
+var _ = define(connection.APIVersionUnsupported, noLevel, definition{title: "The engine and this client have no API version in common"})

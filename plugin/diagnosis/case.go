@@ -17,7 +17,6 @@ type vantageCase struct {
 	vantage facts.Vantage
 	rows    []row          // from this vantage
 	all     []report.Probe // from every vantage
-	order   []cause        // in which rules are tried
 	open    bool           // some row failed, and no rule says why
 }
 
@@ -42,8 +41,8 @@ func parse(hostport string) address {
 	return address{host, ip, uint16(port)}
 }
 
-func newVantageCase(in Input, v facts.Vantage, probes []report.Probe, order []cause) *vantageCase {
-	c := &vantageCase{Input: in, vantage: v, all: probes, order: order}
+func newVantageCase(in Input, v facts.Vantage, probes []report.Probe) *vantageCase {
+	c := &vantageCase{Input: in, vantage: v, all: probes}
 	for i, p := range probes {
 		if p.Vantage == v.Name {
 			c.rows = append(c.rows, row{p, parse(p.Address), i})
@@ -70,23 +69,22 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 			continue
 		}
 		copies[r.index].Cause, copies[r.index].Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
-		fault.Evidence = append(slices.Clone(fault.Evidence), observed(r.Probe)) // what proves it, then where it shows
-		faults = append(faults, fault)
+		here := *fault
+		here.Evidence = append(slices.Clone(fault.Evidence), observed(r.Probe)) // what proves it, then where it shows
+		faults = append(faults, &here)
 	}
 	return faults
 }
 
 // explainRow tries the rules in order. The first that holds has the row's cause.
 func (c *vantageCase) explainRow(r row) *report.Fault {
-	if fault := c.serverDown(); fault != nil {
-		return fault
+	if c.Server.Down != nil {
+		return c.Server.Down
 	}
-	for _, cause := range c.order {
-		if cause.answer && string(cause.id) == string(r.Failure) {
-			return cause.complete(&report.Fault{})
-		}
+	if answer := find(report.Cause(r.Failure)); answer.id != "" {
+		return answer.complete(&report.Fault{})
 	}
-	for _, cause := range c.order {
+	for _, cause := range causeOrder() {
 		if fault := c.try(cause, r); fault != nil {
 			return fault
 		}
@@ -104,7 +102,7 @@ func (c *vantageCase) try(tried cause, r row) *report.Fault {
 // explainVantage tries the rules about the vantage.
 func (c *vantageCase) explainVantage() []*report.Fault {
 	var faults []*report.Fault
-	for _, cause := range c.order {
+	for _, cause := range causeOrder() {
 		if cause.vantage == nil {
 			continue
 		}
@@ -115,21 +113,12 @@ func (c *vantageCase) explainVantage() []*report.Fault {
 	return faults
 }
 
-// serverDown is the fault of a server that does not run, which explains every row.
-func (c *vantageCase) serverDown() *report.Fault {
-	if c.Server.Down == nil {
-		return nil
-	}
-	fault := *c.Server.Down
-	return &fault
-}
-
 // ofEveryRow is what is wrong with all rows, of which there may be none.
 func (c *vantageCase) ofEveryRow() *report.Fault {
-	if fault := c.serverDown(); fault != nil {
-		return fault
+	if c.Server.Down != nil {
+		return c.Server.Down // it does not run, which explains every row
 	}
-	for _, cause := range c.order {
+	for _, cause := range causeOrder() {
 		if !cause.everyRow {
 			continue
 		}
@@ -149,8 +138,11 @@ func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
 	if len(faults) == 0 {
 		return c.ruledOut()
 	}
-	root := *slices.MinFunc(faults, func(a, b *report.Fault) int { return c.rank(a.Cause) - c.rank(b.Cause) })
-	if c.open && c.order[c.rank(root.Cause)].level == addressOnly {
+	rank := func(fault *report.Fault) int {
+		return slices.IndexFunc(causeOrder(), func(c cause) bool { return c.id == fault.Cause })
+	}
+	root := *slices.MinFunc(faults, func(a, b *report.Fault) int { return rank(a) - rank(b) })
+	if c.open && find(root.Cause).level == addressOnly {
 		return c.ruledOut() // a better address fails too, and why is not known
 	}
 	root.Evidence = nil
@@ -160,10 +152,6 @@ func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
 		}
 	}
 	return &root
-}
-
-func (c *vantageCase) rank(id report.Cause) int {
-	return slices.IndexFunc(c.order, func(cause cause) bool { return cause.id == id })
 }
 
 // ruledOut says what was ruled out where the evidence does not decide the cause.

@@ -19,29 +19,29 @@ type definition struct {
 	hint     string   // what to do, unless a rule has a better one
 	commands []string // as the hint
 
-	level       level           // what kind of fault it is
 	explains    []report.Cause  // those that follow from it, or need no fix before it
 	whenReached report.Severity // if another address works; info if empty
 
-	answer   bool     // the failure with the same name proves it, whatever the facts are
-	needs    evidence // without it the rule is not tried; nil for none
-	rule     func(*vantageCase, row) *report.Fault
-	everyRow bool                             // the rule is about all rows, and holds if there is none
-	vantage  func(*vantageCase) *report.Fault // a rule about the vantage, besides its rows
+	needs    evidence                              // without it the rule is not tried; nil for none
+	rule     func(*vantageCase, row) *report.Fault // none if the failure with the same name proves it
+	everyRow bool                                  // the rule is about all rows, and holds if there is none
+	vantage  func(*vantageCase) *report.Fault      // a rule about the vantage, besides its rows
 }
 
 type cause struct {
-	id report.Cause
+	id    report.Cause
+	level level
 	definition
 }
 
 // defined are the causes, in no order.
 var defined []cause
 
-// define adds a cause. Each cause's file calls it once, for a variable of the package.
-func define(id report.Cause, d definition) struct{} { //nolint:unparam // a result, so that a variable can call it
-	defined = append(defined, cause{id, d})
-	return struct{}{}
+// define adds a cause and returns its id. Each cause's file calls it once, for a
+// variable of the package.
+func define(id report.Cause, l level, d definition) report.Cause {
+	defined = append(defined, cause{id, l, d})
+	return id
 }
 
 // find returns the cause with an id; an empty one if there is none.

@@ -5,11 +5,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const ContainerNetworkRemote report.Cause = "container-network-remote"
-
-var _ = define(ContainerNetworkRemote, definition{
+var ContainerNetworkRemote = define("container-network-remote", addressOnly, definition{
 	title:    "Container addresses cannot be reached: their network is elsewhere",
-	level:    addressOnly,
 	explains: []report.Cause{HostAliasUnreachable, HostAliasMissing},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		n, place, hint := c.remoteNetwork(r)

@@ -2,13 +2,10 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const DefaultBridgeHasNoDNS report.Cause = "default-bridge-has-no-dns"
-
-var _ = define(DefaultBridgeHasNoDNS, definition{
+var DefaultBridgeHasNoDNS = define("default-bridge-has-no-dns", addressOnly, definition{
 	title:    "The default bridge has no DNS for container names",
 	hint:     "connect both to a user-defined bridge network, or use the address",
 	commands: []string{createNetwork},
-	level:    addressOnly,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if !c.containerNameNotFound(r) || !c.vantage.OnlyDefaultBridge() {
 			return nil

@@ -6,16 +6,13 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const DirectRoutingBlocked report.Cause = "direct-routing-blocked"
-
 // directRoutingSince is the version of Docker Engine from which packets that are
 // routed to a container's address from another interface are dropped (Docker
 // Engine 28 release notes; measured on 28.5.2).
 const directRoutingSince = 28
 
-var _ = define(DirectRoutingBlocked, definition{
+var DirectRoutingBlocked = define("direct-routing-blocked", networkSetting, definition{
 	title:    "The engine drops packets routed to a container's address",
-	level:    networkSetting,
 	explains: []report.Cause{NetworksIsolated},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		n, ok := c.droppedBetween(r)

@@ -2,4 +2,4 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 
-var _ = define(connection.EngineUnreachable, definition{title: "No engine can be reached at the Docker endpoint"})
+var _ = define(connection.EngineUnreachable, noLevel, definition{title: "No engine can be reached at the Docker endpoint"})

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
@@ -28,33 +29,30 @@ type Result struct {
 // information. What only follows from a root cause is no finding.
 func Explain(in Input, probes []report.Probe) Result {
 	result := Result{Probes: slices.Clone(probes)}
-	found := newFindings()
-	order := causeOrder()
+	var found []report.Finding
 	for _, v := range in.Vantages {
-		c := newVantageCase(in, v, probes, order)
+		c := newVantageCase(in, v, probes)
 		faults := append(c.explainRows(result.Probes), c.explainVantage()...)
 		if !c.serverReached() {
-			found.add(c.root(faults), severityOfFailure(v))
-			continue
+			faults = []*report.Fault{c.root(faults)}
 		}
 		for _, fault := range faults {
-			found.add(fault, severityWhenReached(fault.Cause))
+			found = append(found, c.finding(fault))
 		}
 	}
-	result.Findings = found.list
+	result.Findings = Merge(found)
 	return result
 }
 
-func severityWhenReached(id report.Cause) report.Severity {
-	if c := find(id); c.whenReached != "" {
-		return c.whenReached
+// finding is the finding of a fault: an error, unless the vantage is optional or
+// another address works from it.
+func (c *vantageCase) finding(fault *report.Fault) report.Finding {
+	finding := Finding(fault)
+	switch {
+	case !c.serverReached() && c.vantage.Optional:
+		finding.Severity = report.SeverityWarning
+	case c.serverReached():
+		finding.Severity = cmp.Or(find(fault.Cause).whenReached, report.SeverityInfo)
 	}
-	return report.SeverityInfo
-}
-
-func severityOfFailure(v facts.Vantage) report.Severity {
-	if v.Optional {
-		return report.SeverityWarning
-	}
-	return report.SeverityError
+	return finding
 }

@@ -6,12 +6,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const FirewallDrops report.Cause = "firewall-drops"
-
-var _ = define(FirewallDrops, definition{
+var FirewallDrops = define("firewall-drops", networkSetting, definition{
 	title:    "A firewall drops packets between these endpoints",
 	commands: []string{"iptables -S INPUT", "nft list ruleset"},
-	level:    networkSetting,
 	explains: []report.Cause{DirectRoutingBlocked},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		fault := &report.Fault{}

@@ -7,12 +7,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const ForwarderAcceptsAlone report.Cause = "forwarder-accepts-alone"
-
-// A port forwarder accepts and closes when what it forwards to refuses.
-var _ = define(ForwarderAcceptsAlone, definition{
+// ForwarderAcceptsAlone follows from how a port forwarder works: it accepts, and closes
+// when what it forwards to refuses.
+var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, definition{
 	title:    "A port forwarder accepts, but nothing listens behind it",
-	level:    networkSetting,
 	explains: []report.Cause{DirectRoutingBlocked},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		closes := isPublished(r.Kind) && closed(r.Failure) && !c.ownLoopback(r)

@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const HostAliasMissing report.Cause = "host-alias-missing"
-
-var _ = define(HostAliasMissing, definition{
+var HostAliasMissing = define("host-alias-missing", addressOnly, definition{
 	title:    "The container has no such name for its host",
 	hint:     "start the client container with --add-host, or use the gateway of its network",
-	level:    addressOnly,
 	explains: []report.Cause{LocalhostIsThisContainer},
 	rule: func(_ *vantageCase, r row) *report.Fault {
 		if !aliasNotFound(r) {

@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const HostAliasUnreachable report.Cause = "host-alias-unreachable"
-
-var _ = define(HostAliasUnreachable, definition{
+var HostAliasUnreachable = define("host-alias-unreachable", addressOnly, definition{
 	title:    "The container's name for its host leads elsewhere",
 	hint:     "use one of the host's own addresses instead",
-	level:    addressOnly,
 	explains: []report.Cause{HostAliasMissing, LocalhostIsThisContainer},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		other, otherHost := c.onAnotherHost(r)

@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const HostListensOnLoopback report.Cause = "host-listens-on-loopback"
-
-var _ = define(HostListensOnLoopback, definition{
+var HostListensOnLoopback = define("host-listens-on-loopback", serverState, definition{
 	title: "The server on the host listens only on loopback",
 	hint:  "have it listen on 0.0.0.0 or on the gateway of the containers' network: only Docker Desktop connects containers to the host's loopback",
-	level: serverState,
 	needs: listeners,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		s := c.Server

@@ -1,7 +1,3 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
-
-const HTTPProxyInterferes report.Cause = "http-proxy-interferes"
-
-var _ = define(HTTPProxyInterferes, definition{title: "A proxy setting would catch this address"})
+var HTTPProxyInterferes = define("http-proxy-interferes", noLevel, definition{title: "A proxy setting would catch this address"})

@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const ICCDisabled report.Cause = "icc-disabled"
-
-var _ = define(ICCDisabled, definition{
+var ICCDisabled = define("icc-disabled", networkSetting, definition{
 	title:    "The network does not let its containers reach each other",
 	hint:     "connect both to a network that lets its containers reach each other, or use the published port",
-	level:    networkSetting,
 	explains: []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		n, ok := c.droppedWithin(r)

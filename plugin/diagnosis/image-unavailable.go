@@ -2,9 +2,7 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const ImageUnavailable report.Cause = "image-unavailable"
-
-var _ = define(ImageUnavailable, definition{title: "The image is not available"})
+var ImageUnavailable = define("image-unavailable", noLevel, definition{title: "The image is not available"})
 
 // lacksImage is the fault of a node that does not have the image.
 func (n Node) lacksImage() *report.Fault {

@@ -1,7 +1,3 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
-
-const ImageWrongPlatform report.Cause = "image-wrong-platform"
-
-var _ = define(ImageWrongPlatform, definition{title: "The image is built for another platform"})
+var ImageWrongPlatform = define("image-wrong-platform", noLevel, definition{title: "The image is built for another platform"})

@@ -1,7 +1,3 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
-
-const Leftovers report.Cause = "leftovers"
-
-var _ = define(Leftovers, definition{title: "An earlier nestprobe left containers or networks behind"})
+var Leftovers = define("leftovers", noLevel, definition{title: "An earlier nestprobe left containers or networks behind"})

@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const LocalhostIsThisContainer report.Cause = "localhost-is-this-container"
-
-var _ = define(LocalhostIsThisContainer, definition{
+var LocalhostIsThisContainer = define("localhost-is-this-container", addressOnly, definition{
 	title: "In a container, localhost is the container itself",
 	hint:  "use an address of the server or of the engine's host: localhost is the client container",
-	level: addressOnly,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		switch {
 		case !c.ownLoopback(r):

@@ -2,14 +2,11 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const MacvlanHostIsolation report.Cause = "macvlan-host-isolation"
-
-// Only the machine of the parent interface cannot reach such a container. Behind a
+// MacvlanHostIsolation holds only for the machine of the parent interface. Behind a
 // loopback endpoint it is not known which machine that is.
-var _ = define(MacvlanHostIsolation, definition{
+var MacvlanHostIsolation = define("macvlan-host-isolation", networkSetting, definition{
 	title:    "A macvlan or ipvlan container cannot be reached from its own host",
 	hint:     "probe from another machine or container on that network, or connect the server to a bridge network too",
-	level:    networkSetting,
 	explains: []report.Cause{ICCDisabled, FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		n, ok := c.droppedBetween(r)

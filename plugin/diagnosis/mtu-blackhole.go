@@ -7,15 +7,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const MTUBlackhole report.Cause = "mtu-blackhole"
-
-// The connection was accepted and the answer did not arrive, or not all of it, but in
-// small segments the whole answer did.
-var _ = define(MTUBlackhole, definition{
+// MTUBlackhole holds if the connection was accepted and the answer did not arrive, or
+// not all of it, but in small segments the whole answer did.
+var MTUBlackhole = define("mtu-blackhole", transport, definition{
 	title:    "Large packets seem to be lost between these endpoints",
 	hint:     "give the containers' network the MTU of the narrowest link between these endpoints, or let ICMP type 3 pass",
 	commands: []string{"docker network create -o com.docker.network.driver.mtu=1400 NETWORK"},
-	level:    transport,
 	needs:    smallSegments,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		i := slices.IndexFunc(c.vantage.Small, func(a facts.SmallAnswer) bool { return a.Address == r.Address })

@@ -1,7 +1,3 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
-
-const NameInUse report.Cause = "name-in-use"
-
-var _ = define(NameInUse, definition{title: "The name is already taken"})
+var NameInUse = define("name-in-use", noLevel, definition{title: "The name is already taken"})

@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const NetworkHostMode report.Cause = "network-host-mode"
-
-var _ = define(NetworkHostMode, definition{
+var NetworkHostMode = define("network-host-mode", networkSetting, definition{
 	title: "The server shares the host's network and publishes nothing",
 	hint:  "leave out --network host and publish the port",
-	level: networkSetting,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if !c.Server.HostNetwork || !c.toThisMachine(r) && (!c.toEngineHost(r) || c.vantage.OnlyInternal()) {
 			return nil

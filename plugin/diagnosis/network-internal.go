@@ -7,12 +7,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const NetworkInternal report.Cause = "network-internal"
-
-var _ = define(NetworkInternal, definition{
+var NetworkInternal = define("network-internal", networkSetting, definition{
 	title:    "The server's network is internal",
 	hint:     "probe from a container on that network, or connect the server to another network too",
-	level:    networkSetting,
 	explains: []report.Cause{MacvlanHostIsolation, ICCDisabled, FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		n, between := c.droppedBetween(r)

@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const NetworkNone report.Cause = "network-none"
-
-var _ = define(NetworkNone, definition{
+var NetworkNone = define("network-none", serverState, definition{
 	title:    "The container has no network except loopback",
 	hint:     "leave out --network, or name one that has addresses",
-	level:    serverState,
 	explains: []report.Cause{HostListensOnLoopback},
 	everyRow: true,
 	rule: func(c *vantageCase, _ row) *report.Fault {

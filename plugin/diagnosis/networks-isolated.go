@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const NetworksIsolated report.Cause = "networks-isolated"
-
-var _ = define(NetworksIsolated, definition{
+var NetworksIsolated = define("networks-isolated", networkSetting, definition{
 	title: "Client and server have no network in common",
 	hint:  connectBoth,
-	level: networkSetting,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if n, ok := c.droppedBetween(r); ok {
 			return c.notCommon(n, "the engine isolates its bridges from each other")

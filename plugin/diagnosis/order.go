@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -23,7 +24,7 @@ const (
 
 // causeOrder returns the causes that [Explain] looks for, by level. Within a level a
 // cause comes before those that it explains, and otherwise the ids decide.
-func causeOrder() []cause {
+var causeOrder = sync.OnceValue(func() []cause {
 	rest := slices.DeleteFunc(slices.Clone(defined), func(c cause) bool { return c.level == noLevel })
 	slices.SortFunc(rest, func(a, b cause) int {
 		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.id, b.id))
@@ -36,7 +37,7 @@ func causeOrder() []cause {
 		rest = slices.Delete(rest, next, next+1)
 	}
 	return ordered
-}
+})
 
 // explained says whether one of some causes explains a cause.
 func explained(id report.Cause, by []cause) bool {

@@ -6,13 +6,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const PortNotPublished report.Cause = "port-not-published"
-
-// A client in a container should rather have a network in common with the server, and
-// of macvlan and ipvlan networks no port is published.
-var _ = define(PortNotPublished, definition{
+// PortNotPublished is not for a client in a container, which should rather have a
+// network in common with the server. Of macvlan and ipvlan networks no port is published.
+var PortNotPublished = define("port-not-published", networkSetting, definition{
 	title: "The port is not published",
-	level: networkSetting,
 	vantage: func(c *vantageCase) *report.Fault {
 		s := c.Server
 		_, ignored := publishIgnoredOn(s)

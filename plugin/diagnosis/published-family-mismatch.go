@@ -6,11 +6,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const PublishedFamilyMismatch report.Cause = "published-family-mismatch"
-
-var _ = define(PublishedFamilyMismatch, definition{
+var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, definition{
 	title: "IPv4 and IPv6 are published differently",
-	level: addressOnly,
 	explains: []report.Cause{
 		ContainerNetworkRemote, DefaultBridgeHasNoDNS, HostAliasUnreachable, HostAliasMissing, LocalhostIsThisContainer,
 	},

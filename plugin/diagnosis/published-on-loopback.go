@@ -2,11 +2,8 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const PublishedOnLoopback report.Cause = "published-on-loopback"
-
-var _ = define(PublishedOnLoopback, definition{
+var PublishedOnLoopback = define("published-on-loopback", networkSetting, definition{
 	title:    "The port is published only on the host's loopback",
-	level:    networkSetting,
 	explains: []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		toOtherMachine := c.toThisMachine(r) && c.Engine.Host != ""

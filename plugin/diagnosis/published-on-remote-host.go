@@ -2,11 +2,8 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const PublishedOnRemoteHost report.Cause = "published-on-remote-host"
-
-var _ = define(PublishedOnRemoteHost, definition{
+var PublishedOnRemoteHost = define("published-on-remote-host", addressOnly, definition{
 	title:    "The port is published on the engine's host, which is not this machine",
-	level:    addressOnly,
 	explains: []report.Cause{ContainerNetworkRemote, HostAliasUnreachable, HostAliasMissing},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if !c.toThisMachine(r) || c.Engine.Host == "" {

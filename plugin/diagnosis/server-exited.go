@@ -1,7 +1,3 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
-
-const ServerExited report.Cause = "server-exited"
-
-var _ = define(ServerExited, definition{title: "The server exited before it answered"})
+var ServerExited = define("server-exited", noLevel, definition{title: "The server exited before it answered"})

@@ -6,12 +6,9 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const ServerListensElsewhere report.Cause = "server-listens-elsewhere"
-
-var _ = define(ServerListensElsewhere, definition{
+var ServerListensElsewhere = define("server-listens-elsewhere", serverState, definition{
 	title:    "The server listens on another port or address",
 	hint:     listenEverywhere,
-	level:    serverState,
 	explains: []report.Cause{ServerNotReady},
 	needs:    listeners,
 	rule: func(c *vantageCase, r row) *report.Fault {

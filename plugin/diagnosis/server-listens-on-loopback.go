@@ -2,12 +2,9 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
-const ServerListensOnLoopback report.Cause = "server-listens-on-loopback"
-
-var _ = define(ServerListensOnLoopback, definition{
+var ServerListensOnLoopback = define("server-listens-on-loopback", serverState, definition{
 	title: "The server listens only on loopback in its container",
 	hint:  "have the server listen on 0.0.0.0 (or ::) inside its container: its loopback cannot be reached from outside",
-	level: serverState,
 	needs: listeners,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		s := c.Server

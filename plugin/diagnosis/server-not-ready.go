@@ -5,11 +5,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const ServerNotReady report.Cause = "server-not-ready"
-
-var _ = define(ServerNotReady, definition{
+var ServerNotReady = define("server-not-ready", serverState, definition{
 	title: "Nothing listens on the server's port yet",
-	level: serverState,
 	needs: listeners,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		_, otherHost := c.onAnotherHost(r)

@@ -2,4 +2,4 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 
-var _ = define(connection.SocketPathNotOnEngine, definition{title: "The path of the Docker socket holds no socket"})
+var _ = define(connection.SocketPathNotOnEngine, noLevel, definition{title: "The path of the Docker socket holds no socket"})

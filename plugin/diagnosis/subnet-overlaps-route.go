@@ -8,13 +8,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const SubnetOverlapsRoute report.Cause = "subnet-overlaps-route"
-
-var _ = define(SubnetOverlapsRoute, definition{
+var SubnetOverlapsRoute = define("subnet-overlaps-route", networkSetting, definition{
 	title:    "Another route covers the container's subnet",
 	hint:     "give the network a subnet that no route of this machine covers",
 	commands: []string{"docker network create --subnet 10.123.0.0/24 NETWORK"},
-	level:    networkSetting,
 	explains: []report.Cause{FirewallDrops, PortNotPublished, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
 	needs:    routes,
 	rule: func(c *vantageCase, r row) *report.Fault {

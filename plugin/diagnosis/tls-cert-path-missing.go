@@ -2,4 +2,4 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 
-var _ = define(connection.TLSCertPathMissing, definition{title: "The TLS files of the endpoint are missing or cannot be read"})
+var _ = define(connection.TLSCertPathMissing, noLevel, definition{title: "The TLS files of the endpoint are missing or cannot be read"})

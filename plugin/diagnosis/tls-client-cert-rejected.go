@@ -2,4 +2,4 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 
-var _ = define(connection.TLSClientCertRejected, definition{title: "The engine rejects the client certificate"})
+var _ = define(connection.TLSClientCertRejected, noLevel, definition{title: "The engine rejects the client certificate"})

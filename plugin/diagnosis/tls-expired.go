@@ -5,10 +5,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-var _ = define(connection.TLSExpired, definition{
+var _ = define(connection.TLSExpired, transport, definition{
 	title:    "A certificate is not valid at this time",
 	hint:     "renew the server's certificate, or set the clock",
-	level:    transport,
 	explains: []report.Cause{connection.TLSUntrusted, connection.TLSHostnameMismatch},
-	answer:   true,
 })

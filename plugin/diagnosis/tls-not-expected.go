@@ -2,4 +2,4 @@ package diagnosis
 
 import "github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 
-var _ = define(connection.TLSNotExpected, definition{title: "The endpoint is set to TLS, but the engine speaks plain HTTP"})
+var _ = define(connection.TLSNotExpected, noLevel, definition{title: "The endpoint is set to TLS, but the engine speaks plain HTTP"})

@@ -6,10 +6,8 @@ import (
 )
 
 // Go checks the name before the authority, so an untrusted certificate has a good name.
-var _ = define(connection.TLSUntrusted, definition{
+var _ = define(connection.TLSUntrusted, transport, definition{
 	title:    "The certificate is not signed by a trusted authority",
 	hint:     "add the certificate of the server's authority to those that this machine trusts; on Linux, SSL_CERT_FILE names a file of them",
-	level:    transport,
 	explains: []report.Cause{connection.TLSHostnameMismatch},
-	answer:   true,
 })
