@@ -9,46 +9,25 @@ import (
 // Merge makes one list of several: findings of one cause become one, with the
 // severity of the worst and the evidence of all.
 func Merge(lists ...[]report.Finding) []report.Finding {
-	merged := newFindings()
-	for _, finding := range slices.Concat(lists...) {
-		merged.merge(finding)
+	merged := []report.Finding{} // nil would be null in JSON
+	for _, added := range slices.Concat(lists...) {
+		i := slices.IndexFunc(merged, func(f report.Finding) bool { return f.Cause == added.Cause })
+		if i < 0 {
+			merged = append(merged, added)
+			continue
+		}
+		known := &merged[i]
+		if weight(added.Severity) > weight(known.Severity) {
+			known.Severity, known.Hint, known.Commands = added.Severity, added.Hint, added.Commands
+		}
+		known.Evidence = appendNew(known.Evidence, added.Evidence)
 	}
-	return merged.list
-}
-
-// findings collects findings, those of one cause as one.
-type findings struct {
-	list []report.Finding
-}
-
-// newFindings has an empty list, since nil is null in JSON.
-func newFindings() *findings { return &findings{list: []report.Finding{}} }
-
-func (l *findings) add(fault *report.Fault, severity report.Severity) {
-	if fault == nil {
-		return
-	}
-	finding := Finding(fault)
-	finding.Severity = severity
-	l.merge(finding)
+	return merged
 }
 
 // maxEvidence bounds the lines of one finding: enough for every address of some
 // servers.
 const maxEvidence = 24
-
-func (l *findings) merge(added report.Finding) {
-	i := slices.IndexFunc(l.list, func(f report.Finding) bool { return f.Cause == added.Cause })
-	if i < 0 {
-		l.list = append(l.list, added)
-		return
-	}
-	known := &l.list[i]
-	if weight(added.Severity) > weight(known.Severity) {
-		known.Severity, known.Hint, known.Commands = added.Severity, added.Hint, added.Commands
-	}
-	known.Evidence = appendNew(known.Evidence, added.Evidence)
-}
 
 // appendNew adds the lines that are not there yet, as far as there is room.
 func appendNew(evidence, lines []string) []string {

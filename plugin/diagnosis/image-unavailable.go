@@ -6,9 +6,6 @@ var ImageUnavailable = define("image-unavailable", noLevel, definition{title: "T
 
 // lacksImage is the fault of a node that does not have the image.
 func (n Node) lacksImage() *report.Fault {
-	if !n.Lacking {
-		return nil
-	}
 	fault := because("node %s: %s", n.Name, n.Absent)
 	fault.Cause = ImageUnavailable
 	fault.Hint = "load the image on the nodes that lack it, or create a docker context for each, through which nestprobe loads it"

@@ -47,43 +47,41 @@ type Gossip struct {
 // ExplainNodes finds out why nodes do not reach each other. If no address works
 // between two nodes, that is an error; if another one does, it is a warning.
 func ExplainNodes(n Nodes, probes []report.Probe) Result {
-	p := newPartitions(n, probes)
 	result := Result{Probes: slices.Clone(probes)}
-	found := newFindings()
-	for i := range n.Nodes {
-		found.add(n.Nodes[i].lacksImage(), report.SeverityError)
-	}
-	fault, severity := p.firewall()
-	found.add(fault, severity)
-	for _, l := range p.broken() {
-		for _, r := range l.dropped {
-			copied := &result.Probes[r.index]
-			copied.Cause, copied.Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
+	p := newPartitions(n, result.Probes)
+	var found []report.Finding
+	for _, node := range n.Nodes {
+		if node.Lacking {
+			found = append(found, Finding(node.lacksImage()))
 		}
 	}
-	result.Findings = slices.Concat(found.list, p.undecided())
+	if links := p.broken(); len(links) > 0 {
+		finding := p.firewall(links)
+		found = append(found, finding)
+		for _, l := range links {
+			for _, r := range l.dropped {
+				r.Cause, r.Hint = finding.Cause, finding.Hint
+			}
+		}
+	}
+	failing, severity := p.failing()
+	result.Findings = slices.Concat(
+		Merge(found),
+		undecided("Not every node takes part", p.absent(), report.SeverityError),
+		undecided("Some probes between nodes fail", failing, severity),
+	)
 	return result
 }
 
-// undecided returns the findings on what the evidence does not decide: nodes that
-// take no part, and rows that fail otherwise.
-func (p *partitions) undecided() []report.Finding {
-	var all []report.Finding
-	if absent := p.absent(); len(absent.Evidence) > 0 {
-		all = append(all, titled(absent, "Not every node takes part, and what was measured does not decide why", report.SeverityError))
+// undecided returns the finding on what has no cause; none without evidence.
+func undecided(what string, fault *report.Fault, severity report.Severity) []report.Finding {
+	if len(fault.Evidence) == 0 {
+		return nil
 	}
-	failing, severity := p.failing()
-	if len(failing.Evidence) > 0 {
-		all = append(all, titled(failing, "Some probes between nodes fail, and what was measured does not decide why", severity))
-	}
-	return all
-}
-
-func titled(fault *report.Fault, title string, severity report.Severity) report.Finding {
 	fault.Evidence = bounded(fault.Evidence)
 	finding := Finding(fault)
-	finding.Title, finding.Severity = title, severity
-	return finding
+	finding.Title, finding.Severity = what+", and what was measured does not decide why", severity
+	return []report.Finding{finding}
 }
 
 // bounded leaves out the lines that are too many for one finding.
@@ -107,7 +105,7 @@ func (p *partitions) absent() *report.Fault {
 	return fault
 }
 
-// failing are the rows between nodes that take part, and have no cause.
+// failing are the probes between nodes that take part, and have no cause.
 func (p *partitions) failing() (*report.Fault, report.Severity) {
 	fault := &report.Fault{Hint: "the rows above are all that was observed: probe from a container on one of these nodes to narrow it down"}
 	severity := report.SeverityWarning
@@ -116,10 +114,10 @@ func (p *partitions) failing() (*report.Fault, report.Severity) {
 			continue
 		}
 		for _, r := range l.rows {
-			if r.OK || l.drops(r) {
+			if r.OK || r.Cause != "" {
 				continue
 			}
-			fault.Evidence = append(fault.Evidence, observed(r.Probe))
+			fault.Evidence = append(fault.Evidence, observed(*r))
 			if !l.reached() {
 				severity = report.SeverityError
 			}
@@ -134,7 +132,7 @@ func (p *partitions) observedOf(to int) []string {
 	for from, other := range p.nodes {
 		for _, r := range p.links[from][to].rows {
 			if !r.OK {
-				lines = append(lines, observed(r.Probe))
+				lines = append(lines, observed(*r))
 			}
 		}
 		if gossip, ok := p.nodes[to].Gossip[other.Vantage]; ok {

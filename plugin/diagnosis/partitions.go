@@ -18,21 +18,17 @@ type partitions struct {
 // link is what was seen from one node to another.
 type link struct {
 	from, to int
-	rows     []row
-	dropped  []row // of these, those whose packets something drops
-	gossip   bool  // packets to the engine's port are dropped too
+	rows     []*report.Probe
+	dropped  []*report.Probe // of these, those whose packets something drops
+	gossip   bool            // packets to the engine's port are dropped too
 }
 
 // reached says whether any address works.
 func (l *link) reached() bool {
-	return slices.ContainsFunc(l.rows, func(r row) bool { return r.OK })
+	return slices.ContainsFunc(l.rows, func(r *report.Probe) bool { return r.OK })
 }
 
-func (l *link) drops(r row) bool {
-	return slices.ContainsFunc(l.dropped, func(d row) bool { return d.index == r.index })
-}
-
-// newPartitions sorts the rows by their links.
+// newPartitions sorts the probes by their links.
 func newPartitions(n Nodes, probes []report.Probe) *partitions {
 	p := &partitions{nodes: n.Nodes, port: n.Port}
 	index := map[string]int{}
@@ -47,7 +43,7 @@ func newPartitions(n Nodes, probes []report.Probe) *partitions {
 	}
 	for i, probe := range probes {
 		l := p.links[index[probe.Vantage]][probe.Server]
-		l.rows = append(l.rows, row{Probe: probe, index: i})
+		l.rows = append(l.rows, &probes[i])
 	}
 	for _, l := range slices.Concat(p.links...) {
 		for _, r := range l.rows {
@@ -62,7 +58,7 @@ func newPartitions(n Nodes, probes []report.Probe) *partitions {
 // isDropped says whether a row fails because packets are dropped: there was no answer
 // at all, and the server is known to run. A name is not found where the engines'
 // gossip is dropped, by which they know of each other's containers.
-func (p *partitions) isDropped(r row, l *link) bool {
+func (p *partitions) isDropped(r *report.Probe, l *link) bool {
 	switch {
 	case r.OK || l.from == l.to || !p.runs(l.to, r.Kind):
 		return false
@@ -76,7 +72,7 @@ func (p *partitions) isDropped(r row, l *link) bool {
 // runs says whether some node, perhaps itself, reaches a node's server by a kind of
 // address; or the node is down to the manager, and its engine answers the user.
 func (p *partitions) runs(to int, kind report.Kind) bool {
-	works := func(r row) bool { return r.OK && r.Kind == kind }
+	works := func(r *report.Probe) bool { return r.OK && r.Kind == kind }
 	n := p.nodes[to]
 	return n.State == down && n.Context != "" ||
 		slices.ContainsFunc(p.links, func(from []*link) bool { return slices.ContainsFunc(from[to].rows, works) })
@@ -93,20 +89,16 @@ func (p *partitions) cutOff(to int) bool {
 }
 
 // firewall is what firewalls between the nodes drop.
-func (p *partitions) firewall() (*report.Fault, report.Severity) {
-	links := p.broken()
-	if len(links) == 0 {
-		return nil, ""
-	}
-	severity := report.SeverityWarning
-	if slices.ContainsFunc(links, func(l *link) bool { return !l.reached() }) {
-		severity = report.SeverityError
-	}
-	return &report.Fault{
+func (p *partitions) firewall(links []*link) report.Finding {
+	finding := Finding(&report.Fault{
 		Cause:    FirewallDrops,
 		Evidence: bounded(slices.Concat(p.pairs(links), p.reachable(links), timeouts(links))),
 		Hint:     p.openPorts(links),
-	}, severity
+	})
+	if !slices.ContainsFunc(links, func(l *link) bool { return !l.reached() }) {
+		finding.Severity = report.SeverityWarning
+	}
+	return finding
 }
 
 // What may be dropped between two nodes, as the rules of a firewall name it.
@@ -118,25 +110,21 @@ const (
 
 // ports lists what is dropped on links.
 func (p *partitions) ports(links []*link) []string {
-	var overlay, gossip, published bool
+	published := fmt.Sprintf("tcp %d (a published port)", p.port)
+	dropped := map[string]bool{}
 	for _, l := range links {
-		gossip = gossip || l.gossip
+		dropped[gossipPorts] = dropped[gossipPorts] || l.gossip
 		for _, r := range l.dropped {
-			overlay = overlay || r.Kind == report.KindContainerIP || r.Kind == report.KindContainerName && !unnamed(r.Failure)
-			published = published || r.Kind == report.KindPublishedEngineHost
+			switch {
+			case r.Kind == report.KindPublishedEngineHost:
+				dropped[published] = true
+			case r.Kind == report.KindContainerIP, r.Kind == report.KindContainerName && !unnamed(r.Failure):
+				dropped[overlayPorts] = true
+			}
 		}
 	}
-	var ports []string
-	if overlay {
-		ports = append(ports, overlayPorts)
-	}
-	if gossip {
-		ports = append(ports, gossipPorts)
-	}
-	if published {
-		ports = append(ports, fmt.Sprintf("tcp %d (a published port)", p.port))
-	}
-	return ports
+	ports := []string{overlayPorts, gossipPorts, published}
+	return slices.DeleteFunc(ports, func(port string) bool { return !dropped[port] })
 }
 
 // openPorts says which ports the firewalls must let pass.
@@ -170,7 +158,11 @@ func (p *partitions) pairs(links []*link) []string {
 	named := map[int]bool{}
 	for i, n := range p.nodes {
 		own := slices.DeleteFunc(slices.Clone(links), func(l *link) bool { return l.from != i && l.to != i })
-		if p.others(i) > 1 && len(partners(own, i)) == p.others(i) && len(own) > 0 {
+		partners := map[int]bool{}
+		for _, l := range own {
+			partners[l.from+l.to-i] = true
+		}
+		if p.others(i) > 1 && len(partners) == p.others(i) {
 			named[i] = true
 			lines = append(lines, p.pair(own, n.Name, "every other node"))
 		}
@@ -205,15 +197,6 @@ func (p *partitions) others(i int) int {
 	return n
 }
 
-// partners are the nodes at the other ends of links.
-func partners(links []*link, i int) map[int]bool {
-	all := map[int]bool{}
-	for _, l := range links {
-		all[l.from+l.to-i] = true
-	}
-	return all
-}
-
 // reachable says which nodes reach the servers that others do not reach.
 func (p *partitions) reachable(links []*link) []string {
 	var lines []string
@@ -244,7 +227,7 @@ func timeouts(links []*link) []string {
 	for _, l := range links {
 		for _, r := range l.dropped {
 			if r.Kind != report.KindContainerName || unnamed(r.Failure) {
-				lines = append(lines, observed(r.Probe))
+				lines = append(lines, observed(*r))
 			}
 		}
 	}
