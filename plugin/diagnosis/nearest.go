@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
+
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -21,7 +23,7 @@ func Nearest(id string) []report.Cause {
 		near = slices.DeleteFunc(Causes(), func(c report.Cause) bool { return !sharesWord(id, c) })
 	}
 	slices.SortStableFunc(near, func(a, b report.Cause) int {
-		return cmp.Or(cmp.Compare(typos(id, a), typos(id, b)), cmp.Compare(distance(id, string(a)), distance(id, string(b))))
+		return cmp.Or(cmp.Compare(typos(id, a), typos(id, b)), cmp.Compare(distance(id, a), distance(id, b)))
 	})
 	return near[:min(len(near), maxNearest)]
 }
@@ -39,8 +41,10 @@ func typos(id string, c report.Cause) int {
 	if strings.Contains(string(c), id) {
 		return 0
 	}
-	return distance(id, string(c))
+	return distance(id, c)
 }
+
+func distance(id string, c report.Cause) int { return levenshtein.ComputeDistance(id, string(c)) }
 
 // minWord leaves out words like "on", which say nothing.
 const minWord = 3
@@ -50,26 +54,4 @@ func sharesWord(id string, c report.Cause) bool {
 	return slices.ContainsFunc(strings.Split(id, "-"), func(word string) bool {
 		return len(word) >= minWord && slices.Contains(words, word)
 	})
-}
-
-// distance is the Levenshtein distance: how many bytes must be inserted, removed
-// or replaced to make b of a. (No package at hand exports one.)
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // the distances of what was read of a to each start of b
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -53,20 +53,3 @@ func TestNearestOfEachCauseIsItself(t *testing.T) {
 		assert.Equal(t, Nearest(string(c))[0], c)
 	}
 }
-
-func TestDistance(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0},
-		{"", "abc", 3},
-		{"abc", "", 3},
-		{"abc", "abc", 0},
-		{"kitten", "sitting", 3},
-		{"flaw", "lawn", 2},
-	} {
-		assert.Check(t, distance(test.a, test.b) == test.want, "%q %q: %d", test.a, test.b, distance(test.a, test.b))
-		assert.Check(t, distance(test.b, test.a) == test.want, "%q %q: %d", test.b, test.a, distance(test.b, test.a))
-	}
-}
