@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -91,11 +92,7 @@ func (j *job) connectAndMeasure(ctx context.Context, measure func(context.Contex
 	if err := checkSameEngine(ctx, api, j.Container); err != nil {
 		return outcome(false, nil, api.Explain(ctx, err))
 	}
-	e := j.engine(settings, api)
-	if e.Host == "" {
-		e.Host = j.Host
-	}
-	measured, err := measure(ctx, e, j)
+	measured, err := measure(ctx, j.engine(settings, api), j)
 	return outcome(true, measured, api.Explain(ctx, err))
 }
 
@@ -110,13 +107,8 @@ func openWithin(ctx context.Context, settings connection.Settings, patience time
 	)
 	for {
 		api, err := connection.Open(ctx, settings)
-		if err == nil || waiting.Err() != nil {
+		if err == nil || !engine.Pause(waiting, pauses.NextBackOff()) {
 			return api, err
-		}
-		select {
-		case <-time.After(pauses.NextBackOff()):
-		case <-waiting.Done():
-			return nil, err
 		}
 	}
 }
@@ -144,7 +136,7 @@ func checkSameEngine(ctx context.Context, api *connection.Connection, container 
 func (j *job) engine(settings connection.Settings, api *connection.Connection) engine.Engine {
 	return engine.Engine{
 		API:  api.API,
-		Host: settings.EngineHost(),
+		Host: cmp.Or(settings.EngineHost(), j.Host),
 		Describe: func(ctx context.Context) (connection.Description, error) {
 			if j.Description != nil {
 				return *j.Description, nil

@@ -34,10 +34,8 @@ const stdinEndLimit = 5 * time.Second
 // output of an exited process before it had copied all of it (Docker 20.10: "stream copy
 // error: reading from a closed fifo").
 func awaitStdinEnd(over <-chan struct{}) {
-	limit := time.NewTimer(stdinEndLimit)
-	defer limit.Stop()
 	select {
 	case <-over:
-	case <-limit.C:
+	case <-time.After(stdinEndLimit):
 	}
 }

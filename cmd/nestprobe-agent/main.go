@@ -58,47 +58,34 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, std stdio) int {
+	err := dispatch(ctx, args, std)
+	if err == nil || errors.Is(err, flag.ErrHelp) { // help was printed by the flag set
+		return exitOK
+	}
+	// An error of stderr is ignored, since there is nowhere else to print.
+	_, _ = fmt.Fprintf(std.err, "nestprobe-agent: %v\n", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// dispatch runs the role that the first argument names.
+func dispatch(ctx context.Context, args []string, std stdio) error {
+	names := strings.Join(slices.Sorted(maps.Keys(roles())), ", ")
 	if len(args) == 0 {
-		return exitStatus(usagef("no role given, expected one of: %s", roleNames()), std.err)
+		return usagef("no role given, expected one of: %s", names)
 	}
 	start, ok := roles()[args[0]]
 	if !ok {
-		return exitStatus(usagef("unknown role %q, expected one of: %s", args[0], roleNames()), std.err)
+		return usagef("unknown role %q, expected one of: %s", args[0], names)
 	}
-	return exitStatus(start(ctx, args[1:], std), std.err)
-}
-
-func roleNames() string {
-	return strings.Join(slices.Sorted(maps.Keys(roles())), ", ")
-}
-
-// exitStatus returns the exit status for the end of a role, and prints an error in one
-// line.
-func exitStatus(err error, stderr io.Writer) int {
-	var usage *usageError
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp): // help was printed by the flag set
-		return exitOK
-	case errors.As(err, &usage):
-		printError(stderr, err)
-		return exitUsage
-	default:
-		printError(stderr, err)
-		return exitFailed
-	}
-}
-
-// printError ignores an error of stderr, since there is nowhere else to print.
-func printError(stderr io.Writer, err error) {
-	_, _ = fmt.Fprintf(stderr, "nestprobe-agent: %v\n", err)
+	return start(ctx, args[1:], std)
 }
 
 // usageError says that the arguments are wrong.
-type usageError struct{ message string }
-
-// Error returns what is wrong.
-func (e *usageError) Error() string { return e.message }
+type usageError struct{ error }
 
 func usagef(format string, args ...any) error {
-	return &usageError{message: fmt.Sprintf(format, args...)}
+	return usageError{fmt.Errorf(format, args...)}
 }

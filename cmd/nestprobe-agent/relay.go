@@ -3,12 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
-	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,10 +28,9 @@ func serveRelay(ctx context.Context, engine engine.Engine, j *job) (*report.Repo
 		return nil, err
 	}
 	runner := newRunner(ctx, servers, j.Identities)
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(client.RelayPort)))
+	listener, err := listen(ctx, client.RelayPort)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listening on port %d: %w", client.RelayPort, err), servers.Close(ctx))
+		return nil, errors.Join(err, servers.Close(ctx))
 	}
 	server := &http.Server{
 		Handler:           runner,

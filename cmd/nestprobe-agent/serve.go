@@ -6,9 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,7 +18,7 @@ import (
 
 // serveOptions are the options of the role serve, the built-in server.
 type serveOptions struct {
-	port      uint16        // 0 for any free one, for tests
+	port      uint          // 0 for any free one, for tests
 	scheme    string        // http, https or tcp
 	path      string        // the one path that is answered with 200
 	websocket string        // the path that echoes; empty for none
@@ -48,6 +48,7 @@ func serveRole(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
+	listener = limitConnections(listener, maxConnections)
 	if _, err := fmt.Fprintf(std.out, "listening on %s\n", listener.Addr()); err != nil {
 		return errors.Join(fmt.Errorf("announcing the server: %w", err), listener.Close())
 	}
@@ -61,8 +62,7 @@ func parseServe(args []string, stderr io.Writer) (serveOptions, error) {
 	var opts serveOptions
 	flags := flag.NewFlagSet("nestprobe-agent serve", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // it would print the whole usage with every error
-	var port uint
-	flags.UintVar(&port, "port", 4647, "`port` to listen on, on all addresses")
+	flags.UintVar(&opts.port, "port", 4647, "`port` to listen on, on all addresses")
 	flags.StringVar(&opts.scheme, "scheme", string(netprobe.HTTP), "http, https or tcp")
 	flags.StringVar(&opts.path, "path", "/foo", "the `path` that is answered")
 	flags.StringVar(&opts.websocket, "websocket", "/ws", "the `path` that echoes WebSocket messages; empty for none")
@@ -80,14 +80,13 @@ func parseServe(args []string, stderr io.Writer) (serveOptions, error) {
 	if flags.NArg() > 0 {
 		return opts, usagef("serve takes no arguments, got %q", flags.Arg(0))
 	}
-	if port > 65535 {
-		return opts, usagef("--port is %d, above 65535", port)
-	}
-	opts.port = uint16(port)
 	return opts, opts.check()
 }
 
 func (o serveOptions) check() error {
+	if o.port > math.MaxUint16 {
+		return usagef("--port is %d, above 65535", o.port)
+	}
 	switch netprobe.Scheme(o.scheme) {
 	case netprobe.HTTP, netprobe.HTTPS, netprobe.TCP:
 	default:
@@ -126,30 +125,28 @@ func checkIdentity(token string) error {
 // end of stdin. The engine holds the other end of stdin for the plugin. What is sent
 // through it is discarded.
 func lifetime(ctx context.Context, opts serveOptions, stdin io.Reader) (context.Context, context.CancelFunc) {
-	end := func() {}
+	ctx, end := context.WithCancel(ctx)
 	if opts.deadline > 0 {
-		ctx, end = context.WithTimeout(ctx, opts.deadline)
+		time.AfterFunc(opts.deadline, end)
 	}
-	if !opts.lease {
-		return ctx, end
+	if opts.lease {
+		// A read of stdin cannot be interrupted, so the caller does not wait for this
+		// goroutine: it ends with stdin or with the process. An error ends the lease too.
+		go func() {
+			defer end()
+			_, _ = io.Copy(io.Discard, stdin)
+		}()
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	// A read of stdin cannot be interrupted, so the caller does not wait for this
-	// goroutine: it ends with stdin or with the process. An error ends the lease too.
-	go func() {
-		defer cancel()
-		_, _ = io.Copy(io.Discard, stdin)
-	}()
-	return ctx, func() { cancel(); end() }
+	return ctx, end
 }
 
 // listen opens one socket for IPv4 and IPv6. If the kernel has IPv6 disabled, package net
 // opens one for IPv4.
-func listen(ctx context.Context, port uint16) (net.Listener, error) {
+func listen(ctx context.Context, port uint) (net.Listener, error) {
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("", strconv.Itoa(int(port))))
+	listener, err := config.Listen(ctx, "tcp", fmt.Sprintf(":%d", port))
 	if err != nil {
 		return nil, fmt.Errorf("listening on port %d: %w", port, err)
 	}
-	return limitConnections(listener, maxConnections), nil
+	return listener, nil
 }

@@ -29,22 +29,14 @@ func serveTCP(ctx context.Context, listener net.Listener, opts serveOptions) err
 	defer open.Wait()
 	for {
 		conn, err := listener.Accept()
-		if ctx.Err() != nil {
-			return closeAccepted(conn)
+		if err != nil && ctx.Err() != nil {
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("accepting: %w", err)
 		}
 		open.Go(func() { greet(ctx, conn, greeting) })
 	}
-}
-
-// closeAccepted closes a connection that was accepted while the server ended.
-func closeAccepted(conn net.Conn) error {
-	if conn == nil {
-		return nil
-	}
-	return conn.Close()
 }
 
 // greet sends the greeting, then reads what the client sends: closing a connection with
