@@ -46,7 +46,6 @@ func serveHTTP(ctx context.Context, listener net.Listener, opts serveOptions) er
 		BaseContext:                  func(net.Listener) context.Context { return ctx },
 		ConnState:                    forgetHijacked,
 	}
-	listener = &namedListener{Listener: listener, identity: opts.identity}
 	if opts.scheme == string(netprobe.HTTPS) {
 		config, err := selfSigned(time.Now())
 		if err != nil {

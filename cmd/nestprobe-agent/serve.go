@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"os"
 	"strings"
@@ -44,11 +43,12 @@ func serveRole(ctx context.Context, args []string, std stdio) error {
 	}
 	ctx, end := lifetime(ctx, opts, std.in)
 	defer end()
-	listener, err := listen(ctx, opts.port)
+	opened, err := listen(ctx, opts.port)
 	if err != nil {
 		return err
 	}
-	listener = limitConnections(listener, maxConnections)
+	listener := limitConnections(opened, maxConnections)
+	listener.identity = opts.identity
 	if _, err := fmt.Fprintf(std.out, "listening on %s\n", listener.Addr()); err != nil {
 		return errors.Join(fmt.Errorf("announcing the server: %w", err), listener.Close())
 	}
@@ -84,7 +84,7 @@ func parseServe(args []string, stderr io.Writer) (serveOptions, error) {
 }
 
 func (o serveOptions) check() error {
-	if o.port > math.MaxUint16 {
+	if o.port > 65535 {
 		return usagef("--port is %d, above 65535", o.port)
 	}
 	switch netprobe.Scheme(o.scheme) {
