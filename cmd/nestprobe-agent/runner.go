@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,16 +32,15 @@ type runner struct {
 	ctx     context.Context //nolint:containedctx // servers outlive the requests that started them
 	stop    context.CancelFunc
 
-	mu     sync.Mutex
-	closed bool
-	work   sync.WaitGroup // servers that are being started or stopped
+	mu   sync.Mutex     // so that nothing is added to work after close
+	work sync.WaitGroup // servers that are being started or stopped
 }
 
 func newRunner(ctx context.Context, servers onDemandServers, identities []string) *runner {
 	r := &runner{servers: servers}
 	r.ctx, r.stop = context.WithCancel(ctx)
 	for i, identity := range identities {
-		r.slots = append(r.slots, &slot{runner: r, number: i + 1, identity: identity})
+		r.slots = append(r.slots, &slot{runner: r, number: i + 1, prefix: fmt.Sprintf("/servers/%d", i+1), identity: identity})
 	}
 	return r
 }
@@ -51,37 +49,33 @@ func newRunner(ctx context.Context, servers onDemandServers, identities []string
 // removes the servers that run. Later requests are refused.
 func (r *runner) close() {
 	r.mu.Lock()
-	r.closed = true
-	r.mu.Unlock()
 	r.stop()
+	r.mu.Unlock()
 	r.work.Wait()
 }
 
 var errClosed = errors.New("the runner is ending")
 
-// begin counts a start or stop in r.work; the caller calls r.work.Done at its end. It
-// returns an error after close.
-func (r *runner) begin() error {
+// begin runs a start or stop in a goroutine, which close waits for. It returns an error
+// after close.
+func (r *runner) begin(work func()) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed {
+	if r.ctx.Err() != nil {
 		return errClosed
 	}
-	r.work.Add(1)
+	r.work.Go(work)
 	return nil
 }
 
 // ServeHTTP uses paths as they were sent. [http.ServeMux] would clean them, which only the
 // server may do.
 func (r *runner) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	number, rest, ok := route(request.URL.EscapedPath())
-	if !ok || number > len(r.slots) {
-		http.Error(w, fmt.Sprintf("no such server: the servers are /servers/1/ to /servers/%d/", len(r.slots)), http.StatusNotFound)
-		return
-	}
-	s := r.slots[number-1]
+	s, inside := r.slotOf(request.URL.EscapedPath())
 	switch {
-	case rest != "":
+	case s == nil:
+		http.Error(w, fmt.Sprintf("no such server: the servers are /servers/1/ to /servers/%d/", len(r.slots)), http.StatusNotFound)
+	case inside:
 		s.proxyRequest(w, request)
 	case request.Method == http.MethodDelete:
 		s.stopServer(w)
@@ -91,25 +85,22 @@ func (r *runner) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// route splits a path, as it was sent, into the number of a server and the path
-// there, which is empty if not even a slash follows.
-func route(escaped string) (number int, rest string, ok bool) {
-	below, ok := strings.CutPrefix(escaped, "/servers/")
-	if !ok {
-		return 0, "", false
+// slotOf returns the server that a path, as it was sent, belongs to, and whether a slash
+// follows its number.
+func (r *runner) slotOf(escaped string) (found *slot, inside bool) {
+	for _, s := range r.slots {
+		if rest, ok := strings.CutPrefix(escaped, s.prefix); ok && (rest == "" || rest[0] == '/') {
+			return s, rest != ""
+		}
 	}
-	digits, _, _ := strings.Cut(below, "/")
-	number, err := strconv.Atoi(digits)
-	if err != nil || number < 1 || strconv.Itoa(number) != digits {
-		return 0, "", false
-	}
-	return number, below[len(digits):], true
+	return nil, false
 }
 
 // slot is one server of the relay, which may be started several times.
 type slot struct {
 	runner   *runner
-	number   int // from 1
+	number   int    // from 1
+	prefix   string // of its paths, without a slash at the end
 	identity string
 
 	mu     sync.Mutex
@@ -137,10 +128,10 @@ func (s *slot) stopServer(w http.ResponseWriter) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	err := s.runner.begin()
+	stopped := make(chan error, 1)
+	err := s.runner.begin(func() { stopped <- l.end() })
 	if err == nil {
-		defer s.runner.work.Done()
-		err = l.end()
+		err = <-stopped
 	}
 	if err != nil {
 		s.reportError(w, http.StatusInternalServerError, "cannot be stopped", err)
@@ -168,14 +159,10 @@ func (s *slot) currentLaunch() (*launch, error) {
 	if s.latest != nil && !s.latest.isOver() {
 		return s.latest, nil
 	}
-	if err := s.runner.begin(); err != nil {
+	l, earlier := newLaunch(s), s.latest
+	if err := s.runner.begin(func() { l.start(earlier) }); err != nil {
 		return nil, err
 	}
-	l := newLaunch(s)
-	go func(earlier *launch) { // awaited by runner.close
-		defer s.runner.work.Done()
-		l.start(earlier)
-	}(s.latest)
 	s.latest = l
 	return l, nil
 }
@@ -189,7 +176,7 @@ type launch struct {
 
 	done    chan struct{} // closed when the fields below are set
 	running *experiment.Running
-	proxy   *httputil.ReverseProxy
+	proxy   http.Handler
 	err     error
 }
 
@@ -270,13 +257,17 @@ const dialTimeout = 10 * time.Second
 // close idle connections: a request on a connection that is just being closed fails.
 const idleProxyTimeout = 4 * time.Second
 
-func (l *launch) newProxy() (*httputil.ReverseProxy, error) {
+func (l *launch) newProxy() (http.Handler, error) {
 	base, err := url.Parse(l.running.URL)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the server's address: %w", err)
 	}
-	return &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { rewrite(r, base) },
+	return http.StripPrefix(l.slot.prefix, &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: base.Scheme, Host: base.Host})
+			r.Out.URL.RawQuery = r.In.URL.RawQuery // including what package httputil cannot parse
+			r.SetXForwarded()
+		},
 		ErrorHandler:  l.answerForServer,
 		ErrorLog:      log.New(io.Discard, "", 0), // the client sees a broken answer
 		FlushInterval: -1,                         // streamed data is sent on immediately
@@ -287,7 +278,7 @@ func (l *launch) newProxy() (*httputil.ReverseProxy, error) {
 			MaxIdleConnsPerHost: 100,
 			IdleConnTimeout:     idleProxyTimeout,
 		},
-	}, nil
+	}), nil
 }
 
 // dial connects to the server. It ends when the server exits, since the address may then
@@ -306,17 +297,6 @@ func (l *launch) dial(ctx context.Context, network, address string) (net.Conn, e
 	defer func() { cancel(); <-watched }()
 	var dialer net.Dialer
 	return dialer.DialContext(ctx, network, address)
-}
-
-// rewrite sets the request's path to what follows the server's number, unchanged.
-func rewrite(r *httputil.ProxyRequest, base *url.URL) {
-	_, rest, _ := route(r.In.URL.EscapedPath())
-	r.Out.URL.Scheme, r.Out.URL.Host = base.Scheme, base.Host
-	r.Out.URL.RawPath = rest
-	r.Out.URL.Path, _ = url.PathUnescape(rest) // net/http has checked it already
-	r.Out.URL.RawQuery = r.In.URL.RawQuery     // including what package httputil cannot parse
-	r.Out.Host = ""
-	r.SetXForwarded()
 }
 
 // answerForServer answers a request that the server did not answer.
