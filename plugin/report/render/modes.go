@@ -31,7 +31,7 @@ var modeColumns = []modeColumn{
 // where a server is not reached.
 func writeModes(out *bytes.Buffer, rep *report.Report, color bool) {
 	columns := columnsOf(rep.Probes)
-	header := []string{"NETWORK", "FROM", "RESULT"}
+	header := append(make([]string, 0, 3+len(columns)), "NETWORK", "FROM", "RESULT")
 	for _, column := range columns {
 		header = append(header, column.title)
 	}
@@ -72,13 +72,14 @@ func reachesOf(mode report.Mode) []report.Reach {
 const maxFrom = 18
 
 func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, columns []modeColumn) []string {
-	cells := []string{mode.Name, shorten(reach.Vantage, maxFrom), "no"}
+	result := "no"
 	switch {
 	case reach.OK:
-		cells[2] = "works"
+		result = "works"
 	case len(mode.From) == 0:
-		cells[2] = string(mode.Result)
+		result = string(mode.Result)
 	}
+	cells := append(make([]string, 0, 3+len(columns)), mode.Name, shorten(reach.Vantage, maxFrom), result)
 	for _, column := range columns {
 		cells = append(cells, modeCell(rep.Probes, mode.Server, reach.Vantage, column.kind))
 	}

@@ -101,9 +101,9 @@ func (l nodeLinks) cell(from, to string) string {
 // matrix has a row for each node that probes and a column for each node that is
 // probed.
 func (l nodeLinks) matrix() string {
-	rows := [][]string{{"FROM"}}
+	rows := append(make([][]string, 0, 1+len(l.nodes)), []string{"FROM"})
 	for _, from := range l.nodes {
-		row := []string{from}
+		row := append(make([]string, 0, 1+len(l.nodes)), from)
 		for _, to := range l.nodes {
 			row = append(row, l.cell(from, to))
 		}
