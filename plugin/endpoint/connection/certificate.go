@@ -64,6 +64,14 @@ func certificatesOf(data []byte) []*x509.Certificate {
 
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
+func describeCertificates(whose string, found []*x509.Certificate) []string {
+	var lines []string
+	for _, c := range found {
+		lines = append(lines, describeCertificate(whose, c))
+	}
+	return lines
+}
+
 // describeCertificate gives whose a certificate is, its names and its dates.
 func describeCertificate(whose string, c *x509.Certificate) string {
 	names := append([]string{}, c.DNSNames...)

@@ -49,15 +49,11 @@ func (c *Connection) connectCause(seen *trace, err error) *report.Fault {
 			return fault
 		}
 	}
-	fault := &report.Fault{
-		Cause: EngineUnreachable,
-		Hint:  "check the address, the network and the firewalls between",
-		Err:   sentence.Of(err, "connecting to %s did not succeed", c.settings.Host),
-	}
+	why := sentence.Of(err, "connecting to %s did not succeed", c.settings.Host)
 	if isTimeout(err) {
-		fault.Err = sentence.Of(err, "connecting to %s timed out", c.settings.Host)
+		why = sentence.Of(err, "connecting to %s timed out", c.settings.Host)
 	}
-	return fault
+	return unreachable(why, "check the address, the network and the firewalls between")
 }
 
 // dialEvidence lists the addresses that were dialled, and the proxy if there is one.
@@ -114,21 +110,15 @@ func (c *Connection) handshakeCause(ctx context.Context, seen *trace, err error)
 func (c *Connection) handshakeClosed(ctx context.Context, seen *trace, err error) *report.Fault {
 	host := c.settings.Host
 	if seen.tlsErr == nil || isTimeout(seen.tlsErr) {
-		return &report.Fault{
-			Cause: EngineUnreachable,
-			Hint:  "check that it is the engine's port, and the firewalls between",
-			Err:   sentence.Of(err, "%s accepts the connection, but does not answer the TLS handshake", host),
-		}
+		why := sentence.Of(err, "%s accepts the connection, but does not answer the TLS handshake", host)
+		return unreachable(why, "check that it is the engine's port, and the firewalls between")
 	}
 	if plain := c.requestPing(ctx, "http"); plain.apiVersion != "" {
 		return notExpected(err, "without TLS, an engine answers: "+plain.String())
 	}
-	return &report.Fault{
-		Cause:    EngineUnreachable,
-		Evidence: []string{"TLS handshake: " + seen.tlsErr.Error()},
-		Hint:     "check that it is the engine's port, and that the engine is running",
-		Err:      sentence.Of(err, "%s accepts the connection, but closes it during the TLS handshake", host),
-	}
+	why := sentence.Of(err, "%s accepts the connection, but closes it during the TLS handshake", host)
+	return unreachable(why, "check that it is the engine's port, and that the engine is running",
+		"TLS handshake: "+seen.tlsErr.Error())
 }
 
 // untrusted adds the endpoint's CA to the evidence.
@@ -138,9 +128,7 @@ func (c *Connection) untrusted(fault *report.Fault) *report.Fault {
 		fault.Evidence = append(fault.Evidence, "the endpoint has no CA, so this machine's own CAs were used")
 		return fault
 	}
-	for _, ca := range certificatesOf(material.CA) {
-		fault.Evidence = append(fault.Evidence, describeCertificate("of the endpoint's CA", ca))
-	}
+	fault.Evidence = append(fault.Evidence, describeCertificates("of the endpoint's CA", certificatesOf(material.CA))...)
 	return fault
 }
 
@@ -215,17 +203,14 @@ func (c *Connection) requestCause(ctx context.Context, seen *trace, err error) *
 }
 
 func required(err error, again handshake) *report.Fault {
-	fault := &report.Fault{
+	answered := []string{"a TLS handshake at the same address is answered in TLS"}
+	return &report.Fault{
 		Cause:    TLSRequired,
-		Evidence: []string{"a TLS handshake at the same address is answered in TLS"},
+		Evidence: append(answered, describeCertificates("of the engine", again.peer)...),
 		Hint:     "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a context with TLS files",
 		Commands: []string{"export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=…"},
 		Err:      sentence.Of(err, "the engine requires TLS, but the client used plain HTTP"),
 	}
-	for _, certificate := range again.peer {
-		fault.Evidence = append(fault.Evidence, describeCertificate("of the engine", certificate))
-	}
-	return fault
 }
 
 // notAnEngine is for a server that accepts the connection and is not an engine.
@@ -241,20 +226,14 @@ func (c *Connection) notAnEngine(ctx context.Context, seen *trace, err error) *r
 		return fault
 	}
 	reply := c.requestPing(ctx, c.wire.base.Scheme)
-	if reply.err != nil {
-		fault.Evidence = append(fault.Evidence, "second request: "+reply.err.Error())
-	} else {
-		fault.Evidence = append(fault.Evidence, "second request: "+reply.String())
-	}
+	fault.Evidence = append(fault.Evidence, "second request: "+reply.String())
 	switch {
 	case reply.apiVersion != "":
 		fault.Hint = "it answers now, so run the command once more"
 		fault.Err = sentence.Of(err, "the engine at %s closed the connection", host)
 	case reply.err == nil:
 		fault.Err = sentence.Of(err, "what answers at %s is not a Docker engine", host)
-	case seen.answered:
-		fault.Err = sentence.Of(err, "what answers at %s does not speak HTTP", host)
-	case c.speaksFirst(ctx, fault):
+	case seen.answered, c.speaksFirst(ctx, fault):
 		fault.Err = sentence.Of(err, "what answers at %s does not speak HTTP", host)
 	default:
 		fault.Hint = "check that an engine is behind this address, it may be a forwarder's"

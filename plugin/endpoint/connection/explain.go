@@ -31,12 +31,13 @@ func Explain(err error) error {
 	if !isLost(err) {
 		return err
 	}
-	return &report.Fault{
-		Cause:    EngineUnreachable,
-		Evidence: []string{"the client said: " + err.Error()},
-		Hint:     "check that the engine is running and try again",
-		Err:      sentence.Of(err, "the connection to the engine is lost"),
-	}
+	return unreachable(sentence.Of(err, "the connection to the engine is lost"),
+		"check that the engine is running and try again", "the client said: "+err.Error())
+}
+
+// unreachable is the fault of an endpoint at which no engine answers.
+func unreachable(why error, hint string, evidence ...string) *report.Fault {
+	return &report.Fault{Cause: EngineUnreachable, Evidence: evidence, Hint: hint, Err: why}
 }
 
 // isLost says whether an API call failed without an answer of the engine. Of joined
@@ -74,13 +75,10 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 	if now != nil {
 		return err // cancelled during the ping
 	}
-	return &report.Fault{
-		Cause: EngineUnreachable,
-		Evidence: append(c.settings.evidence(netprobe.PhaseRequest),
-			"the client said: "+err.Error(), "the engine answers a ping now"),
-		Hint: "it answers again now, so run the command once more",
-		Err:  sentence.Of(err, "the engine at %s closed the connection", c.settings.Host),
-	}
+	fault = unreachable(sentence.Of(err, "the engine at %s closed the connection", c.settings.Host),
+		"it answers again now, so run the command once more",
+		"the client said: "+err.Error(), "the engine answers a ping now")
+	return c.settings.withEndpoint(fault, netprobe.PhaseRequest)
 }
 
 // classify names the cause of an error by its types and errno, or returns nil.
@@ -103,61 +101,47 @@ func dialFault(err error) *report.Fault {
 	if !errors.As(err, &op) || (op.Op != "dial" && op.Op != "proxyconnect") {
 		return nil
 	}
-	fault := &report.Fault{Cause: EngineUnreachable, Hint: "check the address, and that the engine is running and listens there"}
 	at := "the endpoint"
 	if op.Addr != nil {
 		at = op.Addr.String()
 	}
 	if isForbidden(err) {
-		fault.Err = sentence.Of(err, "this machine forbids connecting to %s", at)
-		fault.Hint = "check its routes and its firewall"
-		return fault
+		return unreachable(sentence.Of(err, "this machine forbids connecting to %s", at), "check its routes and its firewall")
 	}
+	why := sentence.Of(err, "connecting to %s did not succeed (%s)", at, op.Err)
+	hint := "check the address, and that the engine is running and listens there"
 	switch netprobe.ConnectFailure(err) {
 	case netprobe.Refused:
-		fault.Err = sentence.Of(err, "connection to %s refused, nothing listens there", at)
+		why = sentence.Of(err, "connection to %s refused, nothing listens there", at)
 	case netprobe.Unreachable:
-		fault.Err = sentence.Of(err, "%s is unreachable (%s)", at, netprobe.UnreachableReason(err))
-		fault.Hint = "check the address, the network and the VPN"
+		why = sentence.Of(err, "%s is unreachable (%s)", at, netprobe.UnreachableReason(err))
+		hint = "check the address, the network and the VPN"
 	case netprobe.ConnectTimeout:
-		fault.Err = sentence.Of(err, "connecting to %s timed out, its packets are lost or dropped", at)
-		fault.Hint = "check the address, the network and the firewalls between"
+		why = sentence.Of(err, "connecting to %s timed out, its packets are lost or dropped", at)
+		hint = "check the address, the network and the firewalls between"
 	case netprobe.Reset:
-		fault.Err = sentence.Of(err, "%s reset the connection immediately", at)
-	default:
-		fault.Err = sentence.Of(err, "connecting to %s did not succeed (%s)", at, op.Err)
+		why = sentence.Of(err, "%s reset the connection immediately", at)
 	}
-	return fault
+	return unreachable(why, hint)
 }
 
 func lookupFault(err error, lookup *net.DNSError) *report.Fault {
-	fault := &report.Fault{
-		Cause: EngineUnreachable,
-		Evidence: []string{
-			fmt.Sprintf("looked up: %q, not found %t, timed out %t", lookup.Name, lookup.IsNotFound, lookup.IsTimeout),
-		},
-		Hint: "check the endpoint's host name",
-		Err:  sentence.Of(err, "the name %q is not known", lookup.Name),
+	evidence := fmt.Sprintf("looked up: %q, not found %t, timed out %t", lookup.Name, lookup.IsNotFound, lookup.IsTimeout)
+	if lookup.IsNotFound {
+		return unreachable(sentence.Of(err, "the name %q is not known", lookup.Name), "check the endpoint's host name", evidence)
 	}
-	if !lookup.IsNotFound {
-		fault.Err = sentence.Of(err, "the name %q could not be looked up", lookup.Name)
-		fault.Hint = "check this machine's name servers, or give the endpoint by address"
-	}
-	return fault
-}
-
-// evidence is the evidence of every fault of the endpoint.
-func (s Settings) evidence(reached netprobe.Phase) []string {
-	return []string{
-		fmt.Sprintf("endpoint: %s, %s", s.Host, s.use().source),
-		"phase reached: " + string(reached),
-	}
+	return unreachable(sentence.Of(err, "the name %q could not be looked up", lookup.Name),
+		"check this machine's name servers, or give the endpoint by address", evidence)
 }
 
 // withEndpoint puts the endpoint and the phase reached before the other evidence of a
 // fault.
 func (s Settings) withEndpoint(fault *report.Fault, reached netprobe.Phase, more ...string) *report.Fault {
-	fault.Evidence = append(append(s.evidence(reached), more...), fault.Evidence...)
+	evidence := []string{
+		fmt.Sprintf("endpoint: %s, %s", s.Host, s.use().source),
+		"phase reached: " + string(reached),
+	}
+	fault.Evidence = slices.Concat(evidence, more, fault.Evidence)
 	return fault
 }
 

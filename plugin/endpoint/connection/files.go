@@ -25,12 +25,8 @@ const PhaseSettings netprobe.Phase = "settings"
 // Unusable is the fault of settings from which no client can be made: a bad ssh
 // URL, a CA or key that does not parse, a socket path that is too long.
 func (s Settings) Unusable(err error) *report.Fault {
-	fault := &report.Fault{
-		Cause: EngineUnreachable,
-		Hint:  "correct the endpoint's address or its TLS files",
-		Err:   sentence.Of(err, "the endpoint %s cannot be used (%s)", s.Host, err),
-	}
-	return s.withEndpoint(fault, PhaseSettings)
+	why := sentence.Of(err, "the endpoint %s cannot be used (%s)", s.Host, err)
+	return s.withEndpoint(unreachable(why, "correct the endpoint's address or its TLS files"), PhaseSettings)
 }
 
 // FilesFault explains an error of reading the files of DOCKER_CERT_PATH or of

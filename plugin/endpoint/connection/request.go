@@ -19,6 +19,9 @@ type reply struct {
 }
 
 func (r reply) String() string {
+	if r.err != nil {
+		return r.err.Error()
+	}
 	return fmt.Sprintf("GET /_ping: %s, Api-Version %q, Server %q, body %q",
 		r.status, r.apiVersion, r.server, strings.TrimSpace(r.body))
 }

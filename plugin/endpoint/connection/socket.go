@@ -58,12 +58,8 @@ func socketFault(err error) *report.Fault {
 	if isBusy(err) {
 		note = ", its accept queue is full"
 	}
-	return &report.Fault{
-		Cause:    EngineUnreachable,
-		Evidence: []string{process.DescribeFile(path)},
-		Hint:     "wait for it or restart it",
-		Err:      sentence.Of(err, "the engine does not accept connections at %s%s", path, note),
-	}
+	why := sentence.Of(err, "the engine does not accept connections at %s%s", path, note)
+	return unreachable(why, "wait for it or restart it", process.DescribeFile(path))
 }
 
 // socketOf returns the path of the unix socket or pipe that err is about.

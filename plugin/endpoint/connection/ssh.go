@@ -22,12 +22,8 @@ func sshFault(err error) *report.Fault {
 	if !errors.As(err, &started) {
 		return nil
 	}
-	return &report.Fault{
-		Cause:    EngineUnreachable,
-		Evidence: []string{"start: " + started.Error()},
-		Hint:     "install an ssh client and see that it is in PATH",
-		Err:      sentence.Of(err, "the program %s, which the endpoint needs, could not be started", started.Name),
-	}
+	why := sentence.Of(err, "the program %s, which the endpoint needs, could not be started", started.Name)
+	return unreachable(why, "install an ssh client and see that it is in PATH", "start: "+started.Error())
 }
 
 // sshErrors holds the last error of reading from ssh. Docker's client drops it if the

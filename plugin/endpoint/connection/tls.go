@@ -35,12 +35,9 @@ func tlsFault(err error) *report.Fault {
 	if name, rejected := rejections[code]; rejected {
 		return clientRejected(err, code, name)
 	}
-	return &report.Fault{
-		Cause:    EngineUnreachable,
-		Evidence: []string{fmt.Sprintf("TLS alert of the other side: %d", code)},
-		Hint:     "check the TLS versions and ciphers of the engine, at least TLS 1.2 is needed",
-		Err:      sentence.Of(err, "the TLS handshake was refused (%s)", err),
-	}
+	return unreachable(sentence.Of(err, "the TLS handshake was refused (%s)", err),
+		"check the TLS versions and ciphers of the engine, at least TLS 1.2 is needed",
+		fmt.Sprintf("TLS alert of the other side: %d", code))
 }
 
 func clientRejected(err error, code uint8, name string) *report.Fault {
@@ -55,15 +52,12 @@ func clientRejected(err error, code uint8, name string) *report.Fault {
 // recordFault is for an answer to the handshake that is not TLS.
 func recordFault(err error, record tls.RecordHeaderError) *report.Fault {
 	first := string(record.RecordHeader[:])
-	if string(record.RecordHeader[:]) == "HTTP/" {
-		return notExpected(err, "the answer to the TLS handshake began with "+first)
+	evidence := "the answer to the TLS handshake began with " + first
+	if first == "HTTP/" {
+		return notExpected(err, evidence)
 	}
-	return &report.Fault{
-		Cause:    EngineUnreachable,
-		Evidence: []string{"the answer to the TLS handshake began with " + first},
-		Hint:     "check the port of the endpoint",
-		Err:      sentence.Of(err, "what listens at the endpoint speaks neither TLS nor HTTP"),
-	}
+	why := sentence.Of(err, "what listens at the endpoint speaks neither TLS nor HTTP")
+	return unreachable(why, "check the port of the endpoint", evidence)
 }
 
 func notExpected(err error, evidence string) *report.Fault {
@@ -109,11 +103,7 @@ func describeUnverified(err error) []string {
 	if !errors.As(err, &verification) {
 		return nil
 	}
-	var lines []string
-	for _, certificate := range verification.UnverifiedCertificates {
-		lines = append(lines, describeCertificate("of the engine", certificate))
-	}
-	return lines
+	return describeCertificates("of the engine", verification.UnverifiedCertificates)
 }
 
 // owner says whether a certificate was sent by the engine or is the endpoint's.
