@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strconv"
@@ -26,18 +27,15 @@ func contextFault(cli command.Cli, name string, err error) *report.Fault {
 		fault = contextNotFound(cli, name, err)
 	}
 	fault.Evidence = append([]string{
-		fmt.Sprintf("context: %q, %s", name, contextSource(cli, name)),
+		fmt.Sprintf("context: %q, %s", name, cmp.Or(contextSource(cli, name), "from -H or by default")),
 		"phase reached: " + string(connection.PhaseSettings),
 	}, fault.Evidence...)
 	return fault
 }
 
-// byDefault is the source of a default context that no setting chose, except perhaps
-// a flag.
-const byDefault = "from -H or by default"
-
 // contextSource says which setting chose the context, in docker's order of
-// precedence (docker/cli, CurrentContext).
+// precedence (docker/cli, CurrentContext). It is empty for a default context that no
+// setting chose, except perhaps -H.
 func contextSource(cli command.Cli, name string) string {
 	file := cli.ConfigFile()
 	switch {
@@ -48,7 +46,7 @@ func contextSource(cli command.Cli, name string) string {
 	case name == file.CurrentContext:
 		return "from currentContext in " + file.Filename
 	case name == command.DefaultContextName:
-		return byDefault
+		return ""
 	default:
 		return "from --context"
 	}

@@ -69,14 +69,14 @@ func newEndpoint(name string, resolved docker.Endpoint, headers map[string]strin
 		options = append(options, connection.WithTLS(material))
 	}
 	settings := connection.NewSettings(name, resolved.Host, options...)
-	if settings.Transport != connection.SSH {
-		return &Endpoint{settings}, nil
+	if settings.Transport == connection.SSH {
+		dialer, err := sshDialer(resolved.Host)
+		if err != nil {
+			return nil, settings.Unusable(err)
+		}
+		settings = connection.NewSettings(name, resolved.Host, append(options, dialer)...)
 	}
-	dialer, err := sshDialer(resolved.Host)
-	if err != nil {
-		return nil, settings.Unusable(err)
-	}
-	return &Endpoint{connection.NewSettings(name, resolved.Host, append(options, dialer)...)}, nil
+	return &Endpoint{settings}, nil
 }
 
 // tlsOf is the endpoint's TLS material, if it has any.

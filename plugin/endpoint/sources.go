@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,14 +23,22 @@ const (
 // of precedence. The function flagged says whether one of docker's own flags, such as
 // "host", was given.
 func (e *Endpoint) Sources(cli command.Cli, flagged func(flag string) bool) connection.Sources {
-	return connection.Sources{
+	sources := connection.Sources{
 		Context:    e.contextSource(cli, flagged),
-		Host:       e.hostSource(flagged),
-		TLS:        e.tlsSource(flagged),
-		Files:      e.filesSource(flagged),
+		Host:       hostSource(flagged),
+		TLS:        tlsSource(flagged),
+		Files:      filesSource(flagged),
 		APIVersion: apiVersionSource(),
 		Headers:    headersSource(cli),
 	}
+	if e.Context != command.DefaultContextName {
+		source := fmt.Sprintf("from context %q", e.Context)
+		sources.Host, sources.TLS, sources.Files = source, source, source
+	}
+	if !e.TLS {
+		sources.TLS, sources.Files = "", ""
+	}
+	return sources
 }
 
 func (e *Endpoint) contextSource(cli command.Cli, flagged func(string) bool) string {
@@ -40,17 +49,14 @@ func (e *Endpoint) contextSource(cli command.Cli, flagged func(string) bool) str
 		return "since -H is given"
 	case flagged("context"):
 		return "from --context"
-	case e.Context == command.DefaultContextName && contextSource(cli, e.Context) == byDefault:
-		return "by default"
 	default:
-		return contextSource(cli, e.Context)
+		return cmp.Or(contextSource(cli, e.Context), "by default")
 	}
 }
 
-func (e *Endpoint) hostSource(flagged func(string) bool) string {
+// hostSource, tlsSource and filesSource are for the default context.
+func hostSource(flagged func(string) bool) string {
 	switch {
-	case e.Context != command.DefaultContextName:
-		return fmt.Sprintf("from context %q", e.Context)
 	case flagged("host"):
 		return "from -H"
 	case os.Getenv(client.EnvOverrideHost) != "":
@@ -60,12 +66,8 @@ func (e *Endpoint) hostSource(flagged func(string) bool) string {
 	}
 }
 
-func (e *Endpoint) tlsSource(flagged func(string) bool) string {
+func tlsSource(flagged func(string) bool) string {
 	switch {
-	case !e.TLS:
-		return ""
-	case e.Context != command.DefaultContextName:
-		return fmt.Sprintf("from context %q", e.Context)
 	case flagged(verifyFlag):
 		return "from --" + verifyFlag
 	case os.Getenv(client.EnvTLSVerify) != "":
@@ -77,13 +79,7 @@ func (e *Endpoint) tlsSource(flagged func(string) bool) string {
 	}
 }
 
-func (e *Endpoint) filesSource(flagged func(string) bool) string {
-	switch {
-	case !e.TLS:
-		return ""
-	case e.Context != command.DefaultContextName:
-		return fmt.Sprintf("from context %q", e.Context)
-	}
+func filesSource(flagged func(string) bool) string {
 	source := "of " + connection.CertPath()
 	if os.Getenv(client.EnvOverrideCertPath) != "" {
 		source = "from " + client.EnvOverrideCertPath + "=" + connection.CertPath()
