@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/docker/cli/cli/connhelper"
@@ -25,10 +24,5 @@ func sshCommands(host string) []string {
 	if err != nil {
 		return nil
 	}
-	args := spec.Args("docker", "version")
-	if len(args) == 0 {
-		return nil
-	}
-	last := len(args) - 1
-	return []string{fmt.Sprintf("ssh %s '%s'", strings.Join(args[:last], " "), args[last])}
+	return []string{"ssh " + strings.Join(spec.Args(), " ") + " 'docker version'"}
 }

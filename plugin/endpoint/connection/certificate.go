@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -78,11 +79,8 @@ func describeCertificate(whose string, c *x509.Certificate) string {
 	for _, address := range c.IPAddresses {
 		names = append(names, address.String())
 	}
-	if len(names) == 0 {
-		names = []string{"none"}
-	}
 	// Each name is cut on its own, so that the dates fit on the line.
 	subject, issuer := sentence.Visible(c.Subject.String()), sentence.Visible(c.Issuer.String())
 	return fmt.Sprintf("certificate %s: subject %q, issuer %q, names %s, valid from %s to %s",
-		whose, subject, issuer, sentence.Visible(strings.Join(names, " ")), stamp(c.NotBefore), stamp(c.NotAfter))
+		whose, subject, issuer, sentence.Visible(cmp.Or(strings.Join(names, " "), "none")), stamp(c.NotBefore), stamp(c.NotAfter))
 }

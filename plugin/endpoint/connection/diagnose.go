@@ -2,7 +2,6 @@ package connection
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -123,12 +122,13 @@ func (c *Connection) handshakeClosed(ctx context.Context, seen *trace, err error
 
 // untrusted adds the endpoint's CA to the evidence.
 func (c *Connection) untrusted(fault *report.Fault) *report.Fault {
-	material := c.settings.use().tls
-	if material == nil || material.CA == nil {
+	authorities, _ := c.settings.Certificates()
+	if len(authorities) == 0 {
 		fault.Evidence = append(fault.Evidence, "the endpoint has no CA, so this machine's own CAs were used")
-		return fault
 	}
-	fault.Evidence = append(fault.Evidence, describeCertificates("of the endpoint's CA", certificatesOf(material.CA))...)
+	for _, ca := range authorities {
+		fault.Evidence = append(fault.Evidence, ca.Description)
+	}
 	return fault
 }
 
@@ -152,8 +152,9 @@ func (c *Connection) rejected(fault *report.Fault, again handshake) *report.Faul
 	for _, subject := range acceptable(again.request) {
 		fault.Evidence = append(fault.Evidence, "the engine accepts certificates issued by "+subject)
 	}
-	if leaf := c.clientCertificate(); leaf != nil {
-		fault.Evidence = append(fault.Evidence, describeCertificate("of the client", leaf))
+	if _, own := c.settings.Certificates(); len(own) > 0 {
+		leaf := own[0]
+		fault.Evidence = append(fault.Evidence, leaf.Description)
 		if now := time.Now(); now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
 			fault.Hint = "renew the client certificate, which is not valid at " + stamp(now)
 		}
@@ -167,18 +168,6 @@ func (c *Connection) rejected(fault *report.Fault, again handshake) *report.Faul
 		fault.Hint = "give the endpoint a client certificate and key that the engine's client CA has signed"
 	}
 	return fault
-}
-
-// clientCertificate is the endpoint's client certificate, or nil.
-func (c *Connection) clientCertificate() *x509.Certificate {
-	material := c.settings.use().tls
-	if material == nil || material.Key == nil {
-		return nil
-	}
-	if found := certificatesOf(material.Cert); len(found) > 0 {
-		return found[0]
-	}
-	return nil
 }
 
 // requestCause explains a ping that was sent and got no answer from an engine.

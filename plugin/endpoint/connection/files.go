@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -79,10 +80,7 @@ func describeUnreadable(fault *report.Fault, err error, file *fs.PathError, dir 
 
 // CertPath is the folder where docker looks for TLS files that no flag names.
 func CertPath() string {
-	if dir := os.Getenv(client.EnvOverrideCertPath); dir != "" {
-		return filepath.Clean(dir)
-	}
-	if dir := os.Getenv(configVariable); dir != "" {
+	if dir := cmp.Or(os.Getenv(client.EnvOverrideCertPath), os.Getenv(configVariable)); dir != "" {
 		return filepath.Clean(dir)
 	}
 	home, err := os.UserHomeDir()

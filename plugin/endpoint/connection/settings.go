@@ -1,6 +1,7 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -105,12 +106,9 @@ func WithDialer(dial Dial, commands ...string) Option {
 // The context is the name of the docker context that the host is from, if there is
 // one. [Open] finds out whether the host is valid.
 func NewSettings(contextName, host string, options ...Option) Settings {
-	secret := secrets{host: host, source: fmt.Sprintf("from context %q", contextName)}
+	secret := secrets{host: cmp.Or(host, client.DefaultDockerHost), source: fmt.Sprintf("from context %q", contextName)}
 	if contextName == "" {
 		secret.source = "as it was given"
-	}
-	if host == "" {
-		secret.host = client.DefaultDockerHost
 	}
 	for _, apply := range options {
 		apply(&secret)

@@ -43,20 +43,21 @@ func fixByGroup(mode fs.FileMode, owner *syscall.Stat_t) AccessFix {
 	}
 	id := strconv.FormatUint(uint64(owner.Gid), 10)
 	group := groupName(id)
-	me := userName(strconv.Itoa(os.Geteuid()))
-	if group == "" || me == "" {
+	me, err := user.LookupId(strconv.Itoa(os.Geteuid()))
+	if group == "" || err != nil {
 		return AccessFix{}
 	}
-	if isMember(me, id) {
+	// The user database may have groups that this session does not have yet.
+	if groups, err := me.GroupIds(); err == nil && slices.Contains(groups, id) {
 		return AccessFix{
 			Hint:     "log in again, since this session is older than your membership of the group " + group,
 			Commands: []string{"newgrp " + group},
-			Evidence: []string{fmt.Sprintf("%s is a member of %s by the user database", me, group)},
+			Evidence: []string{fmt.Sprintf("%s is a member of %s by the user database", me.Username, group)},
 		}
 	}
 	return AccessFix{
 		Hint:     "add your user to the group " + group + " and log in again",
-		Commands: []string{"sudo usermod -aG " + group + " " + me, "newgrp " + group},
+		Commands: []string{"sudo usermod -aG " + group + " " + me.Username, "newgrp " + group},
 	}
 }
 
@@ -95,15 +96,4 @@ const overflowID = 65534
 func isMapped(idMap string) bool {
 	data, err := os.ReadFile(idMap) //nolint:gosec // one of the two files of this process
 	return err == nil && strings.Join(strings.Fields(string(data)), " ") != "0 0 4294967295"
-}
-
-// isMember looks in the user database, which may have groups that this session does
-// not have yet.
-func isMember(name, group string) bool {
-	account, err := user.Lookup(name)
-	if err != nil {
-		return false
-	}
-	groups, err := account.GroupIds()
-	return err == nil && slices.Contains(groups, group)
 }
