@@ -181,17 +181,16 @@ func (p *prober) identify(header http.Header) *setback {
 	if p.target.Identity == "" {
 		return nil
 	}
-	switch got := header.Get(IdentityHeader); got {
-	case p.target.Identity:
+	got := header.Get(IdentityHeader)
+	if got == p.target.Identity {
 		p.result.Identity = IdentityVerified
 		return nil
-	case "":
-		p.result.Identity = IdentityMismatch
-		return &setback{WrongServer, "another server answered: it sends no identity", nil}
-	default:
-		p.result.Identity = IdentityMismatch
-		return &setback{WrongServer, "another server answered: its identity is " + sample([]byte(got)), nil}
 	}
+	p.result.Identity = IdentityMismatch
+	if got == "" {
+		return &setback{WrongServer, "another server answered: it sends no identity", nil}
+	}
+	return &setback{WrongServer, "another server answered: its identity is " + sample([]byte(got)), nil}
 }
 
 func statusDetail(resp *http.Response, want int) string {

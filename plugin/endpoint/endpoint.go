@@ -11,8 +11,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/docker/cli/cli/command"
+	"github.com/docker/cli/cli/connhelper"
+	"github.com/docker/cli/cli/connhelper/ssh"
 	"github.com/docker/cli/cli/context/docker"
 	"github.com/docker/docker/client"
 
@@ -77,6 +80,24 @@ func newEndpoint(name string, resolved docker.Endpoint, headers map[string]strin
 		settings = connection.NewSettings(name, resolved.Host, append(options, dialer)...)
 	}
 	return &Endpoint{settings}, nil
+}
+
+// sshDialer opens connections by running ssh, as the docker CLI does.
+func sshDialer(host string) (connection.Option, error) {
+	helper, err := connhelper.GetConnectionHelper(host)
+	if err != nil {
+		return nil, err
+	}
+	return connection.WithDialer(helper.Dialer, sshCommands(host)...), nil
+}
+
+// sshCommands are for the user to try, with the arguments quoted by docker/cli.
+func sshCommands(host string) []string {
+	spec, err := ssh.ParseURL(host)
+	if err != nil {
+		return nil
+	}
+	return []string{"ssh " + strings.Join(spec.Args(), " ") + " 'docker version'"}
 }
 
 // tlsOf is the endpoint's TLS material, if it has any.

@@ -66,9 +66,9 @@ func certificatesOf(data []byte) []*x509.Certificate {
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 func describeCertificates(whose string, found []*x509.Certificate) []string {
-	var lines []string
-	for _, c := range found {
-		lines = append(lines, describeCertificate(whose, c))
+	lines := make([]string, len(found))
+	for i, c := range found {
+		lines[i] = describeCertificate(whose, c)
 	}
 	return lines
 }

@@ -126,8 +126,6 @@ func product(version types.Version, desktop bool) string {
 // goArch is Go's name of an architecture. An engine's /info has the kernel's name.
 func goArch(architecture string) string {
 	switch architecture {
-	case "":
-		return ""
 	case "i686":
 		return "386"
 	case "armv6l", "armv7l":

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,10 +193,10 @@ func (c *Connection) requestCause(ctx context.Context, seen *trace, err error) *
 }
 
 func required(err error, again handshake) *report.Fault {
-	answered := []string{"a TLS handshake at the same address is answered in TLS"}
+	spoke := "a TLS handshake at the same address is answered in TLS"
 	return &report.Fault{
 		Cause:    TLSRequired,
-		Evidence: append(answered, describeCertificates("of the engine", again.peer)...),
+		Evidence: slices.Insert(describeCertificates("of the engine", again.peer), 0, spoke),
 		Hint:     "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a context with TLS files",
 		Commands: []string{"export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=…"},
 		Err:      sentence.Of(err, "the engine requires TLS, but the client used plain HTTP"),

@@ -23,26 +23,25 @@ func DescribeFile(path string) string {
 	if !ok {
 		return text
 	}
-	return fmt.Sprintf("%s, owner %s, group %s", text, named(owner.Uid, userName), named(owner.Gid, groupName))
+	return fmt.Sprintf("%s, owner %s, group %s", text, named(int(owner.Uid), userName), named(int(owner.Gid), groupName))
 }
 
 // Identity gives the user and groups of this process.
 func Identity() string {
 	groups, _ := os.Getgroups() // none is what an error amounts to
 	slices.Sort(groups)
-	names := []string{named(uint32(os.Getegid()), groupName)} //nolint:gosec // ids are 32 bits wide in the kernel
+	names := []string{named(os.Getegid(), groupName)}
 	for _, id := range slices.Compact(groups) {
 		if id != os.Getegid() {
-			names = append(names, named(uint32(id), groupName)) //nolint:gosec // ids are 32 bits wide in the kernel
+			names = append(names, named(id, groupName))
 		}
 	}
-	//nolint:gosec // ids are 32 bits wide in the kernel
-	return fmt.Sprintf("process: uid %s, gids %s", named(uint32(os.Geteuid()), userName), strings.Join(names, ", "))
+	return fmt.Sprintf("process: uid %s, gids %s", named(os.Geteuid(), userName), strings.Join(names, ", "))
 }
 
 // named is an id with its name, if it has one.
-func named(id uint32, name func(string) string) string {
-	number := strconv.FormatUint(uint64(id), 10)
+func named(id int, name func(string) string) string {
+	number := strconv.Itoa(id)
 	if known := name(number); known != "" {
 		return number + " (" + known + ")"
 	}
