@@ -1,8 +1,8 @@
 // Package agentimage puts the agent on an engine as an image. The program that calls
-// it brings the agent's binaries (see package agents), so no image is pulled: [Ensure]
-// looks for an image whose tag is the digest of its content, and loads it if it is
-// missing. Callers create containers from that image. Tests use [Archive] for small
-// images.
+// it brings the agent's binaries (see package agents), so no image is pulled:
+// [EnsureNear] looks for an image whose tag is the digest of its content, and loads it
+// if it is missing. Callers create containers from that image. Tests use [Archive] for
+// small images.
 //
 // It must not know what the agent does or how its containers are set up.
 package agentimage
@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -42,7 +43,7 @@ const (
 var ErrNoAgent = errors.New("this docker-nestprobe was built without its agent: " +
 	"build it with `make build`, which puts the agent inside, or name an IMAGE to start instead")
 
-// API is what Ensure needs of [client.APIClient].
+// API is what EnsureNear needs of [client.APIClient].
 type API interface {
 	ImageInspect(ctx context.Context, ref string, opts ...client.ImageInspectOption) (image.InspectResponse, error)
 	ImageList(ctx context.Context, options image.ListOptions) ([]image.Summary, error)
@@ -61,37 +62,25 @@ func Reference(binaries fs.FS, os, arch string) (string, error) {
 	return newStore(binaries).reference(os, arch)
 }
 
-// Find looks for the agent image for an OS and CPU on the engine behind api. It makes
-// one request, an inspect, and returns the image's reference.
-func Find(ctx context.Context, api API, binaries fs.FS, os, arch string) (ref string, found bool, err error) {
-	return newStore(binaries).find(ctx, api, os, arch)
-}
-
-// Ensure makes sure that the engine behind api has the agent image for its OS and CPU.
-// It returns the reference to create containers from, and whether it loaded the image.
-// If the image is there, Ensure makes one request, an inspect. After a load, it removes
+// EnsureNear makes sure that the engine behind api has the agent image for its OS and
+// CPU, and returns the reference to create containers from. After a load, it removes
 // the agents of other versions, except for those that have containers.
 //
-// Several plugins may call Ensure on one engine at the same time. A plugin of another
-// version can remove the image between Ensure and the first container. A caller whose
-// create request fails with "not found" calls Ensure again.
+// Most engines run on a machine like this one and have the image already, which one
+// inspect of 1 ms shows. EnsureNear calls platform only if that image is missing:
+// /version takes 1 to 5 ms on Docker and 300 ms on Podman 4.3, which reads its own
+// version from the system's packages.
 //
-// Errors: those of Reference, and the engine's, wrapped.
-func Ensure(ctx context.Context, api API, binaries fs.FS, os, arch string) (ref string, loaded bool, err error) {
-	return newStore(binaries).ensure(ctx, api, os, arch)
-}
-
-// EnsureNear is Ensure for an engine whose platform is not known yet. Most engines run
-// on a machine like this one and have the image already, which one inspect of 1 ms
-// shows. EnsureNear calls platform only if that image is missing: /version takes 1 to
-// 5 ms on Docker and 300 ms on Podman 4.3, which reads its own version from the
-// system's packages.
+// Several plugins may call EnsureNear on one engine at the same time. A plugin of
+// another version can remove the image between EnsureNear and the first container. A
+// caller whose create request fails with "not found" calls EnsureNear again.
 //
-// Errors: those of Ensure, and those of platform, unwrapped.
+// Errors: those of Reference, those of platform, unwrapped, and the engine's, wrapped.
 func EnsureNear(ctx context.Context, api API, binaries fs.FS, platform func(context.Context) (os, arch string, err error)) (ref string, err error) {
-	ref, found, err := Find(ctx, api, binaries, "linux", runtime.GOARCH)
+	s := newStore(binaries)
+	near, found, err := s.find(ctx, api, "linux", runtime.GOARCH)
 	if found {
-		return ref, nil
+		return near.Tag, nil
 	}
 	if err != nil && !errors.As(err, new(*report.Fault)) {
 		return "", err
@@ -100,7 +89,7 @@ func EnsureNear(ctx context.Context, api API, binaries fs.FS, platform func(cont
 	if err != nil {
 		return "", err
 	}
-	ref, _, err = Ensure(ctx, api, binaries, os, arch)
+	ref, _, err = s.ensure(ctx, api, os, arch)
 	return ref, err
 }
 
@@ -130,10 +119,6 @@ func FileName(os, arch string) string {
 	return fmt.Sprintf("%s-%s-%s", binaryName, os, arch)
 }
 
-func (s store) path(platform Archive) string {
-	return FileName(platform.OS, platform.Arch)
-}
-
 // describe returns the image for a platform, with its tag but without the binary,
 // which only a load needs.
 func (s store) describe(os, arch string) (Archive, error) {
@@ -148,14 +133,14 @@ func (s store) describe(os, arch string) (Archive, error) {
 		User:         "65534:65534", // the user nobody as a number, because there is no /etc/passwd
 		ExposedPorts: []string{"4647/tcp"},
 	}
-	file, err := s.files.Open(s.path(image))
+	file, err := s.files.Open(FileName(image.OS, image.Arch))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Archive{}, ErrNoAgent
 	}
 	if err != nil {
 		return Archive{}, fmt.Errorf("reading the agent: %w", err)
 	}
-	digest, err := contentDigest(image, file)
+	digest, err := image.contentDigest(file)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return Archive{}, fmt.Errorf("reading the agent: %w", err)
 	}
@@ -166,7 +151,7 @@ func (s store) describe(os, arch string) (Archive, error) {
 
 // complete adds the binary to a described image.
 func (s store) complete(image Archive) (Archive, error) {
-	binary, err := fs.ReadFile(s.files, s.path(image))
+	binary, err := fs.ReadFile(s.files, FileName(image.OS, image.Arch))
 	if err != nil {
 		return Archive{}, fmt.Errorf("reading the agent: %w", err)
 	}
@@ -180,10 +165,8 @@ func agentPlatforms() []string { return []string{"linux/amd64", "linux/arm64"} }
 func supported(os, arch string) (ocispec.Platform, error) {
 	platform := platforms.Normalize(ocispec.Platform{OS: os, Architecture: arch})
 	name := platform.OS + "/" + platform.Architecture
-	for _, candidate := range agentPlatforms() {
-		if name == candidate {
-			return platform, nil
-		}
+	if slices.Contains(agentPlatforms(), name) {
+		return platform, nil
 	}
 	known := strings.Join(agentPlatforms(), " and ")
 	fault := &report.Fault{

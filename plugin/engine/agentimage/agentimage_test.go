@@ -158,7 +158,7 @@ func TestFolderIsEmbedded(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Assert(t, len(text) > 0)
 	_, referenceErr := Reference(agents.Files, "linux", "amd64")
-	_, _, ensureErr := Ensure(t.Context(), nil, agents.Files, "solaris", "sparc")
+	_, _, ensureErr := newStore(agents.Files).ensure(t.Context(), nil, "solaris", "sparc")
 	assert.Assert(t, referenceErr == nil || errors.Is(referenceErr, ErrNoAgent), "%v", referenceErr)
 	assert.ErrorContains(t, ensureErr, "solaris/sparc")
 }

@@ -3,13 +3,14 @@ package agentimage
 import (
 	"archive/tar"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Archive is a FROM-scratch image with one static binary in it, in the format that
@@ -44,12 +45,12 @@ var errNoBinary = errors.New("an image archive needs a binary and its name")
 // imageConfig is the image's configuration as in the Docker Image Specification v1.2
 // (github.com/moby/docker-image-spec). All engines read it from such an archive.
 type imageConfig struct {
-	Architecture string          `json:"architecture"`
-	Config       containerConfig `json:"config"`
-	Created      time.Time       `json:"created"`
-	History      []history       `json:"history"`
-	OS           string          `json:"os"`
-	RootFS       rootFS          `json:"rootfs"`
+	Architecture string            `json:"architecture"`
+	Config       containerConfig   `json:"config"`
+	Created      time.Time         `json:"created"`
+	History      []ocispec.History `json:"history"`
+	OS           string            `json:"os"`
+	RootFS       ocispec.RootFS    `json:"rootfs"`
 }
 
 type containerConfig struct {
@@ -58,16 +59,6 @@ type containerConfig struct {
 	Labels       map[string]string   `json:"Labels,omitempty"`
 	User         string              `json:"User,omitempty"`
 	WorkingDir   string              `json:"WorkingDir"`
-}
-
-type history struct {
-	Created   time.Time `json:"created"`
-	CreatedBy string    `json:"created_by"`
-}
-
-type rootFS struct {
-	Type    string   `json:"type"`
-	DiffIDs []string `json:"diff_ids"`
 }
 
 // manifestEntry is one image in an archive's manifest.json.
@@ -82,53 +73,46 @@ const layerName = "layer.tar"
 // WriteTo writes the archive. It implements [io.WriterTo]. Errors: those of w, and that
 // of an Archive without a binary.
 func (a Archive) WriteTo(w io.Writer) (int64, error) {
-	counted := &countingWriter{w: w}
-	err := a.write(counted)
-	return counted.n, err
+	content, err := a.content()
+	if err != nil {
+		return 0, err
+	}
+	return content.WriteTo(w)
 }
 
-func (a Archive) write(w io.Writer) error {
-	config, err := a.config()
-	if err != nil {
-		return err
+func (a Archive) content() (*bytes.Buffer, error) {
+	if len(a.Binary) == 0 || a.BinaryName == "" {
+		return nil, errNoBinary
 	}
-	configName := hexSum(config) + ".json"
+	var layer, content bytes.Buffer
+	layer.Grow(len(a.Binary) + tarOverhead)
+	if err := a.writeLayer(&layer); err != nil {
+		return nil, err
+	}
+	config, err := a.config(digest.FromBytes(layer.Bytes()))
+	if err != nil {
+		return nil, err
+	}
+	configName := digest.FromBytes(config).Encoded() + ".json"
 	manifest, err := json.Marshal([]manifestEntry{{
 		Config:   configName,
 		RepoTags: []string{a.Tag},
 		Layers:   []string{layerName},
 	}})
 	if err != nil {
-		return fmt.Errorf("writing the image manifest: %w", err)
+		return nil, fmt.Errorf("writing the image manifest: %w", err)
 	}
-	var layer bytes.Buffer
-	layer.Grow(len(a.Binary) + tarOverhead)
-	if err := a.writeLayer(&layer); err != nil {
-		return err
-	}
-	return writeTar(w, []file{
+	return &content, writeTar(&content, []file{
 		{name: "manifest.json", mode: 0o444, data: manifest},
 		{name: configName, mode: 0o444, data: config},
 		{name: layerName, mode: 0o444, data: layer.Bytes()},
 	})
 }
 
-// config returns the configuration file. Its SHA-256 is the image's ID on engines
-// without the containerd image store. It contains the digest of the layer, so the ID
+// config returns the configuration file of an image whose one layer has this digest. Its
+// SHA-256 is the image's ID on engines without the containerd image store, so the ID
 // depends on everything in the image except for the tag.
-func (a Archive) config() ([]byte, error) {
-	if len(a.Binary) == 0 || a.BinaryName == "" {
-		return nil, errNoBinary
-	}
-	sum := sha256.New()
-	if err := a.writeLayer(sum); err != nil {
-		return nil, err
-	}
-	return a.configOf("sha256:" + hex.EncodeToString(sum.Sum(nil)))
-}
-
-// configOf is the configuration of an image whose one layer has this digest.
-func (a Archive) configOf(diffID string) ([]byte, error) {
+func (a Archive) config(layer digest.Digest) ([]byte, error) {
 	entrypoint := a.Entrypoint
 	if entrypoint == nil {
 		entrypoint = []string{"/" + a.BinaryName}
@@ -147,14 +131,36 @@ func (a Archive) configOf(diffID string) ([]byte, error) {
 			WorkingDir:   "/",
 		},
 		Created: epoch,
-		History: []history{{Created: epoch, CreatedBy: "COPY " + a.BinaryName + " /"}},
+		History: []ocispec.History{{Created: &epoch, CreatedBy: "COPY " + a.BinaryName + " /"}},
 		OS:      a.OS,
-		RootFS:  rootFS{Type: "layers", DiffIDs: []string{diffID}},
+		RootFS:  ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{layer}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("writing the image configuration: %w", err)
 	}
 	return config, nil
+}
+
+// digestLength is 128 bits in hexadecimal: enough to rule out two images with the
+// same digest, and short enough for a line of `docker ps`.
+const digestLength = 32
+
+// contentDigest is a digest of everything in an image: its configuration, the format
+// of its layer, and the binary. It is not the image's ID, because the image's label
+// contains the digest.
+func (a Archive) contentDigest(binary io.Reader) (string, error) {
+	content := digest.Canonical.Digester()
+	if err := a.writeLayer(content.Hash()); err != nil { // without the binary, which follows
+		return "", err
+	}
+	if _, err := io.Copy(content.Hash(), binary); err != nil {
+		return "", err
+	}
+	config, err := a.config(content.Digest())
+	if err != nil {
+		return "", err
+	}
+	return digest.FromBytes(config).Encoded()[:digestLength], nil
 }
 
 func (a Archive) writeLayer(w io.Writer) error {
@@ -193,20 +199,4 @@ func writeTar(w io.Writer, files []file) error {
 		return fmt.Errorf("writing the image archive: %w", err)
 	}
 	return nil
-}
-
-type countingWriter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
-}
-
-func hexSum(data []byte) string {
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"gotest.tools/v3/assert"
 )
 
@@ -80,10 +81,10 @@ func TestArchiveHasManifestConfigAndLayer(t *testing.T) {
 	var manifest []map[string]any
 	assert.NilError(t, json.Unmarshal(entries["manifest.json"].data, &manifest))
 	layer := entries["layer.tar"]
-	diffID := "sha256:" + hexSum(layer.data)
+	diffID := digest.FromBytes(layer.data).String()
 	var want bytes.Buffer
 	assert.NilError(t, json.Compact(&want, []byte(strings.Replace(sampleConfig, "DIFF", diffID, 1))))
-	configName := hexSum(want.Bytes()) + ".json"
+	configName := digest.FromBytes(want.Bytes()).Encoded() + ".json"
 	assert.DeepEqual(t, manifest, []map[string]any{{
 		"Config":   configName,
 		"RepoTags": []any{"sample:1"},

@@ -1,7 +1,6 @@
 package agentimage
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,25 +15,24 @@ import (
 	"github.com/docker/docker/client"
 )
 
-func (s store) find(ctx context.Context, api API, os, arch string) (string, bool, error) {
-	archive, err := s.describe(os, arch)
-	if err != nil {
-		return "", false, err
+// find looks for the agent image for an OS and CPU on the engine. It makes one request,
+// an inspect, and returns the image without its binary.
+func (s store) find(ctx context.Context, api API, os, arch string) (image Archive, found bool, err error) {
+	image, err = s.describe(os, arch)
+	if err == nil {
+		found, err = s.has(ctx, api, image)
 	}
-	found, err := s.has(ctx, api, archive)
-	return archive.Tag, found, err
+	return image, found, err
 }
 
-func (s store) ensure(ctx context.Context, api API, os, arch string) (string, bool, error) {
-	archive, err := s.describe(os, arch)
+// ensure makes sure that the engine has the agent image for an OS and CPU. It returns the
+// image's reference, and whether it loaded the image.
+func (s store) ensure(ctx context.Context, api API, os, arch string) (ref string, loaded bool, err error) {
+	archive, found, err := s.find(ctx, api, os, arch)
 	if err != nil {
 		return "", false, err
 	}
-	present, err := s.has(ctx, api, archive)
-	if err != nil {
-		return "", false, err
-	}
-	if present {
+	if found {
 		return archive.Tag, false, nil
 	}
 	if err := s.loadUntilThere(ctx, api, archive); err != nil {
@@ -79,11 +77,11 @@ func (s store) has(ctx context.Context, api API, archive Archive) (bool, error) 
 }
 
 func load(ctx context.Context, api API, archive Archive) error {
-	var content bytes.Buffer
-	if _, err := archive.WriteTo(&content); err != nil {
+	content, err := archive.content()
+	if err != nil {
 		return err
 	}
-	response, err := api.ImageLoad(ctx, &content, client.ImageLoadWithQuiet(true))
+	response, err := api.ImageLoad(ctx, content, client.ImageLoadWithQuiet(true))
 	if err != nil {
 		return loadError(err)
 	}
@@ -150,7 +148,7 @@ func (s store) removeOthers(ctx context.Context, api API, current Archive) {
 	}
 }
 
-// others picks the references to remove: only those that Ensure made, of the repository
+// others picks the references to remove: only those that ensure made, of the repository
 // and the label's value. An image that a user built from an agent has the label too,
 // and a user may have added other tags.
 func (s store) others(images []image.Summary, current Archive) []string {
