@@ -78,16 +78,9 @@ func (s Server) NetworkWith(ip netip.Addr) (Network, bool) {
 // OnlyOnLoopback says whether every binding of a host port is on loopback. It is false
 // for a port without bindings.
 func (s Server) OnlyOnLoopback(port uint16) bool {
-	found := false
-	for _, b := range s.Bindings {
-		if b.HostPort == port {
-			if !b.HostIP.IsLoopback() {
-				return false
-			}
-			found = true
-		}
-	}
-	return found
+	others := func(b Binding) bool { return b.HostPort != port }
+	bindings := slices.DeleteFunc(slices.Clone(s.Bindings), others)
+	return len(bindings) > 0 && !slices.ContainsFunc(bindings, func(b Binding) bool { return !b.HostIP.IsLoopback() })
 }
 
 // Binding is one published port on the engine's host.

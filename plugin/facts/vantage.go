@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -83,4 +84,20 @@ type Route struct {
 	Interface string
 	Prefix    netip.Prefix // the route that was chosen; not valid if the kernel did not report it
 	Engine    bool         // the interface is one of the engine's bridges
+}
+
+// OwnAddresses returns the addresses of this machine's interfaces; none if the system
+// does not list them.
+func OwnAddresses() []netip.Addr {
+	found, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var addresses []netip.Addr
+	for _, a := range found {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			addresses = append(addresses, prefix.Addr().Unmap())
+		}
+	}
+	return addresses
 }

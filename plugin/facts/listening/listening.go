@@ -71,17 +71,8 @@ func (l Listeners) On(port uint16) []netip.Addr {
 // OnlyLoopback says whether something listens on a port, and all of it only on loopback.
 // It is false if Truncated is set, since another socket may listen on the port too.
 func (l Listeners) OnlyLoopback(port uint16) bool {
-	found := false
-	for _, s := range l.Sockets {
-		if s.Address.Port() != port {
-			continue
-		}
-		if !s.loopback() {
-			return false
-		}
-		found = true
-	}
-	return found && !l.Truncated
+	outside := slices.ContainsFunc(l.Sockets, func(s Socket) bool { return s.Address.Port() == port && !s.loopback() })
+	return len(l.On(port)) > 0 && !outside && !l.Truncated
 }
 
 // Elsewhere returns the addresses of sockets on other ports that can be reached from

@@ -3,6 +3,7 @@ package listening
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/vishvananda/netlink/nl"
@@ -73,12 +74,9 @@ func (c *collection) keep(socket Socket) bool {
 }
 
 func (c *collection) listeners() Listeners {
-	l := Listeners{Sockets: make([]Socket, 0, len(c.seen)), Truncated: c.truncated}
-	for socket := range c.seen {
-		l.Sockets = append(l.Sockets, socket)
-	}
-	slices.SortFunc(l.Sockets, func(a, b Socket) int {
+	sockets := slices.AppendSeq([]Socket{}, maps.Keys(c.seen))
+	slices.SortFunc(sockets, func(a, b Socket) int {
 		return cmp.Or(byPort(a.Address, b.Address), cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.DualStack, b.DualStack))
 	})
-	return l
+	return Listeners{Sockets: sockets, Truncated: c.truncated}
 }
