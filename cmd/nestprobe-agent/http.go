@@ -17,6 +17,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
@@ -27,6 +29,16 @@ const (
 	requestTimeout = 10 * time.Second
 	idleTimeout    = 30 * time.Second
 	maxHeaderBytes = 16 << 10
+)
+
+const (
+	// maxMessage is the largest message, in bytes. A message is read completely before it
+	// is sent back, since echoing while reading would block a client that writes a whole
+	// message before it reads. It is far above the 64 KiB that a path with an MTU black
+	// hole loses.
+	maxMessage = 1 << 20
+	// echoTimeout bounds a client that stops reading.
+	echoTimeout = 10 * time.Second
 )
 
 // serveHTTP serves on listener until ctx ends. Then it returns nil immediately.
@@ -87,6 +99,34 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	// An error means that the client has closed the connection.
 	_, _ = io.WriteString(w, body)
+}
+
+// echo sends every message back with the same type, until the client or the server ends.
+// A client may be silent for any time: TCP keep-alive detects that it is gone.
+func echo(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // any page may open it: there is nothing to protect
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	defer func() { _ = conn.CloseNow() }()
+	conn.SetReadLimit(maxMessage)
+	for {
+		kind, message, err := conn.Read(r.Context())
+		if err != nil {
+			return // closed, broken or too large; the library has answered
+		}
+		if err := sendBack(r.Context(), conn, kind, message); err != nil {
+			return
+		}
+	}
+}
+
+func sendBack(ctx context.Context, conn *websocket.Conn, kind websocket.MessageType, message []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, echoTimeout)
+	defer cancel()
+	return conn.Write(ctx, kind, message)
 }
 
 // selfSigned makes a certificate whose key only this process has. Clients cannot verify
