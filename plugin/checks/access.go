@@ -10,19 +10,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const categoryAccess = "API access from containers"
-
 // accessChecks look at how a container can get access to the Docker API, by what
 // is known: they start no container.
-func accessChecks() []check {
-	return []check{{
-		category: categoryAccess, name: "by its socket", dependsOn: []string{report.CheckOfEngine},
-		run: (*state).checkSocketMount,
-	}, {
-		category: categoryAccess, name: "by the endpoint", dependsOn: []string{"answer"},
-		run: (*state).checkEndpointInContainer,
-	}}
-}
+var accessChecks = category("API access from containers", []check{
+	{name: "by its socket", dependsOn: []string{report.CheckOfEngine}, run: (*state).checkSocketMount},
+	{name: "by the endpoint", dependsOn: []string{"answer"}, run: (*state).checkEndpointInContainer},
+})
 
 func (s *state) checkSocketMount(context.Context) (checkResult, error) {
 	desktop := s.description.Engine.Desktop

@@ -10,6 +10,7 @@ package checks
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -72,11 +73,13 @@ func (s *state) runChecks(ctx context.Context, checks []check) []*task {
 
 // allChecks lists the checks in the order of the output.
 func allChecks() []check {
-	var all []check
-	for _, category := range [][]check{
-		contextChecks(), endpointChecks(), engineChecks(), accessChecks(), networkChecks(), leftoverChecks(),
-	} {
-		all = append(all, category...)
+	return slices.Concat(contextChecks, endpointChecks, engineChecks, accessChecks, networkChecks, leftoverChecks)
+}
+
+// category puts checks into a category.
+func category(name string, checks []check) []check {
+	for i := range checks {
+		checks[i].category = name
 	}
-	return all
+	return checks
 }

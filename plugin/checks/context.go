@@ -6,28 +6,18 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const categoryContext = "context"
-
 // contextChecks show which settings are used, and the source of each.
-func contextChecks() []check {
-	return []check{{
-		category: categoryContext, name: "context", fatal: true,
+var contextChecks = category("context", []check{
+	{
+		name: "context", fatal: true,
 		hint: "choose a context that works: `docker context ls` lists them",
 		run:  (*state).checkContext,
-	}, {
-		category: categoryContext, name: report.CheckOfEndpoint,
-		run: (*state).checkEndpoint,
-	}, {
-		category: categoryContext, name: "TLS",
-		run: (*state).checkTLS,
-	}, {
-		category: categoryContext, name: "API version",
-		run: (*state).checkAPIVersion,
-	}, {
-		category: categoryContext, name: "headers",
-		run: (*state).checkHeaders,
-	}}
-}
+	},
+	{name: report.CheckOfEndpoint, run: (*state).checkEndpoint},
+	{name: "TLS", run: (*state).checkTLS},
+	{name: "API version", run: (*state).checkAPIVersion},
+	{name: "headers", run: (*state).checkHeaders},
+})
 
 func (s *state) checkContext(context.Context) (checkResult, error) {
 	settings, sources, err := s.Resolve()

@@ -12,8 +12,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const categoryEndpoint = "endpoint"
-
 // How long an engine may take to answer, so that each fault is reported within
 // 5 s. An engine that systemd starts on the first connection took up to 2.2 s to be
 // ready. TCP sends a lost packet again after 1 s (RFC 6298, section 2.1). ssh needs
@@ -42,25 +40,17 @@ func AnswerTimeout(transport connection.Transport, timeout time.Duration) time.D
 }
 
 // endpointChecks look at the connection to the engine.
-func endpointChecks() []check {
-	return []check{{
-		category: categoryEndpoint, name: "socket", dependsOn: []string{"context"}, fatal: true,
-		run: (*state).checkSocket,
-	}, {
-		category: categoryEndpoint, name: "TLS files", dependsOn: []string{"context"},
-		hint: "renew the certificate",
-		run:  (*state).checkTLSFiles,
-	}, {
-		category: categoryEndpoint, name: "answer", dependsOn: []string{"context"}, fatal: true,
+var endpointChecks = category("endpoint", []check{
+	{name: "socket", dependsOn: []string{"context"}, fatal: true, run: (*state).checkSocket},
+	{name: "TLS files", dependsOn: []string{"context"}, hint: "renew the certificate", run: (*state).checkTLSFiles},
+	{
+		name: "answer", dependsOn: []string{"context"}, fatal: true,
 		hint:       "check that the engine is running, and the endpoint's address",
 		ownTimeout: true,
 		run:        (*state).checkAnswer,
-	}, {
-		category: categoryEndpoint, name: "certificate",
-		hint: "renew the engine's certificate",
-		run:  (*state).checkEngineCertificate,
-	}}
-}
+	},
+	{name: "certificate", hint: "renew the engine's certificate", run: (*state).checkEngineCertificate},
+})
 
 func (s *state) checkSocket(ctx context.Context) (checkResult, error) {
 	if s.settings.Transport != connection.Unix {

@@ -9,21 +9,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const categoryEngine = "engine"
-
 // engineChecks look at what the engine reports about itself.
-func engineChecks() []check {
-	return []check{{
-		category: categoryEngine, name: "API versions", dependsOn: []string{"answer"}, fatal: true,
-		run: (*state).checkAPIVersions,
-	}, {
-		category: categoryEngine, name: report.CheckOfEngine,
-		run: (*state).checkEngine,
-	}, {
-		category: categoryEngine, name: "platform", dependsOn: []string{report.CheckOfEngine},
-		run: (*state).checkPlatform,
-	}}
-}
+var engineChecks = category("engine", []check{
+	{name: "API versions", dependsOn: []string{"answer"}, fatal: true, run: (*state).checkAPIVersions},
+	{name: report.CheckOfEngine, run: (*state).checkEngine},
+	{name: "platform", dependsOn: []string{report.CheckOfEngine}, run: (*state).checkPlatform},
+})
 
 func (s *state) checkAPIVersions(ctx context.Context) (checkResult, error) {
 	if s.versionFault != nil {

@@ -12,16 +12,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const categoryLeftovers = "leftovers"
-
 // leftoverChecks look for what earlier runs did not remove.
-func leftoverChecks() []check {
-	return []check{{
-		category: categoryLeftovers, name: "leftovers", dependsOn: []string{"API versions"},
-		hint: "remove them; the next run removes them too",
-		run:  (*state).checkLeftovers,
-	}}
-}
+var leftoverChecks = category("leftovers", []check{{
+	name: "leftovers", dependsOn: []string{"API versions"},
+	hint: "remove them; the next run removes them too",
+	run:  (*state).checkLeftovers,
+}})
 
 func (s *state) checkLeftovers(ctx context.Context) (checkResult, error) {
 	found, err := engine.ListLeftovers(ctx, s.connection.API, time.Now())
@@ -32,22 +28,20 @@ func (s *state) checkLeftovers(ctx context.Context) (checkResult, error) {
 }
 
 func reportLeftovers(found engine.Leftovers, docker string) (checkResult, error) {
-	services := make([]string, 0, len(found.Services))
-	containers := make([]string, 0, len(found.Containers))
-	networks := make([]string, 0, len(found.Networks))
-	lines := make([]string, 0, len(found.Services)+len(found.Containers)+len(found.Networks))
+	var lines []string
+	names := map[string][]string{} // by kind
+	add := func(kind, name string, labels map[string]string, state string) {
+		names[kind] = append(names[kind], name)
+		lines = append(lines, fmt.Sprintf("%s %s, of run %s%s, deadline %s", kind, name, labels[engine.LabelRun], state, labels[engine.LabelDeadline]))
+	}
 	for _, s := range found.Services {
-		lines = append(lines, fmt.Sprintf("service %s, of run %s, deadline %s", s.Spec.Name, s.Spec.Labels[engine.LabelRun], s.Spec.Labels[engine.LabelDeadline]))
-		services = append(services, s.Spec.Name)
+		add("service", s.Spec.Name, s.Spec.Labels, "")
 	}
 	for _, c := range found.Containers {
-		name := strings.TrimPrefix(strings.Join(c.Names, " "), "/")
-		lines = append(lines, fmt.Sprintf("container %s, of run %s, %s, deadline %s", name, c.Labels[engine.LabelRun], c.State, c.Labels[engine.LabelDeadline]))
-		containers = append(containers, name)
+		add("container", strings.TrimPrefix(strings.Join(c.Names, " "), "/"), c.Labels, ", "+c.State)
 	}
 	for _, n := range found.Networks {
-		lines = append(lines, fmt.Sprintf("network %s, of run %s, deadline %s", n.Name, n.Labels[engine.LabelRun], n.Labels[engine.LabelDeadline]))
-		networks = append(networks, n.Name)
+		add("network", n.Name, n.Labels, "")
 	}
 	if len(lines) == 0 {
 		return pass("none")
@@ -56,9 +50,9 @@ func reportLeftovers(found engine.Leftovers, docker string) (checkResult, error)
 		Cause:    diagnosis.Leftovers,
 		Evidence: firstLines(lines),
 		Commands: slices.Concat(
-			commandOn(docker+" service rm", services),
-			commandOn(docker+" rm -fv", containers),
-			commandOn(docker+" network rm", networks),
+			commandOn(docker+" service rm", names["service"]),
+			commandOn(docker+" rm -fv", names["container"]),
+			commandOn(docker+" network rm", names["network"]),
 		),
 	}
 	return warn(fault, "%d from earlier runs, past their deadline", len(lines))

@@ -13,26 +13,18 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-const categoryNetworks = "networks"
-
 // networkChecks look at the engine's networks, and at routes and proxies that may
 // keep requests from reaching them.
-func networkChecks() []check {
-	return []check{{
-		category: categoryNetworks, name: "networks", dependsOn: []string{"API versions"},
-		run: (*state).checkNetworks,
-	}, {
-		category: categoryNetworks, name: "routes", dependsOn: []string{"networks", report.CheckOfEngine},
+var networkChecks = category("networks", []check{
+	{name: "networks", dependsOn: []string{"API versions"}, run: (*state).checkNetworks},
+	{
+		name: "routes", dependsOn: []string{"networks", report.CheckOfEngine},
 		hint: "give the network a subnet that no route of this machine covers",
 		run:  (*state).checkRoutes,
-	}, {
-		category: categoryNetworks, name: "own proxies", dependsOn: []string{"networks", report.CheckOfEngine},
-		run: (*state).checkOwnProxies,
-	}, {
-		category: categoryNetworks, name: "container proxies", dependsOn: []string{"networks"},
-		run: (*state).checkContainerProxies,
-	}}
-}
+	},
+	{name: "own proxies", dependsOn: []string{"networks", report.CheckOfEngine}, run: (*state).checkOwnProxies},
+	{name: "container proxies", dependsOn: []string{"networks"}, run: (*state).checkContainerProxies},
+})
 
 // network is a network of the engine.
 type network struct {

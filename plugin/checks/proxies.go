@@ -3,7 +3,7 @@ package checks
 import (
 	"context"
 	"fmt"
-	"net/netip"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -90,21 +90,20 @@ func (s *state) ownProxies() proxies {
 }
 
 func (c ConfiguredProxies) proxies() proxies {
-	first := func(settings ...setting) setting {
-		for _, s := range settings {
-			if s.value != "" {
-				return s
-			}
-		}
-		return setting{}
-	}
-	all := setting{c.Key + ".allProxy", c.All}
-	return proxies{
-		http:   first(setting{c.Key + ".httpProxy", c.HTTP}, all),
-		https:  first(setting{c.Key + ".httpsProxy", c.HTTPS}, all),
+	p := proxies{
+		http:   setting{c.Key + ".httpProxy", c.HTTP},
+		https:  setting{c.Key + ".httpsProxy", c.HTTPS},
 		no:     setting{c.Key + ".noProxy", c.No},
 		source: "of " + c.File,
 	}
+	all := setting{c.Key + ".allProxy", c.All}
+	if c.HTTP == "" {
+		p.http = all
+	}
+	if c.HTTPS == "" {
+		p.https = all
+	}
+	return p
 }
 
 func (p proxies) none() bool { return p.http.value == "" && p.https.value == "" }
@@ -129,7 +128,7 @@ func (p proxies) check(destinations []destination, commands func(entries []strin
 	var evidence, entries []string
 	for _, d := range destinations {
 		for _, scheme := range []string{"http", "https"} {
-			proxy, err := proxyFor(&url.URL{Scheme: scheme, Host: urlHost(d.host)})
+			proxy, err := proxyFor(&url.URL{Scheme: scheme, Host: net.JoinHostPort(d.host, "")})
 			if err != nil || proxy == nil {
 				continue
 			}
@@ -154,12 +153,4 @@ func (p proxies) check(destinations []destination, commands func(entries []strin
 		Commands: commands(firstLines(entries)),
 	}
 	return warn(fault, "no entry of %s %s covers %s", p.no.name, p.source, strings.Join(firstLines(entries), ", "))
-}
-
-// urlHost is a host as it is written in a URL.
-func urlHost(host string) string {
-	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
-		return "[" + host + "]"
-	}
-	return host
 }

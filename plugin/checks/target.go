@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -160,7 +161,8 @@ func (s *state) checkPublishedPorts(ipv6 bool) (checkResult, error) {
 	for _, name := range sortPorts(slices.Collect(maps.Keys(ports))) {
 		for _, b := range ports[nat.Port(name)] {
 			if b.HostPort != "" && strings.Contains(b.HostIP, ":") == ipv6 {
-				words = append(words, formatBinding(b)+" for "+name)
+				host := cmp.Or(b.HostIP, "0.0.0.0") // Podman leaves it empty for all IPv4 addresses
+				words = append(words, net.JoinHostPort(host, b.HostPort)+" for "+name)
 			}
 		}
 	}
@@ -169,19 +171,6 @@ func (s *state) checkPublishedPorts(ipv6 bool) (checkResult, error) {
 		return t.resultOf(causes, "none")
 	}
 	return t.resultOf(causes[1:], strings.Join(firstLines(words), ", "))
-}
-
-// formatBinding returns the address of a binding. Podman leaves the address empty
-// for all IPv4 addresses.
-func formatBinding(b nat.PortBinding) string {
-	host := b.HostIP
-	if host == "" {
-		host = "0.0.0.0"
-	}
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return host + ":" + b.HostPort
 }
 
 func (s *state) checkNoNetwork(context.Context) (checkResult, error) {
