@@ -18,7 +18,7 @@ var accessChecks = category("API access from containers", []check{
 })
 
 func (s *state) checkSocketMount(context.Context) (checkResult, error) {
-	desktop := s.description.Engine.Desktop
+	desktop := s.endpoint.Engine.Desktop
 	path := s.settings.SocketOnEngine(desktop)
 	mount := fmt.Sprintf("docker run -v %s:/var/run/docker.sock ...", path)
 	switch {

@@ -26,6 +26,12 @@ func (s *state) checkContext(context.Context) (checkResult, error) {
 	}
 	s.settings = settings.From(sources.Host).WithAnswerTimeout(AnswerTimeout(settings.Transport, s.Timeout))
 	s.sources = sources
+	s.endpoint = report.Endpoint{
+		Context:   settings.Context,
+		Host:      settings.Host,
+		Transport: string(settings.Transport),
+		TLS:       settings.TLS,
+	}
 	return pass("%s, %s", settings.Context, sources.Context)
 }
 

@@ -35,8 +35,8 @@ func (s *state) checkEngine(ctx context.Context) (checkResult, error) {
 	if err != nil {
 		return s.requestFailed(ctx, err)
 	}
-	s.description = described.Endpoint
-	engine := s.description.Engine
+	s.endpoint = described.Endpoint
+	engine := s.endpoint.Engine
 	words := []string{strings.TrimSpace(engine.Product + " " + engine.Version)}
 	if engine.Rootless {
 		words = append(words, "rootless")
@@ -45,7 +45,7 @@ func (s *state) checkEngine(ctx context.Context) (checkResult, error) {
 }
 
 func (s *state) checkPlatform(context.Context) (checkResult, error) {
-	engine := s.description.Engine
+	engine := s.endpoint.Engine
 	if engine.OS == "" || engine.Arch == "" {
 		return inconclusive("the engine does not report its OS and CPU")
 	}

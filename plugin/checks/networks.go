@@ -72,5 +72,5 @@ func (n network) String() string {
 
 // engineFacts returns what decides whether the engine's networks are on this machine.
 func (s *state) engineFacts() facts.Engine {
-	return facts.NewEngine(s.settings.EngineHost(), s.settings.IsLoopback(), s.description.Engine)
+	return facts.NewEngine(s.settings.EngineHost(), s.settings.IsLoopback(), s.endpoint.Engine)
 }

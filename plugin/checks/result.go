@@ -16,7 +16,7 @@ type checkResult struct {
 	fault  *report.Fault // of a failure or warning; of a pass, for information
 	title  string        // of the finding; empty for the title of the cause
 
-	skippedSince string // why the check was skipped, if that is another check
+	skippedSince string // which check failed first, if this one was skipped for that
 }
 
 func pass(format string, values ...any) (checkResult, error) {
@@ -35,19 +35,6 @@ func inconclusive(format string, values ...any) (checkResult, error) {
 // warn is the result for a setting that may be a fault, or intended.
 func warn(fault *report.Fault, format string, values ...any) (checkResult, error) {
 	return checkResult{status: report.CheckWarning, detail: fmt.Sprintf(format, values...), fault: fault}, nil
-}
-
-// blocks reports whether the checks that depend on this one cannot run. A check
-// that does not apply blocks nothing.
-func (r checkResult) blocks() bool {
-	switch r.status {
-	case report.CheckFailure, report.CheckInconclusive, report.CheckCrashed:
-		return true
-	case report.CheckSkipped:
-		return r.skippedSince != ""
-	default:
-		return false
-	}
 }
 
 // describeFault is what happened, without the hint.

@@ -37,12 +37,12 @@ type state struct {
 
 	settings connection.Settings // set by "context"
 	sources  connection.Sources  // set by "context"
+	endpoint report.Endpoint     // set by "context", and with its engine by "engine"
 
 	connection   *connection.Connection // set by "answer"
 	versionFault *report.Fault          // set by "answer": no API version in common
 
-	description report.Endpoint // set by "engine"
-	networks    []network       // set by "networks"
+	networks []network // set by "networks"
 
 	target TargetInput // of DescribeTarget
 }
@@ -50,19 +50,6 @@ type state struct {
 func (s *state) close() {
 	if s.connection != nil {
 		s.connection.Close()
-	}
-}
-
-// endpoint is the endpoint as far as it is known.
-func (s *state) endpoint() report.Endpoint {
-	if s.description.Host != "" {
-		return s.description
-	}
-	return report.Endpoint{
-		Context:   s.settings.Context,
-		Host:      s.settings.Host,
-		Transport: string(s.settings.Transport),
-		TLS:       s.settings.TLS,
 	}
 }
 

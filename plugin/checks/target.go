@@ -34,7 +34,7 @@ type TargetInput struct {
 // causes: a check fails if one of the findings is about it.
 func DescribeTarget(ctx context.Context, target TargetInput) []report.Check {
 	s := &state{target: target}
-	tasks := s.runChecks(ctx, target.checks())
+	tasks := s.runChecks(ctx, category(categoryTarget, target.checks()))
 	checks := make([]report.Check, 0, len(tasks))
 	for _, t := range tasks {
 		checks = append(checks, t.report(""))
@@ -46,40 +46,33 @@ func (t TargetInput) checks() []check {
 	switch {
 	case t.Server.Host:
 		return []check{
-			newTargetCheck("addresses", (*state).checkHostAddresses),
-			newTargetCheck("gateways", (*state).checkHostGateways),
-			newTargetCheck("aliases", (*state).checkHostAliases),
-			newTargetCheck("listeners", (*state).checkListeners),
+			{name: "addresses", run: (*state).checkHostAddresses},
+			{name: "gateways", run: (*state).checkHostGateways},
+			{name: "aliases", run: (*state).checkHostAliases},
+			{name: "listeners", run: (*state).checkListeners},
 		}
 	case t.Container == nil:
 		return nil
 	}
 	return slices.Concat([]check{
-		newTargetCheck(stateCheck, (*state).checkState),
-		newTargetCheck("exposed", (*state).checkExposedPorts),
-		newTargetCheck("published on IPv4", func(s *state, _ context.Context) (checkResult, error) { return s.checkPublishedPorts(false) }, stateCheck),
-		newTargetCheck("published on IPv6", func(s *state, _ context.Context) (checkResult, error) { return s.checkPublishedPorts(true) }, stateCheck),
+		{name: "state", run: (*state).checkState},
+		{name: "exposed", run: (*state).checkExposedPorts},
+		{name: "published on IPv4", dependsOn: []string{"state"}, run: func(s *state, _ context.Context) (checkResult, error) { return s.checkPublishedPorts(false) }},
+		{name: "published on IPv6", dependsOn: []string{"state"}, run: func(s *state, _ context.Context) (checkResult, error) { return s.checkPublishedPorts(true) }},
 	}, t.networkChecks(), []check{
-		newTargetCheck("aliases", (*state).checkAliases),
-		newTargetCheck("listeners", (*state).checkListeners, stateCheck),
+		{name: "aliases", run: (*state).checkAliases},
+		{name: "listeners", dependsOn: []string{"state"}, run: (*state).checkListeners},
 	})
-}
-
-// stateCheck is the name of a check that others depend on.
-const stateCheck = "state"
-
-func newTargetCheck(name string, run func(*state, context.Context) (checkResult, error), dependsOn ...string) check {
-	return check{category: categoryTarget, name: name, dependsOn: dependsOn, run: run}
 }
 
 // networkChecks returns a check for each network.
 func (t TargetInput) networkChecks() []check {
 	if t.Server.HostNetwork || t.Server.NoNetwork || len(t.Server.Networks) == 0 {
-		return []check{newTargetCheck("network", (*state).checkNoNetwork)}
+		return []check{{name: "network", run: (*state).checkNoNetwork}}
 	}
 	all := make([]check, 0, len(t.Server.Networks))
 	for _, n := range t.Server.Networks[:min(len(t.Server.Networks), maxLines)] {
-		all = append(all, newTargetCheck("network", func(*state, context.Context) (checkResult, error) { return checkNetwork(n) }))
+		all = append(all, check{name: "network", run: func(*state, context.Context) (checkResult, error) { return checkNetwork(n) }})
 	}
 	return all
 }
@@ -227,9 +220,8 @@ func (s *state) checkAliases(context.Context) (checkResult, error) {
 		if endpoint == nil || len(endpoint.Aliases) == 0 {
 			continue
 		}
-		aliases := slices.Clone(endpoint.Aliases)
-		slices.Sort(aliases)
-		words = append(words, strings.Join(firstLines(slices.Compact(aliases)), ", ")+" on "+name)
+		aliases := slices.Compact(slices.Sorted(slices.Values(endpoint.Aliases)))
+		words = append(words, strings.Join(firstLines(aliases), ", ")+" on "+name)
 	}
 	if len(words) == 0 {
 		return pass("none")
@@ -249,20 +241,19 @@ func (s *state) checkListeners(context.Context) (checkResult, error) {
 	case t.Server.Listeners == nil:
 		return skip("%s", t.noListenersReason())
 	}
-	var words []string
+	var words, others []string
 	for _, socket := range t.Server.Listeners.Sockets {
-		if socket.Address.Port() == t.Server.Port {
+		switch {
+		case socket.Address.Port() == t.Server.Port:
 			words = append(words, socket.Address.String())
+		case !t.Server.HostNetwork: // other servers on the host are private
+			others = append(others, socket.Address.String())
 		}
 	}
 	if len(words) == 0 {
 		words = []string{fmt.Sprintf("none on port %d", t.Server.Port)}
 	}
-	for _, socket := range t.Server.Listeners.Sockets {
-		if socket.Address.Port() != t.Server.Port && !t.Server.HostNetwork { // other servers on the host are private
-			words = append(words, socket.Address.String())
-		}
-	}
+	words = append(words, others...)
 	if t.Server.Listeners.Truncated {
 		words = append(words, "and more")
 	}

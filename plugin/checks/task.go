@@ -41,27 +41,26 @@ func (t *task) run(ctx context.Context, s *state) {
 	defer close(t.done)
 	for _, dependency := range t.dependencies {
 		<-dependency.done // each check has a timeout
-		if dependency.result.blocks() {
-			t.result = skippedBy(dependency)
+		if since := dependency.blocks(); since != "" {
+			t.result = checkResult{status: report.CheckSkipped, detail: "since " + since, skippedSince: since}
 			return
 		}
 	}
 	t.result = t.runCheck(ctx, s)
 }
 
-// skippedBy is the result of a check that depends on a task that blocks. It names
-// the check that failed first.
-func skippedBy(dependency *task) checkResult {
-	since := dependency.result.skippedSince
-	if since == "" {
-		what := map[report.CheckResult]string{
-			report.CheckFailure:      "failed",
-			report.CheckInconclusive: "was inconclusive",
-			report.CheckCrashed:      "crashed",
-		}[dependency.result.status]
-		since = fmt.Sprintf("the check %q %s", dependency.name, what)
+// blocks returns why the checks that depend on this one cannot run: which check
+// failed first. It is empty if they can: a check that does not apply blocks nothing.
+func (t *task) blocks() string {
+	what := map[report.CheckResult]string{
+		report.CheckFailure:      "failed",
+		report.CheckInconclusive: "was inconclusive",
+		report.CheckCrashed:      "crashed",
+	}[t.result.status]
+	if what == "" {
+		return t.result.skippedSince
 	}
-	return checkResult{status: report.CheckSkipped, detail: "since " + since, skippedSince: since}
+	return fmt.Sprintf("the check %q %s", t.name, what)
 }
 
 // runCheck runs the check with its timeout. A panic, and an error that is no

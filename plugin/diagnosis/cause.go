@@ -63,6 +63,11 @@ func also(fault *report.Fault, format string, args ...any) {
 	fault.Evidence = append(fault.Evidence, fmt.Sprintf(format, args...))
 }
 
+// suggest is what to do about a fault.
+func suggest(fault *report.Fault, format string, args ...any) {
+	fault.Hint = fmt.Sprintf(format, args...)
+}
+
 // command is a single command to copy.
 func command(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }
 

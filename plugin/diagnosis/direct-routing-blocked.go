@@ -1,10 +1,6 @@
 package diagnosis
 
-import (
-	"fmt"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
-)
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 // directRoutingSince is the version of Docker Engine from which packets that are
 // routed to a container's address from another interface are dropped (Docker
@@ -19,6 +15,6 @@ var DirectRoutingBlocked = define("direct-routing-blocked", networkSetting, defi
 		if !ok || c.Engine.Major < directRoutingSince || n.GatewayMode != "" && n.GatewayMode != "nat" || c.vantage.LacksFamily(r.to.ip) {
 			return nil
 		}
-		return c.notCommon(n, fmt.Sprintf("Docker Engine %d drops what is routed to network %s from another one (gateway mode nat)", c.Engine.Major, n.Name))
+		return c.notCommon(n, "Docker Engine %d drops what is routed to network %s from another one (gateway mode nat)", c.Engine.Major, n.Name)
 	},
 })

@@ -20,10 +20,5 @@ func unnamed(f netprobe.Failure) bool {
 // closed says whether the connection was accepted, or begun, and closed with no
 // answer.
 func closed(f netprobe.Failure) bool {
-	switch f {
-	case netprobe.ClosedWithoutResponse, netprobe.Reset, netprobe.TLSClosed:
-		return true
-	default:
-		return false
-	}
+	return f == netprobe.ClosedWithoutResponse || f == netprobe.Reset || f == netprobe.TLSClosed
 }

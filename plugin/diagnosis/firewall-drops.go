@@ -21,7 +21,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			}
 		case toServerOnHost(r) && dropped(r.Failure):
 			fault.Evidence = c.listensOnHost(r)
-			fault.Hint = fmt.Sprintf("have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
+			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
 		}
 		if len(fault.Evidence) == 0 {
 			return nil

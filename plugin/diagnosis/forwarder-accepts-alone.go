@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -23,7 +22,7 @@ var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, de
 
 func (c *vantageCase) forwarder() *report.Fault {
 	fault := because("the published port accepts and closes, as a port forwarder does with nothing behind it")
-	fault.Hint = fmt.Sprintf("check that the server listens on port %d at the address that the engine forwards to", c.Server.Port)
+	suggest(fault, "check that the server listens on port %d at the address that the engine forwards to", c.Server.Port)
 	for _, other := range c.all {
 		if other.Kind == report.KindContainerIP && !other.OK && refused(other.Failure) {
 			also(fault, "from %s: the container's own address %s refuses", other.Vantage, other.Address)

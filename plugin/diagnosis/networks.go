@@ -116,9 +116,11 @@ func (c *vantageCase) noCommonNetwork() string {
 	return c.vantage.Place() + " has no network in common with the server"
 }
 
-// notCommon is the fault of a server's network that the vantage is not on.
-func (c *vantageCase) notCommon(n facts.Network, consequence string) *report.Fault {
-	fault := &report.Fault{Evidence: []string{c.noCommonNetwork(), consequence}, Hint: connectBoth, Commands: c.connectCommands(n)}
+// notCommon is the fault of a server's network that the vantage is not on, with what
+// follows from that.
+func (c *vantageCase) notCommon(n facts.Network, consequence string, args ...any) *report.Fault {
+	fault := &report.Fault{Evidence: []string{c.noCommonNetwork()}, Hint: connectBoth, Commands: c.connectCommands(n)}
+	also(fault, consequence, args...)
 	if len(c.vantage.SharedNetworks(c.Server)) > 0 {
 		fault.Evidence[0] = fmt.Sprintf("%s is not on network %s", c.vantage.Place(), n.Name)
 	}

@@ -1,10 +1,6 @@
 package diagnosis
 
-import (
-	"fmt"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
-)
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 // PortNotPublished is not for a client in a container, which should rather have a
 // network in common with the server. Of macvlan and ipvlan networks no port is published.
@@ -17,7 +13,7 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 			return nil
 		}
 		fault := because("port %d of container %s has no binding on the engine's host", s.Port, s.Name)
-		fault.Hint = fmt.Sprintf("create the container with --publish %d", s.Port)
+		suggest(fault, "create the container with --publish %d", s.Port)
 		fault.Commands = command("docker run --publish %d ...", s.Port)
 		for _, n := range s.Networks {
 			if place := c.elsewhere(n); place != "" {

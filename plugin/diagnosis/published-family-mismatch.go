@@ -1,10 +1,6 @@
 package diagnosis
 
-import (
-	"fmt"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
-)
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, definition{
 	title: "IPv4 and IPv6 are published differently",
@@ -16,10 +12,10 @@ var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, d
 		_, _, remote := c.remoteGateway(r)
 		switch {
 		case c.toThisMachine(r) && c.Engine.Host == "" && !coversAddress(c.Server, r.to):
-			fault.Hint = fmt.Sprintf("use an address at which it is published: port %d is not published for %s", r.to.port, r.to.ip)
+			suggest(fault, "use an address at which it is published: port %d is not published for %s", r.to.port, r.to.ip)
 		case c.toEngineHost(r) && dropped(r.Failure) && c.vantage.LacksFamily(r.to.ip) && !remote:
 			also(fault, "%s has no IPv6 address from which to reach %s", c.vantage.Place(), r.to.ip)
-			fault.Hint = "publish the port for IPv4 too, or give " + c.vantage.Place() + " a network with IPv6"
+			suggest(fault, "publish the port for IPv4 too, or give %s a network with IPv6", c.vantage.Place())
 		default:
 			return nil
 		}

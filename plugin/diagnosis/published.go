@@ -33,12 +33,8 @@ func (c *vantageCase) toEngineHost(r row) bool {
 
 // toServerOnHost says whether a row leads to a server that runs on the engine's host.
 func toServerOnHost(r row) bool {
-	switch r.Kind {
-	case report.KindHostGateway, report.KindHostAlias, report.KindHostAddress:
-		return !aliasNotFound(r)
-	default:
-		return false
-	}
+	toHost := r.Kind == report.KindHostGateway || r.Kind == report.KindHostAlias || r.Kind == report.KindHostAddress
+	return toHost && !aliasNotFound(r)
 }
 
 // aliasNotFound says whether the name of a row is one for the host, and has no

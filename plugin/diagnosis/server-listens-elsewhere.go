@@ -1,10 +1,6 @@
 package diagnosis
 
-import (
-	"fmt"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
-)
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var ServerListensElsewhere = define("server-listens-elsewhere", serverState, definition{
 	title:    "The server listens on another port or address",
@@ -31,7 +27,7 @@ func (c *vantageCase) otherPort(r row) *report.Fault {
 		return nil
 	}
 	fault := because("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, join(others))
-	fault.Hint = fmt.Sprintf("use the port that the server listens on (%d), or have it listen on %d", others[0].Port(), s.Port)
+	suggest(fault, "use the port that the server listens on (%d), or have it listen on %d", others[0].Port(), s.Port)
 	if len(s.Bindings) > 0 {
 		fault.Commands = command("docker run --publish %d:%d ...", s.Bindings[0].HostPort, others[0].Port())
 	}

@@ -1,9 +1,6 @@
 package diagnosis
 
-import (
-	"github.com/nestprobe/docker-nestprobe/plugin/facts"
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
-)
+import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var ServerNotReady = define("server-not-ready", serverState, definition{
 	title: "Nothing listens on the server's port yet",
@@ -19,12 +16,13 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 			fault.Commands = []string{"ss -ltnp"}
 			return fault
 		default:
-			return notReady(c.Server)
+			return c.notReady()
 		}
 	},
 })
 
-func notReady(s facts.Server) *report.Fault {
+func (c *vantageCase) notReady() *report.Fault {
+	s := c.Server
 	fault := because("the container runs, and nothing listens on port %d in it", s.Port)
 	fault.Evidence = append(fault.Evidence, s.Log...)
 	if s.StartedByUs { // and removed before a log can be read
