@@ -169,7 +169,6 @@ func (m *markdown) addresses(vantage string, server int, probes []*report.Probe)
 	}
 }
 
-// checks writes the checks of diagnose.
 func (m *markdown) checks() {
 	if len(m.rep.Checks) == 0 {
 		return
@@ -292,19 +291,20 @@ func (m *markdown) finding(f report.Finding) {
 		m.line("\n  What to do: %s", prose(f.Hint))
 	}
 	if len(f.Commands) > 0 {
-		m.fence("  ", f.Commands)
+		m.fence(f.Commands)
 	}
 }
 
-// fence writes commands as they are, in a code block that none of them can end.
-func (m *markdown) fence(indent string, commands []string) {
+// fence writes the commands of a list item as they are, in a code block that none of
+// them can end.
+func (m *markdown) fence(commands []string) {
 	text := hidePasswords(strings.Join(commands, "\n"))
 	ticks := strings.Repeat("`", max(3, longestTicks(text)+1))
-	m.line("\n%s%sconsole", indent, ticks)
+	m.line("\n  %sconsole", ticks)
 	for l := range strings.Lines(text) {
-		m.line("%s%s", indent, strings.TrimRight(l, "\n"))
+		m.line("  %s", strings.TrimRight(l, "\n"))
 	}
-	m.line("%s%s\n", indent, ticks)
+	m.line("  %s\n", ticks)
 }
 
 func (m *markdown) footer() {
@@ -344,13 +344,9 @@ func code(s string) string {
 
 // longestTicks is the length of the longest run of backticks.
 func longestTicks(s string) int {
-	longest, run := 0, 0
-	for _, r := range s {
-		run++
-		if r != '`' {
-			run = 0
-		}
-		longest = max(longest, run)
+	longest := 0
+	for run := range strings.FieldsFuncSeq(s, func(r rune) bool { return r != '`' }) {
+		longest = max(longest, len(run))
 	}
 	return longest
 }

@@ -39,7 +39,6 @@ func writeMermaid(w io.Writer, rep *report.Report) error {
 	return err
 }
 
-// diagram writes a flowchart.
 type diagram struct {
 	document
 	rep       *report.Report
@@ -239,7 +238,6 @@ func networksOf(s report.Server) string {
 	return "networks " + strings.Join(names, ", ")
 }
 
-// edge draws an edge with a text on it.
 func (d *diagram) edge(from, to string, ok bool, text string) {
 	arrow, styled := "-->", &d.good
 	if !ok {

@@ -56,7 +56,6 @@ type probeRow struct {
 	probe report.Probe
 }
 
-// probeHeader has the titles of the columns of probes.
 var probeHeader = formatter.SubHeaderContext{
 	"Server":    "SERVER",
 	"Vantage":   "VANTAGE",
@@ -128,7 +127,6 @@ type checkRow struct {
 	check report.Check
 }
 
-// checkHeader has the titles of the columns of checks.
 var checkHeader = formatter.SubHeaderContext{
 	"Context":  "CONTEXT",
 	"Category": "CATEGORY",

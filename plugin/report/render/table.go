@@ -99,7 +99,6 @@ func vantagesOf(rep *report.Report) []string {
 	return vantages
 }
 
-// selectProbes returns the probes of a Report that are wanted.
 func selectProbes(rep *report.Report, wanted func(*report.Probe) bool) []*report.Probe {
 	var probes []*report.Probe
 	for i := range rep.Probes {
