@@ -5,6 +5,7 @@
 package render
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,13 +29,12 @@ type Options struct {
 }
 
 // Renderer writes Reports in one format.
-type Renderer struct {
-	options  Options
-	template *template.Template // for the whole Report; nil if the format is not such a template
-}
+type Renderer struct{ write writer }
+
+type writer func(io.Writer, *report.Report) error
 
 // formats are the named formats other than the table.
-var formats = map[string]func(io.Writer, *report.Report) error{
+var formats = map[string]writer{
 	formatter.JSONFormatKey: writeJSON,
 	"markdown":              writeMarkdown,
 	"mermaid":               writeMermaid,
@@ -58,34 +58,41 @@ var ofAddresses = []string{"mermaid", "env"}
 // New checks the options and parses the template. Like docker's own commands, it
 // does not execute the template: a field that does not exist is an error of Write.
 func New(options Options) (*Renderer, error) {
-	if options.Format == "" {
-		options.Format = formatter.TableFormatKey
-	}
 	// These would show nothing, and a program that reads its settings from empty output
 	// would continue without them.
 	if options.Checks && !options.Quiet && slices.Contains(ofAddresses, options.Format) {
 		return nil, fmt.Errorf("invalid --format: %s needs a TARGET: it shows addresses, and none is probed without one", options.Format)
 	}
-	r := &Renderer{options: options}
-	if err := r.parse(); err != nil {
+	write, err := options.writer()
+	if err != nil {
 		return nil, err
 	}
-	return r, nil
+	if options.Quiet {
+		write = writeQuiet
+	}
+	return &Renderer{write}, nil
 }
 
-func (r *Renderer) parse() error {
-	format := r.options.Format
-	if format == formatter.TableFormatKey || formats[format] != nil {
-		return nil
+// writer returns the function that writes the format.
+func (o Options) writer() (writer, error) {
+	switch format := cmp.Or(o.Format, formatter.TableFormatKey); {
+	case formats[format] != nil:
+		return formats[format], nil
+	case format == formatter.TableFormatKey:
+		return func(w io.Writer, rep *report.Report) error { return writeHuman(w, rep, o.Color) }, nil
+	case formatter.Format(format).IsTable():
+		write := func(w io.Writer, rep *report.Report) error { return writeProbeRows(w, format, rep.Probes) }
+		if o.Checks {
+			write = func(w io.Writer, rep *report.Report) error { return writeCheckRows(w, format, rep.Checks) }
+		}
+		return write, write(io.Discard, report.New("")) // without rows, docker's formatter only parses
+	default:
+		parsed, err := templates.Parse(format)
+		if err != nil {
+			return nil, invalidFormat(err)
+		}
+		return func(w io.Writer, rep *report.Report) error { return writeTemplate(w, parsed, rep) }, nil
 	}
-	if formatter.Format(format).IsTable() {
-		return r.writeTableTemplate(io.Discard, report.New("")) // without rows, docker's formatter only parses
-	}
-	var err error
-	if r.template, err = templates.Parse(format); err != nil {
-		return invalidFormat(err)
-	}
-	return nil
 }
 
 // invalidFormat is the error of a template that cannot be parsed or executed.
@@ -99,35 +106,11 @@ func invalidFormat(err error) error {
 
 // Write writes a Report. Its errors are those of w, and of a template that cannot
 // be executed, which has written nothing.
-func (r *Renderer) Write(w io.Writer, rep *report.Report) error {
-	rep = escape(rep)
-	switch {
-	case r.options.Quiet && rep.Command == "diagnose":
-		return writeCauses(w, rep.Findings)
-	case r.options.Quiet:
-		return writeBest(w, rep)
-	case formats[r.options.Format] != nil:
-		return formats[r.options.Format](w, rep)
-	case r.template != nil:
-		return r.writeTemplate(w, rep)
-	case r.options.Format == formatter.TableFormatKey:
-		return writeHuman(w, rep, r.options.Color)
-	default:
-		return r.writeTableTemplate(w, rep)
-	}
-}
+func (r *Renderer) Write(w io.Writer, rep *report.Report) error { return r.write(w, escape(rep)) }
 
-// writeTableTemplate executes the template for each probe, or for each check.
-func (r *Renderer) writeTableTemplate(w io.Writer, rep *report.Report) error {
-	if r.options.Checks {
-		return writeCheckRows(w, r.options.Format, rep.Checks)
-	}
-	return writeProbeRows(w, r.options.Format, rep.Probes)
-}
-
-func (r *Renderer) writeTemplate(w io.Writer, rep *report.Report) error {
+func writeTemplate(w io.Writer, parsed *template.Template, rep *report.Report) error {
 	var out strings.Builder
-	if err := r.template.Execute(&out, rep); err != nil {
+	if err := parsed.Execute(&out, rep); err != nil {
 		return invalidFormat(err)
 	}
 	text := out.String()
@@ -136,6 +119,13 @@ func (r *Renderer) writeTemplate(w io.Writer, rep *report.Report) error {
 	}
 	_, err := io.WriteString(w, text)
 	return err
+}
+
+func writeQuiet(w io.Writer, rep *report.Report) error {
+	if rep.Command == "diagnose" {
+		return writeCauses(w, rep.Findings)
+	}
+	return writeBest(w, rep)
 }
 
 // writeBest writes the best base URLs from the vantage that comes first. Those of
