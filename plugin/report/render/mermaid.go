@@ -178,12 +178,10 @@ func (d *diagram) places(vantages []string, servers []int) {
 	}
 	var drawn []string
 	for _, i := range servers {
-		networks := networksOf(d.rep.Servers[i])
-		if slices.Contains(drawn, networks) {
-			continue
-		}
-		drawn = append(drawn, networks)
-		d.network(len(drawn), networks, servers)
+		drawn = addOnce(drawn, networksOf(d.rep.Servers[i]))
+	}
+	for i, networks := range drawn {
+		d.network(i+1, networks, servers)
 	}
 }
 
