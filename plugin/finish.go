@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -18,12 +19,21 @@ import (
 
 // newRenderer checks the format before anything is measured.
 func newRenderer(dockerCLI command.Cli, format string, quiet, checks bool) (*render.Renderer, error) {
-	return render.New(render.Options{
+	renderer, err := render.New(render.Options{
 		Format: format,
 		Quiet:  quiet,
 		Color:  useColor(dockerCLI),
 		Checks: checks,
 	})
+	return renderer, nameFormat(err)
+}
+
+// nameFormat names the flag in the error of a format.
+func nameFormat(err error) error {
+	if invalid := new(render.FormatError); errors.As(err, &invalid) {
+		return fmt.Errorf("invalid --format: %w", invalid.Err)
+	}
+	return err
 }
 
 // useColor follows no-color.org, and leaves out colors for TERM=dumb.
@@ -47,7 +57,7 @@ func finishCommand(cmd *cobra.Command, dockerCLI command.Cli, renderer *render.R
 		if err == nil && rep.Error != "" { // nobody could read it in the Report
 			err = errors.New(rep.Error)
 		}
-		err = errors.Join(err, &writeError{writeErr})
+		err = errors.Join(err, &writeError{nameFormat(writeErr)})
 	}
 	switch {
 	case err != nil:

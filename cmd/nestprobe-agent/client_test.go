@@ -90,7 +90,7 @@ func TestProbe(t *testing.T) {
 
 // withoutAPI sends a client and a relay work with an API that does not exist, and passes
 // their outcomes to check.
-func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T, *runningRole), check func(*testing.T, *client.Outcome)) {
+func withoutAPI(t *testing.T, timeout time.Duration, meanwhile func(*testing.T, *runningRole), check func(*testing.T, *client.Outcome)) {
 	t.Helper()
 	missing, err := connection.NewSettings("", "unix:///nestprobe-nowhere.sock").Carry()
 	assert.NilError(t, err)
@@ -98,7 +98,7 @@ func withoutAPI(t *testing.T, patience time.Duration, meanwhile func(*testing.T,
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			r := startRole(t, role)
-			r.send(t, client.Job{Endpoint: missing, StartTimeout: patience})
+			r.send(t, client.Job{Endpoint: missing, StartTimeout: timeout})
 			meanwhile(t, r)
 			var message client.Message
 			assert.NilError(t, r.stdout.Decode(&message))

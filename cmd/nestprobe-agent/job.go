@@ -97,9 +97,9 @@ func (j *job) connectAndMeasure(ctx context.Context, measure func(context.Contex
 }
 
 // openWithin connects to an engine, which may still be starting. It tries again until
-// patience is over.
-func openWithin(ctx context.Context, settings connection.Settings, patience time.Duration) (*connection.Connection, error) {
-	waiting, cancel := context.WithTimeout(ctx, patience)
+// timeout is over.
+func openWithin(ctx context.Context, settings connection.Settings, timeout time.Duration) (*connection.Connection, error) {
+	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	pauses := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(10*time.Millisecond),

@@ -25,7 +25,7 @@ type Job struct {
 	// Description of the engine, if it is the one that runs the client. Nil: the
 	// client reads it itself.
 	Description  *connection.Description `json:"description,omitempty"`
-	StartTimeout time.Duration           `json:"patience"` // how long the engine may take to start
+	StartTimeout time.Duration           `json:"startTimeout"` // how long the engine may take to start
 	// Identities of the built-in servers, one each; empty: the client makes them. A
 	// relay starts as many servers as it has identities.
 	Identities []string `json:"identities"`

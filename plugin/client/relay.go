@@ -80,7 +80,7 @@ func (r *run) probeAndRelease(ctx context.Context, relay *worker, identities []s
 			return err
 		}
 		if outcome = message.Outcome; outcome == nil || !released.Load() {
-			return fmt.Errorf("container %s was stopped by another process, or by an engine that shuts down: run the command again", relay.Name)
+			return fmt.Errorf("container %s was stopped by another process, or because the engine shuts down: run the command again", relay.Name)
 		}
 		return nil
 	})

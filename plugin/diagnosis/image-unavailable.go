@@ -5,8 +5,8 @@ import "github.com/nestprobe/docker-nestprobe/plugin/report"
 var ImageUnavailable = define("image-unavailable", noLevel, definition{title: "The image is not available"})
 
 // lacksImage is the fault of a node that does not have the image.
-func (n Node) lacksImage() *report.Fault {
-	fault := because("node %s: %s", n.Name, n.Absent)
+func (n Node) imageFault() *report.Fault {
+	fault := because("node %s: %s", n.Name, n.ServerError)
 	fault.Cause = ImageUnavailable
 	fault.Hint = "load the image on the nodes that lack it, or create a docker context for each, through which nestprobe loads it"
 	if n.NotLoaded != "" {

@@ -18,18 +18,18 @@ type Nodes struct {
 
 // Node is one node of a Swarm.
 type Node struct {
-	Name    string
-	Vantage string // as the probes from it have it
-	Address string
-	Wanted  bool   // the user's constraints allow containers on it
-	State   string // in the manager's words
-	Absent  string // why it has no server; empty if it has one
-	Silent  string // why it has reported nothing; empty if it has
+	Name        string
+	Vantage     string // as the probes from it have it
+	Address     string
+	Active      bool   // its availability allows containers on it
+	State       string // in the manager's words
+	ServerError string // why it has no server; empty if it has one
+	HelperError string // why it has reported nothing; empty if it has
 
-	Lacking   bool   // the image is not there
-	Image     string // the image
-	NotLoaded string // why it could not be loaded there
-	Context   string // the user's context for the node's engine, which answered; empty for none
+	ImageMissing bool   // the image is not there
+	Image        string // the image
+	NotLoaded    string // why it could not be loaded there
+	Context      string // the user's context for the node's engine, which answered; empty for none
 
 	Gossip map[string]Gossip // by the vantage that probed it
 }
@@ -39,8 +39,7 @@ const down = "down"
 
 // Gossip is whether a node's engine takes connections of other engines.
 type Gossip struct {
-	OK      bool
-	Failure netprobe.Failure
+	Failure netprobe.Failure // empty if it does
 	Detail  string
 }
 
@@ -51,8 +50,8 @@ func ExplainNodes(n Nodes, probes []report.Probe) Result {
 	p := newPartitions(n, result.Probes)
 	var found []report.Finding
 	for _, node := range n.Nodes {
-		if node.Lacking {
-			found = append(found, Finding(node.lacksImage()))
+		if node.ImageMissing {
+			found = append(found, Finding(node.imageFault()))
 		}
 	}
 	if links := p.broken(); len(links) > 0 {
@@ -67,7 +66,7 @@ func ExplainNodes(n Nodes, probes []report.Probe) Result {
 	failing, severity := p.failing()
 	result.Findings = slices.Concat(
 		Merge(found),
-		undecided("Not every node takes part", p.absent(), report.SeverityError),
+		undecided("Not every node takes part", p.missingNodes(), report.SeverityError),
 		undecided("Some probes between nodes fail", failing, severity),
 	)
 	return result
@@ -93,13 +92,13 @@ func bounded(lines []string) []string {
 }
 
 // absent is what is known of the nodes that take no part, although they should.
-func (p *partitions) absent() *report.Fault {
+func (p *partitions) missingNodes() *report.Fault {
 	fault := &report.Fault{Hint: "see `docker node ls`, and check on the node that its engine runs and what its log says"}
 	for i, n := range p.nodes {
-		if !n.Wanted || n.Silent == "" || n.Lacking || p.cutOff(i) {
+		if !n.Active || n.HelperError == "" || n.ImageMissing || p.cutOff(i) {
 			continue
 		}
-		also(fault, "node %s (%s) takes no part: %s", n.Name, n.Address, n.Silent)
+		also(fault, "node %s (%s) takes no part: %s", n.Name, n.Address, n.HelperError)
 		fault.Evidence = append(fault.Evidence, p.observedOf(i)...)
 	}
 	return fault
@@ -110,7 +109,7 @@ func (p *partitions) failing() (*report.Fault, report.Severity) {
 	fault := &report.Fault{Hint: "the rows above are all that was observed: probe from a container on one of these nodes to narrow it down"}
 	severity := report.SeverityWarning
 	for _, l := range slices.Concat(p.links...) {
-		if p.nodes[l.to].Silent != "" {
+		if p.nodes[l.to].HelperError != "" {
 			continue
 		}
 		for _, r := range l.rows {

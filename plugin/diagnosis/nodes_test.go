@@ -37,7 +37,7 @@ func (c swarmCase) measured() (diagnosis.Nodes, []report.Probe) {
 	for i, name := range []string{"a", "b", "c"} {
 		n := diagnosis.Node{
 			Name: name, Vantage: "node:" + name, Address: fmt.Sprintf("192.0.2.%d", i+1),
-			Wanted: true, State: "ready", Image: "agent:1", Gossip: map[string]diagnosis.Gossip{},
+			Active: true, State: "ready", Image: "agent:1", Gossip: map[string]diagnosis.Gossip{},
 		}
 		if change := c.nodes[name]; change != nil {
 			change(&n)
@@ -48,12 +48,12 @@ func (c swarmCase) measured() (diagnosis.Nodes, []report.Probe) {
 	for _, from := range nodes.Nodes {
 		for to, n := range nodes.Nodes {
 			fails := c.fails[from.Name+n.Name]
-			if from.Silent != "" {
+			if from.HelperError != "" {
 				continue
 			}
-			n.Gossip[from.Vantage] = diagnosis.Gossip{OK: fails["gossip"] == "", Failure: fails["gossip"], Detail: string(fails["gossip"])}
+			n.Gossip[from.Vantage] = diagnosis.Gossip{Failure: fails["gossip"], Detail: string(fails["gossip"])}
 			for _, kind := range []string{"name", "ip", "port"} {
-				if n.Absent != "" && (kind != "port" || n.State != "down") {
+				if n.ServerError != "" && (kind != "port" || n.State != "down") {
 					continue
 				}
 				r := row(kindOf[kind], n.Name+"-"+kind+":1", fails[kind])
@@ -76,12 +76,14 @@ func noOverlay() map[string]netprobe.Failure {
 	return map[string]netprobe.Failure{"name": timeout, "ip": timeout}
 }
 
-func isDown(n *diagnosis.Node) { n.State, n.Absent, n.Silent = "down", "it is down", "it is down" }
+func isDown(n *diagnosis.Node) {
+	n.State, n.ServerError, n.HelperError = "down", "it is down", "it is down"
+}
 
 func downAndAnswers(n *diagnosis.Node) { isDown(n); n.Context = "there" }
 
 func lacksImage(n *diagnosis.Node) {
-	n.Absent, n.Silent, n.Lacking = "No such image", "No such image", true
+	n.ServerError, n.HelperError, n.ImageMissing = "No such image", "No such image", true
 }
 
 var swarmCases = map[string]swarmCase{
@@ -156,7 +158,7 @@ var swarmCases = map[string]swarmCase{
 	},
 	"drained": {
 		nodes: map[string]func(*diagnosis.Node){"c": func(n *diagnosis.Node) {
-			n.Wanted, n.State, n.Absent, n.Silent = false, "drained", "it is drained", "it is drained"
+			n.Active, n.State, n.ServerError, n.HelperError = false, "drained", "it is drained", "it is drained"
 		}},
 	},
 	"no image": {
@@ -173,7 +175,7 @@ var swarmCases = map[string]swarmCase{
 		says:   []string{"no space left on device", "docker --context there load"},
 	},
 	"a helper that reports nothing": {
-		nodes:  map[string]func(*diagnosis.Node){"c": func(n *diagnosis.Node) { n.Silent = "its helper has not ended within 40s" }},
+		nodes:  map[string]func(*diagnosis.Node){"c": func(n *diagnosis.Node) { n.HelperError = "its helper has not ended within 40s" }},
 		causes: map[string]report.Severity{"": report.SeverityError},
 		says:   []string{"node c (192.0.2.3) takes no part: its helper has not ended within 40s"},
 	},
@@ -217,7 +219,7 @@ func TestExplainManyNodes(t *testing.T) {
 	var nodes diagnosis.Nodes
 	var rows []report.Probe
 	for i := range many {
-		nodes.Nodes = append(nodes.Nodes, diagnosis.Node{Name: fmt.Sprint("n", i), Vantage: fmt.Sprint("node:n", i), Wanted: true, State: "ready"})
+		nodes.Nodes = append(nodes.Nodes, diagnosis.Node{Name: fmt.Sprint("n", i), Vantage: fmt.Sprint("node:n", i), Active: true, State: "ready"})
 		for to := range many {
 			r := row(report.KindContainerIP, fmt.Sprint("n", to, ":1"), "")
 			if to != i {

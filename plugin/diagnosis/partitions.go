@@ -190,7 +190,7 @@ func (p *partitions) pair(links []*link, name, others string) string {
 func (p *partitions) others(i int) int {
 	n := 0
 	for j, other := range p.nodes {
-		if j != i && other.Silent == "" {
+		if j != i && other.HelperError == "" {
 			n++
 		}
 	}

@@ -102,24 +102,24 @@ func (r *run) facts() diagnosis.Nodes {
 	facts := diagnosis.Nodes{Port: r.port}
 	for i, n := range r.nodes {
 		known := diagnosis.Node{
-			Name:    n.name,
-			Vantage: n.vantage(),
-			Address: n.address,
-			Wanted:  n.isActive(),
-			State:   stateOf(n.Node),
-			Absent:  n.serverError,
-			Silent:  n.helperError,
-			Lacking: n.imageMissing,
-			Image:   r.serverOf(n).Image,
-			Context: n.reached.Context,
-			Gossip:  map[string]diagnosis.Gossip{},
+			Name:         n.name,
+			Vantage:      n.vantage(),
+			Address:      n.address,
+			Active:       n.isActive(),
+			State:        stateOf(n.Node),
+			ServerError:  n.serverError,
+			HelperError:  n.helperError,
+			ImageMissing: n.imageMissing,
+			Image:        r.serverOf(n).Image,
+			Context:      n.reached.Context,
+			Gossip:       map[string]diagnosis.Gossip{},
 		}
 		if n.reached.Err != nil {
 			known.NotLoaded = n.reached.Err.Error()
 		}
 		for _, from := range r.nodes {
 			if seen := from.result(len(r.nodes)+i, 0); seen != nil {
-				known.Gossip[from.vantage()] = diagnosis.Gossip{OK: seen.OK, Detail: seen.Detail, Failure: seen.Failure}
+				known.Gossip[from.vantage()] = diagnosis.Gossip{Detail: seen.Detail, Failure: seen.Failure}
 			}
 		}
 		facts.Nodes = append(facts.Nodes, known)

@@ -152,7 +152,7 @@ func (m *markdown) probes() {
 		}
 	}
 	if omitted := len(m.rep.Probes) - written; omitted > 0 {
-		m.line("\n%d more addresses are left out here; `--format json` has them.", omitted)
+		m.line("\n%d more addresses are left out here; the format `json` has them.", omitted)
 	}
 }
 

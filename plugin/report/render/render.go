@@ -57,11 +57,12 @@ var ofAddresses = []string{"mermaid", "env"}
 
 // New checks the options and parses the template. Like docker's own commands, it
 // does not execute the template: a field that does not exist is an error of Write.
+// The errors are a [FormatError].
 func New(options Options) (*Renderer, error) {
 	// These would show nothing, and a program that reads its settings from empty output
 	// would continue without them.
 	if options.Checks && !options.Quiet && slices.Contains(ofAddresses, options.Format) {
-		return nil, fmt.Errorf("invalid --format: %s needs a TARGET: it shows addresses, and none is probed without one", options.Format)
+		return nil, &FormatError{fmt.Errorf("%s needs a TARGET: it shows addresses, and none is probed without one", options.Format)}
 	}
 	write, err := options.writer()
 	if err != nil {
@@ -95,13 +96,21 @@ func (o Options) writer() (writer, error) {
 	}
 }
 
+// FormatError says that a Report cannot be written in the format that was chosen.
+type FormatError struct{ Err error }
+
+func (e *FormatError) Error() string { return "invalid format: " + e.Err.Error() }
+
+// Unwrap returns what is wrong with the format.
+func (e *FormatError) Unwrap() error { return e.Err }
+
 // invalidFormat is the error of a template that cannot be parsed or executed.
 func invalidFormat(err error) error {
 	var executing template.ExecError
 	if errors.As(err, &executing) {
 		err = executing.Err // without the "template parsing error" that docker's formatter puts before it
 	}
-	return fmt.Errorf("invalid --format: %w", err)
+	return &FormatError{err}
 }
 
 // Write writes a Report. Its errors are those of w, and of a template that cannot

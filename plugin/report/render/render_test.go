@@ -121,7 +121,7 @@ func TestTemplateThatCannotBeParsed(t *testing.T) {
 	for _, format := range []string{"{{.Nothing", "table {{.Nothing", "{{nothing}}", "table {{nothing}}", "{{if .OK}}"} {
 		for _, checks := range []bool{false, true} {
 			renderer, err := New(Options{Format: format, Checks: checks})
-			assert.Check(t, is.ErrorContains(err, "invalid --format: "), format)
+			assert.Check(t, is.ErrorContains(err, "invalid format: "), format)
 			assert.Check(t, renderer == nil)
 		}
 	}
@@ -129,7 +129,7 @@ func TestTemplateThatCannotBeParsed(t *testing.T) {
 
 // Docker's own commands execute a template only on what they have found, too.
 func TestTemplateThatCannotBeExecuted(t *testing.T) {
-	const noField = `invalid --format: template: :1:2: executing "" at <.Nothing>: can't evaluate field Nothing in type `
+	const noField = `invalid format: template: :1:2: executing "" at <.Nothing>: can't evaluate field Nothing in type `
 	for _, test := range []struct {
 		options Options
 		want    string
@@ -137,7 +137,7 @@ func TestTemplateThatCannotBeExecuted(t *testing.T) {
 		{Options{Format: "{{.Nothing}}"}, noField + "*report.Report"},
 		{Options{Format: "table {{.Nothing}}"}, noField + "*render.probeRow"},
 		{Options{Format: "table {{.Nothing}}", Checks: true}, noField + "*render.checkRow"},
-		{Options{Format: "{{(index .Probes 99).URL}}"}, `invalid --format: template: :1:3: executing "" at <index .Probes 99>: error calling index: index out of range: 99`},
+		{Options{Format: "{{(index .Probes 99).URL}}"}, `invalid format: template: :1:3: executing "" at <index .Probes 99>: error calling index: index out of range: 99`},
 	} {
 		renderer, err := New(test.options)
 		assert.NilError(t, err, test.options.Format)
