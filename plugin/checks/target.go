@@ -49,7 +49,7 @@ func (t TargetInput) checks() []check {
 			{name: "addresses", run: (*state).checkHostAddresses},
 			{name: "gateways", run: (*state).checkHostGateways},
 			{name: "aliases", run: (*state).checkHostAliases},
-			{name: "listeners", run: (*state).checkListeners},
+			{name: diagnosis.ListenersCheck, run: (*state).checkListeners},
 		}
 	case t.Container == nil:
 		return nil
@@ -61,7 +61,7 @@ func (t TargetInput) checks() []check {
 		{name: "published on IPv6", dependsOn: []string{"state"}, run: func(s *state, _ context.Context) (checkResult, error) { return s.checkPublishedPorts(true) }},
 	}, t.networkChecks(), []check{
 		{name: "aliases", run: (*state).checkAliases},
-		{name: "listeners", dependsOn: []string{"state"}, run: (*state).checkListeners},
+		{name: diagnosis.ListenersCheck, dependsOn: []string{"state"}, run: (*state).checkListeners},
 	})
 }
 
@@ -257,10 +257,7 @@ func (s *state) checkListeners(context.Context) (checkResult, error) {
 	if t.Server.Listeners.Truncated {
 		words = append(words, "and more")
 	}
-	return t.resultOf([]report.Cause{
-		diagnosis.ServerNotReady, diagnosis.ServerListensElsewhere, diagnosis.ServerListensOnLoopback,
-		diagnosis.ForwarderAcceptsAlone, diagnosis.HostListensOnLoopback,
-	}, strings.Join(firstLines(words), ", "))
+	return t.resultOf(diagnosis.ShownBy(diagnosis.ListenersCheck), strings.Join(firstLines(words), ", "))
 }
 
 // noListenersReason is why no helper listed the listening sockets.

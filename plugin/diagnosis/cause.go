@@ -21,6 +21,7 @@ type definition struct {
 
 	explains    []report.Cause  // those that follow from it, or need no fix before it
 	whenReached report.Severity // if another address works; info if empty
+	shownBy     string          // the check of diagnose that fails with the cause; empty for none
 
 	needs    evidence                              // without it the rule is not tried; nil for none
 	rule     func(*vantageCase, row) *report.Fault // none if the failure with the same name proves it
@@ -93,6 +94,20 @@ func Causes() []report.Cause {
 		ids[i] = c.id
 	}
 	slices.Sort(ids)
+	return ids
+}
+
+// ListenersCheck is the check that lists the sockets that listen at a target.
+const ListenersCheck = "listeners"
+
+// ShownBy returns the causes with which a check of a target fails.
+func ShownBy(check string) []report.Cause {
+	var ids []report.Cause
+	for _, c := range defined {
+		if c.shownBy == check {
+			ids = append(ids, c.id)
+		}
+	}
 	return ids
 }
 

@@ -11,6 +11,7 @@ import (
 var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, definition{
 	title:    "A port forwarder accepts, but nothing listens behind it",
 	explains: []report.Cause{DirectRoutingBlocked},
+	shownBy:  ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		closes := isPublished(r.Kind) && closed(r.Failure) && !c.ownLoopback(r)
 		if !closes && (!c.notOnAddress(r) || !c.forwarderCloses()) || c.Server.HostNetwork || c.Server.Serves() {

@@ -3,9 +3,10 @@ package diagnosis
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var HostListensOnLoopback = define("host-listens-on-loopback", serverState, definition{
-	title: "The server on the host listens only on loopback",
-	hint:  "have it listen on 0.0.0.0 or on the gateway of the containers' network: only Docker Desktop connects containers to the host's loopback",
-	needs: listeners,
+	title:   "The server on the host listens only on loopback",
+	hint:    "have it listen on 0.0.0.0 or on the gateway of the containers' network: only Docker Desktop connects containers to the host's loopback",
+	needs:   listeners,
+	shownBy: ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		s := c.Server
 		if !c.serverHostResponded(r) || !s.Host || !s.Listeners.OnlyLoopback(s.Port) {

@@ -7,6 +7,7 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 	hint:     listenEverywhere,
 	explains: []report.Cause{ServerNotReady},
 	needs:    listeners,
+	shownBy:  ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		switch {
 		case nothingOnPort(c.Server):

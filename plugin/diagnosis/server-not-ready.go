@@ -3,8 +3,9 @@ package diagnosis
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var ServerNotReady = define("server-not-ready", serverState, definition{
-	title: "Nothing listens on the server's port yet",
-	needs: listeners,
+	title:   "Nothing listens on the server's port yet",
+	needs:   listeners,
+	shownBy: ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		_, otherHost := c.onAnotherHost(r)
 		switch {
