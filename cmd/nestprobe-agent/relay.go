@@ -23,17 +23,18 @@ func relayRole(ctx context.Context, _ []string, std stdio) error {
 
 // serveRelay proxies until the Release, and returns what it has measured.
 func serveRelay(ctx context.Context, engine engine.Engine, j *job) (*report.Report, error) {
+	// A server may take Request.Wait to answer, as for run.
 	servers, err := experiment.NewOnDemandServers(ctx, engine, j.Request, j.options())
 	if err != nil {
 		return nil, err
 	}
-	runner := newRunner(ctx, servers, j.Identities)
+	proxy := newRelayProxy(ctx, servers, j.Identities)
 	listener, err := listen(ctx, client.RelayPort)
 	if err != nil {
 		return nil, errors.Join(err, servers.Close(ctx))
 	}
 	server := &http.Server{
-		Handler:           runner,
+		Handler:           proxy,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          log.New(io.Discard, "", 0), // errors of clients are ignored
@@ -50,7 +51,7 @@ func serveRelay(ctx context.Context, engine engine.Engine, j *job) (*report.Repo
 		err = j.awaitRelease(ctx, servers)
 	}
 	err = errors.Join(err, server.Close(), group.Wait())
-	runner.close()
+	proxy.close()
 	return servers.Report(), errors.Join(err, servers.Err(), servers.Close(ctx))
 }
 

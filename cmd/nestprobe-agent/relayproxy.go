@@ -24,9 +24,9 @@ type onDemandServers interface {
 	Stop(ctx context.Context, running *experiment.Running) error
 }
 
-// runner proxies requests for /servers/N/… to server N as /…, and starts the server if it
+// relayProxy proxies requests for /servers/N/… to server N as /…, and starts the server if it
 // does not run. DELETE /servers/N stops it.
-type runner struct {
+type relayProxy struct {
 	servers onDemandServers
 	slots   []*slot
 	ctx     context.Context //nolint:containedctx // servers outlive the requests that started them
@@ -36,45 +36,45 @@ type runner struct {
 	work sync.WaitGroup // servers that are being started or stopped
 }
 
-func newRunner(ctx context.Context, servers onDemandServers, identities []string) *runner {
-	r := &runner{servers: servers}
-	r.ctx, r.stop = context.WithCancel(ctx)
+func newRelayProxy(ctx context.Context, servers onDemandServers, identities []string) *relayProxy {
+	p := &relayProxy{servers: servers}
+	p.ctx, p.stop = context.WithCancel(ctx)
 	for i, identity := range identities {
-		r.slots = append(r.slots, &slot{runner: r, number: i + 1, prefix: fmt.Sprintf("/servers/%d", i+1), identity: identity})
+		p.slots = append(p.slots, &slot{proxy: p, number: i + 1, prefix: fmt.Sprintf("/servers/%d", i+1), identity: identity})
 	}
-	return r
+	return p
 }
 
 // close cancels the starts and stops of servers and waits for their end. The caller
 // removes the servers that run. Later requests are refused.
-func (r *runner) close() {
-	r.mu.Lock()
-	r.stop()
-	r.mu.Unlock()
-	r.work.Wait()
+func (p *relayProxy) close() {
+	p.mu.Lock()
+	p.stop()
+	p.mu.Unlock()
+	p.work.Wait()
 }
 
-var errClosed = errors.New("the runner is ending")
+var errClosed = errors.New("the relay is ending")
 
 // begin runs a start or stop in a goroutine, which close waits for. It returns an error
 // after close.
-func (r *runner) begin(work func()) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ctx.Err() != nil {
+func (p *relayProxy) begin(work func()) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ctx.Err() != nil {
 		return errClosed
 	}
-	r.work.Go(work)
+	p.work.Go(work)
 	return nil
 }
 
 // ServeHTTP uses paths as they were sent. [http.ServeMux] would clean them, which only the
 // server may do.
-func (r *runner) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	s, inside := r.slotOf(request.URL.EscapedPath())
+func (p *relayProxy) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	s, inside := p.slotOf(request.URL.EscapedPath())
 	switch {
 	case s == nil:
-		http.Error(w, fmt.Sprintf("no such server: the servers are /servers/1/ to /servers/%d/", len(r.slots)), http.StatusNotFound)
+		http.Error(w, fmt.Sprintf("no such server: the servers are /servers/1/ to /servers/%d/", len(p.slots)), http.StatusNotFound)
 	case inside:
 		s.proxyRequest(w, request)
 	case request.Method == http.MethodDelete:
@@ -87,8 +87,8 @@ func (r *runner) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // slotOf returns the server that a path, as it was sent, belongs to, and whether a slash
 // follows its number.
-func (r *runner) slotOf(escaped string) (found *slot, inside bool) {
-	for _, s := range r.slots {
+func (p *relayProxy) slotOf(escaped string) (found *slot, inside bool) {
+	for _, s := range p.slots {
 		if rest, ok := strings.CutPrefix(escaped, s.prefix); ok && (rest == "" || rest[0] == '/') {
 			return s, rest != ""
 		}
@@ -98,7 +98,7 @@ func (r *runner) slotOf(escaped string) (found *slot, inside bool) {
 
 // slot is one server of the relay, which may be started several times.
 type slot struct {
-	runner   *runner
+	proxy    *relayProxy
 	number   int    // from 1
 	prefix   string // of its paths, without a slash at the end
 	identity string
@@ -129,7 +129,7 @@ func (s *slot) stopServer(w http.ResponseWriter) {
 		return
 	}
 	stopped := make(chan error, 1)
-	err := s.runner.begin(func() { stopped <- l.end() })
+	err := s.proxy.begin(func() { stopped <- l.end() })
 	if err == nil {
 		err = <-stopped
 	}
@@ -160,7 +160,7 @@ func (s *slot) currentLaunch() (*launch, error) {
 		return s.latest, nil
 	}
 	l, earlier := newLaunch(s), s.latest
-	if err := s.runner.begin(func() { l.start(earlier) }); err != nil {
+	if err := s.proxy.begin(func() { l.start(earlier) }); err != nil {
 		return nil, err
 	}
 	s.latest = l
@@ -182,13 +182,13 @@ type launch struct {
 
 func newLaunch(s *slot) *launch {
 	l := &launch{slot: s, done: make(chan struct{})}
-	l.ctx, l.cancel = context.WithCancelCause(s.runner.ctx)
+	l.ctx, l.cancel = context.WithCancelCause(s.proxy.ctx)
 	l.ended = sync.OnceValue(func() error {
 		<-l.done
 		if l.running == nil {
 			return nil
 		}
-		return s.runner.servers.Stop(s.runner.ctx, l.running)
+		return s.proxy.servers.Stop(s.proxy.ctx, l.running)
 	})
 	return l
 }
@@ -204,7 +204,7 @@ func (l *launch) start(earlier *launch) {
 			return
 		}
 	}
-	l.running, l.err = l.slot.runner.servers.Start(l.ctx, l.slot.number-1, l.slot.identity)
+	l.running, l.err = l.slot.proxy.servers.Start(l.ctx, l.slot.number-1, l.slot.identity)
 	if cause := context.Cause(l.ctx); l.err != nil && errors.Is(cause, errStopped) {
 		l.err = cause
 	}

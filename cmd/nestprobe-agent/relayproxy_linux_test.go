@@ -17,7 +17,7 @@ import (
 
 // Connecting to a server ends when the server exits: its address may not answer for a
 // long time.
-func TestRunnerServerDiesWhileDialled(t *testing.T) {
+func TestRelayProxyServerDiesWhileDialled(t *testing.T) {
 	t.Parallel()
 	exited := make(chan struct{})
 	l := &launch{

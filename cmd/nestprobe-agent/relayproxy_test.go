@@ -123,10 +123,10 @@ func (s *fakeServers) stopped() []int {
 	return slices.Clone(s.stops)
 }
 
-// relayOf serves a runner for two servers with the identities "one" and "two".
-func relayOf(t *testing.T, servers onDemandServers) (*runner, string) {
+// relayOf serves a relay with two servers with the identities "one" and "two".
+func relayOf(t *testing.T, servers onDemandServers) (*relayProxy, string) {
 	t.Helper()
-	r := newRunner(t.Context(), servers, []string{"one", "two"})
+	r := newRelayProxy(t.Context(), servers, []string{"one", "two"})
 	server := httptest.NewServer(r)
 	t.Cleanup(func() {
 		server.Close()
@@ -175,7 +175,7 @@ func requestInParallel(t *testing.T, url string) []string {
 	return slices.Compact(answers)
 }
 
-func TestRunnerStartsOnce(t *testing.T) {
+func TestRelayProxyStartsOnce(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	_, relay := relayOf(t, s)
@@ -185,7 +185,7 @@ func TestRunnerStartsOnce(t *testing.T) {
 	assert.Check(t, is.DeepEqual(s.started(), []int{1}))
 }
 
-func TestRunnerStartsInParallel(t *testing.T) {
+func TestRelayProxyStartsInParallel(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	var both sync.WaitGroup
@@ -208,7 +208,7 @@ func TestRunnerStartsInParallel(t *testing.T) {
 
 // All requests that wait for a start get its failure immediately; a later request starts
 // another server.
-func TestRunnerStartFails(t *testing.T) {
+func TestRelayProxyStartFails(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	arrived, proceed := make(chan struct{}), make(chan struct{})
@@ -240,7 +240,7 @@ func TestRunnerStartFails(t *testing.T) {
 	assert.Check(t, is.Len(s.stopped(), 0), "no server was started")
 }
 
-func TestRunnerServerDies(t *testing.T) {
+func TestRelayProxyServerDies(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	_, relay := relayOf(t, s)
@@ -258,7 +258,7 @@ func TestRunnerServerDies(t *testing.T) {
 }
 
 // A server ends during a request, or does not listen although its container runs.
-func TestRunnerServerDoesNotAnswer(t *testing.T) {
+func TestRelayProxyServerDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	requested := make(chan struct{}, 1)
@@ -286,7 +286,7 @@ func TestRunnerServerDoesNotAnswer(t *testing.T) {
 	assert.Check(t, is.Len(s.started(), 1), "its container runs")
 }
 
-func TestRunnerStops(t *testing.T) {
+func TestRelayProxyStops(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	_, relay := relayOf(t, s)
@@ -311,7 +311,7 @@ func TestRunnerStops(t *testing.T) {
 
 // Stopping a server that is being started ends the start, and the requests that wait for
 // it.
-func TestRunnerStopsStart(t *testing.T) {
+func TestRelayProxyStopsStart(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	arrived := make(chan struct{})
@@ -332,7 +332,7 @@ func TestRunnerStopsStart(t *testing.T) {
 	assert.Check(t, is.Equal(<-answer, "502 server 1 cannot be reached: it has been stopped: send the request again to start a new one\n<nil>"))
 }
 
-func TestRunnerUnknownPaths(t *testing.T) {
+func TestRelayProxyUnknownPaths(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	_, relay := relayOf(t, s)
@@ -352,7 +352,7 @@ func TestRunnerUnknownPaths(t *testing.T) {
 }
 
 // The request line arrives as it was sent, without the prefix of the server.
-func TestRunnerPassesPaths(t *testing.T) {
+func TestRelayProxyPassesPaths(t *testing.T) {
 	t.Parallel()
 	_, relay := relayOf(t, newServers(t))
 	for _, path := range []string{
@@ -381,7 +381,7 @@ func rawGet(t *testing.T, base, path string) string {
 
 // Bodies and headers arrive unchanged in both directions, except for the headers that a
 // proxy adds.
-func TestRunnerPassesContent(t *testing.T) {
+func TestRelayProxyPassesContent(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	s.handler = func(string) http.Handler {
@@ -410,7 +410,7 @@ func TestRunnerPassesContent(t *testing.T) {
 }
 
 // Streamed data arrives when it is sent, not when a buffer is full.
-func TestRunnerStreams(t *testing.T) {
+func TestRelayProxyStreams(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	next := make(chan string)
@@ -442,7 +442,7 @@ func TestRunnerStreams(t *testing.T) {
 	assert.Check(t, is.ErrorIs(err, io.EOF))
 }
 
-func TestRunnerPassesWebSockets(t *testing.T) {
+func TestRelayProxyPassesWebSockets(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	s.handler = func(string) http.Handler { return http.HandlerFunc(echo) }
@@ -464,7 +464,7 @@ func TestRunnerPassesWebSockets(t *testing.T) {
 
 // A request that its client cancels during the start ends immediately; the start goes on
 // for the next request.
-func TestRunnerRequestIsCancelled(t *testing.T) {
+func TestRelayProxyRequestIsCancelled(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	arrived, proceed := make(chan struct{}), make(chan struct{})
@@ -491,7 +491,7 @@ func TestRunnerRequestIsCancelled(t *testing.T) {
 }
 
 // close cancels a start, waits for its end, and lets nothing else begin.
-func TestRunnerCloses(t *testing.T) {
+func TestRelayProxyCloses(t *testing.T) {
 	t.Parallel()
 	s := newServers(t)
 	arrived := make(chan struct{})
@@ -502,7 +502,7 @@ func TestRunnerCloses(t *testing.T) {
 		ended = true // the race detector sees a close that does not wait
 		return ctx.Err()
 	}
-	r := newRunner(t.Context(), s, []string{"one", "two"})
+	r := newRelayProxy(t.Context(), s, []string{"one", "two"})
 	l, err := r.slots[0].currentLaunch()
 	assert.NilError(t, err)
 	<-arrived
@@ -513,7 +513,7 @@ func TestRunnerCloses(t *testing.T) {
 		w := httptest.NewRecorder()
 		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), request.method, request.path, nil))
 		assert.Check(t, w.Code >= 500, "%s: %d", request.path, w.Code)
-		assert.Check(t, is.Contains(w.Body.String(), "the runner is ending"))
+		assert.Check(t, is.Contains(w.Body.String(), "the relay is ending"))
 	}
 	assert.Check(t, is.Len(s.started(), 1))
 }
