@@ -136,29 +136,21 @@ func (a *Agent) Receive(ctx context.Context, document any) error {
 		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 			e.Lines = append(e.Lines, "its output could not be read: "+err.Error())
 		}
-		return &agentExitError{container: a.Name, exit: e}
+		return e.agentError(a.Name)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// agentExitError is the error of an agent that exited before it had done its work.
-type agentExitError struct {
-	container string
-	exit      Exit
-}
-
-// Error returns the exit code and the last lines of output.
-func (e *agentExitError) Error() string {
-	if e.exit.Err != nil {
-		return fmt.Sprintf("container %s was lost: %v", e.container, e.exit.Err)
+// agentError is the error of an agent that exited before it had done its work, with the
+// exit code and the last lines of output.
+func (e Exit) agentError(container string) error {
+	if e.Err != nil {
+		return fmt.Errorf("container %s was lost: %w", container, e.Err)
 	}
-	message := fmt.Sprintf("container %s exited with code %d before it had done its work", e.container, e.exit.Code)
-	for _, line := range e.exit.Lines {
+	message := fmt.Sprintf("container %s exited with code %d before it had done its work", container, e.Code)
+	for _, line := range e.Lines {
 		message += "; " + line
 	}
-	return message
+	return errors.New(message)
 }
-
-// Unwrap returns why the engine no longer reports the exit, if that is the reason.
-func (e *agentExitError) Unwrap() error { return e.exit.Err }

@@ -46,24 +46,17 @@ func PortIsTaken(message string) bool { return portTaken.MatchString(message) }
 // CreateFault returns the error of creating a container, as a Fault if the cause is known.
 // The first argument names the container in a sentence.
 func CreateFault(what string, err error) error {
-	wrapped := fmt.Errorf("creating %s: %w", what, err)
-	if NameIsTaken(err) {
-		return &report.Fault{
-			Cause:    diagnosis.NameInUse,
-			Evidence: []string{err.Error()},
-			Hint:     "run the command again; it uses another name",
-			Err:      wrapped,
-		}
+	fault := &report.Fault{Evidence: []string{err.Error()}, Err: fmt.Errorf("creating %s: %w", what, err)}
+	switch {
+	case NameIsTaken(err):
+		fault.Cause, fault.Hint = diagnosis.NameInUse, "run the command again; it uses another name"
+	case otherPlatform.MatchString(err.Error()):
+		fault.Cause = diagnosis.ImageWrongPlatform
+		fault.Hint = "use the engine's own platform, or choose an image that is made for that platform"
+	default:
+		return fault.Err
 	}
-	if otherPlatform.MatchString(err.Error()) {
-		return &report.Fault{
-			Cause:    diagnosis.ImageWrongPlatform,
-			Evidence: []string{err.Error()},
-			Hint:     "use the engine's own platform, or choose an image that is made for that platform",
-			Err:      wrapped,
-		}
-	}
-	return wrapped
+	return fault
 }
 
 // AttachFault returns the error of attaching to a container that has not been started.
@@ -87,25 +80,17 @@ func AttachFault(ctx context.Context, api API, what, id string, err error) error
 // StartFault returns the error of starting a container, as a Fault if the cause is known.
 // The first argument names the container in a sentence.
 func StartFault(what string, err error) error {
-	wrapped := fmt.Errorf("starting %s: %w", what, err)
-	switch message := strings.TrimSpace(err.Error()); {
+	message := strings.TrimSpace(err.Error())
+	fault := &report.Fault{Evidence: []string{message}, Err: fmt.Errorf("starting %s: %w", what, err)}
+	switch {
 	case PortIsTaken(message):
-		return &report.Fault{
-			Cause:    diagnosis.PortInUse,
-			Evidence: []string{message},
-			Hint:     "choose another host port, or none for a free one",
-			Err:      wrapped,
-		}
+		fault.Cause, fault.Hint = diagnosis.PortInUse, "choose another host port, or none for a free one"
 	case wrongFormat.MatchString(message):
-		return &report.Fault{
-			Cause:    diagnosis.ImageWrongPlatform,
-			Evidence: []string{message},
-			Hint:     wrongPlatformHint,
-			Err:      wrapped,
-		}
+		fault.Cause, fault.Hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
 	default:
-		return wrapped
+		return fault.Err
 	}
+	return fault
 }
 
 const wrongPlatformHint = "choose an image for the engine's own platform, or a platform that the engine can emulate"

@@ -46,7 +46,10 @@ func (i Image) Ensure(ctx context.Context, engine Engine, progress Progress) (im
 		return found, err
 	}
 	if i.Pull == PullNever {
-		return image.InspectResponse{}, i.pullForbidden()
+		fault := i.unavailable(errors.New("it is not on the engine, and pulling it is forbidden"),
+			"check the name and tag, load the image first, or allow the pull")
+		fault.Err = &report.SettingError{Setting: report.SettingPull, Err: fault.Err}
+		return image.InspectResponse{}, fault
 	}
 	auth, err := engine.RequestRegistryAuth(ctx, i.Ref)
 	if ctx.Err() != nil { // which may have ended the credential helper
@@ -61,7 +64,8 @@ func (i Image) Ensure(ctx context.Context, engine Engine, progress Progress) (im
 		return image.InspectResponse{}, fmt.Errorf("pulling image %s: %w", i.Ref, err)
 	}
 	if err != nil {
-		return image.InspectResponse{}, i.unavailable(err, pullHint)
+		return image.InspectResponse{}, i.unavailable(err,
+			"check the name and tag, log in with docker login if the registry requires it, or load the image first")
 	}
 	found, err := api.ImageInspect(ctx, i.Ref)
 	if err != nil {
@@ -97,15 +101,6 @@ func (i Image) pull(ctx context.Context, api API, auth string, progress Progress
 	}
 	defer func() { _ = stream.Close() }()
 	return progress.Pull(stream)
-}
-
-const pullHint = "check the name and tag, log in with docker login if the registry requires it, or load the image first"
-
-func (i Image) pullForbidden() error {
-	fault := i.unavailable(errors.New("it is not on the engine, and pulling it is forbidden"),
-		"check the name and tag, load the image first, or allow the pull")
-	fault.Err = &report.SettingError{Setting: report.SettingPull, Err: fault.Err}
-	return fault
 }
 
 // unavailable returns the Fault of an image that cannot be had, and why.

@@ -13,7 +13,6 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
-	"golang.org/x/sync/errgroup"
 )
 
 // leftoversLimit bounds the removal of leftovers, which is done in parallel to the run.
@@ -47,23 +46,22 @@ func removeExpired(ctx context.Context, api API, run string, now time.Time) (int
 	left.excludeRun(run)
 	var r removals
 	for _, service := range left.Services { // they use their networks
-		_ = r.note(RemoveService(ctx, api, service.ID))
+		r.note(RemoveService(ctx, api, service.ID))
 	}
 	for _, c := range left.Containers {
-		r.group.Go(func() error {
+		r.group.Go(func() {
 			err := RemoveContainer(ctx, api, c.ID)
-			if err == nil && !hasPassed(c.Labels[LabelDeadline], now) {
-				return nil // a dead container: its own run may be removing it too, so it is not counted
+			if err != nil || hasPassed(c.Labels[LabelDeadline], now) {
+				r.note(err) // else a dead container: its own run may be removing it too, so it is not counted
 			}
-			return r.note(err)
 		})
 	}
 	for _, c := range left.tasks {
-		r.group.Go(func() error { return awaitGone(ctx, api, c.ID) })
+		r.group.Go(func() { awaitGone(ctx, api, c.ID) })
 	}
-	_ = r.group.Wait() // networks can only be removed after their containers; all errors are noted
+	r.group.Wait() // networks can only be removed after their containers
 	for _, n := range left.Networks {
-		_ = r.note(removeUnusedNetwork(ctx, api, n))
+		r.note(removeUnusedNetwork(ctx, api, n))
 	}
 	return r.count, errors.Join(r.errs...)
 }
@@ -92,13 +90,13 @@ func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, erro
 	tasks := slices.DeleteFunc(slices.Clone(containers), func(c container.Summary) bool { return !isTask(c) })
 	left := Leftovers{
 		Containers: slices.DeleteFunc(containers, func(c container.Summary) bool {
-			return isTask(c) || !hasPassed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
+			lasts := !hasPassed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
+			return isTask(c) || lasts || isStaleEntry(ctx, api, c)
 		}),
 		Networks: slices.DeleteFunc(networks, func(n network.Summary) bool {
 			return !hasPassed(n.Labels[LabelDeadline], now)
 		}),
 	}
-	left.Containers = slices.DeleteFunc(left.Containers, func(c container.Summary) bool { return isStaleEntry(ctx, api, c) })
 	return left, left.listServices(ctx, api, now, tasks)
 }
 
@@ -151,15 +149,13 @@ const serviceLabel = "com.docker.swarm.service.id"
 
 func isTask(c container.Summary) bool { return c.Labels[serviceLabel] != "" }
 
-// awaitGone waits until a container has been removed.
-func awaitGone(ctx context.Context, api API, id string) error {
+// awaitGone waits until a container has been removed, or ctx ends: the removal of its
+// network then reports what remains.
+func awaitGone(ctx context.Context, api API, id string) {
 	for {
 		_, err := api.ContainerInspect(ctx, id)
-		if errdefs.IsNotFound(err) {
-			return nil
-		}
-		if !Pause(ctx, RetryPause) {
-			return nil // the removal of its network reports what remains
+		if errdefs.IsNotFound(err) || !Pause(ctx, RetryPause) {
+			return
 		}
 	}
 }
@@ -170,21 +166,20 @@ func isSwarmNetwork(n network.Summary) bool { return n.Scope == "swarm" }
 // removals are the results of removing leftovers in parallel. One that cannot be removed
 // does not stop the others.
 type removals struct {
-	group errgroup.Group
+	group sync.WaitGroup
 	mu    sync.Mutex
 	count int // of those removed
 	errs  []error
 }
 
-func (r *removals) note(err error) error {
+func (r *removals) note(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil {
-		r.errs = append(r.errs, err)
-		return err
+	if err == nil {
+		r.count++
+		return
 	}
-	r.count++
-	return nil
+	r.errs = append(r.errs, err)
 }
 
 // removeUnusedNetwork removes a network unless a container uses it. Docker refuses to

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/containerd/errdefs"
@@ -60,6 +61,21 @@ func RemoveService(ctx context.Context, api API, name string) error {
 // ListContainers lists containers, running or not.
 func ListContainers(ctx context.Context, api API, by filters.Args) ([]container.Summary, error) {
 	return api.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
+}
+
+// RetryPause is how long to wait before a request to an engine is repeated.
+const RetryPause = 250 * time.Millisecond
+
+// Pause waits for d or the end of ctx. It returns false if ctx has ended.
+func Pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Retry repeats an action until it succeeds, the engine reports that there is no such

@@ -45,28 +45,20 @@ type Helpers struct {
 // After an error nothing is known about the sockets, unless the error is only a
 // CleanUpError.
 func (h Helpers) Sockets(ctx context.Context, target string) (listening.Listeners, error) {
-	found, err := h.socketsIn(ctx, container.NetworkMode("container:"+target))
-	if err != nil {
-		return found, fmt.Errorf("reading which sockets listen in container %s: %w", target, err)
-	}
-	return found, nil
+	return h.socketsIn(ctx, container.NetworkMode("container:"+target), "in container "+target)
 }
 
 // HostSockets does what Sockets does for the network namespace of the engine's host. For
 // Docker Desktop that is its VM's, and for a rootless engine it is that of RootlessKit.
 func (h Helpers) HostSockets(ctx context.Context) (listening.Listeners, error) {
-	found, err := h.socketsIn(ctx, "host")
-	if err != nil {
-		return found, fmt.Errorf("reading which sockets listen on the engine's host: %w", err)
-	}
-	return found, nil
+	return h.socketsIn(ctx, "host", "on the engine's host")
 }
 
 // HelperBytes is the size, in bytes, of the random part of a helper's name: of ten helpers
 // of one run, two have the same name once in a hundred million runs.
 const HelperBytes = 4
 
-func (h Helpers) socketsIn(ctx context.Context, mode container.NetworkMode) (listening.Listeners, error) {
+func (h Helpers) socketsIn(ctx context.Context, mode container.NetworkMode, where string) (listening.Listeners, error) {
 	name := "nestprobe-" + h.Labels.Run + "-sockets-" + NewToken(HelperBytes)
 	c := NewAgentContainer(name, h.Image, "sockets", h.Labels)
 	c.HostConfig.NetworkMode = mode
@@ -74,7 +66,10 @@ func (h Helpers) socketsIn(ctx context.Context, mode container.NetworkMode) (lis
 	scope.Undo(func(ctx context.Context) error { return RemoveContainer(ctx, h.API, name) })
 	found, err := readSockets(ctx, h.API, c)
 	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err) // otherwise the command goes on
-	return found, errors.Join(err, scope.Close(ctx, lost))
+	if err = errors.Join(err, scope.Close(ctx, lost)); err != nil {
+		return found, fmt.Errorf("reading which sockets listen %s: %w", where, err)
+	}
+	return found, nil
 }
 
 func readSockets(ctx context.Context, api API, c AgentContainer) (listening.Listeners, error) {

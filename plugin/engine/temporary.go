@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"regexp"
@@ -37,7 +38,7 @@ type NetworkMaker struct {
 // compares the subnet with all routes, and chooses another one if it overlaps.
 func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwork) error {
 	before := facts.RoutedSubnets()
-	made, err := m.createNetwork(ctx, name, t, t.subnets(before))
+	made, err := m.createNetwork(ctx, name, t, before)
 	exhausted := err != nil && poolExhausted.MatchString(err.Error())
 	if t.Subnet != "" || err != nil && !exhausted || err == nil && !haveOverlap(made, before) {
 		return err
@@ -53,7 +54,7 @@ func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwo
 		}
 	}
 	t.Subnet = free.String()
-	_, err = m.createNetwork(ctx, name, t, t.subnets(before))
+	_, err = m.createNetwork(ctx, name, t, before)
 	return err
 }
 
@@ -71,25 +72,30 @@ func (m *NetworkMaker) freeSubnet(ctx context.Context, routed []netip.Prefix) (n
 	if err != nil || !m.Local || m.Engine.Host != "" || m.Engine.Loopback || engine.Desktop || engine.Rootless {
 		return netip.Prefix{}, false
 	}
-	taken, err := m.takenSubnets(ctx)
+	networks, err := m.Engine.API.NetworkList(ctx, network.ListOptions{})
 	if err != nil {
 		return netip.Prefix{}, false
 	}
-	return freeIPv4(append(taken, routed...), rand.IntN)
+	taken := slices.Clone(routed)
+	for _, n := range networks {
+		taken = append(taken, facts.SubnetsOf(n)...)
+	}
+	return freeIPv4(taken, rand.IntN)
 }
 
 // createNetwork creates a network and returns its subnets.
-func (m *NetworkMaker) createNetwork(ctx context.Context, name string, t TemporaryNetwork, subnets []network.IPAMConfig) ([]netip.Prefix, error) {
+func (m *NetworkMaker) createNetwork(ctx context.Context, name string, t TemporaryNetwork, routed []netip.Prefix) ([]netip.Prefix, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	options := t.options(subnets)
+	options := t.options(routed)
 	options.Labels = m.Labels.Values()
 	creating, cancel := Extend(ctx, CreateGrace)
 	defer cancel()
 	_, err := m.Engine.API.NetworkCreate(creating, name, options)
-	if err == nil || !errdefs.IsConflict(err) { // otherwise another network has the name, and stays
-		m.note(name)
+	taken := errdefs.IsConflict(err) // by another network, which stays
+	if !taken && !slices.Contains(m.Made, name) {
+		m.Made = append(m.Made, name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("creating the network: %w", err)
@@ -103,12 +109,6 @@ func (m *NetworkMaker) createNetwork(ctx context.Context, name string, t Tempora
 		return made, checkNoIPv4(made)
 	}
 	return made, nil
-}
-
-func (m *NetworkMaker) note(name string) {
-	if !slices.Contains(m.Made, name) {
-		m.Made = append(m.Made, name)
-	}
 }
 
 // noIPv4Since is the API version that introduces networks without IPv4 (Docker Engine
@@ -129,28 +129,24 @@ func checkNoIPv4(made []netip.Prefix) error {
 	return nil
 }
 
-func (t *TemporaryNetwork) options(subnets []network.IPAMConfig) network.CreateOptions {
+func (t *TemporaryNetwork) options(routed []netip.Prefix) network.CreateOptions {
 	options := network.CreateOptions{
 		Driver:     t.Driver,
 		Internal:   t.Internal,
 		Attachable: t.Driver == "overlay", // otherwise only services can use it
 		Options:    map[string]string{},
 	}
-	for name, value := range t.Options {
-		options.Options[name] = value
-	}
+	maps.Copy(options.Options, t.Options)
 	if t.Parent != "" {
 		options.Options["parent"] = t.Parent
 	}
 	if t.IPv6 || t.NoIPv4 {
-		enabled := true
-		options.EnableIPv6 = &enabled
+		options.EnableIPv6 = new(true)
 	}
 	if t.NoIPv4 {
-		disabled := false
-		options.EnableIPv4 = &disabled
+		options.EnableIPv4 = new(false)
 	}
-	if len(subnets) > 0 {
+	if subnets := t.subnets(routed); len(subnets) > 0 {
 		options.IPAM = &network.IPAM{Config: subnets}
 	}
 	return options
@@ -168,19 +164,6 @@ func (t *TemporaryNetwork) subnets(taken []netip.Prefix) []network.IPAMConfig {
 		configs = append(configs, network.IPAMConfig{Subnet: freeIPv6(taken).String()})
 	}
 	return configs
-}
-
-// takenSubnets returns the subnets of the engine's networks.
-func (m *NetworkMaker) takenSubnets(ctx context.Context) ([]netip.Prefix, error) {
-	all, err := m.Engine.API.NetworkList(ctx, network.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("listing networks: %w", err)
-	}
-	var taken []netip.Prefix
-	for _, n := range all {
-		taken = append(taken, facts.SubnetsOf(n)...)
-	}
-	return taken, nil
 }
 
 // TemporaryNetwork holds the settings of a network that exists as long as its run.
