@@ -3,6 +3,7 @@ package experiment
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
@@ -87,12 +88,9 @@ func (l *CandidateList) Add(kind report.Kind, ip netip.Addr, port uint16, reason
 // AddName adds a host, which is a name or an address, and a port.
 func (l *CandidateList) AddName(kind report.Kind, host string, port uint16, reason string) {
 	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
-	for _, c := range l.Candidates {
-		if c.Address == address {
-			return
-		}
+	if !slices.ContainsFunc(l.Candidates, func(c Candidate) bool { return c.Address == address }) {
+		l.Candidates = append(l.Candidates, Candidate{kind, address, reason})
 	}
-	l.Candidates = append(l.Candidates, Candidate{kind, address, reason})
 }
 
 // The loopback addresses, and the unspecified IPv4 address.
@@ -110,7 +108,7 @@ func (l *CandidateList) localhost(bindings []facts.Binding) {
 	for _, b := range bindings {
 		switch {
 		case b.HostIP.IsUnspecified():
-			l.Add(report.KindPublishedLocalhost, loopback(b.HostIP), b.HostPort, "published on every address of this family")
+			l.Add(report.KindPublishedLocalhost, loopback(b.HostIP.Is4()), b.HostPort, "published on every address of this family")
 		case b.HostIP.IsLoopback():
 			l.Add(report.KindPublishedLocalhost, b.HostIP, b.HostPort, "published only on this address")
 		}
@@ -119,7 +117,7 @@ func (l *CandidateList) localhost(bindings []facts.Binding) {
 		if !b.HostIP.IsUnspecified() && !b.HostIP.IsLoopback() {
 			continue
 		}
-		if other := otherLoopback(b.HostIP); !coversLoopback(bindings, other) {
+		if other := loopback(!b.HostIP.Is4()); !coversLoopback(bindings, other) {
 			l.Add(report.KindPublishedLocalhost, other, b.HostPort, "localhost may mean this family too, which is not published")
 		}
 	}
@@ -177,22 +175,17 @@ func (l *CandidateList) engineHosts(f facts.Addresses) {
 }
 
 // addPublished adds a host, by name or address, with the ports that are published for its
-// address family. Host names mostly resolve to IPv4 addresses.
+// address family, or else with all. Host names mostly resolve to IPv4 addresses.
 func (l *CandidateList) addPublished(kind report.Kind, host string, bindings []facts.Binding, reason string) {
 	if host == "" {
 		return
 	}
 	ip, err := netip.ParseAddr(host)
 	isIPv6 := err == nil && ip.Is6()
-	added := false
+	ofFamily := func(b facts.Binding) bool { return b.HostIP.Is6() == isIPv6 }
+	noneOfFamily := !slices.ContainsFunc(bindings, ofFamily)
 	for _, b := range bindings {
-		if b.HostIP.Is6() == isIPv6 {
-			l.AddName(kind, host, b.HostPort, reason)
-			added = true
-		}
-	}
-	for _, b := range bindings {
-		if !added {
+		if noneOfFamily || ofFamily(b) {
 			l.AddName(kind, host, b.HostPort, reason)
 		}
 	}
@@ -208,26 +201,16 @@ func (l *CandidateList) hostNetwork(f facts.Addresses) {
 	l.Add(report.KindPublishedAny, any4, f.Port, reason)
 }
 
-// loopback returns the loopback address of ip's family.
-func loopback(ip netip.Addr) netip.Addr {
-	if ip.Is4() {
+// loopback returns the loopback address of IPv4 or IPv6.
+func loopback(isIPv4 bool) netip.Addr {
+	if isIPv4 {
 		return Loopback4
 	}
 	return Loopback6
 }
 
-func otherLoopback(ip netip.Addr) netip.Addr {
-	if ip.Is4() {
-		return Loopback6
-	}
-	return Loopback4
-}
-
 func coversLoopback(bindings []facts.Binding, loopback netip.Addr) bool {
-	for _, b := range bindings {
-		if b.HostIP == loopback || b.HostIP.IsUnspecified() && b.HostIP.Is4() == loopback.Is4() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(bindings, func(b facts.Binding) bool {
+		return b.HostIP == loopback || b.HostIP.IsUnspecified() && b.HostIP.Is4() == loopback.Is4()
+	})
 }

@@ -7,13 +7,13 @@ import (
 	"github.com/docker/docker/api/types/network"
 )
 
-// config returns the settings of the server's container.
-func (s *server) config() (*container.Config, *container.HostConfig) {
-	request := s.run.request
+// config returns the settings of the server's container, on the first of its networks.
+func (s *server) config() (*container.Config, *container.HostConfig, *network.NetworkingConfig) {
+	request, first := s.run.request, s.run.serverNetworks()[0]
 	config := &container.Config{
 		Image:        s.image,
 		Cmd:          request.Command,
-		Env:          s.run.serverEnv,
+		Env:          s.run.options.ServerEnv,
 		User:         request.User,
 		ExposedPorts: s.run.plan.Exposed,
 		Labels:       s.run.labels.Values(),
@@ -21,12 +21,16 @@ func (s *server) config() (*container.Config, *container.HostConfig) {
 	hostConfig := &container.HostConfig{
 		PortBindings: s.run.plan.Bindings,
 		ExtraHosts:   request.AddHosts,
-		NetworkMode:  container.NetworkMode(s.firstNetwork().Name),
+		NetworkMode:  container.NetworkMode(first.Name),
 	}
 	if request.Builtin() {
 		s.configureBuiltin(config, hostConfig)
 	}
-	return config, hostConfig
+	if first.Endpoint == nil {
+		return config, hostConfig, nil
+	}
+	endpoints := map[string]*network.EndpointSettings{first.Name: first.Endpoint}
+	return config, hostConfig, &network.NetworkingConfig{EndpointsConfig: endpoints}
 }
 
 // configureBuiltin gives the built-in server the least it needs: a read-only file
@@ -55,24 +59,4 @@ func (s *server) configureBuiltin(config *container.Config, hostConfig *containe
 	}
 	config.OpenStdin, config.StdinOnce, config.AttachStdin = true, true, true
 	config.AttachStdout, config.AttachStderr = true, true
-}
-
-func (s *server) firstNetwork() Network {
-	return s.run.serverNetworks()[0]
-}
-
-// moreNetworks returns the networks after the first. They are connected one by one:
-// engines before API 1.44 take only one network when a container is created.
-func (s *server) moreNetworks() []Network {
-	return s.run.serverNetworks()[1:]
-}
-
-func (s *server) networking() *network.NetworkingConfig {
-	first := s.firstNetwork()
-	if first.Endpoint == nil {
-		return nil
-	}
-	return &network.NetworkingConfig{
-		EndpointsConfig: map[string]*network.EndpointSettings{first.Name: first.Endpoint},
-	}
 }

@@ -66,20 +66,14 @@ func Run(ctx context.Context, eng engine.Engine, request Request, options Option
 
 // run is the state of one experiment.
 type run struct {
-	engine    engine.Engine
-	request   Request
-	plan      Plan
-	progress  engine.Progress
-	id        string
-	name      string    // part of the names of containers and networks: the id, and the mode
-	mode      *modeTurn // see Options
-	ids       []string  // see Options.Identities
-	serverEnv []string
-	report    *report.Report
-	labels    engine.Labels
-	scope     *engine.Scope
-
-	beforeCleanUp func(context.Context, *report.Report) error
+	engine  engine.Engine
+	request Request
+	options Options // with an ID
+	plan    Plan
+	name    string // part of the names of containers and networks: the ID, and the mode
+	report  *report.Report
+	labels  engine.Labels
+	scope   *engine.Scope
 
 	description connection.Description
 	vantage     inspectedVantage    // from which the servers are to be reached
@@ -92,32 +86,27 @@ type run struct {
 }
 
 func newRun(eng engine.Engine, request Request, options Options) *run {
-	r := &run{
-		engine:        eng,
-		request:       request,
-		plan:          newPlan(request),
-		serverEnv:     options.ServerEnv,
-		progress:      options.Progress,
-		vantage:       inspectedVantage{Vantage: options.Vantage},
-		id:            options.ID,
-		mode:          options.mode,
-		ids:           options.Identities,
-		beforeCleanUp: options.BeforeCleanUp,
-		report:        report.New("run"),
-		networks:      facts.NewNetworkCache(eng.API),
-	}
-	if r.id == "" {
-		r.id = engine.NewID()
+	if options.ID == "" {
+		options.ID = engine.NewID()
 	}
 	if options.Scope == nil {
 		options.Scope = engine.NewScope()
 	}
-	r.scope = options.Scope.Part()
+	r := &run{
+		engine:   eng,
+		request:  request,
+		options:  options,
+		plan:     Plan{Port: request.Port, Connection: request.Connection, Keep: request.Keep},
+		name:     options.ID,
+		report:   report.New("run"),
+		scope:    options.Scope.Part(),
+		vantage:  inspectedVantage{Vantage: options.Vantage},
+		networks: facts.NewNetworkCache(eng.API),
+	}
 	r.scope.Undo(r.removeNetworks)
 	r.scope.Undo(r.removeContainers)
-	r.name = r.id
-	if r.mode != nil {
-		r.name += "-" + r.mode.name
+	if options.mode != nil {
+		r.name += "-" + options.mode.name
 	}
 	return r
 }
@@ -145,8 +134,8 @@ func (r *run) measure(ctx context.Context) error {
 	gathering.Go(func() error { return r.gatherFacts(ctx) })
 	group.Go(gathering.Wait)
 	group.Go(func() error {
-		if r.mode == nil { // else it was done for all modes together
-			engine.RemoveLeftovers(ctx, r.engine.API, r.id, time.Now(), r.progress)
+		if r.options.mode == nil { // else it was done for all modes together
+			engine.RemoveLeftovers(ctx, r.engine.API, r.options.ID, time.Now(), r.options.Progress)
 		}
 		return nil
 	})
@@ -154,23 +143,23 @@ func (r *run) measure(ctx context.Context) error {
 		if err := r.prepare(ctx); err != nil {
 			return err
 		}
-		if r.mode != nil {
-			if err := r.mode.await(ctx); err != nil {
+		if r.options.mode != nil {
+			if err := r.options.mode.await(ctx); err != nil {
 				return err
 			}
-			defer r.mode.end()
+			defer r.options.mode.end()
 		}
-		if err := r.startAndProbe(ctx, gathering.Wait); err != nil || r.beforeCleanUp == nil {
+		if err := r.startAndProbe(ctx, gathering.Wait); err != nil || r.options.BeforeCleanUp == nil {
 			return err
 		}
-		return r.beforeCleanUp(ctx, r.report)
+		return r.options.BeforeCleanUp(ctx, r.report)
 	})
 	return group.Wait()
 }
 
 // prepare makes the image available, then the network.
 func (r *run) prepare(ctx context.Context) error {
-	if r.mode == nil { // else it was done for all modes together
+	if r.options.mode == nil { // else it was done for all modes together
 		began := time.Now()
 		err := r.completePlan(ctx)
 		r.report.Timings.ImageMS = report.Milliseconds(time.Since(began))
@@ -178,7 +167,7 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	r.labels = r.request.Labels(r.id, time.Now()) // only now: a pull may take long
+	r.labels = r.request.Labels(r.options.ID, time.Now()) // only now: a pull may take long
 	for i := range r.request.Servers {
 		r.servers = append(r.servers, newServer(r, i))
 	}
@@ -190,7 +179,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error {
 	began := time.Now()
 	var started atomic.Int64 // nanoseconds from began to the start of the last server
-	steps := newStartSteps(r.progress, len(r.servers), "Starting "+engine.Plural(r.request.Servers, "server"), "Waiting for an answer")
+	steps := newStartSteps(r.options.Progress, len(r.servers), "Starting "+engine.Plural(r.request.Servers, "server"), "Waiting for an answer")
 	defer steps.end()
 
 	results := make([][]report.Probe, len(r.servers))
@@ -230,4 +219,31 @@ func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error 
 	}
 	r.pickBestAddresses()
 	return err
+}
+
+// cleanUp removes what the run made, even if ctx has ended; see engine.Scope.
+func (r *run) cleanUp(ctx context.Context, failed bool) error {
+	if r.plan.Keep && !failed {
+		return nil
+	}
+	began := time.Now()
+	defer func() { r.report.Timings.CleanupMS = report.Milliseconds(time.Since(began)) }()
+	defer r.options.Progress.Step("Removing " + engine.Plural(len(r.servers), "server"))()
+	return r.scope.Close(ctx, failed)
+}
+
+// removeContainers removes the servers and the peer.
+func (r *run) removeContainers(ctx context.Context) error {
+	var group errgroup.Group
+	group.Go(func() error { return r.removePeer(ctx) })
+	for _, s := range r.servers {
+		if s.taken {
+			continue
+		}
+		group.Go(func() error {
+			defer s.releaseLease()
+			return engine.RemoveContainer(ctx, r.engine.API, s.name)
+		})
+	}
+	return group.Wait()
 }

@@ -109,7 +109,7 @@ func (s *server) log(ctx context.Context) []string {
 // it is a note and no error of the run, which has measured what it could.
 func (s *server) listeners(ctx context.Context) (*listening.Listeners, error) {
 	r := s.run
-	defer r.progress.Step("Reading which sockets listen in the container")()
+	defer r.options.Progress.Step("Reading which sockets listen in the container")()
 	image, err := r.engine.AgentImage(ctx)
 	if err == nil {
 		var found listening.Listeners
@@ -121,6 +121,6 @@ func (s *server) listeners(ctx context.Context) (*listening.Listeners, error) {
 	if ctx.Err() != nil || errors.As(err, new(*engine.CleanUpError)) {
 		return nil, err
 	}
-	r.progress.Note("the listening sockets are not known: " + err.Error())
+	r.options.Progress.Note("the listening sockets are not known: " + err.Error())
 	return nil, nil //nolint:nilnil // nil stands for not known, see facts.Server
 }

@@ -25,7 +25,7 @@ func reach(server int, v inspectedVantage, probes []report.Probe, findings []rep
 
 // modeReport returns the result of the network mode that the run was for.
 func (r *run) modeReport(err error) report.Mode {
-	m := report.Mode{Name: r.mode.name, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
+	m := report.Mode{Name: r.options.mode.name, Server: -1, From: []report.Reach{}, Findings: r.report.Findings}
 	if err != nil {
 		m.Result, m.Detail = report.ModeCannot, netprobe.Visible(err.Error(), report.MaxLine)
 		if fault := new(report.Fault); errors.As(err, &fault) {
@@ -38,7 +38,10 @@ func (r *run) modeReport(err error) report.Mode {
 	m.Result = modeResult(m.From)
 	if i := slices.IndexFunc(m.From, func(f report.Reach) bool { return f.Cause != "" }); i >= 0 {
 		m.Cause = m.From[i].Cause
-		m.Detail = title(m.Findings, m.Cause)
+		ofCause := func(f report.Finding) bool { return f.Cause == m.Cause }
+		if at := slices.IndexFunc(m.Findings, ofCause); at >= 0 {
+			m.Detail = m.Findings[at].Title
+		}
 	}
 	return m
 }
@@ -61,14 +64,6 @@ func modeResult(from []report.Reach) report.ModeResult {
 	default:
 		return report.ModePartly
 	}
-}
-
-func title(findings []report.Finding, cause report.Cause) string {
-	i := slices.IndexFunc(findings, func(f report.Finding) bool { return f.Cause == cause })
-	if i < 0 {
-		return ""
-	}
-	return findings[i].Title
 }
 
 // mergeReports returns the Report of several runs together.

@@ -32,7 +32,7 @@ func (s *server) probeSmallSegments(ctx context.Context, v inspectedVantage, pro
 	if len(stalled) == 0 || slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK }) {
 		return nil, nil
 	}
-	defer s.run.progress.Step("Probing again with small packets")()
+	defer s.run.options.Progress.Step("Probing again with small packets")()
 	request := s.run.request
 	waiting, cancel := context.WithTimeout(ctx, request.Timeout)
 	defer cancel()

@@ -55,11 +55,11 @@ func NetworkModes() []NetworkMode {
 		},
 		{
 			Name: "icc-off", About: "a bridge network without inter-container connectivity", // moby, libnetwork/drivers/bridge, EnableICC
-			connection: onTemporary(bridgeWith("com.docker.network.bridge.enable_icc", "false")),
+			connection: onTemporary(withOption("bridge", "com.docker.network.bridge.enable_icc", "false")),
 		},
 		{
 			Name: "mtu", About: "a bridge network with an MTU of " + mtuOfVPNs,
-			connection: onTemporary(bridgeWith("com.docker.network.driver.mtu", mtuOfVPNs)),
+			connection: onTemporary(withOption("bridge", "com.docker.network.driver.mtu", mtuOfVPNs)),
 		},
 		{
 			Name: "dual-stack", About: "a bridge network with IPv4 and IPv6",
@@ -75,11 +75,11 @@ func NetworkModes() []NetworkMode {
 		},
 		{
 			Name: "ipvlan-l2", About: "an IP address of its own on the network of the parent interface",
-			OnParent: true, connection: onTemporary(ipvlan("l2")),
+			OnParent: true, connection: onTemporary(withOption("ipvlan", "ipvlan_mode", "l2")),
 		},
 		{
 			Name: "ipvlan-l3", About: "a subnet that is routed through the parent interface",
-			OnParent: true, connection: onTemporary(ipvlan("l3")),
+			OnParent: true, connection: onTemporary(withOption("ipvlan", "ipvlan_mode", "l3")),
 		},
 		{
 			Name: "overlay", About: "an attachable network of a Swarm",
@@ -94,12 +94,8 @@ func onTemporary(networks ...engine.TemporaryNetwork) Connection {
 	return Connection{Temporary: networks, Peer: true}
 }
 
-func bridgeWith(option, value string) engine.TemporaryNetwork {
-	return engine.TemporaryNetwork{Driver: "bridge", Options: map[string]string{option: value}}
-}
-
-func ipvlan(mode string) engine.TemporaryNetwork {
-	return engine.TemporaryNetwork{Driver: "ipvlan", Options: map[string]string{"ipvlan_mode": mode}}
+func withOption(driver, option, value string) engine.TemporaryNetwork {
+	return engine.TemporaryNetwork{Driver: driver, Options: map[string]string{option: value}}
 }
 
 // everyMode stands for all modes.

@@ -12,7 +12,7 @@ func (r *run) createNetworks(ctx context.Context) error {
 	r.temporary = engine.NetworkMaker{
 		Engine:   r.engine,
 		Labels:   r.labels,
-		Progress: r.progress,
+		Progress: r.options.Progress,
 		Settings: r.networks,
 		Local:    r.vantage.Container == "",
 	}
@@ -41,4 +41,14 @@ func (r *run) serverNetworks() []Network {
 		return r.plan.Connection.Networks
 	}
 	return []Network{{Name: "default"}}
+}
+
+// removeNetworks removes the temporary networks, which are no longer in use.
+func (r *run) removeNetworks(ctx context.Context) error {
+	for _, name := range r.temporary.Made {
+		if err := engine.RemoveNetwork(ctx, r.engine.API, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }

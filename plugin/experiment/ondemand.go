@@ -52,7 +52,7 @@ func NewOnDemandServers(ctx context.Context, engine engine.Engine, request Reque
 		if err := r.completePlan(ctx); err != nil {
 			return err
 		}
-		r.labels = r.request.Labels(r.id, time.Now())
+		r.labels = r.request.Labels(r.options.ID, time.Now())
 		return r.createNetworks(ctx)
 	})
 	if err := group.Wait(); err != nil {
@@ -70,18 +70,13 @@ func NewOnDemandServers(ctx context.Context, engine engine.Engine, request Reque
 // an error if no address reaches the server, which Start then removes.
 func (f *OnDemandServers) Start(ctx context.Context, index int, identity string) (*Running, error) {
 	s := f.add(index, identity)
-	probes, err := f.startAndProbe(ctx, s)
-	if err != nil {
-		f.recordFailure(ctx, s, err)
-		return nil, errors.Join(err, f.removeFailed(ctx, s))
-	}
-	explained, _, err := f.run.explain(ctx, s, probes)
+	explained, err := f.measure(ctx, s)
 	if err != nil {
 		f.recordFailure(ctx, s, err)
 		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
 	f.record(s, explained.Probes, explained.Findings)
-	best, ok := PickBest(s.index, probes, f.run.vantage.KindRanking(), f.run.request.Path)
+	best, ok := PickBest(s.index, explained.Probes, f.run.vantage.KindRanking(), f.run.request.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
 		return nil, errors.Join(s.unreachedError(), f.removeFailed(ctx, s))
 	}
@@ -93,11 +88,17 @@ func (f *OnDemandServers) Start(ctx context.Context, index int, identity string)
 	return &Running{URL: best.URL, Exited: exited, server: s}, nil
 }
 
-func (f *OnDemandServers) startAndProbe(ctx context.Context, s *server) ([]report.Probe, error) {
+// measure starts a server, probes it, and explains the results.
+func (f *OnDemandServers) measure(ctx context.Context, s *server) (diagnosis.Result, error) {
 	if err := s.start(ctx, f.ctx); err != nil {
-		return nil, err
+		return diagnosis.Result{}, err
 	}
-	return s.probe(ctx)
+	probes, err := s.probe(ctx)
+	if err != nil {
+		return diagnosis.Result{}, err
+	}
+	explained, _, err := f.run.explain(ctx, s, probes)
+	return explained, err
 }
 
 func (f *OnDemandServers) add(index int, identity string) *server {

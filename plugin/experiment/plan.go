@@ -24,16 +24,11 @@ type Plan struct {
 	Lasting    bool // no deadline: the servers run until their lease ends
 }
 
-// newPlan returns what is known before the image is on the engine.
-func newPlan(request Request) Plan {
-	return Plan{Port: request.Port, Connection: request.Connection, Keep: request.Keep}
-}
-
 // completePlan makes the servers' image available, and adds what follows from it.
 func (r *run) completePlan(ctx context.Context) (err error) {
 	p := &r.plan
 	if r.request.Builtin() {
-		defer r.progress.Step("Putting the agent image on the engine")()
+		defer r.options.Progress.Step("Putting the agent image on the engine")()
 		p.Image, err = r.engine.AgentImage(ctx)
 	} else {
 		p.Image = r.request.Image
@@ -49,7 +44,7 @@ func (r *run) completePlan(ctx context.Context) (err error) {
 // ensureUserImage makes the user's image available and returns the port to probe.
 func (r *run) ensureUserImage(ctx context.Context) (uint16, error) {
 	user := engine.Image{Ref: r.request.Image, Platform: r.request.Platform, Pull: r.request.Pull}
-	found, err := user.Ensure(ctx, r.engine, r.progress)
+	found, err := user.Ensure(ctx, r.engine, r.options.Progress)
 	if err != nil || r.request.Port != 0 {
 		return r.request.Port, err
 	}
@@ -62,12 +57,9 @@ func onlyPort(request Request, found image.InspectResponse) (uint16, error) {
 	if ports := tcpPorts(request.Exposed); len(ports) == 1 {
 		return ports[0], nil
 	}
-	var exposed nat.PortSet
+	var exposed map[string]struct{}
 	if found.Config != nil {
-		exposed = make(nat.PortSet, len(found.Config.ExposedPorts))
-		for port := range found.Config.ExposedPorts {
-			exposed[nat.Port(port)] = struct{}{}
-		}
+		exposed = found.Config.ExposedPorts
 	}
 	switch ports := tcpPorts(exposed); len(ports) {
 	case 0:
@@ -83,10 +75,10 @@ func portError(format string, args ...any) error {
 	return &report.SettingError{Setting: report.SettingPort, Err: fmt.Errorf(format, args...)}
 }
 
-func tcpPorts(set nat.PortSet) []uint16 {
+func tcpPorts[Port ~string](set map[Port]struct{}) []uint16 {
 	var ports []uint16
-	for port := range set {
-		if port.Proto() == "tcp" {
+	for key := range set {
+		if port := nat.Port(key); port.Proto() == "tcp" {
 			ports = append(ports, uint16(port.Int())) //nolint:gosec // nat.ParsePortSpecs has checked its range; an image's odd port fails to publish
 		}
 	}

@@ -106,13 +106,8 @@ func groupByExclusive(modes []ModeRequest) [][]int {
 // wait.
 func describeOnce(all context.Context, engine engine.Engine) engine.Engine {
 	describe := engine.Describe
-	var describing sync.Once
-	var description connection.Description
-	var describeErr error
-	engine.Describe = func(context.Context) (connection.Description, error) {
-		describing.Do(func() { description, describeErr = describe(all) })
-		return description, describeErr
-	}
+	once := sync.OnceValues(func() (connection.Description, error) { return describe(all) })
+	engine.Describe = func(context.Context) (connection.Description, error) { return once() }
 	return engine
 }
 

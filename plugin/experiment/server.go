@@ -38,8 +38,8 @@ func newServer(r *run, index int) *server {
 	}
 	switch {
 	case !r.request.Builtin():
-	case index < len(r.ids):
-		s.identity = r.ids[index]
+	case index < len(r.options.Identities):
+		s.identity = r.options.Identities[index]
 	default:
 		s.identity = engine.NewToken(engine.IdentityBytes)
 	}
@@ -69,9 +69,8 @@ func (s *server) start(ctx, watching context.Context) error {
 func (s *server) createOnce(ctx context.Context) error {
 	creating, cancel := engine.Extend(ctx, engine.CreateGrace)
 	defer cancel()
-	config, hostConfig := s.config()
-	created, err := s.run.engine.API.ContainerCreate(creating, config, hostConfig,
-		s.networking(), s.run.request.Platform, s.name)
+	config, hostConfig, networking := s.config()
+	created, err := s.run.engine.API.ContainerCreate(creating, config, hostConfig, networking, s.run.request.Platform, s.name)
 	s.id = created.ID
 	s.taken = engine.NameIsTaken(err)
 	return err
@@ -114,7 +113,8 @@ func (s *server) create(ctx context.Context) error {
 	if err != nil {
 		return engine.CreateFault("the server", err)
 	}
-	for _, n := range s.moreNetworks() {
+	// Engines before API 1.44 take only one network when a container is created.
+	for _, n := range s.run.serverNetworks()[1:] {
 		if err := s.run.engine.API.NetworkConnect(ctx, n.Name, s.id, n.Endpoint); err != nil {
 			return fmt.Errorf("connecting the server to network %s: %w", n.Name, err)
 		}
@@ -153,4 +153,10 @@ func (s *server) describeExit(ctx context.Context, e engine.Exit) (*engine.Exit,
 	}
 	e.Lines = engine.LastLog(ctx, api, s.id, engine.HasTerminal(response))
 	return &e, nil
+}
+
+func (s *server) releaseLease() {
+	if s.lease != nil {
+		s.lease.Release()
+	}
 }
