@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/docker/cli/cli/command"
@@ -14,6 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
@@ -123,6 +126,29 @@ func (o *diagnoseOptions) setTarget(text string) (err error) {
 	return err
 }
 
+// parseTarget parses CONTAINER, CONTAINER:PORT or host:PORT. The name of a container
+// has no colon.
+func parseTarget(text string) (target.Target, error) {
+	name, portText, hasPort := strings.Cut(text, ":")
+	host := name == experiment.VantageHost
+	if host && !hasPort {
+		return target.Target{}, fmt.Errorf("invalid TARGET %q: use host:PORT for a server on the engine's host", text)
+	}
+	var parsed target.Target
+	if !host {
+		parsed.Container = name
+	}
+	if !hasPort && name != "" {
+		return parsed, nil
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil || port == 0 || name == "" {
+		return target.Target{}, fmt.Errorf("invalid TARGET %q: must be CONTAINER[:PORT] or host:PORT, with a port from 1 to 65535", text)
+	}
+	parsed.Port = uint16(port)
+	return parsed, nil
+}
+
 // checkExclusive rejects what cannot be used together with a flag that takes no
 // TARGET.
 func checkExclusive(flags *pflag.FlagSet, args []string, exclusive string) error {
@@ -176,12 +202,14 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 	}
 }
 
-// measureTarget diagnoses the target on the user's engine.
+// measureTarget explains why a running server can or cannot be reached.
 func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.Cli) (*report.Report, error) {
 	adjust := func(e *endpoint.Endpoint) {
 		e.Settings = e.WithAnswerTimeout(checks.AnswerTimeout(e.Transport, o.timeout))
 	}
 	return withSession(ctx, dockerCLI, diagnoseName, adjust, func(ctx context.Context, s session) (*report.Report, error) {
-		return diagnoseTarget(ctx, s, o.target)
+		measured, found, err := target.Explain(ctx, s.engine, o.target, s.progress)
+		measured.Checks = checks.DescribeTarget(ctx, checks.TargetInput{Facts: found, Probes: measured.Probes, Findings: measured.Findings})
+		return measured, err
 	})
 }

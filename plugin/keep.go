@@ -1,23 +1,14 @@
 package plugin
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 
-	"github.com/docker/cli/cli/command"
 	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
-
-// printRemoveCommand prints on stderr how to remove what --keep left running.
-func printRemoveCommand(dockerCLI command.Cli, remove string) {
-	if remove != "" {
-		_, _ = fmt.Fprintf(dockerCLI.Err(), "Kept; to remove: %s\n", remove)
-	}
-}
 
 // removeServersCommand is the command that removes the servers of a Report, and
 // their temporary network.

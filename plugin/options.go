@@ -1,9 +1,11 @@
 package plugin
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,17 +181,13 @@ func (o *runOptions) request(flags *pflag.FlagSet, args []string) (experiment.Re
 // setDefaults sets the defaults, which differ between IMAGE and the built-in server.
 func (o *runOptions) setDefaults(request *experiment.Request, flags *pflag.FlagSet) {
 	if !request.Builtin() {
-		if request.Path == "" {
-			request.Path = "/"
-		}
+		request.Path = cmp.Or(request.Path, "/")
 		return
 	}
 	if !flags.Changed("port") {
 		request.Port = builtinPort
 	}
-	if request.Path == "" {
-		request.Path = builtinPath
-	}
+	request.Path = cmp.Or(request.Path, builtinPath)
 	if !flags.Changed("websocket") && request.Scheme != netprobe.TCP {
 		request.WebSocket = builtinWebSocket
 	}
@@ -308,7 +306,8 @@ func (o *runOptions) setNetworks(request *experiment.Request, flags *pflag.FlagS
 		}
 		request.Connection.Networks = append(request.Connection.Networks, experiment.Network{Name: n.Target, Endpoint: endpoint})
 	}
-	if len(request.Connection.Networks) > 1 && !allUserDefined(request.Connection.Networks) {
+	predefined := func(n experiment.Network) bool { return !container.NetworkMode(n.Name).IsUserDefined() }
+	if len(request.Connection.Networks) > 1 && slices.ContainsFunc(request.Connection.Networks, predefined) {
 		return errors.New("conflicting options: cannot attach both user-defined and non-user-defined network-modes")
 	}
 	for _, flag := range []string{"network-driver", "parent", "subnet", "gateway", "internal", "ipv6"} {
@@ -324,15 +323,6 @@ func (o *runOptions) setNetworks(request *experiment.Request, flags *pflag.FlagS
 		return errGatewayWithoutSubnet
 	}
 	return nil
-}
-
-func allUserDefined(networks []experiment.Network) bool {
-	for _, n := range networks {
-		if !container.NetworkMode(n.Name).IsUserDefined() {
-			return false
-		}
-	}
-	return true
 }
 
 // endpointSettings returns the settings of --network, or nil if there is only a name.

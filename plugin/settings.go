@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -41,8 +42,16 @@ var settingFlags = map[report.Setting]string{
 // flagNamer adds to messages the flags of a command.
 type flagNamer struct{ cmd *cobra.Command }
 
-// with appends the flags that the command has, such as "(--path, --expect-status)".
+// with appends the flags that the command has to a text, if there is one.
 func (n flagNamer) with(text string, flags ...string) string {
+	if text == "" {
+		return ""
+	}
+	return text + n.suffix(flags)
+}
+
+// suffix names the flags that the command has, such as " (--path, --expect-status)".
+func (n flagNamer) suffix(flags []string) string {
 	var known []string
 	for _, flag := range flags {
 		name, _, _ := strings.Cut(flag, " ")
@@ -50,10 +59,10 @@ func (n flagNamer) with(text string, flags ...string) string {
 			known = append(known, "--"+flag)
 		}
 	}
-	if text == "" || len(known) == 0 {
-		return text
+	if len(known) == 0 {
+		return ""
 	}
-	return text + " (" + strings.Join(known, ", ") + ")"
+	return " (" + strings.Join(known, ", ") + ")"
 }
 
 // report returns a Report whose hints name flags.
@@ -98,20 +107,9 @@ func (n flagNamer) error(err error) error {
 		if flag, ok := settingFlags[report.SettingOf(part)]; ok {
 			flags = []string{flag}
 		}
-		if message := n.with(part.Error(), flags...); message != part.Error() {
-			parts[i] = &flaggedError{part, message}
+		if suffix := n.suffix(flags); suffix != "" {
+			parts[i] = fmt.Errorf("%w%s", part, suffix)
 		}
 	}
 	return errors.Join(parts...)
 }
-
-// flaggedError is an error whose message names the flag that fixes it.
-type flaggedError struct {
-	err     error
-	message string
-}
-
-func (e *flaggedError) Error() string { return e.message }
-
-// Unwrap returns the error without the flag.
-func (e *flaggedError) Unwrap() error { return e.err }
