@@ -22,8 +22,6 @@ type progress struct {
 	out *streams.Out
 }
 
-func newProgress(out *streams.Out) *progress { return &progress{out: out} }
-
 // Step prints a step that takes longer than progressDelay, and at its end how long it
 // took.
 func (p *progress) Step(name string) func() {

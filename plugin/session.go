@@ -66,7 +66,7 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 		config:     config,
 		endpoint:   resolved,
 		connection: opened,
-		progress:   newProgress(dockerCLI.Err()),
+		progress:   &progress{out: dockerCLI.Err()},
 		engine: engine.Engine{
 			API:        opened.API,
 			Host:       resolved.EngineHost(),

@@ -44,16 +44,10 @@ func (v Vantage) KindRanking() []report.Kind {
 // Report's OK: whether each server is reached from the run's own vantage.
 func (r *run) pickBestAddresses() {
 	for _, v := range r.vantages() {
-		probes := probesFrom(v.Name, r.report.Probes)
-		reached := 0
-		for i := range r.servers {
-			if best, ok := PickBest(i, probes, v.KindRanking(), r.request.Path); ok {
-				r.report.Best = append(r.report.Best, best)
-				reached++
-			}
-		}
+		best := pickBestOfEach(probesFrom(v.Name, r.report.Probes), v.KindRanking(), r.request)
+		r.report.Best = append(r.report.Best, best...)
 		if v.Name == r.vantage.Name {
-			r.report.OK = reached == len(r.servers)
+			r.report.OK = len(best) == r.request.Servers
 		}
 	}
 }
@@ -85,10 +79,14 @@ func PickBest(server int, probes []report.Probe, ranking []report.Kind, path str
 // PickBestFrom picks the best address of each server from one vantage, whose kinds of
 // addresses stay valid equally long.
 func PickBestFrom(vantage string, probes []report.Probe, request Request) []report.Best {
-	probes = probesFrom(vantage, probes)
+	return pickBestOfEach(probesFrom(vantage, probes), nil, request)
+}
+
+// pickBestOfEach picks the best address of each server from the vantage of the probes.
+func pickBestOfEach(probes []report.Probe, ranking []report.Kind, request Request) []report.Best {
 	var all []report.Best
 	for i := range request.Servers {
-		if best, ok := PickBest(i, probes, nil, request.Path); ok {
+		if best, ok := PickBest(i, probes, ranking, request.Path); ok {
 			all = append(all, best)
 		}
 	}

@@ -201,10 +201,8 @@ func (f *OnDemandServers) Report() *report.Report {
 		if f.measured { // else Err returns the reason
 			measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
 		}
-		if best, ok := PickBest(i, measured.Probes, f.run.vantage.KindRanking(), f.run.request.Path); ok {
-			measured.Best = append(measured.Best, best)
-		}
 	}
+	measured.Best = append(measured.Best, pickBestOfEach(measured.Probes, f.run.vantage.KindRanking(), f.run.request)...)
 	return &measured
 }
 

@@ -33,43 +33,37 @@ const parallelModes = 4
 // is reached in some mode, and the cause is known wherever it is not reached.
 func runModes(ctx context.Context, eng engine.Engine, request Request, options Options) (*report.Report, error) {
 	started := time.Now()
-	if options.Scope == nil {
-		options.Scope = engine.NewScope()
-	}
-	if options.ID == "" {
-		options.ID = engine.NewID()
-	}
-	m := newModeRuns(ctx, eng, request, options)
-	err := m.measure(ctx, request.Modes)
+	m := newModeRuns(newRun(describeOnce(ctx, eng), request, options))
+	err := m.measure(ctx)
 	rep := mergeReports(m.results)
-	rep.Timings.ImageMS = m.imageMS
+	rep.Timings.ImageMS = m.shared.report.Timings.ImageMS
 	rep.Timings.TotalMS = report.Milliseconds(time.Since(started))
 	return rep, err
 }
 
 // measure makes the image available, which all modes need, and measures the modes.
-func (m *modeRuns) measure(ctx context.Context, modes []ModeRequest) error {
+func (m *modeRuns) measure(ctx context.Context) error {
+	r := m.shared
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		engine.RemoveLeftovers(ctx, m.engine.API, m.options.ID, time.Now(), m.options.Progress)
+		engine.RemoveLeftovers(ctx, r.engine.API, r.options.ID, time.Now(), r.options.Progress)
 		return nil
 	})
 	group.Go(func() error {
 		began := time.Now()
-		first := newRun(m.engine, m.request, m.options)
-		err := first.completePlan(ctx)
-		m.plan, m.imageMS = first.plan, report.Milliseconds(time.Since(began))
+		err := r.completePlan(ctx)
+		r.report.Timings.ImageMS = report.Milliseconds(time.Since(began))
 		if err != nil {
 			return err
 		}
-		return m.measureAll(ctx, modes)
+		return m.measureAll(ctx, r.request.Modes)
 	})
 	return group.Wait()
 }
 
 // measureAll measures the modes. The image is on the engine.
 func (m *modeRuns) measureAll(ctx context.Context, modes []ModeRequest) error {
-	defer m.options.Progress.Step("Trying " + engine.Plural(len(modes), "network mode"))()
+	defer m.shared.options.Progress.Step("Trying " + engine.Plural(len(modes), "network mode"))()
 	group, ctx := errgroup.WithContext(ctx)
 	for _, sequence := range groupByExclusive(modes) {
 		group.Go(func() error {
@@ -113,11 +107,7 @@ func describeOnce(all context.Context, engine engine.Engine) engine.Engine {
 
 // modeRuns is the state of the runs of all modes.
 type modeRuns struct {
-	engine  engine.Engine
-	request Request
-	options Options
-	plan    Plan // of all modes, without their Connection
-	imageMS float64
+	shared  *run // what the modes share: its Plan is without their Connection
 	results []modeRun
 
 	slots chan struct{} // one place for each mode that is measured in parallel
@@ -128,16 +118,14 @@ type modeRuns struct {
 	leftBehind []error // why something was left behind
 }
 
-func newModeRuns(ctx context.Context, engine engine.Engine, request Request, options Options) *modeRuns {
+func newModeRuns(shared *run) *modeRuns {
 	m := &modeRuns{
-		engine:  describeOnce(ctx, engine),
-		request: request,
-		options: options,
-		results: make([]modeRun, len(request.Modes)),
+		shared:  shared,
+		results: make([]modeRun, len(shared.request.Modes)),
 		slots:   make(chan struct{}, parallelModes),
 		made:    make(chan struct{}),
 	}
-	for _, mode := range request.Modes {
+	for _, mode := range shared.request.Modes {
 		if mode.Exclusive == "" {
 			m.making++
 		}
@@ -204,20 +192,20 @@ type modeRun struct {
 
 // run measures one mode. An error means that the others cannot be measured either.
 func (m *modeRuns) run(ctx context.Context, i int, mode ModeRequest) error {
-	options := m.options
+	options := m.shared.options
 	options.Progress = &modeProgress{options.Progress, mode.Name}
 	options.mode = m.newTurn(mode)
 	defer options.mode.arrive() // in case it fails before its turn
-	r := newRun(m.engine, m.request, options)
-	r.plan = m.plan
+	r := newRun(m.shared.engine, m.shared.request, options)
+	r.plan = m.shared.plan
 	r.plan.Connection = mode.Connection
 	err := r.measure(ctx)
 	lost := ctx.Err() != nil || client.IsErrConnectionFailed(err)
 	cleanUpErr := r.cleanUp(ctx, lost)
 	if !lost || len(r.reaches) > 0 { // else it has measured nothing
 		m.results[i] = modeRun{r.report, r.modeReport(err)}
-		if m.options.OnPartialReport != nil {
-			m.options.OnPartialReport(mergeReports(m.results[i : i+1]))
+		if options.OnPartialReport != nil {
+			options.OnPartialReport(mergeReports(m.results[i : i+1]))
 		}
 	}
 	if lost {
