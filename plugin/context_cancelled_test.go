@@ -32,11 +32,11 @@ func TestContextCancelledAtAnyRequest(t *testing.T) { //nolint:tparallel // one 
 	b.api.NegotiateAPIVersion(t.Context())
 	assert.Equal(t, b.succeeds(t, "run", "-q"), "") // to have the agent on the engine
 	requests := map[string]experiment.Request{
-		"built-in": {Port: 4647, Path: "/foo", WebSocket: "/ws", Servers: 2, Connection: experiment.Connection{Temporary: []engine.TemporaryNetwork{{}}}},
-		"user's":   {Port: 8080, Path: "/", Servers: 1, Image: b.image},
+		"built-in": {Port: 4647, Target: netprobe.Target{Path: "/foo", WebSocket: "/ws"}, Servers: 2, Connection: experiment.Connection{Temporary: []engine.TemporaryNetwork{{}}}},
+		"user's":   {Port: 8080, Target: netprobe.Target{Path: "/"}, Servers: 1, Image: b.image},
 	}
 	for name, request := range requests {
-		request.Scheme, request.Expect.Status, request.PublishPort = netprobe.HTTP, 200, true
+		request.Target.Scheme, request.Target.Expect.Status, request.PublishPort = netprobe.HTTP, 200, true
 		request.Wait, request.Timeout, request.Pull = 5*time.Second, time.Second, engine.PullNever
 		for when, answered := range map[string]bool{"requested": false, "answered": true} {
 			t.Run(name+" "+when, func(t *testing.T) {

@@ -115,8 +115,8 @@ func (o *clientOptions) check(flags *pflag.FlagSet, request experiment.Request) 
 	if o.relay && request.Keep && client.Access(o.access) == client.AccessAll {
 		return errors.New("conflicting options: --keep keeps one relay running, and --access all starts several")
 	}
-	if o.relay && request.Scheme != netprobe.HTTP {
-		return fmt.Errorf("conflicting options: --relay cannot be used with --scheme %s", request.Scheme)
+	if o.relay && request.Target.Scheme != netprobe.HTTP {
+		return fmt.Errorf("conflicting options: --relay cannot be used with --scheme %s", request.Target.Scheme)
 	}
 	if o.from == "" {
 		return nil

@@ -139,20 +139,22 @@ func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 // request returns the experiment that the flags describe.
 func (o *runOptions) request(flags *pflag.FlagSet, args []string) (experiment.Request, error) {
 	request := experiment.Request{
-		Env:       o.env.GetSlice(),
-		User:      o.user,
-		AddHosts:  o.addHosts.GetSlice(),
-		Pull:      engine.PullPolicy(o.pull),
-		Port:      o.port,
-		Scheme:    netprobe.Scheme(o.scheme),
-		Path:      o.path,
-		Expect:    netprobe.Expect{Status: o.status, Body: o.body},
-		WebSocket: o.webSocket,
-		Servers:   o.servers,
-		Wait:      o.wait,
-		WaitOut:   flags.Changed("wait"),
-		Timeout:   o.timeout,
-		Keep:      o.keep,
+		Env:      o.env.GetSlice(),
+		User:     o.user,
+		AddHosts: o.addHosts.GetSlice(),
+		Pull:     engine.PullPolicy(o.pull),
+		Port:     o.port,
+		Target: netprobe.Target{
+			Scheme:    netprobe.Scheme(o.scheme),
+			Path:      o.path,
+			Expect:    netprobe.Expect{Status: o.status, Body: o.body},
+			WebSocket: o.webSocket,
+		},
+		Servers: o.servers,
+		Wait:    o.wait,
+		WaitOut: flags.Changed("wait"),
+		Timeout: o.timeout,
+		Keep:    o.keep,
 	}
 	if len(args) > 0 {
 		request.Image, request.Command = args[0], args[1:]
@@ -181,33 +183,33 @@ func (o *runOptions) request(flags *pflag.FlagSet, args []string) (experiment.Re
 // setDefaults sets the defaults, which differ between IMAGE and the built-in server.
 func (o *runOptions) setDefaults(request *experiment.Request, flags *pflag.FlagSet) {
 	if !request.Builtin() {
-		request.Path = cmp.Or(request.Path, "/")
+		request.Target.Path = cmp.Or(request.Target.Path, "/")
 		return
 	}
 	if !flags.Changed("port") {
 		request.Port = builtinPort
 	}
-	request.Path = cmp.Or(request.Path, builtinPath)
-	if !flags.Changed("websocket") && request.Scheme != netprobe.TCP {
-		request.WebSocket = builtinWebSocket
+	request.Target.Path = cmp.Or(request.Target.Path, builtinPath)
+	if !flags.Changed("websocket") && request.Target.Scheme != netprobe.TCP {
+		request.Target.WebSocket = builtinWebSocket
 	}
 }
 
 // check rejects invalid values before anything is started.
 func check(request experiment.Request, flags *pflag.FlagSet) error {
 	switch {
-	case request.Scheme != netprobe.HTTP && request.Scheme != netprobe.HTTPS && request.Scheme != netprobe.TCP:
-		return fmt.Errorf("invalid --scheme %q: must be http, https or tcp", request.Scheme)
+	case request.Target.Scheme != netprobe.HTTP && request.Target.Scheme != netprobe.HTTPS && request.Target.Scheme != netprobe.TCP:
+		return fmt.Errorf("invalid --scheme %q: must be http, https or tcp", request.Target.Scheme)
 	case request.Pull != engine.PullAlways && request.Pull != engine.PullMissing && request.Pull != engine.PullNever:
 		return fmt.Errorf("invalid --pull %q: must be always, missing or never", request.Pull)
 	case flags.Changed("port") && request.Port == 0:
 		return errors.New("invalid --port 0: must be from 1 to 65535")
-	case request.WebSocket != "" && request.Scheme == netprobe.TCP:
+	case request.Target.WebSocket != "" && request.Target.Scheme == netprobe.TCP:
 		return errors.New("conflicting options: --websocket cannot be used with --scheme tcp")
-	case request.Scheme == netprobe.TCP && flags.Changed("expect-status"):
+	case request.Target.Scheme == netprobe.TCP && flags.Changed("expect-status"):
 		return errors.New("conflicting options: --expect-status cannot be used with --scheme tcp")
-	case request.Expect.Status < 100 || request.Expect.Status > 599:
-		return fmt.Errorf("invalid --expect-status %d: must be from 100 to 599", request.Expect.Status)
+	case request.Target.Expect.Status < 100 || request.Target.Expect.Status > 599:
+		return fmt.Errorf("invalid --expect-status %d: must be from 100 to 599", request.Target.Expect.Status)
 	case request.Servers < 1:
 		return fmt.Errorf("invalid --servers %d: must be at least 1", request.Servers)
 	case request.Wait <= 0:
@@ -215,12 +217,12 @@ func check(request experiment.Request, flags *pflag.FlagSet) error {
 	case request.Timeout <= 0:
 		return fmt.Errorf("invalid --timeout %s: must be above zero", request.Timeout)
 	}
-	if request.WebSocket != "" {
-		if err := checkPath("websocket", request.WebSocket); err != nil {
+	if request.Target.WebSocket != "" {
+		if err := checkPath("websocket", request.Target.WebSocket); err != nil {
 			return err
 		}
 	}
-	return checkPath("path", request.Path)
+	return checkPath("path", request.Target.Path)
 }
 
 // checkPath rejects a path that cannot be sent to a server unchanged.

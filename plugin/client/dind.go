@@ -255,7 +255,7 @@ func (n *nestedEngine) probeServer(ctx context.Context, v experiment.Vantage, in
 	candidates := nestedCandidates(server.Published, networks, n.engineName, v)
 	attempts := make([]experiment.Attempt, len(candidates))
 	for i, candidate := range candidates {
-		attempts[i] = experiment.Attempt{Candidate: candidate, Target: request.Target(candidate.Address, n.identities[index])}
+		attempts[i] = experiment.Attempt{Candidate: candidate, Target: request.TargetAt(candidate.Address, n.identities[index])}
 	}
 	waiting, cancel := context.WithTimeout(ctx, request.Timeout+time.Second)
 	defer cancel()

@@ -145,7 +145,7 @@ func (r *run) relayAttempts(facts facts.Addresses, identities []string) [][]expe
 				continue
 			}
 			candidate.Kind = report.KindRelay
-			target := r.request.Target(candidate.Address, identity)
+			target := r.request.TargetAt(candidate.Address, identity)
 			target.Path = prefix + target.Path
 			if target.WebSocket != "" {
 				target.WebSocket = prefix + target.WebSocket

@@ -86,7 +86,7 @@ func PickBestFrom(vantage string, probes []report.Probe, request Request) []repo
 func pickBestOfEach(probes []report.Probe, ranking []report.Kind, request Request) []report.Best {
 	var all []report.Best
 	for i := range request.Servers {
-		if best, ok := PickBest(i, probes, ranking, request.Path); ok {
+		if best, ok := PickBest(i, probes, ranking, request.Target.Path); ok {
 			all = append(all, best)
 		}
 	}

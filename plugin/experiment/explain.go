@@ -40,7 +40,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (di
 			Server:   server,
 			Vantages: []facts.Vantage{vantage},
 		}, explained.Probes)
-		reaches = append(reaches, reach(s.index, v, probes, result.Findings, r.request.Path))
+		reaches = append(reaches, reach(s.index, v, probes, result.Findings, r.request.Target.Path))
 		explained.Probes, explained.Findings = result.Probes, diagnosis.Merge(explained.Findings, result.Findings)
 	}
 	return explained, reaches, nil

@@ -18,7 +18,7 @@ const smallSegment = 536
 // small that the MTU of no link on the path is too small for them. It returns the
 // addresses that answered.
 func (s *server) probeSmallSegments(ctx context.Context, v inspectedVantage, probes []report.Probe) ([]facts.SmallAnswer, error) {
-	if s.run.request.Scheme == netprobe.TCP || !netprobe.CanLimitSegments() {
+	if s.run.request.Target.Scheme == netprobe.TCP || !netprobe.CanLimitSegments() {
 		return nil, nil
 	}
 	var stalled []Attempt

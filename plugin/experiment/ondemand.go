@@ -76,7 +76,7 @@ func (f *OnDemandServers) Start(ctx context.Context, index int, identity string)
 		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
 	f.record(s, explained.Probes, explained.Findings)
-	best, ok := PickBest(s.index, explained.Probes, f.run.vantage.KindRanking(), f.run.request.Path)
+	best, ok := PickBest(s.index, explained.Probes, f.run.vantage.KindRanking(), f.run.request.Target.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
 		return nil, errors.Join(s.unreachedError(), f.removeFailed(ctx, s))
 	}

@@ -125,7 +125,7 @@ func (s *server) attempts(v inspectedVantage) []Attempt {
 		attempts[i] = Attempt{
 			Candidate: candidate,
 			Grace:     Grace(known, candidate),
-			Target:    request.Target(candidate.Address, s.identity),
+			Target:    request.TargetAt(candidate.Address, s.identity),
 		}
 	}
 	return attempts
@@ -146,27 +146,6 @@ func Grace(known facts.Addresses, candidate Candidate) time.Duration {
 		return addressDetection
 	}
 	return 0
-}
-
-// Terms returns the settings of a race for a server, without attempts. The certificate of
-// the built-in server is self-signed, so its identity proves who answers.
-func (r Request) Terms() netprobe.Race {
-	return netprobe.Race{Timeout: r.Timeout, SkipVerify: r.Builtin()}
-}
-
-// Target returns what is probed at an address. Only the built-in server has an identity.
-func (r Request) Target(address, identity string) netprobe.Target {
-	target := netprobe.Target{
-		Scheme:    r.Scheme,
-		Address:   address,
-		Path:      r.Path,
-		Expect:    r.Expect,
-		WebSocket: r.WebSocket,
-	}
-	if r.Builtin() {
-		target.Identity = identity
-	}
-	return target
 }
 
 // Rows returns the results of the attempts for one server as probes of a Report. An

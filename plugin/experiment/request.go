@@ -22,11 +22,8 @@ type Request struct {
 	Platform *ocispec.Platform // nil for the engine's own
 	Pull     engine.PullPolicy
 
-	Port      uint16 // in the container; 0 for the one that is published or that the image exposes
-	Scheme    netprobe.Scheme
-	Path      string
-	Expect    netprobe.Expect
-	WebSocket string // path; empty for none
+	Port   uint16          // in the container; 0 for the one that is published or that the image exposes
+	Target netprobe.Target // what is probed at each address; without Address and Identity, see TargetAt
 
 	// PublishPort publishes Port on all addresses, at a host port that the engine
 	// chooses; else Exposed and Bindings say what is published.
@@ -88,4 +85,20 @@ func (r Request) Labels(id string, now time.Time, more ...time.Duration) engine.
 		lifetime += d
 	}
 	return engine.NewLabels(id, now, lifetime, r.Keep)
+}
+
+// Terms returns the settings of a race for a server, without attempts. The certificate of
+// the built-in server is self-signed, so its identity proves who answers.
+func (r Request) Terms() netprobe.Race {
+	return netprobe.Race{Timeout: r.Timeout, SkipVerify: r.Builtin()}
+}
+
+// TargetAt returns what is probed at an address. Only the built-in server has an identity.
+func (r Request) TargetAt(address, identity string) netprobe.Target {
+	target := r.Target
+	target.Address = address
+	if r.Builtin() {
+		target.Identity = identity
+	}
+	return target
 }

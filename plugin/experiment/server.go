@@ -102,7 +102,7 @@ func (s *server) configureBuiltin(config *container.Config, hostConfig *containe
 	config.Cmd = []string{
 		"serve",
 		"--port", strconv.Itoa(int(plan.Port)),
-		"--scheme", string(s.run.request.Scheme),
+		"--scheme", string(s.run.request.Target.Scheme),
 		"--identity", s.identity,
 	}
 	hostConfig.ReadonlyRootfs = true

@@ -84,7 +84,7 @@ func (r *run) newWork() NodeWork {
 		race.Wait = work.Settle
 		n.candidates = r.candidatesOf(n)
 		for _, c := range n.candidates {
-			race.Attempts = append(race.Attempts, netprobe.Attempt{Target: r.request.Target(c.Address, r.identity(n))})
+			race.Attempts = append(race.Attempts, netprobe.Attempt{Target: r.request.TargetAt(c.Address, r.identity(n))})
 		}
 		work.Races = append(work.Races, race)
 	}

@@ -26,7 +26,7 @@ func newTestRun() *run {
 		{Network: swarm.Network{Spec: swarm.NetworkSpec{Annotations: swarm.Annotations{Name: "nestprobe-x"}}}, Addresses: []string{"10.0.1.3/24"}},
 	}}
 	return &run{
-		request: experiment.Request{Port: 4647, Path: "/foo", Scheme: netprobe.HTTP, Timeout: time.Second, Wait: time.Second},
+		request: experiment.Request{Port: 4647, Target: netprobe.Target{Path: "/foo", Scheme: netprobe.HTTP}, Timeout: time.Second, Wait: time.Second},
 		port:    20001, network: "nestprobe-x", token: "secret", services: map[string]string{"service": "nestprobe-x-server1"},
 		nodes: []*node{
 			{Node: swarm.Node{ID: "one", Status: swarm.NodeStatus{State: swarm.NodeStateReady}}, name: "one", address: "192.0.2.1", server: server},

@@ -29,7 +29,7 @@ func (r *run) summarize(measured bool) {
 	for _, from := range r.nodes {
 		seen := slices.DeleteFunc(slices.Clone(r.report.Probes), func(p report.Probe) bool { return p.Vantage != from.vantage() })
 		for to, server := range r.nodes {
-			b, ok := experiment.PickBest(to, seen, rankedKinds, r.request.Path)
+			b, ok := experiment.PickBest(to, seen, rankedKinds, r.request.Target.Path)
 			if ok {
 				r.report.Best = append(r.report.Best, b)
 			}
@@ -56,7 +56,7 @@ func (r *run) rows(from *node) []report.Probe {
 		attempts := make([]experiment.Attempt, len(n.candidates))
 		results := make([]netprobe.Result, len(n.candidates))
 		for i, c := range n.candidates {
-			attempts[i] = experiment.Attempt{Candidate: c, Target: r.request.Target(c.Address, r.identity(n))}
+			attempts[i] = experiment.Attempt{Candidate: c, Target: r.request.TargetAt(c.Address, r.identity(n))}
 			if found := from.result(to, i); found != nil {
 				results[i] = *found
 			}

@@ -73,7 +73,7 @@ func (r *run) newContainerSpec(args ...string) *swarm.ContainerSpec {
 func (r *run) newServerSpec() swarm.ServiceSpec {
 	container := r.newContainerSpec("serve",
 		"--port", strconv.Itoa(int(r.request.Port)),
-		"--scheme", string(r.request.Scheme),
+		"--scheme", string(r.request.Target.Scheme),
 		"--deadline", r.labels.Lifetime.String())
 	container.Env = []string{IdentityVariable + "=" + r.token + "-{{.Node.ID}}"}
 	spec := swarm.ServiceSpec{
