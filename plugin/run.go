@@ -19,15 +19,15 @@ func newRunCommand(dockerCLI command.Cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   runName + " [OPTIONS] [IMAGE [COMMAND] [ARG...]]",
 		Short: "Start a server and find which address reaches it from this machine",
-		Long: `Start a server in a container, try every address at which this machine might
-reach it, all at once, and print which work and what happened at the others.
-Without IMAGE the server is a built-in one, and nothing is pulled. What was
-started is removed again.
+		Long: `Start a server in a container and try, in parallel, each address at which this
+machine might reach it. Print which addresses work, and what happened at the
+others. Without IMAGE the server is a built-in one, and nothing is pulled.
+Everything that was started is removed again.
 
 ` + modesHelp("this machine") + `
 
-Exit status: 0 when an address works, 1 when none does, 125 when that could not
-be measured, 130 when interrupted.`,
+Exit status: 0 if an address works, 1 if none does, 125 if it could not be
+measured, 130 if interrupted.`,
 		Example: `  docker nestprobe run
   docker nestprobe run --format json
   docker nestprobe run -p 8080:80 my/image
