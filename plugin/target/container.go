@@ -14,7 +14,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
-	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -37,8 +36,8 @@ func (r *run) explainContainer(ctx context.Context) error {
 	}
 	if r.server.Down = r.downFault(ctx, response); r.server.Down != nil {
 		err = r.prepareOnce(ctx)
-	} else if err = r.choosePlaces(ctx); err == nil {
-		err = r.probeFromPlaces(ctx, func(ctx context.Context, p *place) error { return r.listListeners(ctx, p, response) }, r.containerCandidates)
+	} else {
+		err = r.probeFromPlaces(ctx, r.containerCandidates)
 	}
 	if err != nil {
 		return err
@@ -137,18 +136,6 @@ func (r *run) downFault(ctx context.Context, response container.InspectResponse)
 		fault.Commands = []string{"docker logs " + r.name}
 	}
 	return fault
-}
-
-// listListeners lists the sockets that listen in the container's network namespace. If
-// none listens on the port, it also reads the end of the server's log.
-func (r *run) listListeners(ctx context.Context, p *place, response container.InspectResponse) error {
-	listeners, err := r.readSockets(ctx, p, func() (listening.Listeners, error) {
-		return r.helpers().Sockets(ctx, response.ID)
-	})
-	if err == nil && len(listeners.On(r.server.Port)) == 0 {
-		r.server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response)))
-	}
-	return r.recordListeners(ctx, listeners, err)
 }
 
 // containerCandidates returns the addresses of the container to try from a place.

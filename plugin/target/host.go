@@ -7,7 +7,6 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
-	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -17,39 +16,11 @@ func (r *run) explainHost(ctx context.Context) error {
 	port := r.target.Port
 	r.server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
 	r.report.Servers = []report.Server{{Name: experiment.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
-	if err := r.chooseHostPlaces(ctx); err != nil {
-		return err
-	}
-	if err := r.probeFromPlaces(ctx, r.listHostListeners, r.hostCandidates); err != nil {
+	if err := r.probeFromPlaces(ctx, r.hostCandidates); err != nil {
 		return err
 	}
 	r.summarize()
 	return nil
-}
-
-// chooseHostPlaces adds the places that the user named, or the default bridge.
-func (r *run) chooseHostPlaces(ctx context.Context) error {
-	if len(r.target.From) > 0 {
-		return r.choosePlaces(ctx)
-	}
-	bridge, err := r.findDefaultBridge(ctx)
-	if err != nil {
-		return err
-	}
-	r.addPlace(r.newNetworkPlace(bridge, false))
-	return nil
-}
-
-// listHostListeners lists the sockets that listen on the host. If the engine runs in a VM
-// or is rootless, the host is this machine.
-func (r *run) listHostListeners(ctx context.Context, p *place) error {
-	listeners, err := r.readSockets(ctx, p, func() (listening.Listeners, error) {
-		if e := r.description.Endpoint.Engine; e.Desktop || e.Rootless {
-			return listening.Read()
-		}
-		return r.helpers().HostSockets(ctx)
-	})
-	return r.recordListeners(ctx, listeners, err)
 }
 
 // hostCandidates returns the addresses of the host to try from a place.

@@ -35,8 +35,9 @@ type place struct {
 // VantageNetwork and a network's name are the vantage of a helper on that network.
 const VantageNetwork = "network:"
 
-// choosePlaces adds the places that the user named. The default is the host, each of the
-// container's networks, and the default bridge.
+// choosePlaces adds the places that the user named. The default for a container is the
+// host, each of the container's networks, and the default bridge. For the engine's host it
+// is only the default bridge.
 func (r *run) choosePlaces(ctx context.Context) error {
 	for _, name := range r.target.From {
 		p, err := r.findPlace(ctx, name)
@@ -48,7 +49,9 @@ func (r *run) choosePlaces(ctx context.Context) error {
 	if len(r.target.From) > 0 {
 		return nil
 	}
-	r.addPlace(newHostPlace())
+	if !r.server.Host {
+		r.addPlace(newHostPlace())
+	}
 	for _, n := range r.found.Networks {
 		if !r.found.HostNetwork && !r.found.NoNetwork {
 			r.addPlace(r.newNetworkPlace(n.Name, false))
@@ -58,7 +61,7 @@ func (r *run) choosePlaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.addPlace(r.newNetworkPlace(bridge, true))
+	r.addPlace(r.newNetworkPlace(bridge, !r.server.Host))
 	return nil
 }
 
@@ -147,10 +150,13 @@ func (r *run) newHelperName() string {
 	return "nestprobe-" + r.labels.Run + "-" + engine.NewToken(engine.HelperBytes)
 }
 
-// probeFromPlaces probes the server from all places in parallel. It lists the listeners
+// probeFromPlaces chooses the places and probes the server from them in parallel. It lists the listeners
 // once: from the first place that is in the server's network namespace, where this is
 // cheap, or whose probes cannot be explained without.
-func (r *run) probeFromPlaces(ctx context.Context, list func(context.Context, *place) error, candidates func(*place) []experiment.Candidate) error {
+func (r *run) probeFromPlaces(ctx context.Context, candidates func(*place) []experiment.Candidate) error {
+	if err := r.choosePlaces(ctx); err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	var once sync.Once
 	for _, p := range r.places {
@@ -163,7 +169,7 @@ func (r *run) probeFromPlaces(ctx context.Context, list func(context.Context, *p
 			}
 			p.probes, err = r.probe(ctx, p, candidates(p))
 			if err == nil && (r.isInside(p) || needListeners(p.probes)) {
-				once.Do(func() { err = list(ctx, p) })
+				once.Do(func() { err = r.listListeners(ctx, p) })
 			}
 			return err
 		})
@@ -221,16 +227,31 @@ func (r *run) probe(ctx context.Context, p *place, candidates []experiment.Candi
 }
 
 // readSockets lists the sockets in the server's network namespace: with the helper of the
-// place, if it is in there, otherwise with start.
-func (r *run) readSockets(ctx context.Context, p *place, start func() (listening.Listeners, error)) (listening.Listeners, error) {
+// place, if it is in there, otherwise with one more helper. If the engine runs in a VM or is
+// rootless, its host is this machine.
+func (r *run) readSockets(ctx context.Context, p *place) (listening.Listeners, error) {
 	if prober, ok := p.vantage.Prober.(*engine.RemoteProber); ok && r.isInside(p) {
 		return prober.Sockets(ctx)
 	}
-	return start()
+	helpers := engine.Helpers{API: r.engine.API, Image: r.image, Labels: r.labels, Scope: r.scope}
+	e := r.description.Endpoint.Engine
+	switch {
+	case !r.server.Host:
+		return helpers.Sockets(ctx, r.container.ID)
+	case e.Desktop || e.Rootless:
+		return listening.Read()
+	default:
+		return helpers.HostSockets(ctx)
+	}
 }
 
-// recordListeners records what listens, or why that is not known.
-func (r *run) recordListeners(ctx context.Context, listeners listening.Listeners, err error) error {
+// listListeners records what listens in the server's network namespace, or why that is not
+// known. If nothing listens on a container's port, it also reads the end of the server's log.
+func (r *run) listListeners(ctx context.Context, p *place) error {
+	listeners, err := r.readSockets(ctx, p)
+	if err == nil && !r.server.Host && len(listeners.On(r.server.Port)) == 0 {
+		r.server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, r.container.ID, engine.HasTerminal(*r.container)))
+	}
 	switch {
 	case errors.As(err, new(*engine.CleanUpError)), ctx.Err() != nil:
 		return err

@@ -30,7 +30,7 @@ import (
 type Target struct {
 	Container string        // name, id, or the name of a Compose service; empty for the engine's host
 	Port      uint16        // 0: the one that the container publishes or exposes
-	From      []string      // places; empty for the defaults, see choosePlaces and chooseHostPlaces
+	From      []string      // places; empty for the defaults, see choosePlaces
 	Timeout   time.Duration // one attempt at one address
 }
 
@@ -162,11 +162,6 @@ func (r *run) finish(ctx context.Context, err error) (*report.Report, error) {
 	r.report.Timings.CleanupMS = report.Milliseconds(time.Since(cleaning))
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(r.began))
 	return r.report, err
-}
-
-// helpers starts more helpers, once prepare has returned.
-func (r *run) helpers() engine.Helpers {
-	return engine.Helpers{API: r.engine.API, Image: r.image, Labels: r.labels, Scope: r.scope}
 }
 
 func (r *run) removeHelpers(ctx context.Context) error {
