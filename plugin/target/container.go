@@ -23,7 +23,7 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if response, r.networkOf, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
+	if response, r.known.NetworkOf, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
 		return err
 	}
 	port, err := targetPort(response, r.target)
@@ -31,10 +31,10 @@ func (r *run) explainContainer(ctx context.Context) error {
 		return err
 	}
 	r.setServer(response, port)
-	if r.replicas, err = r.listReplicas(ctx, response); err != nil {
+	if r.known.Replicas, err = r.listReplicas(ctx, response); err != nil {
 		return err
 	}
-	if r.server.Down = r.downFault(ctx, response); r.server.Down != nil {
+	if r.known.Server.Down = r.downFault(ctx, response); r.known.Server.Down != nil {
 		err = r.prepareOnce(ctx)
 	} else {
 		err = r.probeFromPlaces(ctx, r.containerCandidates)
@@ -89,13 +89,13 @@ func appendTCP(ports []uint16, port string) []uint16 {
 
 // setServer records what the engine reports about the container.
 func (r *run) setServer(response container.InspectResponse, port uint16) {
-	r.container = &response
+	r.known.Container = &response
 	r.found = facts.ReadContainer(response, port)
-	r.name = facts.ContainerName(response)
+	name := facts.ContainerName(response)
 	r.found.Service = serviceOf(response)
 	server := report.Server{
 		ID:        response.ID,
-		Name:      r.name,
+		Name:      name,
 		Port:      port,
 		Networks:  r.found.ReportNetworks,
 		Published: r.found.Published,
@@ -104,7 +104,7 @@ func (r *run) setServer(response container.InspectResponse, port uint16) {
 		server.Image = response.Config.Image
 	}
 	r.report.Servers = []report.Server{server}
-	r.server = facts.NewServer(r.name, port, r.found)
+	r.known.Server = facts.NewServer(name, port, r.found)
 }
 
 // downFault says why a container that is stopped or paused does not answer; nil if it
@@ -117,23 +117,23 @@ func (r *run) downFault(ctx context.Context, response container.InspectResponse)
 	case state.Paused:
 		return &report.Fault{
 			Cause:    diagnosis.ServerNotReady,
-			Evidence: []string{fmt.Sprintf("container %s is paused, so nothing in it runs", r.name)},
+			Evidence: []string{fmt.Sprintf("container %s is paused, so nothing in it runs", r.known.Server.Name)},
 			Hint:     "unpause it",
-			Commands: []string{"docker unpause " + r.name},
+			Commands: []string{"docker unpause " + r.known.Server.Name},
 		}
 	case state.Status == container.StateCreated:
 		return &report.Fault{
 			Cause:    diagnosis.ServerNotReady,
-			Evidence: []string{fmt.Sprintf("container %s was created but never started", r.name)},
+			Evidence: []string{fmt.Sprintf("container %s was created but never started", r.known.Server.Name)},
 			Hint:     "start it",
-			Commands: []string{"docker start " + r.name},
+			Commands: []string{"docker start " + r.known.Server.Name},
 		}
 	}
 	ended := engine.Exit{Code: int64(state.ExitCode), OOMKilled: state.OOMKilled}
 	ended.Lines = engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response))
-	fault := ended.Fault(r.name)
+	fault := ended.Fault(r.known.Server.Name)
 	if fault.Cause == diagnosis.ServerExited {
-		fault.Commands = []string{"docker logs " + r.name}
+		fault.Commands = []string{"docker logs " + r.known.Server.Name}
 	}
 	return fault
 }
@@ -153,10 +153,10 @@ func (r *run) containerCandidates(p *place) []experiment.Candidate {
 // Compose service keeps its name when its numbered containers are created anew. The name
 // is left out if the service has replicas, since any of them may answer.
 func (r *run) names() []string {
-	names := []string{cmp.Or(r.networkOf, r.name)}
+	names := []string{cmp.Or(r.known.NetworkOf, r.known.Server.Name)}
 	for _, alias := range r.found.Aliases {
 		switch {
-		case alias == r.found.Service && len(r.replicas) > 0:
+		case alias == r.found.Service && len(r.known.Replicas) > 0:
 		case alias == r.found.Service:
 			names = append([]string{alias}, names...)
 		case !strings.HasPrefix(r.report.Servers[0].ID, alias): // engines add the short id

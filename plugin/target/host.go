@@ -14,7 +14,7 @@ import (
 // container. With Docker Desktop, the host is the user's machine.
 func (r *run) explainHost(ctx context.Context) error {
 	port := r.target.Port
-	r.server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
+	r.known.Server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
 	r.report.Servers = []report.Server{{Name: experiment.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
 	if err := r.probeFromPlaces(ctx, r.hostCandidates); err != nil {
 		return err

@@ -49,7 +49,7 @@ func (r *run) choosePlaces(ctx context.Context) error {
 	if len(r.target.From) > 0 {
 		return nil
 	}
-	if !r.server.Host {
+	if !r.known.Server.Host {
 		r.addPlace(newHostPlace())
 	}
 	for _, n := range r.found.Networks {
@@ -61,7 +61,7 @@ func (r *run) choosePlaces(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.addPlace(r.newNetworkPlace(bridge, !r.server.Host))
+	r.addPlace(r.newNetworkPlace(bridge, !r.known.Server.Host))
 	return nil
 }
 
@@ -236,8 +236,8 @@ func (r *run) readSockets(ctx context.Context, p *place) (listening.Listeners, e
 	helpers := engine.Helpers{API: r.engine.API, Image: r.image, Labels: r.labels, Scope: r.scope}
 	e := r.description.Endpoint.Engine
 	switch {
-	case !r.server.Host:
-		return helpers.Sockets(ctx, r.container.ID)
+	case !r.known.Server.Host:
+		return helpers.Sockets(ctx, r.known.Container.ID)
 	case e.Desktop || e.Rootless:
 		return listening.Read()
 	default:
@@ -249,17 +249,17 @@ func (r *run) readSockets(ctx context.Context, p *place) (listening.Listeners, e
 // known. If nothing listens on a container's port, it also reads the end of the server's log.
 func (r *run) listListeners(ctx context.Context, p *place) error {
 	listeners, err := r.readSockets(ctx, p)
-	if err == nil && !r.server.Host && len(listeners.On(r.server.Port)) == 0 {
-		r.server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, r.container.ID, engine.HasTerminal(*r.container)))
+	if err == nil && !r.known.Server.Host && len(listeners.On(r.known.Server.Port)) == 0 {
+		r.known.Server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, r.known.Container.ID, engine.HasTerminal(*r.known.Container)))
 	}
 	switch {
 	case errors.As(err, new(*engine.CleanUpError)), ctx.Err() != nil:
 		return err
 	case err != nil:
-		r.listenersError = netprobe.Visible(err.Error(), report.MaxLine)
-		r.progress.Note("what listens is not known: " + r.listenersError)
+		r.known.ListenersError = netprobe.Visible(err.Error(), report.MaxLine)
+		r.progress.Note("what listens is not known: " + r.known.ListenersError)
 	default:
-		r.server.Listeners = &listeners
+		r.known.Server.Listeners = &listeners
 	}
 	return nil
 }
@@ -269,9 +269,9 @@ func (r *run) listListeners(ctx context.Context, p *place) error {
 func (r *run) isInside(p *place) bool {
 	e := r.description.Endpoint.Engine
 	switch {
-	case r.server.Host && (e.Desktop || e.Rootless):
+	case r.known.Server.Host && (e.Desktop || e.Rootless):
 		return false
-	case r.server.HostNetwork:
+	case r.known.Server.HostNetwork:
 		return p.found.HostNetwork
 	default:
 		return p.vantage.Container != "" && p.vantage.Container == r.report.Servers[0].ID

@@ -57,8 +57,8 @@ func Explain(ctx context.Context, eng engine.Engine, target Target, progress eng
 	if target.Container == "" {
 		explain = r.explainHost
 	}
-	rep, err := r.finish(ctx, explain(ctx))
-	return rep, r.facts(), err
+	err := r.finish(ctx, explain(ctx))
+	return r.report, r.facts(), err
 }
 
 // run is the state of one Explain.
@@ -76,14 +76,9 @@ type run struct {
 	description connection.Description
 	image       string // of the agent
 
-	container      *container.InspectResponse // to explain
-	name           string
-	networkOf      string   // the container whose network it shares; empty if it has its own
-	replicas       []string // other containers of its Compose service
-	found          facts.Container
-	server         facts.Server
-	listenersError string // why it is not known what listens
-	places         []*place
+	known  Facts // but for those of the engine's host only, which facts adds
+	found  facts.Container
+	places []*place
 }
 
 // perHelper is how long a run may take for each of its helpers.
@@ -134,7 +129,7 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) summarize() {
 	input := diagnosis.Input{
 		Engine: facts.NewEngine(r.engine.Host, r.engine.Loopback, r.description.Endpoint.Engine),
-		Server: r.server,
+		Server: r.known.Server,
 	}
 	var probes []report.Probe
 	for _, p := range r.places {
@@ -155,13 +150,13 @@ func (r *run) summarize() {
 }
 
 // finish removes the helpers and completes the Report.
-func (r *run) finish(ctx context.Context, err error) (*report.Report, error) {
+func (r *run) finish(ctx context.Context, err error) error {
 	cleaning := time.Now()
 	err = errors.Join(err, r.scope.Close(ctx, err != nil))
 	r.report.OK = !slices.ContainsFunc(r.report.Findings, func(f report.Finding) bool { return f.Severity == report.SeverityError })
 	r.report.Timings.CleanupMS = report.Milliseconds(time.Since(cleaning))
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(r.began))
-	return r.report, err
+	return err
 }
 
 func (r *run) removeHelpers(ctx context.Context) error {
@@ -181,8 +176,8 @@ func (r *run) removeHelpers(ctx context.Context) error {
 
 // facts returns what is known at the end. After an error that may be incomplete.
 func (r *run) facts() Facts {
-	found := Facts{Container: r.container, NetworkOf: r.networkOf, Replicas: r.replicas, Server: r.server, ListenersError: r.listenersError}
-	if !r.server.Host {
+	found := r.known
+	if !r.known.Server.Host {
 		return found
 	}
 	found.EngineHost, found.Addresses = r.engine.Host, r.hostAddresses()
