@@ -124,8 +124,11 @@ func (r *run) tryAccess(ctx context.Context, access Access, index int) (accessRe
 // that has the API is returned, as the same error on the host would be. If ctx has
 // ended, the result is what the client had measured by then.
 func resultOf(ctx context.Context, access Access, outcome *Outcome) (accessResult, error) {
+	if ctx.Err() != nil && !outcome.Connected { // yet
+		return accessResult{}, context.Cause(ctx)
+	}
 	if ctx.Err() != nil {
-		return interruptedResult(access, outcome), context.Cause(ctx)
+		return accessResult{access: report.Access{Method: string(access), OK: true}, report: outcome.Report}, context.Cause(ctx)
 	}
 	result := accessResult{
 		access: report.Access{Method: string(access), OK: outcome.Connected, Detail: netprobe.Visible(outcome.Error, report.MaxLine)},
@@ -142,14 +145,6 @@ func resultOf(ctx context.Context, access Access, outcome *Outcome) (accessResul
 		return result, nil
 	}
 	return result, outcome.err()
-}
-
-// interruptedResult is the result of an access whose client was interrupted.
-func interruptedResult(access Access, outcome *Outcome) accessResult {
-	if !outcome.Connected { // yet
-		return accessResult{}
-	}
-	return accessResult{access: report.Access{Method: string(access), OK: true}, report: outcome.Report}
 }
 
 // vantage is the client's name in the Report. With several accesses it contains the

@@ -26,13 +26,6 @@ const VantageDind = "dind"
 // its API gives every client the rights of its privileged container.
 const nestedHost = "tcp://127.0.0.1:2375"
 
-// nestedCommand has the entry point of docker:dind start an engine with only this
-// listener; its default is 0.0.0.0. Without --tls=false dockerd shows a warning about
-// plain TCP for 15 s before it starts.
-func nestedCommand() []string {
-	return []string{"dockerd", "--host=" + nestedHost, "--tls=false"}
-}
-
 // nestedStartTimeout is how long a nested engine may take to start. On an idle machine
 // it took 2 s.
 const nestedStartTimeout = 45 * time.Second
@@ -42,8 +35,7 @@ const nestedStartTimeout = 45 * time.Second
 type nestedEngine struct {
 	run                         *run
 	engineName, client, sibling string // names of containers
-	identities                  []string
-	job                         Job // of the client
+	job                         Job    // of the client
 }
 
 // tryNestedEngine starts a nested engine with servers, and probes these from its network
@@ -51,7 +43,6 @@ type nestedEngine struct {
 func (r *run) tryNestedEngine(ctx context.Context, endpoint json.RawMessage) (accessResult, error) {
 	prefix := "nestprobe-" + r.labels.Run
 	n := &nestedEngine{run: r, engineName: prefix + "-dind", client: prefix + "-dind-client", sibling: prefix + "-dind-sibling"}
-	n.identities = r.newIdentities()
 	result, err := n.measure(ctx, endpoint)
 	return result, errors.Join(err, r.remove(ctx, err != nil, n.client, n.sibling, n.engineName))
 }
@@ -112,8 +103,10 @@ func (n *nestedEngine) start(ctx context.Context, endpoint json.RawMessage) (<-c
 	}
 	r.labels = r.request.Labels(r.labels.Run, time.Now(), nestedStartTimeout, r.request.PullAllowance())
 	config := &container.Config{
-		Image:   r.options.DindImage,
-		Cmd:     nestedCommand(),
+		Image: r.options.DindImage,
+		// The default listener is 0.0.0.0. Without --tls=false dockerd shows a warning about
+		// plain TCP for 15 s before it starts.
+		Cmd:     []string{"dockerd", "--host=" + nestedHost, "--tls=false"},
 		Env:     append([]string{"DOCKER_TLS_CERTDIR="}, r.options.Env...),
 		Labels:  r.labels.Values(),
 		Volumes: map[string]struct{}{"/var/lib/docker": {}},
@@ -137,7 +130,9 @@ func (n *nestedEngine) start(ctx context.Context, endpoint json.RawMessage) (<-c
 // while they run, and then lets the client remove them.
 func (n *nestedEngine) runClient(ctx context.Context) (accessResult, error) {
 	r := n.run
-	client, err := startWorker(ctx, r.engine.API, n.newClientContainer())
+	c := engine.NewAgentContainer(n.client, r.image, "client", r.labels)
+	c.HostConfig.NetworkMode = container.NetworkMode("container:" + n.engineName)
+	client, err := startWorker(ctx, r.engine.API, c)
 	if err != nil {
 		return accessResult{}, fmt.Errorf("the client container: %w", err)
 	}
@@ -172,14 +167,6 @@ func (n *nestedEngine) runClient(ctx context.Context) (accessResult, error) {
 	return result, err
 }
 
-// newClientContainer returns the settings of a client in the nested engine's network
-// namespace.
-func (n *nestedEngine) newClientContainer() engine.AgentContainer {
-	c := engine.NewAgentContainer(n.client, n.run.image, "client", n.run.labels)
-	c.HostConfig.NetworkMode = container.NetworkMode("container:" + n.engineName)
-	return c
-}
-
 // prepareJob decides what the client has to do. It may run the user's credential helper.
 func (n *nestedEngine) prepareJob(ctx context.Context, endpoint json.RawMessage) {
 	n.job = Job{
@@ -189,7 +176,7 @@ func (n *nestedEngine) prepareJob(ctx context.Context, endpoint json.RawMessage)
 		Endpoint:     endpoint,
 		StartTimeout: nestedStartTimeout,
 		Vantage:      VantageDind,
-		Identities:   n.identities,
+		Identities:   n.run.newIdentities(),
 		Hold:         true,
 	}
 	if n.run.request.PullAllowance() > 0 {
@@ -235,8 +222,9 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 	return n.explain(nested, slices.Concat(probes...)), nil
 }
 
-// explain returns the probes with the causes of those that failed. It reports no findings: a nested server is
-// meant for clients of the nested engine, so it may be unreachable from outside.
+// explain returns the probes with the causes of those that failed. It reports no findings: a
+// nested server is meant for clients of the nested engine, so it may be unreachable from
+// outside.
 func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) []report.Probe {
 	return diagnosis.Explain(diagnosis.Input{
 		Engine: facts.NewEngine(n.run.engine.Host, n.run.engine.Loopback, n.run.description.Endpoint.Engine),
@@ -255,7 +243,7 @@ func (n *nestedEngine) probeServer(ctx context.Context, v experiment.Vantage, in
 	candidates := nestedCandidates(server.Published, networks, n.engineName, v)
 	attempts := make([]experiment.Attempt, len(candidates))
 	for i, candidate := range candidates {
-		attempts[i] = experiment.Attempt{Candidate: candidate, Target: request.TargetAt(candidate.Address, n.identities[index])}
+		attempts[i] = experiment.Attempt{Candidate: candidate, Target: request.TargetAt(candidate.Address, n.job.Identities[index])}
 	}
 	waiting, cancel := context.WithTimeout(ctx, request.Timeout+time.Second)
 	defer cancel()

@@ -27,7 +27,12 @@ func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment
 	defer end()
 	pending := &pendingProber{ready: make(chan struct{})}
 	scope := engine.NewScope()
-	scope.Undo(func(ctx context.Context) error { return pending.remove(ctx, eng.API, name) })
+	scope.Undo(func(ctx context.Context) error {
+		if pending.prober != nil {
+			pending.prober.Agent.Lease.Release()
+		}
+		return engine.RemoveContainer(ctx, eng.API, name)
+	})
 	go func() { // closes pending.ready, which is awaited below
 		defer close(pending.ready)
 		image, err := eng.AgentImage(ctx)
@@ -67,12 +72,4 @@ func (p *pendingProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe
 		return nil, p.err
 	}
 	return p.prober.Run(ctx, race)
-}
-
-// remove removes the helper.
-func (p *pendingProber) remove(ctx context.Context, api engine.API, name string) error {
-	if p.prober != nil {
-		p.prober.Agent.Lease.Release()
-	}
-	return engine.RemoveContainer(ctx, api, name)
 }
