@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,12 +10,12 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/pkg/stdcopy"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
@@ -80,12 +81,12 @@ func (r *run) settleTime() time.Duration { return min(settleLimit, r.request.Wai
 func (r *run) newWork() NodeWork {
 	work := NodeWork{Settle: r.settleTime()}
 	for _, n := range r.nodes {
-		race := r.request.Terms()
-		race.Wait = work.Settle
-		n.candidates = r.candidatesOf(n)
-		for _, c := range n.candidates {
-			race.Attempts = append(race.Attempts, netprobe.Attempt{Target: r.request.TargetAt(c.Address, r.identity(n))})
+		n.attempts = nil
+		for _, c := range r.candidatesOf(n) {
+			n.attempts = append(n.attempts, experiment.Attempt{Candidate: c, Target: r.request.TargetAt(c.Address, r.identity(n))})
 		}
+		race := experiment.RaceOf(n.attempts, r.request.Terms())
+		race.Wait = work.Settle
 		work.Races = append(work.Races, race)
 	}
 	for _, n := range r.nodes {
@@ -141,14 +142,11 @@ const logLimit = 5 * time.Second
 // readResults reads the results of all helpers. A log that cannot be read is a helperError
 // of its node.
 func (r *run) readResults(ctx context.Context, finished map[*node]*swarm.Task) error {
-	var group errgroup.Group
+	var logs sync.WaitGroup
 	for n, t := range finished {
-		group.Go(func() error {
-			n.results, n.helperError = r.readLog(ctx, t)
-			return nil
-		})
+		logs.Go(func() { n.results, n.helperError = r.readLog(ctx, t) })
 	}
-	_ = group.Wait() // its functions return no errors
+	logs.Wait()
 	return context.Cause(ctx)
 }
 
@@ -161,15 +159,9 @@ func (r *run) readLog(ctx context.Context, t *swarm.Task) (results []NodeResult,
 		return nil, "the log of its helper cannot be read: " + err.Error()
 	}
 	defer func() { _ = logs.Close() }()
-	reader, writer := io.Pipe()
-	var copying errgroup.Group
-	copying.Go(func() error {
-		_, err := stdcopy.StdCopy(writer, io.Discard, logs)
-		return writer.CloseWithError(err)
-	})
-	results = parseResults(reader)
-	_ = reader.Close() // so that nothing more is copied
-	_ = copying.Wait() // CloseWithError returns nil
+	var output bytes.Buffer
+	_, _ = stdcopy.StdCopy(&output, io.Discard, logs) // after an error some results are missing
+	results = parseResults(&output)
 	switch want := r.sent.targets(); {
 	case len(results) == want:
 		return results, ""

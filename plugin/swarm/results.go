@@ -53,15 +53,13 @@ var rankedKinds = []report.Kind{
 func (r *run) rows(from *node) []report.Probe {
 	all := make([]report.Probe, 0, len(from.results))
 	for to, n := range r.nodes {
-		attempts := make([]experiment.Attempt, len(n.candidates))
-		results := make([]netprobe.Result, len(n.candidates))
-		for i, c := range n.candidates {
-			attempts[i] = experiment.Attempt{Candidate: c, Target: r.request.TargetAt(c.Address, r.identity(n))}
+		results := make([]netprobe.Result, len(n.attempts))
+		for i := range results {
 			if found := from.result(to, i); found != nil {
 				results[i] = *found
 			}
 		}
-		all = append(all, experiment.Rows(from.vantage(), to, attempts, results)...)
+		all = append(all, experiment.Rows(from.vantage(), to, n.attempts, results)...)
 	}
 	return all
 }

@@ -76,20 +76,19 @@ func (r *run) newServerSpec() swarm.ServiceSpec {
 		"--scheme", string(r.request.Target.Scheme),
 		"--deadline", r.labels.Lifetime.String())
 	container.Env = []string{IdentityVariable + "=" + r.token + "-{{.Node.ID}}"}
-	spec := swarm.ServiceSpec{
+	return swarm.ServiceSpec{
 		TaskTemplate: swarm.TaskSpec{ContainerSpec: container, LogDriver: &swarm.Driver{Name: "none"}},
+		EndpointSpec: &swarm.EndpointSpec{
+			// No virtual address: each server is probed separately.
+			Mode: swarm.ResolutionModeDNSRR,
+			Ports: []swarm.PortConfig{{
+				Protocol:      swarm.PortConfigProtocolTCP,
+				TargetPort:    uint32(r.request.Port),
+				PublishedPort: uint32(r.port),
+				PublishMode:   swarm.PortConfigPublishModeHost,
+			}},
+		},
 	}
-	spec.EndpointSpec = &swarm.EndpointSpec{
-		// No virtual address: each server is probed separately.
-		Mode: swarm.ResolutionModeDNSRR,
-		Ports: []swarm.PortConfig{{
-			Protocol:      swarm.PortConfigProtocolTCP,
-			TargetPort:    uint32(r.request.Port),
-			PublishedPort: uint32(r.port),
-			PublishMode:   swarm.PortConfigPublishModeHost,
-		}},
-	}
-	return spec
 }
 
 // identity is the token in the answers of the server on a node.
@@ -222,7 +221,7 @@ func (r *run) awaitServers(ctx context.Context, services []string) error {
 			return true, nil
 		case !acceptsTasks(n.Node):
 			n.serverError = "it is " + stateOf(n.Node) + " since the command began"
-		case t == nil || t.Status.State == swarm.TaskStatePending && !isPortTaken(t):
+		case t == nil:
 			return false, nil
 		case isPortTaken(t):
 			return false, errPortTaken

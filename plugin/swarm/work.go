@@ -9,9 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
@@ -59,15 +59,11 @@ const maxWork = 64 << 20
 // DecodeNodeWork is the reverse of Encode.
 func DecodeNodeWork(word string) (NodeWork, error) {
 	var work NodeWork
-	packed, err := base64.StdEncoding.DecodeString(word)
-	if err != nil {
-		return work, fmt.Errorf("decoding the work of a node: %w", err)
+	unpacked, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(word)))
+	if err == nil {
+		err = json.NewDecoder(io.LimitReader(unpacked, maxWork)).Decode(&work)
 	}
-	compressed, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return work, fmt.Errorf("decoding the work of a node: %w", err)
-	}
-	if err := json.NewDecoder(io.LimitReader(compressed, maxWork)).Decode(&work); err != nil {
 		return work, fmt.Errorf("decoding the work of a node: %w", err)
 	}
 	return work, nil
@@ -78,14 +74,11 @@ func (w NodeWork) Do(ctx context.Context) []NodeResult {
 	ctx, cancel := context.WithTimeout(ctx, w.Settle)
 	defer cancel()
 	results := make([][]netprobe.Result, len(w.Races))
-	var group errgroup.Group
+	var races sync.WaitGroup
 	for i, race := range w.Races {
-		group.Go(func() error {
-			results[i] = settle(ctx, race)
-			return nil
-		})
+		races.Go(func() { results[i] = settle(ctx, race) })
 	}
-	_ = group.Wait() // its functions return no errors
+	races.Wait()
 	var all []NodeResult
 	for race, ofRace := range results {
 		for attempt, result := range ofRace {
