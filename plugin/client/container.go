@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,10 +145,7 @@ func (r *run) newContainer(access Access, name string) engine.AgentContainer {
 		publishRelay(c)
 		c.Config.Labels = r.labels.Values() // it may be kept
 	}
-	c.Config.User = r.options.User
-	if c.Config.User == "" {
-		c.Config.User = "0:0"
-	}
+	c.Config.User = cmp.Or(r.options.User, "0:0")
 	c.Config.Env = r.options.Env
 	if r.binary != nil {
 		c.Binary = r.binary

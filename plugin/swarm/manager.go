@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,16 +24,6 @@ type Manager interface {
 	TaskLogs(ctx context.Context, task string, options container.LogsOptions) (io.ReadCloser, error)
 }
 
-// readInfo reads an engine's role in its Swarm. An engine that is not a manager is an
-// error that suggests a fix.
-func readInfo(ctx context.Context, api Manager) (swarm.Info, error) {
-	info, err := api.Info(ctx)
-	if err != nil {
-		return swarm.Info{}, fmt.Errorf("reading the state of the Swarm: %w", err)
-	}
-	return info.Swarm, managerError(info.Swarm)
-}
-
 // managerError says why an engine cannot start services on the nodes of a Swarm; nil if it
 // can.
 func managerError(info swarm.Info) error {
@@ -45,10 +36,7 @@ func managerError(info swarm.Info) error {
 	case swarm.LocalNodeStateLocked:
 		return errors.New("the Swarm of this engine is locked: unlock it with `docker swarm unlock`")
 	case swarm.LocalNodeStatePending, swarm.LocalNodeStateError:
-		why := info.Error
-		if why == "" {
-			why = "it is still joining"
-		}
+		why := cmp.Or(info.Error, "it is still joining")
 		return fmt.Errorf("this engine does not take part in its Swarm (%s): see `docker info`", why)
 	default:
 		return needsManager("this engine is not in a Swarm: create one with `docker swarm init`, or select a manager of one with --context or -H")

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -262,11 +263,7 @@ func hasEnded(t *swarm.Task) bool {
 
 // taskError is Swarm's message about a task that has ended.
 func taskError(t *swarm.Task) string {
-	why := t.Status.Err
-	if why == "" {
-		why = t.Status.Message
-	}
-	return fmt.Sprintf("its task was %s: %s", t.Status.State, why)
+	return fmt.Sprintf("its task was %s: %s", t.Status.State, cmp.Or(t.Status.Err, t.Status.Message))
 }
 
 // Only the message of a task shows these errors. The sources are Swarm's agent for a missing

@@ -87,8 +87,12 @@ type run struct {
 }
 
 func (r *run) measure(ctx context.Context) error {
-	var err error
-	if r.self, err = readInfo(ctx, r.options.Manager); err != nil {
+	info, err := r.options.Manager.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the state of the Swarm: %w", err)
+	}
+	r.self = info.Swarm
+	if err := managerError(r.self); err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
