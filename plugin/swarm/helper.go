@@ -139,6 +139,9 @@ func (r *run) overlayIP(t *swarm.Task) netip.Addr {
 // waits forever for a node that has just gone down.
 const logLimit = 5 * time.Second
 
+// maxLog is how many bytes of a helper's log are read. A result has about 500.
+const maxLog = 16 << 20
+
 // readResults reads the results of all helpers. A log that cannot be read is a helperError
 // of its node.
 func (r *run) readResults(ctx context.Context, finished map[*node]*swarm.Task) error {
@@ -160,7 +163,8 @@ func (r *run) readLog(ctx context.Context, t *swarm.Task) (results []NodeResult,
 	}
 	defer func() { _ = logs.Close() }()
 	var output bytes.Buffer
-	_, _ = stdcopy.StdCopy(&output, io.Discard, logs) // after an error some results are missing
+	// After an error some results are missing.
+	_, _ = stdcopy.StdCopy(&output, io.Discard, io.LimitReader(logs, maxLog))
 	results = parseResults(&output)
 	switch want := r.sent.targets(); {
 	case len(results) == want:
