@@ -139,7 +139,7 @@ func (r *run) overlayIP(t *swarm.Task) netip.Addr {
 // waits forever for a node that has just gone down.
 const logLimit = 5 * time.Second
 
-// maxLog is how many bytes of a helper's log are read. A result has about 500.
+// maxLog bounds, in bytes, what is read of a helper's log: an engine must not fill the memory.
 const maxLog = 16 << 20
 
 // readResults reads the results of all helpers. A log that cannot be read is a helperError
