@@ -30,15 +30,21 @@ func checkNodes(flags *pflag.FlagSet, args []string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("conflicting options: --%s starts the built-in server and cannot be used with IMAGE", nodesFlag)
 	}
-	for _, other := range []string{
-		"publish", "network", "networks", "network-driver", "parent", "subnet", "gateway", "internal", "ipv6",
-		"env", "user", "platform", "pull", "add-host", "servers", "keep",
-	} {
-		if flags.Changed(other) {
-			return fmt.Errorf("conflicting options: --%s cannot be used with --%s", other, nodesFlag)
+	var err error
+	options := pflag.NewFlagSet("", pflag.ContinueOnError)
+	newRunOptions().install(options)
+	options.VisitAll(func(f *pflag.Flag) {
+		if flags.Changed(f.Name) && !slices.Contains(flagsForNodes, f.Name) {
+			err = fmt.Errorf("conflicting options: --%s cannot be used with --%s", f.Name, nodesFlag)
 		}
-	}
-	return nil
+	})
+	return err
+}
+
+// flagsForNodes are the flags of run that --nodes knows. What they say is public: a
+// Swarm keeps it in the definition of a service.
+var flagsForNodes = []string{
+	"port", "path", "scheme", "expect-status", "expect-body", "websocket", "wait", "timeout", "format", "quiet",
 }
 
 // runOnNodes returns the function that measures for run --nodes.

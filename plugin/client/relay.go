@@ -117,6 +117,7 @@ func (r *run) probeThroughRelay(ctx context.Context, relay *worker, identities [
 	}
 	defer r.options.Progress.Step("Waiting for an answer through the relay")()
 	servers := r.relayAttempts(facts, identities)
+	// The relay waits as long for a server that it starts: it has the same Request.
 	waiting, cancel := context.WithTimeout(ctx, r.request.Wait)
 	defer cancel()
 	// One race for each server: an answer from one proves nothing about the others.
