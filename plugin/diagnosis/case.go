@@ -20,7 +20,7 @@ type vantageCase struct {
 	open    bool           // some row failed, and no rule says why
 }
 
-// row is a probe with its address taken apart.
+// row is a probe, and the host and port of its address.
 type row struct {
 	report.Probe
 	to    address
