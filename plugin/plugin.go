@@ -40,7 +40,6 @@ server answers, and explain why the other addresses fail.`,
 			return cliplugin.PersistentPreRunE(cmd, args)
 		},
 	}
-	cobra.EnableCommandSorting = false // help lists the commands in the order in which people need them
 	cmd.AddCommand(newRunCommand(dockerCLI), newInContainerCommand(dockerCLI), newDiagnoseCommand(dockerCLI))
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	cliplugin "github.com/docker/cli/cli-plugins/plugin"
+	"github.com/spf13/cobra"
 
 	"github.com/nestprobe/docker-nestprobe/plugin"
 )
@@ -15,6 +16,7 @@ import (
 var version = "dev"
 
 func main() {
+	cobra.EnableCommandSorting = false // help lists the commands in the order in which people need them
 	os.Args = plugin.StandaloneArgs(os.Args)
 	cliplugin.Run(plugin.New, plugin.Metadata(version))
 }
