@@ -54,7 +54,7 @@ func finishCommand(cmd *cobra.Command, dockerCLI command.Cli, renderer *render.R
 		rep.Error = visible(err)
 	}
 	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
-		if err == nil && rep.Error != "" { // nobody could read it in the Report
+		if err == nil && rep.Error != "" { // the Report, which has it, was not written
 			err = errors.New(rep.Error)
 		}
 		err = errors.Join(err, &writeError{nameFormat(writeErr)})

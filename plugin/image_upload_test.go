@@ -22,8 +22,9 @@ func TestAgentImageUploadedOnce(t *testing.T) {
 				uploads.Add(1)
 			}
 		})
-		for range 2 {
-			p := start(t, through(b.nestprobe(t, "run"), tap))
+		// The peers of the network modes need the agent in parallel.
+		for _, args := range [][]string{{"run", "--networks", "user-bridge,several,dual-stack", b.image}, {"run"}} {
+			p := start(t, through(b.nestprobe(t, args...), tap))
 			assert.Check(t, is.Equal(p.status(t), 0), "%s", &p.stderr)
 			assert.Check(t, is.Equal(uploads.Load(), int32(1)))
 		}

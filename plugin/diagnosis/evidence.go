@@ -14,7 +14,7 @@ type evidence func(*vantageCase) bool
 // listeners are the sockets of the server's network namespace.
 func listeners(c *vantageCase) bool { return c.Server.Listeners != nil }
 
-// smallSegments are the answers to probes that asked for small segments.
+// smallSegments are the answers to probes that requested small segments.
 func smallSegments(c *vantageCase) bool { return len(c.vantage.Small) > 0 }
 
 // routes are those of this machine to the server's addresses.

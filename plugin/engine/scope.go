@@ -9,7 +9,7 @@ import (
 
 // Scope collects what a command has made on an engine, to undo it when the command
 // ends. The scopes of one command share the time that is left once the command has
-// failed or was interrupted: a user waits for ten seconds at most (DESIGN, section 9).
+// failed or was interrupted: a user waits for ten seconds at most.
 // What cannot be removed in time goes by its lease or deadline.
 type Scope struct {
 	remaining *remaining
@@ -21,7 +21,7 @@ type Scope struct {
 // NewScope returns the scope of a command.
 func NewScope() *Scope { return &Scope{remaining: &remaining{}} }
 
-// Part returns a scope for a part of the command that ends by itself.
+// Part returns a scope for a part of the command that is closed separately.
 func (s *Scope) Part() *Scope { return &Scope{remaining: s.remaining} }
 
 // Undo adds a step that removes something. It is added before that is made, because

@@ -33,7 +33,7 @@ const parallelModes = 4
 // is reached in some mode, and the cause is known wherever it is not reached.
 func runModes(ctx context.Context, eng engine.Engine, request Request, options Options) (*report.Report, error) {
 	started := time.Now()
-	m := newModeRuns(newRun(describeOnce(ctx, eng), request, options))
+	m := newModeRuns(newRun(withSharedRequests(ctx, eng), request, options))
 	err := m.measure(ctx)
 	rep := mergeReports(m.results)
 	rep.Timings.ImageMS = m.shared.report.Timings.ImageMS
@@ -95,13 +95,20 @@ func groupByExclusive(modes []ModeRequest) [][]int {
 	return all
 }
 
-// describeOnce returns the engine for several runs in parallel, which is described once
-// for all. That uses the context of all runs, since one run may end while the others
-// wait.
-func describeOnce(all context.Context, engine engine.Engine) engine.Engine {
-	describe := engine.Describe
+// withSharedRequests returns the engine for several runs in parallel. It is described
+// once for all. The agent's image, which peers need too, is requested by one run after
+// the other, so that only the first uploads it. Both use the context of all runs, since
+// one run may end while the others wait.
+func withSharedRequests(all context.Context, engine engine.Engine) engine.Engine {
+	describe, image := engine.Describe, engine.AgentImage
 	once := sync.OnceValues(func() (connection.Description, error) { return describe(all) })
 	engine.Describe = func(context.Context) (connection.Description, error) { return once() }
+	var loading sync.Mutex
+	engine.AgentImage = func(context.Context) (string, error) {
+		loading.Lock()
+		defer loading.Unlock()
+		return image(all)
+	}
 	return engine
 }
 

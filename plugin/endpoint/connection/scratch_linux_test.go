@@ -92,7 +92,7 @@ func wantCommands(t *testing.T, got endpointtest.Outcome, commands ...string) {
 	assert.DeepEqual(t, got.Finding.Commands, commands)
 }
 
-// TestScratch is experiment 2 of DESIGN, section 1, on every kind of engine: a
+// TestScratch runs on every kind of engine: a
 // client in a container without the socket, with the socket but without the right
 // to open it, and with both.
 func TestScratch(t *testing.T) {
