@@ -43,6 +43,12 @@ const (
 	// no identity; TLS: no handshake; WebSocket: no echo) came in time.
 	NoResponse Failure = "no-response"
 
+	// Silent: the connection was established and stayed open, nothing was sent to the
+	// server, and nothing came (only TCP). A server that waits for its client does that,
+	// and so does a port forwarder with nothing behind it: only someone who sees the
+	// server's sockets can tell.
+	Silent Failure = "silent"
+
 	// TLSUntrusted: the certificate is not signed by a trusted authority, or is not
 	// for servers.
 	TLSUntrusted Failure = "tls-untrusted"

@@ -35,10 +35,12 @@ const (
 // Identity says whether the server that answered is the expected one.
 type Identity string
 
-// The identities of a server that answered.
+// The identities of a server that answered. No probe is witnessed: that takes someone who
+// sees the server's sockets while a connection is held open, see [Hold].
 const (
-	IdentityVerified   Identity = "verified"
-	IdentityMismatch   Identity = "mismatch"
+	IdentityVerified   Identity = "verified"   // it sent the expected identity
+	IdentityWitnessed  Identity = "witnessed"  // the connection was seen at the server
+	IdentityMismatch   Identity = "mismatch"   // another server answered
 	IdentityUnverified Identity = "unverified" // no identity was expected, or no server answered
 )
 
@@ -118,16 +120,17 @@ func (o Options) withDefaults() Options {
 type Result struct {
 	Attempts  int       `json:"attempts"` // how many probes were made: 1, in a race perhaps more, or 0 if none came to its end
 	OK        bool      `json:"ok"`
-	Remote    string    `json:"remote"`          // literal address and port that was dialled last; "" if none was
-	Phase     Phase     `json:"phase"`           // last step that began
-	Failure   Failure   `json:"failure"`         // "" if OK
-	Detail    string    `json:"detail"`          // one line in words, safe to show, at most DetailLimit bytes
-	Err       error     `json:"-"`               // the error underneath, if there was one; its text is not safe to show
-	Status    int       `json:"status"`          // HTTP status; 0 if there was none
-	Body      string    `json:"body"`            // what was read of the body (TCP: of the first bytes), lines kept, else safe to show; ends in "…" if there was more
-	Identity  Identity  `json:"identity"`        // which server answered
-	WebSocket WebSocket `json:"webSocket"`       // outcome of the WebSocket part
-	Tried     []Try     `json:"tried,omitempty"` // every address that was dialled for the request, in order
+	Remote    string    `json:"remote"`             // literal address and port that was dialled last; "" if none was
+	Phase     Phase     `json:"phase"`              // last step that began
+	Failure   Failure   `json:"failure"`            // "" if OK
+	Detail    string    `json:"detail"`             // one line in words, safe to show, at most DetailLimit bytes
+	Err       error     `json:"-"`                  // the error underneath, if there was one; its text is not safe to show
+	Status    int       `json:"status"`             // HTTP status; 0 if there was none
+	Body      string    `json:"body"`               // what was read of the body (TCP: of the first bytes), lines kept, else safe to show; ends in "…" if there was more
+	Identity  Identity  `json:"identity"`           // which server answered
+	WebSocket WebSocket `json:"webSocket"`          // outcome of the WebSocket part
+	Resolved  []string  `json:"resolved,omitempty"` // the addresses of the name; none for an address
+	Tried     []Try     `json:"tried,omitempty"`    // every address that was dialled for the request, in order
 	Timings   Timings   `json:"timings"`
 	PathMTU   int       `json:"pathMTU"` // of the connection that took the request, in bytes, as this side knows it; 0 where the system does not report it
 }

@@ -29,6 +29,9 @@ type Attempt struct {
 	Target
 	// Grace is how much longer than until the first answer the address is retried.
 	Grace time.Duration `json:"grace,omitempty"`
+	// Elsewhere says that the address should not lead to the server. An answer from there
+	// does not end the race, unless it has the expected identity.
+	Elsewhere bool `json:"elsewhere,omitempty"`
 }
 
 // Pauses between probes of an address that is not ready. The first is about what
@@ -95,13 +98,13 @@ func (c *course) run(ctx context.Context, attempts []Attempt) []Result {
 // grace, and at last once more. It leaves the result of the last probe in last, with
 // the number of all.
 func (c *course) try(ctx, open context.Context, settle func(), attempt Attempt, last *Result) {
-	if c.untilAnswer(open, settle, attempt.Target, last) {
+	if c.untilAnswer(open, settle, attempt, last) {
 		return
 	}
 	if attempt.Grace > 0 {
 		grace, cancel := context.WithTimeout(ctx, attempt.Grace)
 		defer cancel()
-		if c.untilAnswer(grace, settle, attempt.Target, last) {
+		if c.untilAnswer(grace, settle, attempt, last) {
 			return
 		}
 	}
@@ -112,14 +115,14 @@ func (c *course) try(ctx, open context.Context, settle func(), attempt Attempt, 
 
 // untilAnswer repeats the probe while its failure may be that of a server that is
 // not ready. It returns false when open ended before the outcome was known.
-func (c *course) untilAnswer(open context.Context, settle func(), target Target, last *Result) bool {
+func (c *course) untilAnswer(open context.Context, settle func(), attempt Attempt, last *Result) bool {
 	pauses := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstPause),
 		backoff.WithMaxInterval(longestPause),
 		backoff.WithMaxElapsedTime(0), // ctx is the limit
 	)
 	err := backoff.Retry(func() error {
-		result := c.probe(open, target, c.options)
+		result := c.probe(open, attempt.Target, c.options)
 		if over(open) && !result.OK {
 			last.recordTimeout(open, result)
 			return backoff.Permanent(errNotReady)
@@ -128,7 +131,7 @@ func (c *course) untilAnswer(open context.Context, settle func(), target Target,
 		if notReady(result) {
 			return errNotReady
 		}
-		if result.Answered() {
+		if attempt.ends(result) {
 			roundTrip := result.Timings.Connect + result.Timings.FirstByte
 			c.bound.CompareAndSwap(0, int64(max(minBound, boundFactor*roundTrip)))
 			settle()
@@ -136,6 +139,15 @@ func (c *course) untilAnswer(open context.Context, settle func(), target Target,
 		return nil
 	}, backoff.WithContext(pauses, open))
 	return err == nil
+}
+
+// ends says whether the result of an attempt ends the race for the others: the server is
+// up, or it seems so.
+func (a Attempt) ends(r Result) bool {
+	if a.Elsewhere && r.Identity != IdentityVerified {
+		return false
+	}
+	return r.Answered() || r.Failure == Silent
 }
 
 var errNotReady = errors.New("the server is not ready")

@@ -213,3 +213,40 @@ func TestRaceForgetsCancelledAttempts(t *testing.T) {
 	results := c.run(ctx, attempts)
 	assert.Check(t, is.Equal(results[0].Attempts, 0))
 }
+
+// An answer from an address that should not lead to the server does not end the race,
+// unless the server proves its identity. A silent one does.
+func TestRaceEnds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		result    Result
+		elsewhere bool
+		ends      bool
+	}{
+		"good":                 {Result{OK: true}, false, true},
+		"silent":               {Result{Failure: Silent}, false, true},
+		"refused":              {Result{Failure: Refused}, false, false},
+		"good elsewhere":       {Result{OK: true, Identity: IdentityUnverified}, true, false},
+		"silent elsewhere":     {Result{Failure: Silent}, true, false},
+		"the server elsewhere": {Result{OK: true, Identity: IdentityVerified}, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				c := course{probe: func(_ context.Context, target Target, _ Options) Result {
+					if target.Address == "127.0.0.1:1" {
+						return test.result
+					}
+					return Result{Failure: Refused}
+				}, options: Options{Timeout: time.Second}}
+				attempts := attemptsAt("127.0.0.1:1", "127.0.0.1:2")
+				attempts[0].Elsewhere = test.elsewhere
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				c.run(ctx, attempts)
+				assert.Check(t, is.Equal(time.Since(began) < time.Minute, test.ends))
+			})
+		})
+	}
+}

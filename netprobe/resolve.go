@@ -28,7 +28,11 @@ func (p *prober) resolve(ctx context.Context) ([]netip.AddrPort, *setback) {
 	if err != nil {
 		return nil, p.resolveSetback(err)
 	}
-	return p.addresses(ips), nil
+	addresses := p.addresses(ips)
+	for _, a := range addresses {
+		p.result.Resolved = append(p.result.Resolved, a.Addr().String())
+	}
+	return addresses, nil
 }
 
 // addresses bounds the list and drops duplicates, which are one address in two

@@ -8,8 +8,8 @@ import (
 
 // listen finds out whether a server is behind a TCP connection. An established
 // connection proves nothing: a port forwarder accepts, dials the server, and closes
-// when that fails. So either the server sends something, or the connection stays
-// open for the settle time.
+// when that fails. So the server has to send something. A connection that stays open
+// for the settle time is [Silent].
 //
 // If the first bytes must contain a text, listen waits for them until the deadline.
 // Once they begin, they have the settle time to be complete.
@@ -74,8 +74,7 @@ func (p *prober) silence(ctx context.Context, w *wire) *setback {
 	case ctx.Err() != nil || !time.Now().Before(p.deadline):
 		return &setback{NoResponse, "connection accepted, not watched long enough to see that it stays open", w.ended}
 	}
-	p.result.Detail = "connection accepted and kept open"
-	return nil
+	return &setback{Silent, "connection accepted and kept open, nothing was sent over it", nil}
 }
 
 // greeted judges the server's first bytes.

@@ -33,7 +33,7 @@ func TestTCP(t *testing.T) {
 		"silent and open": {
 			server: func(net.Conn) {},
 			opts:   netprobe.Options{Settle: shortTimeout},
-			want:   want{phase: request, detail: "accepted and kept open"},
+			want:   want{failure: netprobe.Silent, phase: request, detail: "accepted and kept open"},
 		},
 		"speaks": {
 			server: greets("220 ready\r\n"),

@@ -113,13 +113,11 @@ func withoutAPI(t *testing.T, timeout time.Duration, meanwhile func(*testing.T, 
 // A role that has sent its result runs until stdin ends.
 func TestRunsUntilStdinEnds(t *testing.T) {
 	t.Parallel()
-	for role, work := range map[string]any{"client": client.Job{}, "relay": client.Job{}, "sockets": nil} {
+	for role, work := range map[string]any{"client": client.Job{}, "relay": client.Job{}, "probe": engine.ProbeRequest{Listeners: true}} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			r := startRole(t, role)
-			if work != nil {
-				r.send(t, work)
-			}
+			r.send(t, work)
 			var outcome map[string]any
 			assert.NilError(t, r.stdout.Decode(&outcome))
 			select {

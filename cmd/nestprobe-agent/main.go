@@ -40,11 +40,10 @@ type role func(ctx context.Context, args []string, std stdio) error
 
 func roles() map[string]role {
 	return map[string]role{
-		"client":  clientRole,
-		"probe":   probeRole,
-		"relay":   relayRole,
-		"serve":   serveRole,
-		"sockets": socketsRole,
+		"client": clientRole,
+		"probe":  probeRole,
+		"relay":  relayRole,
+		"serve":  serveRole,
 	}
 }
 

@@ -7,15 +7,17 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/swarm"
 )
 
 // probeRole reads requests from stdin, as JSON documents, and prints a document with the
-// results of each. A request has a race to run, or is for the sockets that listen in its
-// container. Requests are handled in parallel. It ends with stdin. If its environment
-// has work for a node of a Swarm, it only does that, prints a document for each result
-// and ends.
+// results of each: of a race, of connections that it holds, or of the sockets of its
+// network namespace. Requests are handled in parallel. It ends with stdin. If its
+// environment has work for a node of a Swarm, it only does that, prints a document for
+// each result and ends.
 func probeRole(ctx context.Context, _ []string, std stdio) error {
 	if work := os.Getenv(swarm.WorkVariable); work != "" {
 		return probeOnNode(ctx, work, std)
@@ -50,7 +52,7 @@ func probeRole(ctx context.Context, _ []string, std stdio) error {
 			}
 			working, stop := context.WithCancel(ctx)
 			stops[request.Number] = stop
-			group.Go(func() error { return out.send(answerTo(working, request)) })
+			group.Go(func() error { return reply(working, request, out) })
 		case <-ctx.Done():
 			return group.Wait()
 		}
@@ -71,13 +73,42 @@ func probeOnNode(ctx context.Context, encoded string, std stdio) error {
 	return nil
 }
 
-func answerTo(ctx context.Context, request engine.ProbeRequest) engine.ProbeReply {
-	reply := engine.ProbeReply{Number: request.Number}
-	if request.Listeners {
-		found := listeners()
-		reply.Listeners = &found
-		return reply
+// reply prints the reply to a request.
+func reply(ctx context.Context, request engine.ProbeRequest, out *lines) error {
+	result := engine.ProbeReply{Number: request.Number}
+	switch {
+	case request.Hold != nil:
+		return hold(ctx, request, out)
+	case request.Listeners:
+		found, err := listening.Read()
+		result.Listeners = &engine.Read[listening.Listeners]{Found: found, Error: message(err)}
+	case request.Traffic != 0:
+		found, err := listening.ReadTraffic(request.Traffic)
+		result.Traffic = &engine.Read[listening.Traffic]{Found: found, Error: message(err)}
+	default:
+		result.Results = request.Race.Run(ctx)
 	}
-	reply.Results = request.Race.Run(ctx)
-	return reply
+	return out.send(result)
+}
+
+// hold opens connections, prints them, and holds them until ctx ends. Then it closes them
+// and prints them again.
+func hold(ctx context.Context, request engine.ProbeRequest, out *lines) error {
+	held := netprobe.Hold(ctx, request.Hold.Addresses, netprobe.Options{Timeout: request.Hold.Timeout})
+	defer held.Close()
+	reply := engine.ProbeReply{Number: request.Number, Held: held.Connections}
+	if err := out.send(reply); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	reply.Held = held.Look()
+	held.Close()
+	return out.send(reply)
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

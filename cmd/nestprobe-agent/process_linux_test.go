@@ -216,7 +216,7 @@ func TestAgentIsStaticAndSmall(t *testing.T) {
 	}
 	info, err := os.Stat(agentBinary)
 	assert.NilError(t, err)
-	const limit = 10 << 20 // it is uploaded to every new engine; 9.8 MiB when this was written
+	const limit = 11 << 20 // it is uploaded to every new engine; 10.0 MiB when this was written
 	assert.Assert(t, info.Size() < limit, "the agent has %d bytes", info.Size())
 }
 

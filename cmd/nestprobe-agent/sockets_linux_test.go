@@ -19,6 +19,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 )
 
 // ownNamespace puts the test, and the processes that it starts, into a new network
@@ -79,7 +80,7 @@ func runRole(t *testing.T, role, document string, answer any) {
 	assert.Check(t, is.Equal(stderr.String(), ""))
 }
 
-// Both roles list the same sockets.
+// The agent lists the sockets of its namespace.
 func TestSockets(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ listen, want []string }{
@@ -105,9 +106,6 @@ func TestSockets(t *testing.T) {
 				assert.NilError(t, err)
 				t.Cleanup(func() { _ = listener.Close() })
 			}
-			var listeners engine.ListenersReply
-			runRole(t, "sockets", "", &listeners)
-			assert.Check(t, is.DeepEqual(texts(listeners), test.want))
 			var reply engine.ProbeReply
 			runRole(t, "probe", `{"number": 7, "listeners": true}`, &reply)
 			assert.Check(t, is.Equal(reply.Number, 7))
@@ -117,12 +115,12 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-func texts(reply engine.ListenersReply) []string {
+func texts(reply engine.Read[listening.Listeners]) []string {
 	var all []string
 	if reply.Error != "" {
 		all = append(all, "error: "+reply.Error)
 	}
-	for _, s := range reply.Listeners.Sockets {
+	for _, s := range reply.Found.Sockets {
 		text := s.Address.String()
 		if s.DualStack != "" {
 			text += " IPv4: " + string(s.DualStack)
@@ -132,36 +130,40 @@ func texts(reply engine.ListenersReply) []string {
 	return all
 }
 
-// When stdin ends, the agent ends, with or without its answer.
-func TestSocketsLeaseIsOver(t *testing.T) {
+// The agent holds connections until it is told to stop.
+func TestHold(t *testing.T) {
 	t.Parallel()
-	out, err := asNobody(t, "sockets").Output() // without Stdin, package exec gives the null device
+	ownNamespace(t)
+	listener, err := net.Listen("tcp", "10.231.9.2:80")
 	assert.NilError(t, err)
-	var reply engine.ListenersReply
-	assert.Check(t, len(out) == 0 || json.Unmarshal(out, &reply) == nil, "%s", out)
-}
+	t.Cleanup(func() { _ = listener.Close() })
+	cmd := asNobody(t, "probe")
+	stdin, err := cmd.StdinPipe()
+	assert.NilError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	assert.NilError(t, err)
+	assert.NilError(t, cmd.Start())
+	replies := json.NewDecoder(stdout)
+	ask := func(document string) (reply engine.ProbeReply) {
+		_, err := io.WriteString(stdin, document+"\n")
+		assert.NilError(t, err)
+		assert.NilError(t, replies.Decode(&reply))
+		return reply
+	}
 
-// If its output is not read, the agent still ends with its lease.
-func TestSocketsOutputIsNotRead(t *testing.T) {
-	t.Parallel()
-	in, stdin := io.Pipe()
-	blocked := blockedWriter{begun: make(chan struct{}), end: make(chan struct{})}
-	defer close(blocked.end)
-	ended := make(chan int)
-	var stderr bytes.Buffer
-	go func() {
-		ended <- run(t.Context(), []string{"sockets"}, stdio{in: in, out: blocked, err: &stderr})
-	}()
-	<-blocked.begun
+	held := ask(`{"number": 1, "hold": {"addresses": ["10.231.9.2:80", "10.231.9.2:81"], "timeout": 5000000000}}`).Held
+	assert.Assert(t, is.Len(held, 2))
+	assert.Check(t, held[0].Opened() && !held[1].Opened(), "%v", held)
+	traffic := ask(`{"number": 2, "traffic": 80}`).Traffic
+	assert.Assert(t, traffic != nil && len(traffic.Found.Connections) == 1, "%+v", traffic)
+	assert.Check(t, is.Equal(traffic.Found.Connections[0].Remote, held[0].Local))
+
+	accepted, err := listener.Accept()
+	assert.NilError(t, err)
+	assert.NilError(t, accepted.Close())
+	closed := ask(`{"number": 1, "stop": true}`).Held
+	assert.Assert(t, is.Len(closed, 2))
+	assert.Check(t, is.Equal(closed[0].Local, held[0].Local))
 	assert.NilError(t, stdin.Close())
-	assert.Check(t, is.Equal(<-ended, exitOK), "%s", &stderr)
-}
-
-// blockedWriter is a pipe that is full.
-type blockedWriter struct{ begun, end chan struct{} }
-
-func (w blockedWriter) Write(p []byte) (int, error) {
-	close(w.begun)
-	<-w.end
-	return len(p), nil
+	assert.NilError(t, cmd.Wait())
 }

@@ -73,3 +73,16 @@ func (p *pendingProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe
 	}
 	return p.prober.Run(ctx, race)
 }
+
+// Hold implements the interface Holder of package witness.
+func (p *pendingProber) Hold(ctx context.Context, addresses []string, timeout time.Duration) (held []netprobe.HeldConnection, release func(context.Context) ([]netprobe.HeldConnection, error), err error) {
+	select {
+	case <-p.ready:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	if p.err != nil {
+		return nil, nil, p.err
+	}
+	return p.prober.Hold(ctx, addresses, timeout)
+}

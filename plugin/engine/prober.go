@@ -17,20 +17,49 @@ import (
 // ProbeReply of the same number. It handles requests in parallel.
 type ProbeRequest struct {
 	Number    int           `json:"number"`
-	Race      netprobe.Race `json:"race"`
-	Listeners bool          `json:"listeners"` // list the listening sockets instead of running a race
+	Race      netprobe.Race `json:"race"`      // to run, unless one of the others is set
+	Hold      *HoldRequest  `json:"hold"`      // open connections
+	Listeners bool          `json:"listeners"` // list the listening sockets
+	Traffic   uint16        `json:"traffic"`   // list the connections of this port
 	Stop      bool          `json:"stop"`      // end the request with this number now
+}
+
+// HoldRequest asks for connections to addresses. They are open from the first reply until
+// the request is stopped; then there is a second reply.
+type HoldRequest struct {
+	Addresses []string      `json:"addresses"`
+	Timeout   time.Duration `json:"timeout"` // to open them
 }
 
 // ProbeReply is the result of a ProbeRequest.
 type ProbeReply struct {
-	Number    int               `json:"number"`
-	Results   []netprobe.Result `json:"results"`
-	Listeners *ListenersReply   `json:"listeners,omitempty"` // if the request is for them
+	Number    int                        `json:"number"`
+	Results   []netprobe.Result          `json:"results,omitempty"`
+	Held      []netprobe.HeldConnection  `json:"held,omitempty"`
+	Listeners *Read[listening.Listeners] `json:"listeners,omitempty"`
+	Traffic   *Read[listening.Traffic]   `json:"traffic,omitempty"`
 }
 
-// RemoteProber sends probes from an agent in a container: on a network, or in the network
-// namespace of a running container, which it does not change.
+// Read is what was read of the agent's network namespace.
+type Read[T any] struct {
+	Found T      `json:"found"`
+	Error string `json:"error,omitempty"` // if not empty, nothing is known
+}
+
+func (r *Read[T]) result() (T, error) {
+	switch {
+	case r == nil:
+		return *new(T), errors.New("the agent did not list the sockets")
+	case r.Error != "":
+		return *new(T), errors.New(r.Error)
+	default:
+		return r.Found, nil
+	}
+}
+
+// RemoteProber uses an agent in a container, which is on a network, or in the network
+// namespace of a running container, and does not change that. It sends probes from there,
+// and reads the sockets there.
 type RemoteProber struct {
 	Agent *Agent
 
@@ -41,14 +70,19 @@ type RemoteProber struct {
 	err     error         // why; set before lost is closed
 }
 
-// StartProber starts the agent on a network, or in the network namespace of a container.
-// It receives replies until watching ends.
+// HelperBytes is the size, in bytes, of the random part of a helper's name: of ten helpers
+// of one run, two have the same name once in a hundred million runs.
+const HelperBytes = 4
+
+// StartProber starts the agent on a network, or in the network namespace of a container or
+// of the engine's host. It receives replies until watching ends. The caller removes the
+// container by its name, even after an error.
 func StartProber(ctx, watching context.Context, api API, name, image string, where container.NetworkMode, l Labels) (*RemoteProber, error) {
 	c := NewAgentContainer(name, image, "probe", l)
 	c.HostConfig.NetworkMode = where
 	a, err := StartAgent(ctx, watching, api, c)
 	if err != nil {
-		return nil, fmt.Errorf("starting a helper to probe from %s: %w", where, err)
+		return nil, fmt.Errorf("starting a helper in network %s: %w", where, err)
 	}
 	return NewRemoteProber(watching, a), nil
 }
@@ -116,7 +150,7 @@ func (p *RemoteProber) Run(ctx context.Context, race netprobe.Race) ([]netprobe.
 
 // request sends a request with a new number.
 func (p *RemoteProber) request(request ProbeRequest) (number int, replies <-chan ProbeReply, err error) {
-	reply := make(chan ProbeReply, 1)
+	reply := make(chan ProbeReply, 2) // a hold has two
 	p.mu.Lock()
 	p.number++
 	request.Number = p.number
@@ -137,20 +171,66 @@ func (p *RemoteProber) forget(number int) {
 	delete(p.waiting, number)
 }
 
-// Sockets lists the TCP sockets that listen in the prober's network namespace. After an
-// error nothing is known about them.
+// Sockets lists the sockets that listen in the prober's network namespace. After an error
+// nothing is known about them.
 func (p *RemoteProber) Sockets(ctx context.Context) (listening.Listeners, error) {
-	number, replies, err := p.request(ProbeRequest{Listeners: true})
+	reply, err := p.ask(ctx, ProbeRequest{Listeners: true})
 	if err != nil {
 		return listening.Listeners{}, err
 	}
+	return reply.Listeners.result()
+}
+
+// Traffic lists the connections of a TCP port in the prober's network namespace.
+func (p *RemoteProber) Traffic(ctx context.Context, port uint16) (listening.Traffic, error) {
+	reply, err := p.ask(ctx, ProbeRequest{Traffic: port})
+	if err != nil {
+		return listening.Traffic{}, err
+	}
+	return reply.Traffic.result()
+}
+
+// ask sends a request and waits for its reply until ctx ends.
+func (p *RemoteProber) ask(ctx context.Context, request ProbeRequest) (ProbeReply, error) {
+	number, replies, err := p.request(request)
+	if err != nil {
+		return ProbeReply{}, err
+	}
 	defer p.forget(number)
+	return p.await(ctx, replies)
+}
+
+func (p *RemoteProber) await(ctx context.Context, replies <-chan ProbeReply) (ProbeReply, error) {
 	select {
 	case reply := <-replies:
-		return reply.Listeners.result()
+		return reply, nil
 	case <-p.lost:
-		return listening.Listeners{}, p.err
+		return ProbeReply{}, p.err
 	case <-ctx.Done():
-		return listening.Listeners{}, context.Cause(ctx)
+		return ProbeReply{}, context.Cause(ctx)
 	}
+}
+
+// Hold opens connections to addresses from the agent's network, and returns them when
+// each is open or has failed, which takes at most the timeout. The caller calls release,
+// which closes them, and returns them with what has become of them.
+func (p *RemoteProber) Hold(ctx context.Context, addresses []string, timeout time.Duration) (held []netprobe.HeldConnection, release func(context.Context) ([]netprobe.HeldConnection, error), err error) {
+	number, replies, err := p.request(ProbeRequest{Hold: &HoldRequest{addresses, timeout}})
+	if err != nil {
+		return nil, nil, err
+	}
+	reply, err := p.await(ctx, replies)
+	if err != nil {
+		p.forget(number)
+		return nil, nil, err
+	}
+	release = func(ctx context.Context) ([]netprobe.HeldConnection, error) {
+		defer p.forget(number)
+		if err := p.send(ProbeRequest{Number: number, Stop: true}); err != nil {
+			return nil, err
+		}
+		reply, err := p.await(ctx, replies)
+		return reply.Held, err
+	}
+	return reply.Held, release, nil
 }

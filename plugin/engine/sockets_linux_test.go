@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -145,9 +146,21 @@ func (b *socketsBench) state(t *testing.T, id string) string {
 	return fmt.Sprintf("%s %v", inspected, changes)
 }
 
-func (b *socketsBench) helpers(image string) Helpers {
-	return Helpers{API: b.api, Image: image, Labels: b.labels, Scope: NewScope()}
+// read lists the sockets of a network namespace through a witness that has an image, and
+// removes it.
+func (b *socketsBench) read(ctx context.Context, image string, where container.NetworkMode) (found listening.Listeners, err error) {
+	name := "nestprobe-" + b.labels.Run + "-witness-" + NewToken(HelperBytes)
+	defer func() { err = errors.Join(err, RemoveContainer(context.WithoutCancel(ctx), b.api, name)) }()
+	witness, err := StartProber(ctx, ctx, b.api, name, image, where, b.labels)
+	if err != nil {
+		return found, err
+	}
+	defer witness.Agent.Lease.Release()
+	return witness.Sockets(ctx)
 }
+
+// of is the network namespace of a container.
+func of(id string) container.NetworkMode { return container.NetworkMode("container:" + id) }
 
 // A helper lists the sockets that listen in a container, with and without a network, and
 // does not change the container.
@@ -167,7 +180,7 @@ func TestSockets(t *testing.T) {
 					before := b.state(t, id)
 					through := b.await(t, id, server)
 					started := time.Now()
-					found, err := b.helpers(b.agent).Sockets(t.Context(), id)
+					found, err := b.read(t.Context(), b.agent, of(id))
 					t.Logf("it took %s", time.Since(started).Round(time.Millisecond))
 					assert.NilError(t, err)
 					for _, l := range []listening.Listeners{through, found} {
@@ -217,7 +230,7 @@ func TestHostSockets(t *testing.T) {
 			id := b.start(t, "host", server.String())
 			before := b.state(t, id)
 			b.await(t, id, server)
-			host, err := b.helpers(b.agent).HostSockets(t.Context())
+			host, err := b.read(t.Context(), b.agent, "host")
 			assert.NilError(t, err)
 			assert.Check(t, host.Serves(server), "%v", host)
 			assert.Check(t, is.Equal(b.state(t, id), before))
@@ -235,18 +248,18 @@ func TestSocketsFail(t *testing.T) {
 			id := b.start(t, "default", "127.0.0.1:8080")
 			ended, end := context.WithCancel(t.Context())
 			end()
-			_, err := b.helpers(b.agent).Sockets(ended, id)
+			_, err := b.read(ended, b.agent, of(id))
 			assert.Check(t, is.ErrorIs(err, context.Canceled))
-			_, err = b.helpers(b.server).Sockets(t.Context(), id) // another program
-			assert.Check(t, is.ErrorContains(err, "reading which sockets listen in container "+id+": container nestprobe-"))
+			_, err = b.read(t.Context(), b.server, of(id)) // another program
+			assert.Check(t, is.ErrorContains(err, "container nestprobe-"))
 			assert.Check(t, is.ErrorContains(err, "exited with code "))
-			_, err = b.helpers("nestprobe-nowhere").Sockets(t.Context(), id)
+			_, err = b.read(t.Context(), "nestprobe-nowhere", of(id))
 			assert.Check(t, is.ErrorContains(err, "nestprobe-nowhere"))
-			_, err = b.helpers(b.agent).Sockets(t.Context(), "nestprobe-nobody")
+			_, err = b.read(t.Context(), b.agent, of("nestprobe-nobody"))
 			assert.Check(t, is.ErrorContains(err, "nestprobe-nobody"))
 			assert.NilError(t, b.api.ContainerKill(t.Context(), id, "KILL"))
-			_, err = b.helpers(b.agent).Sockets(t.Context(), id)
-			assert.Check(t, is.ErrorContains(err, "reading which sockets listen in container "+id+": "))
+			_, err = b.read(t.Context(), b.agent, of(id))
+			assert.Check(t, is.ErrorContains(err, "starting a helper in network container:"+id+": "))
 		})
 	}
 }
@@ -254,12 +267,12 @@ func TestSocketsFail(t *testing.T) {
 // An agent that could not read the sockets, or is too old to do it, is an error.
 func TestListenersUnknown(t *testing.T) {
 	t.Parallel()
-	var none *ListenersReply
+	var none *Read[listening.Listeners]
 	_, err := none.result()
 	assert.ErrorContains(t, err, "the agent did not list")
-	_, err = (&ListenersReply{Error: "not permitted"}).result()
+	_, err = (&Read[listening.Listeners]{Error: "not permitted"}).result()
 	assert.Error(t, err, "not permitted")
-	found, err := (&ListenersReply{}).result()
+	found, err := (&Read[listening.Listeners]{}).result()
 	assert.NilError(t, err)
 	assert.Check(t, is.Len(found.Sockets, 0))
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -32,19 +33,24 @@ var containerKindRanking = []report.Kind{
 }
 
 // KindRanking returns the kinds of addresses that are tried from the vantage, the one
-// that stays valid longest first.
-func (v Vantage) KindRanking() []report.Kind {
-	if v.Container == "" {
+// that stays valid longest first. For an engine on another host, localhost comes last: it
+// works only as long as a tunnel does.
+func (v Vantage) KindRanking(engineHost string) []report.Kind {
+	switch {
+	case v.Container != "":
+		return containerKindRanking
+	case engineHost != "":
+		return append(slices.Clone(hostKindRanking[1:]), report.KindPublishedLocalhost)
+	default:
 		return hostKindRanking
 	}
-	return containerKindRanking
 }
 
 // pickBestAddresses fills in the best address of each server from each vantage, and the
 // Report's OK: whether each server is reached from the run's own vantage.
 func (r *run) pickBestAddresses() {
 	for _, v := range r.vantages() {
-		best := pickBestOfEach(probesFrom(v.Name, r.report.Probes), v.KindRanking(), r.request)
+		best := pickBestOfEach(probesFrom(v.Name, r.report.Probes), v.KindRanking(r.engine.Host), r.request)
 		r.report.Best = append(r.report.Best, best...)
 		if v.Name == r.vantage.Name {
 			r.report.OK = len(best) == r.request.Servers
@@ -58,7 +64,8 @@ func probesFrom(vantage string, probes []report.Probe) []report.Probe {
 }
 
 // PickBest picks the best of the addresses that reach one server, by the ranking of
-// their kinds; within a kind the first one. The URL of the result is the base URL, to
+// their kinds; within a kind the first one. If it is known of some that the server itself
+// has answered there, it picks one of those. The URL of the result is the base URL, to
 // which paths are added. It is false if no address reaches the server.
 func PickBest(server int, probes []report.Probe, ranking []report.Kind, path string) (report.Best, bool) {
 	var good []report.Probe
@@ -69,6 +76,10 @@ func PickBest(server int, probes []report.Probe, ranking []report.Kind, path str
 	}
 	if len(good) == 0 {
 		return report.Best{}, false
+	}
+	proven := slices.DeleteFunc(slices.Clone(good), func(p report.Probe) bool { return p.Identity == netprobe.IdentityUnverified })
+	if len(proven) > 0 {
+		good = proven
 	}
 	p := slices.MinFunc(good, func(a, b report.Probe) int {
 		return cmp.Compare(slices.Index(ranking, a.Kind), slices.Index(ranking, b.Kind))

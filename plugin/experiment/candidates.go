@@ -15,6 +15,9 @@ type Candidate struct {
 	Kind    report.Kind
 	Address string // host:port
 	Reason  string // why it is tried
+	// Elsewhere says that nothing leads from the address to the server, as far as the engine
+	// knows: what answers there is likely to be another server.
+	Elsewhere bool
 }
 
 // desktopAliases are the names of the host of Docker Desktop. They are in the hosts file
@@ -28,11 +31,14 @@ func HostCandidates(f facts.Addresses) []Candidate {
 	var l CandidateList
 	if f.HostNetwork {
 		l.hostNetwork(f)
-		return l.Candidates
+	} else {
+		l.localhost(f.Bindings)
+		l.published(f)
+		l.containerIPs(f)
 	}
-	l.localhost(f.Bindings)
-	l.published(f)
-	l.containerIPs(f)
+	if f.EngineHost != "" {
+		l.elsewhere()
+	}
 	return l.Candidates
 }
 
@@ -87,9 +93,12 @@ func (l *CandidateList) Add(kind report.Kind, ip netip.Addr, port uint16, reason
 
 // AddName adds a host, which is a name or an address, and a port.
 func (l *CandidateList) AddName(kind report.Kind, host string, port uint16, reason string) {
-	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
-	if !slices.ContainsFunc(l.Candidates, func(c Candidate) bool { return c.Address == address }) {
-		l.Candidates = append(l.Candidates, Candidate{kind, address, reason})
+	l.add(Candidate{Kind: kind, Address: net.JoinHostPort(host, strconv.Itoa(int(port))), Reason: reason})
+}
+
+func (l *CandidateList) add(c Candidate) {
+	if !slices.ContainsFunc(l.Candidates, func(other Candidate) bool { return other.Address == c.Address }) {
+		l.Candidates = append(l.Candidates, c)
 	}
 }
 
@@ -118,7 +127,20 @@ func (l *CandidateList) localhost(bindings []facts.Binding) {
 			continue
 		}
 		if other := loopback(!b.HostIP.Is4()); !coversLoopback(bindings, other) {
-			l.Add(report.KindPublishedLocalhost, other, b.HostPort, "localhost may mean this family too, which is not published")
+			l.add(Candidate{
+				Kind: report.KindPublishedLocalhost, Address: netip.AddrPortFrom(other, b.HostPort).String(),
+				Reason: "localhost may mean this family too, which is not published", Elsewhere: true,
+			})
+		}
+	}
+}
+
+// elsewhere marks the addresses of this machine's loopback: the engine publishes on
+// another machine, to which a tunnel may lead.
+func (l *CandidateList) elsewhere() {
+	for i, c := range l.Candidates {
+		if c.Kind == report.KindPublishedLocalhost || c.Kind == report.KindPublishedAny {
+			l.Candidates[i].Elsewhere = true
 		}
 	}
 }

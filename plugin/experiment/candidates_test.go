@@ -213,7 +213,7 @@ func TestEveryKindIsRanked(t *testing.T) {
 		for _, c := range v.Candidates(facts) {
 			seen[c.Kind] = true
 		}
-		for _, kind := range v.KindRanking() {
+		for _, kind := range v.KindRanking("") {
 			assert.Check(t, seen[kind], "no candidate of kind %s", kind)
 			delete(seen, kind)
 		}

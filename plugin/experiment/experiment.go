@@ -196,7 +196,7 @@ func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error 
 				return err
 			}
 			var err error
-			results[i], err = s.probe(working)
+			results[i], err = s.probe(working, ctx)
 			return err
 		})
 	}
@@ -237,6 +237,7 @@ func (r *run) removeContainers(ctx context.Context) error {
 	var group errgroup.Group
 	group.Go(func() error { return r.removePeer(ctx) })
 	for _, s := range r.servers {
+		group.Go(func() error { return s.removeWitness(ctx) })
 		if s.taken {
 			continue
 		}

@@ -2,14 +2,12 @@ package experiment
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
-	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -22,12 +20,14 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (di
 		return explained, nil, err
 	}
 	server := s.facts()
-	if server.Down == nil && serverHostResponded(probes) {
+	if server.Down == nil && (s.witness != nil || serverHostResponded(probes)) {
 		var err error
-		if server.Listeners, err = s.listeners(ctx); err != nil {
+		if server.Listeners, server.Queues, err = s.sockets(ctx); err != nil {
 			return explained, nil, err
 		}
-		server.Log = s.log(ctx)
+		if !anyOK(probes) {
+			server.Log = s.log(ctx)
+		}
 	}
 	var reaches []report.Reach
 	for _, v := range r.inspectedVantages() {
@@ -40,7 +40,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (di
 			Server:   server,
 			Vantages: []facts.Vantage{vantage},
 		}, explained.Probes)
-		reaches = append(reaches, reach(s.index, v, probes, result.Findings, r.request.Target.Path))
+		reaches = append(reaches, r.reach(s.index, v, probes, result.Findings))
 		explained.Probes, explained.Findings = result.Probes, diagnosis.Merge(explained.Findings, result.Findings)
 	}
 	return explained, reaches, nil
@@ -62,6 +62,7 @@ func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, p
 	if v.Container == "" {
 		known.Routes, known.Addresses = facts.Routes(s.found.Networks), facts.OwnAddresses()
 	}
+	known.Watched = s.watched[v.Name]
 	if s.exit != nil {
 		return known, nil
 	}
@@ -105,22 +106,6 @@ func (s *server) log(ctx context.Context) []string {
 	return engine.LogEvidence(engine.LastLog(ctx, s.run.engine.API, s.id, false))
 }
 
-// listeners reads which sockets listen in the server's network namespace. If that fails,
-// it is a note and no error of the run, which has measured what it could.
-func (s *server) listeners(ctx context.Context) (*listening.Listeners, error) {
-	r := s.run
-	defer r.options.Progress.Step("Reading which sockets listen in the container")()
-	image, err := r.engine.AgentImage(ctx)
-	if err == nil {
-		var found listening.Listeners
-		helpers := engine.Helpers{API: r.engine.API, Image: image, Labels: r.labels, Scope: r.scope}
-		if found, err = helpers.Sockets(ctx, s.id); err == nil {
-			return &found, nil
-		}
-	}
-	if ctx.Err() != nil || errors.As(err, new(*engine.CleanUpError)) {
-		return nil, err
-	}
-	r.options.Progress.Note("the listening sockets are not known: " + err.Error())
-	return nil, nil //nolint:nilnil // nil stands for not known, see facts.Server
+func anyOK(probes []report.Probe) bool {
+	return slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK })
 }

@@ -11,16 +11,16 @@ import (
 
 // reach returns whether a server is reached from one vantage, and if not, the cause of
 // the finding that is an error.
-func reach(server int, v inspectedVantage, probes []report.Probe, findings []report.Finding, path string) report.Reach {
-	r := report.Reach{Vantage: v.Name}
-	if best, ok := PickBest(server, probesFrom(v.Name, probes), v.KindRanking(), path); ok {
-		r.OK, r.URL = true, best.URL
-		return r
+func (r *run) reach(server int, v inspectedVantage, probes []report.Probe, findings []report.Finding) report.Reach {
+	reach := report.Reach{Vantage: v.Name}
+	if best, ok := PickBest(server, probesFrom(v.Name, probes), v.KindRanking(r.engine.Host), r.request.Target.Path); ok {
+		reach.OK, reach.URL = true, best.URL
+		return reach
 	}
 	if i := slices.IndexFunc(findings, func(f report.Finding) bool { return f.Severity == report.SeverityError }); i >= 0 {
-		r.Cause = findings[i].Cause
+		reach.Cause = findings[i].Cause
 	}
-	return r
+	return reach
 }
 
 // modeReport returns the result of the network mode that the run was for.

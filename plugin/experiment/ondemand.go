@@ -76,7 +76,7 @@ func (f *OnDemandServers) Start(ctx context.Context, index int, identity string)
 		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
 	f.record(s, explained.Probes, explained.Findings)
-	best, ok := PickBest(s.index, explained.Probes, f.run.vantage.KindRanking(), f.run.request.Target.Path)
+	best, ok := PickBest(s.index, explained.Probes, f.run.vantage.KindRanking(f.run.engine.Host), f.run.request.Target.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
 		return nil, errors.Join(s.unreachedError(), f.removeFailed(ctx, s))
 	}
@@ -93,12 +93,12 @@ func (f *OnDemandServers) measure(ctx context.Context, s *server) (diagnosis.Res
 	if err := s.start(ctx, f.ctx); err != nil {
 		return diagnosis.Result{}, err
 	}
-	probes, err := s.probe(ctx)
+	probes, err := s.probe(ctx, f.ctx)
 	if err != nil {
 		return diagnosis.Result{}, err
 	}
 	explained, _, err := f.run.explain(ctx, s, probes)
-	return explained, err
+	return explained, errors.Join(err, s.removeWitness(ctx))
 }
 
 func (f *OnDemandServers) add(index int, identity string) *server {
@@ -179,6 +179,9 @@ func (f *OnDemandServers) removeFailed(ctx context.Context, s *server) error {
 // be removed, for Close to try again.
 func (f *OnDemandServers) remove(ctx context.Context, s *server) error {
 	defer s.releaseLease()
+	if err := s.removeWitness(ctx); err != nil {
+		return err
+	}
 	if !s.taken {
 		if err := engine.RemoveContainer(ctx, f.run.engine.API, s.name); err != nil {
 			return err
@@ -202,7 +205,7 @@ func (f *OnDemandServers) Report() *report.Report {
 			measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
 		}
 	}
-	measured.Best = append(measured.Best, pickBestOfEach(measured.Probes, f.run.vantage.KindRanking(), f.run.request)...)
+	measured.Best = append(measured.Best, pickBestOfEach(measured.Probes, f.run.vantage.KindRanking(f.run.engine.Host), f.run.request)...)
 	return &measured
 }
 

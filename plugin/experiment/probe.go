@@ -16,9 +16,33 @@ import (
 )
 
 // probe tries the server's candidates until all have answered, Request.Wait is over, the
-// container has exited, or the server has been up for long enough.
-func (s *server) probe(ctx context.Context) ([]report.Probe, error) {
+// container has exited, or the server has been up for long enough. A witness that it
+// starts lives until watching ends.
+func (s *server) probe(ctx, watching context.Context) ([]report.Probe, error) {
 	waiting, cancel := context.WithTimeout(ctx, s.run.request.Wait)
+	defer cancel()
+	for {
+		probes, err := s.probeOnce(ctx, waiting)
+		if err == nil {
+			probes, err = s.identify(ctx, watching, probes)
+		}
+		if err != nil || !s.mayComeUp(probes) || waiting.Err() != nil {
+			return probes, err
+		}
+	}
+}
+
+// mayComeUp says whether the server may be reached later: so far a port forwarder has
+// kept a connection open, behind which the server does not listen yet.
+func (s *server) mayComeUp(probes []report.Probe) bool {
+	return s.exit == nil && !anyOK(probes) && slices.ContainsFunc(probes, func(p report.Probe) bool {
+		return p.Failure == netprobe.Silent && p.Identity == netprobe.IdentityMismatch
+	})
+}
+
+// probeOnce runs one race from each vantage.
+func (s *server) probeOnce(ctx, waiting context.Context) ([]report.Probe, error) {
+	waiting, cancel := context.WithCancel(waiting)
 	defer cancel()
 
 	var group errgroup.Group
@@ -167,6 +191,7 @@ func row(vantage string, server int, a Attempt, r netprobe.Result) report.Probe 
 		Kind:      a.Kind,
 		Address:   a.Address,
 		URL:       a.Target.URL(),
+		Resolved:  r.Resolved,
 		OK:        r.OK,
 		Phase:     r.Phase,
 		Failure:   r.Failure,

@@ -28,6 +28,10 @@ type server struct {
 	exited <-chan engine.Exit
 	found  facts.Container
 	exit   *engine.Exit // set when the server exited before it answered
+
+	witness     *engine.RemoteProber     // in its network namespace; nil if it was not started
+	witnessName string                   // of its container; empty if there is none
+	watched     map[string]facts.Watched // what the witness saw, by vantage
 }
 
 func newServer(r *run, index int) *server {

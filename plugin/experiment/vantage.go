@@ -12,6 +12,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/witness"
 )
 
 // The names of vantages. A running container of the user is VantageContainer followed by
@@ -33,9 +34,18 @@ type Vantage struct {
 	Prober Prober
 }
 
-// Prober runs races in another process.
+// Prober runs races in another process, and holds connections there.
 type Prober interface {
 	Run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error)
+	witness.Holder
+}
+
+// Holder holds connections at the vantage.
+func (v Vantage) Holder() witness.Holder {
+	if v.Prober == nil {
+		return witness.Here{}
+	}
+	return v.Prober
 }
 
 // Candidates returns the addresses to try from the vantage.
@@ -71,7 +81,7 @@ type Attempt struct {
 // RaceOf returns a race between attempts, with the settings of the given race.
 func RaceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
 	for _, a := range attempts {
-		race.Attempts = append(race.Attempts, netprobe.Attempt{Target: a.Target, Grace: a.Grace})
+		race.Attempts = append(race.Attempts, netprobe.Attempt{Target: a.Target, Grace: a.Grace, Elsewhere: a.Elsewhere})
 	}
 	return race
 }

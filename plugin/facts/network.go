@@ -20,6 +20,7 @@ type Network struct {
 	GatewayMode string // com.docker.network.bridge.gateway_mode_ipv4; empty for the default, nat
 	MTU         int    // bytes; 0 for the engine's default
 	Subnets     []netip.Prefix
+	Members     map[netip.Addr]string // names of the containers that have an address on it, as the engine lists them
 }
 
 // Layer2 says whether containers on the network are directly on the network of a
@@ -29,6 +30,19 @@ func (n Network) Layer2() bool { return n.Driver == "macvlan" || n.Driver == "ip
 // Has says whether an address is the container's on this network.
 func (n Network) Has(ip netip.Addr) bool {
 	return ip.IsValid() && (n.IPv4 == ip || n.IPv6 == ip)
+}
+
+// membersOf returns the addresses of the containers on a network.
+func membersOf(n network.Inspect) map[netip.Addr]string {
+	members := map[netip.Addr]string{}
+	for _, c := range n.Containers {
+		for _, text := range []string{c.IPv4Address, c.IPv6Address} {
+			if prefix, err := netip.ParsePrefix(text); err == nil {
+				members[prefix.Addr()] = c.Name
+			}
+		}
+	}
+	return members
 }
 
 // SubnetsOf returns the subnets of a network that can be parsed.

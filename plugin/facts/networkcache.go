@@ -75,6 +75,7 @@ func (n *Network) addSettings(found network.Inspect) {
 	n.GatewayMode = found.Options[bridge+"gateway_mode_ipv4"]
 	n.MTU, _ = strconv.Atoi(found.Options["com.docker.network.driver.mtu"])
 	n.Subnets = SubnetsOf(found)
+	n.Members = membersOf(found)
 }
 
 // defaultNetworks are the networks on which engines put a container that names none:

@@ -20,6 +20,7 @@ type Server struct {
 	Bindings         []Binding            // where Port is published
 	PublishRequested bool                 // it was started with Port to be published
 	Listeners        *listening.Listeners // of its network namespace; nil if they were not read or could not be
+	Queues           []listening.Queue    // of the sockets that listen on Port; none if they were not read
 	Log              []string             // the last lines that it printed, as evidence; none if its log was not read
 	StartedByUs      bool                 // this command has started it, and removes it
 }
@@ -73,6 +74,12 @@ func (s Server) NetworkWith(ip netip.Addr) (Network, bool) {
 		return Network{}, false
 	}
 	return s.Networks[i], true
+}
+
+// Has says whether an address is the server's on one of its networks.
+func (s Server) Has(ip netip.Addr) bool {
+	_, ok := s.NetworkWith(ip)
+	return ok
 }
 
 // OnlyOnLoopback says whether every binding of a host port is on loopback. It is false

@@ -16,7 +16,8 @@ type Vantage struct {
 	Routes    []Route      // from the machine of this process to the server's addresses, if they are known
 	Addresses []netip.Addr // of that machine's interfaces; none if they are not known
 	Small     []SmallAnswer
-	Optional  bool // the user did not name it: that it reaches nothing is no error
+	Watched   Watched // what the witness saw of connections from here; empty if nobody looked
+	Optional  bool    // the user did not name it: that it reaches nothing is no error
 }
 
 // LacksFamily says whether the vantage has no address of the family that it needs to

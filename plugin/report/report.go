@@ -189,14 +189,15 @@ type Probe struct {
 	Vantage   string             `json:"vantage"` // where the probe ran: host, client, peer, network:NAME, …
 	Server    int                `json:"server"`  // index into Report.Servers
 	Kind      Kind               `json:"kind"`
-	Address   string             `json:"address"` // host:port
-	URL       string             `json:"url"`     // what was requested
-	OK        bool               `json:"ok"`      // the intended server answered as expected
-	Phase     netprobe.Phase     `json:"phase"`   // the last phase that was reached
-	Failure   netprobe.Failure   `json:"failure"` // empty if the probe worked
-	Detail    string             `json:"detail"`  // the failure in words
-	Status    int                `json:"status"`  // of the HTTP answer; 0 if there was none
-	Body      string             `json:"body"`    // the first bytes of the answer, control characters escaped
+	Address   string             `json:"address"`            // host:port
+	URL       string             `json:"url"`                // what was requested
+	Resolved  []string           `json:"resolved,omitempty"` // the addresses of a name
+	OK        bool               `json:"ok"`                 // the intended server answered as expected
+	Phase     netprobe.Phase     `json:"phase"`              // the last phase that was reached
+	Failure   netprobe.Failure   `json:"failure"`            // empty if the probe worked
+	Detail    string             `json:"detail"`             // the failure in words
+	Status    int                `json:"status"`             // of the HTTP answer; 0 if there was none
+	Body      string             `json:"body"`               // the first bytes of the answer, control characters escaped
 	Identity  netprobe.Identity  `json:"identity"`
 	WebSocket netprobe.WebSocket `json:"websocket"`
 	Cause     Cause              `json:"cause"` // of the failure, if it is known

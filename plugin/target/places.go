@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -17,7 +16,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
-	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -30,6 +28,7 @@ type place struct {
 	helper   string          // name of the helper; empty on the host
 	agent    *engine.Agent
 	probes   []report.Probe
+	watched  facts.Watched
 }
 
 // VantageNetwork and a network's name are the vantage of a helper on that network.
@@ -150,35 +149,40 @@ func (r *run) newHelperName() string {
 	return "nestprobe-" + r.labels.Run + "-" + engine.NewToken(engine.HelperBytes)
 }
 
-// probeFromPlaces chooses the places and probes the server from them in parallel. It lists the listeners
-// once: from the first place that is in the server's network namespace, where this is
-// cheap, or whose probes cannot be explained without.
+// probeFromPlaces chooses the places and probes the server from them in parallel. Then
+// the witness says which connections arrive at the server.
 func (r *run) probeFromPlaces(ctx context.Context, candidates func(*place) []experiment.Candidate) error {
 	if err := r.choosePlaces(ctx); err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	var once sync.Once
+	group, working := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := r.prepareOnce(working); err != nil {
+			return err
+		}
+		return r.startWitness(working, ctx)
+	})
 	for _, p := range r.places {
 		group.Go(func() (err error) {
-			if err = r.prepareOnce(ctx); err != nil {
+			if err = r.prepareOnce(working); err != nil {
 				return err
 			}
-			if err = r.startHelper(ctx, p); err != nil {
+			if err = r.startHelper(working, ctx, p); err != nil {
 				return err
 			}
-			p.probes, err = r.probe(ctx, p, candidates(p))
-			if err == nil && (r.isInside(p) || needListeners(p.probes)) {
-				once.Do(func() { err = r.listListeners(ctx, p) })
-			}
+			p.probes, err = r.probe(working, p, candidates(p))
 			return err
 		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return r.watch(ctx)
 }
 
-// startHelper starts the helper of a place and inspects its networks.
-func (r *run) startHelper(ctx context.Context, p *place) error {
+// startHelper starts the helper of a place and inspects its networks. The helper lives
+// until watching ends.
+func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 	if p.helper == "" {
 		return nil
 	}
@@ -189,10 +193,10 @@ func (r *run) startHelper(ctx context.Context, p *place) error {
 		c.HostConfig.NetworkMode = container.NetworkMode(p.network)
 	}
 	var err error
-	if p.agent, err = engine.StartAgent(ctx, ctx, api, c); err != nil {
+	if p.agent, err = engine.StartAgent(ctx, watching, api, c); err != nil {
 		return fmt.Errorf("probing from %s: %w", p.vantage.Name, err)
 	}
-	p.vantage.Prober = engine.NewRemoteProber(ctx, p.agent)
+	p.vantage.Prober = engine.NewRemoteProber(watching, p.agent)
 	if p.network != "" {
 		response, err := api.ContainerInspect(ctx, p.agent.ID)
 		if err != nil {
@@ -226,44 +230,6 @@ func (r *run) probe(ctx context.Context, p *place, candidates []experiment.Candi
 	return experiment.Rows(p.vantage.Name, 0, attempts, results), nil
 }
 
-// readSockets lists the sockets in the server's network namespace: with the helper of the
-// place, if it is in there, otherwise with one more helper. If the engine runs in a VM or is
-// rootless, its host is this machine.
-func (r *run) readSockets(ctx context.Context, p *place) (listening.Listeners, error) {
-	if prober, ok := p.vantage.Prober.(*engine.RemoteProber); ok && r.isInside(p) {
-		return prober.Sockets(ctx)
-	}
-	helpers := engine.Helpers{API: r.engine.API, Image: r.image, Labels: r.labels, Scope: r.scope}
-	e := r.description.Endpoint.Engine
-	switch {
-	case !r.known.Server.Host:
-		return helpers.Sockets(ctx, r.known.Container.ID)
-	case e.Desktop || e.Rootless:
-		return listening.Read()
-	default:
-		return helpers.HostSockets(ctx)
-	}
-}
-
-// listListeners records what listens in the server's network namespace, or why that is not
-// known. If nothing listens on a container's port, it also reads the end of the server's log.
-func (r *run) listListeners(ctx context.Context, p *place) error {
-	listeners, err := r.readSockets(ctx, p)
-	if err == nil && !r.known.Server.Host && len(listeners.On(r.known.Server.Port)) == 0 {
-		r.known.Server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, r.known.Container.ID, engine.HasTerminal(*r.known.Container)))
-	}
-	switch {
-	case errors.As(err, new(*engine.CleanUpError)), ctx.Err() != nil:
-		return err
-	case err != nil:
-		r.known.ListenersError = netprobe.Visible(err.Error(), report.MaxLine)
-		r.progress.Note("what listens is not known: " + r.known.ListenersError)
-	default:
-		r.known.Server.Listeners = &listeners
-	}
-	return nil
-}
-
 // isInside says whether a place is the server's network namespace. If the engine runs in
 // a VM or is rootless, containers cannot share the network of the host.
 func (r *run) isInside(p *place) bool {
@@ -278,27 +244,6 @@ func (r *run) isInside(p *place) bool {
 	}
 }
 
-// needListeners says whether the list of listeners may explain why probes from a place
-// failed: none has reached the server, or one was refused at the container's address, or
-// closed by a port forwarder. A refusal at a container's localhost, or at one of the
-// host's many names, is normal.
-func needListeners(probes []report.Probe) bool {
-	reached := false
-	for _, p := range probes {
-		reached = reached || p.OK
-		switch p.Failure {
-		case netprobe.Refused:
-			if p.Kind == report.KindContainerIP || p.Kind == report.KindContainerName {
-				return true
-			}
-		case netprobe.Reset, netprobe.ClosedWithoutResponse:
-			return true
-		default:
-		}
-	}
-	return !reached
-}
-
 // facts returns what the diagnosis needs to know about a place.
 func (p *place) facts(server facts.Container) facts.Vantage {
 	return facts.Vantage{
@@ -309,5 +254,6 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 		Optional:  p.optional,
 		Routes:    facts.Routes(server.Networks),
 		Addresses: facts.OwnAddresses(),
+		Watched:   p.watched,
 	}
 }

@@ -79,6 +79,10 @@ type run struct {
 	known  Facts // but for those of the engine's host only, which facts adds
 	found  facts.Container
 	places []*place
+
+	witness      namespace // of the server, unless a place is there; nil if it could not be started
+	witnessName  string    // of its helper; empty if it has none
+	witnessAgent *engine.Agent
 }
 
 // perHelper is how long a run may take for each of its helpers.
@@ -143,7 +147,7 @@ func (r *run) summarize() {
 	r.report.Probes = append(r.report.Probes, explained.Probes...)
 	r.report.Findings = explained.Findings
 	for _, p := range r.places {
-		if best, ok := experiment.PickBest(0, p.probes, p.vantage.KindRanking(), ""); ok {
+		if best, ok := experiment.PickBest(0, p.probes, p.vantage.KindRanking(r.engine.Host), ""); ok {
 			r.report.Best = append(r.report.Best, best)
 		}
 	}
@@ -161,16 +165,21 @@ func (r *run) finish(ctx context.Context, err error) error {
 
 func (r *run) removeHelpers(ctx context.Context) error {
 	var group errgroup.Group
-	for _, p := range r.places {
-		if p.helper != "" {
-			group.Go(func() error {
-				if p.agent != nil {
-					defer p.agent.Lease.Release()
-				}
-				return engine.RemoveContainer(ctx, r.engine.API, p.helper)
-			})
+	remove := func(name string, agent *engine.Agent) {
+		if name == "" {
+			return
 		}
+		group.Go(func() error {
+			if agent != nil {
+				defer agent.Lease.Release()
+			}
+			return engine.RemoveContainer(ctx, r.engine.API, name)
+		})
 	}
+	for _, p := range r.places {
+		remove(p.helper, p.agent)
+	}
+	remove(r.witnessName, r.witnessAgent)
 	return group.Wait()
 }
 

@@ -1,6 +1,7 @@
-// Package listening lists the TCP sockets that listen in a network namespace. The agent
-// reads the sockets of its own namespace, and the diagnosis uses what follows from them.
-// It needs no privilege and must not know of containers or engines.
+// Package listening reads the sockets of a network namespace: those that listen ([Read]),
+// and the connections that have arrived at a port ([ReadTraffic]). The agent reads those
+// of its own namespace, and the diagnosis uses what follows from them. It needs no
+// privilege and must not know of containers or engines.
 package listening
 
 import (
@@ -14,12 +15,19 @@ import (
 // Linux.
 var ErrUnsupported = errors.New("listening sockets can only be read on Linux")
 
-// Listeners are the TCP sockets that listen in a network namespace, by port and
-// then by address. Docker's own resolver at 127.0.0.11 is not among them.
+// Listeners are the sockets that listen in a network namespace. Docker's own resolver at
+// 127.0.0.11 is not among them.
 type Listeners struct {
-	Sockets []Socket `json:"sockets"`
+	Sockets []Socket `json:"sockets"` // of TCP, by port and then by address
 	// Truncated says that there are more sockets than Sockets holds.
 	Truncated bool `json:"truncated"`
+
+	// UDP are the addresses at which UDP sockets receive from any peer, by port and then by
+	// address. Unix are the paths of listening Unix sockets, sorted; one that begins with @
+	// is abstract. Both are empty if the kernel does not list them: that none is listed
+	// proves nothing.
+	UDP  []netip.AddrPort `json:"udp,omitempty"`
+	Unix []string         `json:"unix,omitempty"`
 }
 
 // Socket is a TCP socket that listens. Several sockets with the same address and port are
@@ -66,6 +74,14 @@ func (l Listeners) On(port uint16) []netip.Addr {
 	}
 	slices.SortFunc(found, netip.Addr.Compare)
 	return slices.Compact(found)
+}
+
+// OnlyUDP says whether a UDP socket receives on a port that no TCP socket listens on, and
+// that can be reached from outside of the namespace.
+func (l Listeners) OnlyUDP(port uint16) bool {
+	return len(l.On(port)) == 0 && !l.Truncated && slices.ContainsFunc(l.UDP, func(a netip.AddrPort) bool {
+		return a.Port() == port && !a.Addr().IsLoopback()
+	})
 }
 
 // OnlyLoopback says whether something listens on a port, and all of it only on loopback.

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,13 +29,13 @@ func Read() (Listeners, error) { return read(maxSockets) }
 
 func read(limit int) (Listeners, error) {
 	found := collection{limit: limit, seen: map[Socket]struct{}{}}
-	// A request is for one family. A socket on [::] that accepts both is in IPv6's list.
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		if err := found.add(family); err != nil {
-			return Listeners{}, fmt.Errorf("reading the listening sockets from the kernel: %w", err)
-		}
+	if err := request(unix.IPPROTO_TCP, 1<<stateListen, 0, found.add); err != nil {
+		return Listeners{}, fmt.Errorf("reading the listening sockets from the kernel: %w", err)
 	}
-	return found.listeners(), nil
+	listeners := found.listeners()
+	listeners.UDP = readUDP(limit)
+	listeners.Unix = readUnix(limit)
+	return listeners, nil
 }
 
 // collection holds the sockets that have been read.
@@ -46,21 +45,8 @@ type collection struct {
 	truncated bool
 }
 
-// add requests the sockets of a family. It does not use netlink.SocketDiagTCP, which
-// requests every connection too and does not return whether [::] accepts IPv4.
-func (c *collection) add(family uint8) error {
-	request := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
-	request.AddRawData(listenersOf(family))
-	var broken error
-	err := request.ExecuteIter(unix.NETLINK_SOCK_DIAG, nl.SOCK_DIAG_BY_FAMILY, func(message []byte) bool {
-		var socket Socket
-		if socket, broken = parse(message); broken != nil {
-			return false
-		}
-		return c.keep(socket)
-	})
-	return cmp.Or(err, broken)
-}
+// add keeps a socket of a message. It is false if there is no room for it.
+func (c *collection) add(message []byte) bool { return c.keep(parse(message)) }
 
 // keep adds a socket. It is false if there is no room for it.
 func (c *collection) keep(socket Socket) bool {
@@ -83,48 +69,23 @@ func (c *collection) listeners() Listeners {
 	return Listeners{Sockets: sockets, Truncated: c.truncated}
 }
 
-// These are defined in the kernel's include/uapi/linux/inet_diag.h and
-// include/net/tcp_states.h. Package unix does not have them.
-const (
-	stateListen     = 10 // TCP_LISTEN
-	attributeV6Only = 11 // INET_DIAG_SKV6ONLY, a byte
+// attributeV6Only is INET_DIAG_SKV6ONLY of the kernel's include/uapi/linux/inet_diag.h, a
+// byte. Package unix does not have it.
+const attributeV6Only = 11
 
-	requestSize     = 56 // struct inet_diag_req_v2
-	messageSize     = 72 // struct inet_diag_msg, which attributes follow
-	attributeHeader = 4  // struct rtattr: its size and its type, two bytes each
-)
+const attributeHeader = 4 // struct rtattr: its size and its type, two bytes each
 
-// listenersOf returns the request for the listening TCP sockets of a family. Fields that
-// are zero match any socket.
-func listenersOf(family uint8) []byte {
-	request := make([]byte, requestSize)
-	request[0], request[1] = family, unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(request[4:], 1<<stateListen)
-	return request
-}
-
-// parse parses the kernel's message about one socket.
-func parse(message []byte) (Socket, error) {
-	if len(message) < messageSize {
-		return Socket{}, fmt.Errorf("a message about a socket has %d bytes, fewer than %d", len(message), messageSize)
-	}
-	var address netip.Addr
-	switch family := message[0]; family {
-	case unix.AF_INET:
-		address = netip.AddrFrom4([4]byte(message[8:]))
-	case unix.AF_INET6:
-		address = netip.AddrFrom16([16]byte(message[8:]))
-	default:
-		return Socket{}, fmt.Errorf("a message is about a socket of family %d", family)
-	}
+// parse parses the kernel's message about one listening socket.
+func parse(message []byte) Socket {
+	address := localAddress(message)
 	socket := Socket{
-		Address:   netip.AddrPortFrom(address.Unmap(), binary.BigEndian.Uint16(message[4:])),
+		Address:   netip.AddrPortFrom(address.Addr().Unmap(), address.Port()),
 		Interface: binary.NativeEndian.Uint32(message[40:]),
 	}
-	if address == netip.IPv6Unspecified() {
+	if address.Addr() == netip.IPv6Unspecified() {
 		socket.DualStack = dualStack(message[messageSize:])
 	}
-	return socket, nil
+	return socket
 }
 
 // dualStack reads from the attributes of a socket on [::] whether it accepts IPv4.

@@ -2,5 +2,8 @@
 
 package listening
 
-// Read returns ErrUnsupported.
+// Read always fails.
 func Read() (Listeners, error) { return Listeners{}, ErrUnsupported }
+
+// ReadTraffic always fails.
+func ReadTraffic(uint16) (Traffic, error) { return Traffic{}, ErrUnsupported }

@@ -1,0 +1,166 @@
+package experiment
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/witness"
+)
+
+// identify returns the probes with who answered. The built-in server says so itself. For
+// the user's server a witness is started, but only if it is in doubt who answered. It
+// lives until watching ends.
+func (s *server) identify(ctx, watching context.Context, probes []report.Probe) ([]report.Probe, error) {
+	if s.run.request.Builtin() || s.exit != nil {
+		return probes, nil
+	}
+	if slices.ContainsFunc(probes, s.isDoubtful) {
+		if err := s.watch(ctx, watching, probes); err != nil {
+			return nil, err
+		}
+	}
+	var judged []report.Probe
+	for _, v := range s.run.inspectedVantages() {
+		judged = append(judged, witness.Judge(probesFrom(v.Name, probes), s.found.Networks, s.watched[v.Name])...)
+	}
+	if s.witness == nil {
+		s.distrust(judged)
+	}
+	return judged, nil
+}
+
+// isDoubtful says whether it is in doubt who answered a probe: an answer that is not
+// good, one at an address that should not lead to the server, one of a name with several
+// addresses, or none at an address where the port is published.
+func (s *server) isDoubtful(p report.Probe) bool {
+	switch {
+	case p.OK:
+		return s.isElsewhere(p) || len(p.Resolved) > 1
+	case witness.Connected(p):
+		return true
+	default:
+		return p.Vantage == VantageHost && p.Kind == report.KindPublishedLocalhost && !s.isElsewhere(p) && p.Failure != netprobe.Unreachable
+	}
+}
+
+// isElsewhere says whether nothing is known to lead from a probe's address to the server.
+// On a Desktop engine, another process of this machine may have its localhost.
+func (s *server) isElsewhere(p report.Probe) bool {
+	if p.Vantage == VantageHost && p.Kind == report.KindPublishedLocalhost && s.run.description.Endpoint.Engine.Desktop {
+		return true
+	}
+	for _, v := range s.run.inspectedVantages() {
+		if v.Name == p.Vantage {
+			return slices.ContainsFunc(s.attempts(v), func(a Attempt) bool { return a.Address == p.Address && a.Elsewhere })
+		}
+	}
+	return false
+}
+
+// distrust changes the answers from addresses that should not lead to the server, if no
+// witness could be started.
+func (s *server) distrust(probes []report.Probe) {
+	for i := range probes {
+		if p := &probes[i]; p.OK && p.Identity == netprobe.IdentityUnverified && s.isElsewhere(*p) {
+			p.OK, p.Failure, p.Identity = false, netprobe.WrongServer, netprobe.IdentityMismatch
+			p.Detail = "an answer, but nothing is published at this address"
+		}
+	}
+}
+
+// watch has a witness look for connections to the addresses that accepted one.
+func (s *server) watch(ctx, watching context.Context, probes []report.Probe) error {
+	if err := s.startWitness(ctx, watching); err != nil || s.witness == nil {
+		return err
+	}
+	var addresses []witness.Address
+	var from []string
+	for _, v := range s.run.inspectedVantages() {
+		for _, p := range probesFrom(v.Name, probes) {
+			if witness.Connected(p) {
+				addresses = append(addresses, witness.Address{From: v.Holder(), Address: p.Address})
+				from = append(from, v.Name)
+			}
+		}
+	}
+	sightings, err := witness.Watch(ctx, s.witness, s.run.plan.Port, addresses, s.run.request.Timeout)
+	if err != nil {
+		return s.noteUnknown(ctx, err)
+	}
+	s.watched = map[string]facts.Watched{}
+	for i, sighting := range sightings {
+		w := s.watched[from[i]]
+		w.Sightings = append(w.Sightings, sighting)
+		s.watched[from[i]] = w
+	}
+	return nil
+}
+
+// startWitness starts a helper in the server's network namespace, unless it runs. If that
+// fails, it is a note and no error of the run, which has measured what it could.
+func (s *server) startWitness(ctx, watching context.Context) error {
+	if s.witness != nil {
+		return nil
+	}
+	r := s.run
+	defer r.options.Progress.Step("Reading which sockets listen in the container")()
+	image, err := r.engine.AgentImage(ctx)
+	if err == nil {
+		s.witnessName = "nestprobe-" + r.name + "-witness-" + engine.NewToken(engine.HelperBytes)
+		where := container.NetworkMode("container:" + s.id)
+		if s.witness, err = engine.StartProber(ctx, watching, r.engine.API, s.witnessName, image, where, r.labels); err == nil {
+			return nil
+		}
+	}
+	return s.noteUnknown(ctx, err)
+}
+
+// sockets reads which sockets listen in the server's network namespace. Both are nil if
+// that is not known.
+func (s *server) sockets(ctx context.Context) (*listening.Listeners, []listening.Queue, error) {
+	if err := s.startWitness(ctx, ctx); err != nil || s.witness == nil {
+		return nil, nil, err
+	}
+	found, err := s.witness.Sockets(ctx)
+	if err != nil {
+		return nil, nil, s.noteUnknown(ctx, err)
+	}
+	traffic, err := s.witness.Traffic(ctx, s.run.plan.Port)
+	if err != nil {
+		return nil, nil, s.noteUnknown(ctx, err)
+	}
+	return &found, traffic.Queues, nil
+}
+
+// noteUnknown notes that it is not known what listens. It returns the error only if the
+// command cannot go on.
+func (s *server) noteUnknown(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.As(err, new(*engine.CleanUpError)) {
+		return err
+	}
+	s.run.options.Progress.Note("the listening sockets are not known: " + err.Error())
+	return nil
+}
+
+// removeWitness removes the witness, even if it has been started only in part.
+func (s *server) removeWitness(ctx context.Context) error {
+	if s.witnessName == "" {
+		return nil
+	}
+	if s.witness != nil {
+		defer s.witness.Agent.Lease.Release()
+	}
+	err := engine.RemoveContainer(ctx, s.run.engine.API, s.witnessName)
+	if err == nil {
+		s.witness, s.witnessName = nil, ""
+	}
+	return err
+}

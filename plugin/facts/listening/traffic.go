@@ -1,0 +1,58 @@
+package listening
+
+import "net/netip"
+
+// Traffic is what can be seen of a TCP port in a network namespace at one moment.
+type Traffic struct {
+	// Connections are those with the port as their local one, in no order.
+	Connections []Connection `json:"connections"`
+	// Truncated says that there are more connections than Connections holds.
+	Truncated bool     `json:"truncated,omitempty"`
+	Queues    []Queue  `json:"queues"` // of the sockets that listen on the port
+	Counters  Counters `json:"counters"`
+}
+
+// Connection is a connection that a client has opened to the port.
+type Connection struct {
+	Local  netip.AddrPort `json:"local"`
+	Remote netip.AddrPort `json:"remote"`
+	State  State          `json:"state"`
+	// Accepted says that a process has accepted it. An open connection that is not
+	// accepted waits in the accept queue. A closed one has no process any more.
+	Accepted bool `json:"accepted"`
+}
+
+// State is how far a connection has come.
+type State string
+
+// The states of a connection, each of which stands for several of TCP's (RFC 9293,
+// section 3.3.2).
+const (
+	// StateHandshake: the client has not completed the handshake, the accept queue is
+	// full, or the server has the kernel wait for data (TCP_DEFER_ACCEPT).
+	StateHandshake State = "handshake"
+	StateOpen      State = "open"
+	// StateClientClosed: the client has closed it first, and StateServerClosed: the server.
+	StateClientClosed State = "client-closed"
+	StateServerClosed State = "server-closed"
+)
+
+// Queue is the accept queue of a listening socket: connections that no process has
+// accepted yet.
+type Queue struct {
+	Address netip.AddrPort `json:"address"`
+	Length  uint32         `json:"length"`
+	Limit   uint32         `json:"limit"` // with more connections than this, handshakes are dropped
+}
+
+// Full says whether the queue takes no further connection.
+func (q Queue) Full() bool { return q.Length > q.Limit }
+
+// Counters are those of the whole namespace, since it was created, for all ports. A value
+// is 0 if the kernel does not report it. The names of the kernel are those of
+// /proc/net/snmp and /proc/net/netstat.
+type Counters struct {
+	Opened    uint64 `json:"opened"`    // connections that arrived and were established (PassiveOpens)
+	Overflows uint64 `json:"overflows"` // handshakes that a full accept queue dropped (ListenOverflows)
+	Resets    uint64 `json:"resets"`    // segments that were answered with a reset (OutRsts)
+}

@@ -1,0 +1,131 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/witness"
+)
+
+// namespace reads the sockets of the server's network namespace.
+type namespace interface {
+	Sockets(ctx context.Context) (listening.Listeners, error)
+	witness.Reader
+}
+
+// thisMachine reads the sockets of this process's network namespace.
+type thisMachine struct{}
+
+func (thisMachine) Sockets(context.Context) (listening.Listeners, error) { return listening.Read() }
+
+func (thisMachine) Traffic(_ context.Context, port uint16) (listening.Traffic, error) {
+	return listening.ReadTraffic(port)
+}
+
+// startWitness starts the witness beside the helpers of the places, unless one of those is
+// in the server's network namespace. If the engine runs in a VM or is rootless, its host
+// is this machine. The witness lives until watching ends. If it cannot be started, that is
+// recorded and no error.
+func (r *run) startWitness(ctx, watching context.Context) error {
+	e := r.description.Endpoint.Engine
+	where := container.NetworkMode("host")
+	switch {
+	case r.known.Server.Host && (e.Desktop || e.Rootless):
+		r.witness = thisMachine{}
+		return nil
+	case slices.ContainsFunc(r.places, r.isInside):
+		return nil // see insider
+	case !r.known.Server.Host:
+		where = container.NetworkMode("container:" + r.known.Container.ID)
+	}
+	r.witnessName = r.newHelperName()
+	started, err := engine.StartProber(ctx, watching, r.engine.API, r.witnessName, r.image, where, r.labels)
+	if err != nil {
+		return r.recordUnknown(ctx, err)
+	}
+	r.witnessAgent, r.witness = started.Agent, started
+	return nil
+}
+
+// insider returns the witness: that of a place in the server's network namespace, if there
+// is one; nil if there is none.
+func (r *run) insider() namespace {
+	for _, p := range r.places {
+		if prober, ok := p.vantage.Prober.(*engine.RemoteProber); ok && r.isInside(p) {
+			return prober
+		}
+	}
+	return r.witness
+}
+
+// watch records what listens in the server's network namespace, and which of the
+// connections to the addresses arrive there.
+func (r *run) watch(ctx context.Context) error {
+	defer func() {
+		for _, p := range r.places {
+			p.probes = witness.Judge(p.probes, r.found.Networks, p.watched)
+		}
+	}()
+	insider := r.insider()
+	if insider == nil {
+		return nil
+	}
+	if err := r.listListeners(ctx, insider); err != nil || r.known.ListenersError != "" {
+		return err
+	}
+	var addresses []witness.Address
+	var of []*place
+	for _, p := range r.places {
+		for _, probe := range p.probes {
+			if witness.Connected(probe) {
+				addresses = append(addresses, witness.Address{From: p.vantage.Holder(), Address: probe.Address})
+				of = append(of, p)
+			}
+		}
+	}
+	sightings, err := witness.Watch(ctx, insider, r.known.Server.Port, addresses, r.target.Timeout)
+	if err != nil {
+		return r.recordUnknown(ctx, err)
+	}
+	for i, s := range sightings {
+		of[i].watched.Sightings = append(of[i].watched.Sightings, s)
+	}
+	return nil
+}
+
+// listListeners records what listens in the server's network namespace. If nothing listens
+// on a container's port, it also reads the end of the server's log.
+func (r *run) listListeners(ctx context.Context, insider namespace) error {
+	listeners, err := insider.Sockets(ctx)
+	if err != nil {
+		return r.recordUnknown(ctx, err)
+	}
+	r.known.Server.Listeners = &listeners
+	traffic, err := insider.Traffic(ctx, r.known.Server.Port)
+	if err != nil {
+		return r.recordUnknown(ctx, err)
+	}
+	r.known.Server.Queues = traffic.Queues
+	if !r.known.Server.Host && len(listeners.On(r.known.Server.Port)) == 0 {
+		r.known.Server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, r.known.Container.ID, engine.HasTerminal(*r.known.Container)))
+	}
+	return nil
+}
+
+// recordUnknown records why it is not known what listens. It returns the error only if
+// the command cannot go on.
+func (r *run) recordUnknown(ctx context.Context, err error) error {
+	if errors.As(err, new(*engine.CleanUpError)) || ctx.Err() != nil {
+		return err
+	}
+	r.known.ListenersError = netprobe.Visible(err.Error(), report.MaxLine)
+	r.progress.Note("what listens is not known: " + r.known.ListenersError)
+	return nil
+}

@@ -1,0 +1,107 @@
+package witness
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+)
+
+// Bounds for an address of a server that has other clients.
+const (
+	tries = 4  // rounds
+	agree = 2  // of them must show that the connections arrive, if the server has other clients
+	crowd = 10 // connections of a round: so many others do not come, stay and go together by chance
+	few   = 5  // connections of others that do the same in a round without any: too many to tell
+)
+
+// single watches one address, if necessary with several connections and in several
+// rounds.
+func (w watch) single(ctx context.Context, address Address) (facts.Sighting, error) {
+	r, err := w.round(ctx, []Address{address})
+	if err != nil {
+		return facts.Sighting{}, err
+	}
+	if s := r.sightings()[0]; s.Seen != undecided {
+		return s, nil
+	}
+	for arrived, try := 0, 0; try < tries; try++ {
+		s, quiet, err := w.crowd(ctx, address)
+		if err != nil || s.Seen == facts.SeenNothing {
+			return s, err
+		}
+		if s.Seen.Arrived() {
+			arrived++
+		}
+		if quiet || arrived == agree {
+			return s, nil
+		}
+	}
+	return facts.Sighting{Seen: facts.SeenUnknown}, nil
+}
+
+// crowd watches several connections to one address that are opened and closed together.
+// If the server has other clients too, the crowd is still seen to come, stay and go. It
+// also says whether it saw no connection of other clients.
+func (w watch) crowd(ctx context.Context, address Address) (s facts.Sighting, quiet bool, err error) {
+	began := time.Now()
+	r, err := w.round(ctx, slices.Repeat([]Address{address}, crowd))
+	if err != nil {
+		return s, false, err
+	}
+	opened, arrived := r.opened(), len(r.arrived())
+	reset := arrived < opened // by the server, which leaves no trace but the count
+	switch {
+	case opened < crowd || r.during.Truncated:
+		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
+	case max(r.came, arrived+max(0, r.untraced())) < opened:
+		return facts.Sighting{Seen: facts.SeenNothing}, false, nil // or all of them would be here
+	case reset && (r.came >= opened || !r.closed(all(opened))), !reset && len(r.gone()) < opened:
+		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
+	}
+	strangers, err := w.strangers(ctx, time.Since(began), reset)
+	switch {
+	case err != nil || strangers >= few:
+		return facts.Sighting{Seen: facts.SeenUnknown}, false, err
+	case reset:
+		return facts.Sighting{Seen: facts.SeenClosed}, strangers == 0, nil
+	default:
+		return r.sighting(r.gone()[0]), strangers == 0, nil
+	}
+}
+
+// all returns the indices below n.
+func all(n int) []int {
+	indices := make([]int, n)
+	for i := range indices {
+		indices[i] = i
+	}
+	return indices
+}
+
+// strangers returns how many connections of other clients come, stay and go as those of a
+// crowd would, in a round without connections that takes as long; or how many come at
+// all.
+func (w watch) strangers(ctx context.Context, took time.Duration, anyway bool) (int, error) {
+	var r round
+	var err error
+	if r.before, err = w.reader.Traffic(ctx, w.port); err != nil {
+		return 0, err
+	}
+	after := func(d time.Duration) func(time.Duration) bool {
+		return func(waited time.Duration) bool { return waited >= d }
+	}
+	if err = w.until(ctx, &r.during, after(took)); err != nil {
+		return 0, err
+	}
+	established := r.during.Counters.Opened - r.before.Counters.Opened
+	if err = w.untilStayed(ctx, &r); err != nil {
+		return 0, err
+	}
+	err = w.until(ctx, &r.after, after(longestPause))
+	if anyway {
+		return int(established), err //nolint:gosec // a round is short
+	}
+	return len(r.gone()), err
+}

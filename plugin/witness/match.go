@@ -1,0 +1,160 @@
+package witness
+
+import (
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
+)
+
+// undecided is a connection that a round cannot tell from others.
+const undecided facts.Seen = "undecided"
+
+// sightings returns what a round shows of each connection. A connection that comes
+// straight from its client has the client's address and port at the server too. Those
+// that a forwarder or NAT has in between are only counted.
+func (r round) sightings() []facts.Sighting {
+	sightings := make([]facts.Sighting, len(r.held))
+	own, others, rest := r.match()
+	for i, c := range own {
+		sightings[i] = r.sighting(c)
+	}
+	counted := r.count(others, rest)
+	for _, i := range rest {
+		sightings[i] = counted
+	}
+	for i, h := range r.held {
+		if h.Closed && sightings[i].Seen == facts.SeenAccepted {
+			sightings[i].Seen = facts.SeenClosed // just after the look
+		}
+	}
+	return sightings
+}
+
+// match finds the connections that come straight from their clients, by index. It also
+// returns the others that have arrived, and the indices of those that were opened and are
+// not among them.
+func (r round) match() (own map[int]listening.Connection, others []listening.Connection, rest []int) {
+	own, others = map[int]listening.Connection{}, r.arrived()
+	for i, h := range r.held {
+		if !h.Opened() {
+			continue
+		}
+		at := slices.IndexFunc(others, func(c listening.Connection) bool { return c.Remote == h.Local })
+		if at < 0 {
+			rest = append(rest, i)
+			continue
+		}
+		own[i] = others[at]
+		others = slices.Delete(others, at, at+1)
+	}
+	return own, others, rest
+}
+
+// counts says whether connections have arrived that can only be counted.
+func (r round) counts() bool {
+	_, others, rest := r.match()
+	return len(rest) > 0 && len(others) > 0
+}
+
+// count returns what a round shows of some connections, if that is the same for all:
+// none has arrived; or as many as were opened have arrived, stayed, and gone when they
+// were closed. The others are connections that arrived meanwhile.
+func (r round) count(others []listening.Connection, opened []int) facts.Sighting {
+	switch {
+	case len(opened) == 0 || r.during.Truncated || r.untraced() > 0:
+	case len(others) == 0:
+		return facts.Sighting{Seen: facts.SeenNothing}
+	case len(others) == len(opened) && r.alike(others) && len(r.gone()) == len(r.arrived()) &&
+		(r.seen(others[0]) != facts.SeenClosed || r.closed(opened)):
+		return r.sighting(others[0])
+	}
+	return facts.Sighting{Seen: undecided}
+}
+
+// arrived returns the connections that were not there before. What was read later does
+// not matter.
+func (r round) arrived() []listening.Connection {
+	return slices.DeleteFunc(slices.Clone(r.during.Connections), func(c listening.Connection) bool {
+		return contains(r.before, c)
+	})
+}
+
+// contains says whether a connection between the same addresses is in the traffic.
+func contains(traffic listening.Traffic, c listening.Connection) bool {
+	return slices.ContainsFunc(traffic.Connections, func(other listening.Connection) bool {
+		return other.Local == c.Local && other.Remote == c.Remote
+	})
+}
+
+// untraced returns how many connections of the namespace were established meanwhile, and
+// are no longer in the list: the server has reset them, or they were short, or of another
+// port.
+func (r round) untraced() int {
+	established := r.during.Counters.Opened - r.before.Counters.Opened
+	return int(established) - len(r.arrived()) //nolint:gosec // a round is short
+}
+
+// outstanding says whether a connection that was opened has not arrived, and whether one
+// that has arrived waits to be accepted.
+func (r round) outstanding() (missing, waiting bool) {
+	arrived := r.arrived()
+	for _, c := range arrived {
+		switch r.seen(c) {
+		case facts.SeenWaiting:
+			waiting = true
+		case facts.SeenDeferred:
+			missing = true // until it has had the time to complete the handshake
+		}
+	}
+	return missing || len(arrived)+max(0, r.untraced()) < r.opened(), waiting
+}
+
+// opened returns how many connections were opened.
+func (r round) opened() int {
+	opened := 0
+	for _, h := range r.held {
+		if h.Opened() {
+			opened++
+		}
+	}
+	return opened
+}
+
+// closed says whether the other side has closed all of some connections.
+func (r round) closed(indices []int) bool {
+	return !slices.ContainsFunc(indices, func(i int) bool { return !r.held[i].Closed })
+}
+
+// alike says whether the same was seen of all connections.
+func (r round) alike(all []listening.Connection) bool {
+	return !slices.ContainsFunc(all, func(c listening.Connection) bool { return r.seen(c) != r.seen(all[0]) })
+}
+
+// gone returns the connections that arrived in the round and are no longer open.
+func (r round) gone() []listening.Connection {
+	return slices.DeleteFunc(r.arrived(), func(c listening.Connection) bool {
+		i := slices.IndexFunc(r.after.Connections, func(later listening.Connection) bool {
+			return later.Local == c.Local && later.Remote == c.Remote
+		})
+		return i >= 0 && (r.after.Connections[i].State == listening.StateOpen || r.after.Connections[i].State == listening.StateHandshake)
+	})
+}
+
+func (r round) sighting(c listening.Connection) facts.Sighting {
+	return facts.Sighting{Seen: r.seen(c), Peer: c.Remote.Addr()}
+}
+
+// seen says what became of a connection.
+func (r round) seen(c listening.Connection) facts.Seen {
+	switch {
+	case c.Accepted:
+		return facts.SeenAccepted
+	case c.State == listening.StateServerClosed:
+		return facts.SeenClosed
+	case c.State == listening.StateHandshake && !slices.ContainsFunc(r.during.Queues, listening.Queue.Full):
+		return facts.SeenDeferred
+	default:
+		return facts.SeenWaiting
+	}
+}

@@ -1,0 +1,238 @@
+// Package witness finds out whether a connection to an address arrives at a server. An
+// accepted connection proves nothing: port forwarders accept for servers that are not
+// there, and other processes answer at addresses that look right. So [Watch] holds
+// connections open, and compares which connections the sockets of the server's network
+// namespace show before and meanwhile.
+//
+// Nothing is sent over the connections. The server may have other clients: what cannot be
+// told from their connections is reported as unknown.
+package witness
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
+)
+
+// Reader reads the connections of a port in the server's network namespace.
+type Reader interface {
+	Traffic(ctx context.Context, port uint16) (listening.Traffic, error)
+}
+
+// Holder opens connections from one place and holds them open until release is called,
+// which returns them with what has become of them.
+type Holder interface {
+	Hold(ctx context.Context, addresses []string, timeout time.Duration) (held []netprobe.HeldConnection, release func(context.Context) ([]netprobe.HeldConnection, error), err error)
+}
+
+// Address is an address, and the place from which to connect to it.
+type Address struct {
+	From    Holder
+	Address string
+}
+
+// Here holds connections of this process.
+type Here struct{}
+
+// Hold implements Holder.
+func (Here) Hold(ctx context.Context, addresses []string, timeout time.Duration) (held []netprobe.HeldConnection, release func(context.Context) ([]netprobe.HeldConnection, error), err error) {
+	open := netprobe.Hold(ctx, addresses, netprobe.Options{Timeout: timeout})
+	return open.Connections, func(context.Context) ([]netprobe.HeldConnection, error) {
+		defer open.Close()
+		return open.Look(), nil
+	}, nil
+}
+
+// The times that a connection has.
+const (
+	// arrival is how long a connection may take at least to arrive at the server through a
+	// port forwarder. A forwarder of a rootless engine needed 185 ms to find out that nothing
+	// listens; one that reaches the server takes less. On a remote engine it has
+	// arrivalFactor times as long as the witness takes to reply.
+	arrival       = 400 * time.Millisecond
+	arrivalFactor = 5
+
+	// firstPause and longestPause are between two looks at the sockets.
+	firstPause   = time.Millisecond
+	longestPause = 20 * time.Millisecond
+)
+
+// Watch holds connections to addresses open, and returns what was seen of each at the
+// server, in their order. An address that could not be connected to has an empty Seen. A
+// connection that arrived may take as long as timeout to be accepted.
+//
+// All addresses are watched in one round. Those that the round does not decide are
+// watched one by one.
+func Watch(ctx context.Context, reader Reader, port uint16, addresses []Address, timeout time.Duration) ([]facts.Sighting, error) {
+	w := watch{reader: reader, port: port, timeout: timeout}
+	first, err := w.round(ctx, addresses)
+	if err != nil {
+		return nil, err
+	}
+	sightings := make([]facts.Sighting, len(addresses))
+	for i, s := range first.sightings() {
+		if s.Seen == undecided {
+			if s, err = w.single(ctx, addresses[i]); err != nil {
+				return nil, err
+			}
+		}
+		sightings[i] = s
+		sightings[i].Address = addresses[i].Address
+	}
+	return sightings, nil
+}
+
+type watch struct {
+	reader  Reader
+	port    uint16
+	timeout time.Duration
+}
+
+// round is one look at connections that are held open at the same time.
+type round struct {
+	before, during, after listening.Traffic
+	held                  []netprobe.HeldConnection
+	patience              time.Duration // for a connection to arrive
+	came                  int           // how many arrived, with those that came later than most
+}
+
+// round opens a connection to each address, waits until all are seen and accepted, or
+// have had the time for it, and closes them after they have stayed open.
+func (w watch) round(ctx context.Context, addresses []Address) (r round, err error) {
+	asked := time.Now()
+	if r.before, err = w.reader.Traffic(ctx, w.port); err != nil {
+		return r, err
+	}
+	r.patience = max(arrival, arrivalFactor*time.Since(asked))
+	opened, err := hold(ctx, addresses, w.timeout)
+	if err == nil {
+		r.held = opened.connections
+		err = w.untilAccepted(ctx, &r)
+	}
+	if err == nil && r.counts() {
+		err = w.untilStayed(ctx, &r)
+	}
+	if releaseErr := opened.release(ctx); err == nil {
+		err = releaseErr
+	}
+	if err == nil && r.counts() {
+		err = w.untilGone(ctx, &r)
+	}
+	return r, err
+}
+
+// untilAccepted reads the traffic until nothing more is expected to happen.
+func (w watch) untilAccepted(ctx context.Context, r *round) error {
+	return w.until(ctx, &r.during, func(waited time.Duration) bool {
+		switch missing, waiting := r.outstanding(); {
+		case missing:
+			return waited >= r.patience
+		case waiting:
+			return waited >= w.timeout
+		default:
+			return true
+		}
+	})
+}
+
+// stay is how long connections stay open after they have arrived: longer than those of
+// most other clients.
+const stay = 30 * time.Millisecond
+
+// untilStayed waits, and forgets the connections that are not there any more, and those
+// that have come meanwhile.
+func (w watch) untilStayed(ctx context.Context, r *round) error {
+	came := r.during
+	err := w.until(ctx, &r.during, func(waited time.Duration) bool { return waited >= stay })
+	r.came = len(r.arrived())
+	r.during.Connections = slices.DeleteFunc(r.during.Connections, func(c listening.Connection) bool { return !contains(came, c) })
+	return err
+}
+
+// untilGone reads the traffic until as many of the connections that arrived are no longer
+// open as were opened.
+func (w watch) untilGone(ctx context.Context, r *round) error {
+	return w.until(ctx, &r.after, func(waited time.Duration) bool {
+		return waited >= r.patience/4 || len(r.gone()) >= min(r.opened(), len(r.arrived()))
+	})
+}
+
+// until reads the traffic until it is enough.
+func (w watch) until(ctx context.Context, traffic *listening.Traffic, enough func(waited time.Duration) bool) error {
+	began, pause := time.Now(), firstPause
+	for {
+		var err error
+		if *traffic, err = w.reader.Traffic(ctx, w.port); err != nil || enough(time.Since(began)) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+// held are the connections of a round, from several places.
+type held struct {
+	connections []netprobe.HeldConnection // in the order of the addresses
+	releases    []func(context.Context) error
+}
+
+// hold opens a connection to each address, from all places in parallel.
+func hold(ctx context.Context, addresses []Address, timeout time.Duration) (*held, error) {
+	h := &held{connections: make([]netprobe.HeldConnection, len(addresses))}
+	places := map[Holder][]int{} // indices into addresses
+	for i, a := range addresses {
+		places[a.From] = append(places[a.From], i)
+	}
+	releases := make(chan func(context.Context) error, len(places))
+	var group errgroup.Group
+	for from, indices := range places {
+		group.Go(func() error {
+			texts := make([]string, len(indices))
+			for i, index := range indices {
+				texts[i] = addresses[index].Address
+			}
+			opened, release, err := from.Hold(ctx, texts, timeout)
+			if err != nil {
+				return err
+			}
+			h.put(indices, opened)
+			releases <- func(ctx context.Context) error {
+				ended, err := release(ctx)
+				h.put(indices, ended)
+				return err
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	close(releases)
+	for release := range releases {
+		h.releases = append(h.releases, release)
+	}
+	return h, err
+}
+
+func (h *held) put(indices []int, connections []netprobe.HeldConnection) {
+	for i, c := range connections[:min(len(indices), len(connections))] {
+		h.connections[indices[i]] = c
+	}
+}
+
+// release closes the connections.
+func (h *held) release(ctx context.Context) error {
+	var group errgroup.Group
+	for _, release := range h.releases {
+		group.Go(func() error { return release(ctx) })
+	}
+	return group.Wait()
+}
