@@ -49,6 +49,9 @@ const (
 	// server's sockets can tell.
 	Silent Failure = "silent"
 
+	// Denied (TCP): the server's first bytes say that it does not serve this client.
+	Denied Failure = "denied"
+
 	// TLSUntrusted: the certificate is not signed by a trusted authority, or is not
 	// for servers.
 	TLSUntrusted Failure = "tls-untrusted"

@@ -21,11 +21,14 @@ const sampleLimit = 80
 
 // request sends the request and judges the response.
 func (p *prober) request(ctx context.Context, w *wire) *setback {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.target.URL(), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, p.target.method(), p.target.URL(), http.NoBody)
 	if err != nil {
 		return &setback{NotProbed, "not probed: " + err.Error(), err}
 	}
 	req.Close = true
+	if p.target.Header != nil {
+		req.Header, req.Host = p.target.Header.Clone(), p.target.host() // "": that of the address
+	}
 	resp, s := w.do(req)
 	p.result.Timings.FirstByte = w.firstByte()
 	if s != nil {
@@ -49,7 +52,9 @@ func (p *prober) request(ctx context.Context, w *wire) *setback {
 
 // do sends req and returns the response, its body unread.
 func (w *wire) do(req *http.Request) (*http.Response, *setback) {
-	req.Header.Set("User-Agent", "nestprobe")
+	if _, chosen := req.Header["User-Agent"]; !chosen {
+		req.Header.Set("User-Agent", "nestprobe")
+	}
 	var out bytes.Buffer
 	if err := req.Write(&out); err != nil {
 		return nil, &setback{NotProbed, "not probed: " + err.Error(), err}

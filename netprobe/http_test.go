@@ -8,6 +8,8 @@ import (
 	"testing"
 	"unicode"
 
+	"gotest.tools/v3/assert"
+
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
 
@@ -332,4 +334,28 @@ func TestImmediateReset(t *testing.T) {
 		}
 		t.Logf("%s: %d while connecting, %d once connected", scheme, seen[connecting], seen[connected])
 	}
+}
+
+// What a target sends: its method, its headers, its host instead of the address, also
+// for the WebSocket.
+func TestMethodAndHeaders(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	address := webServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen = append(seen, strings.Join([]string{r.Method, r.Host, r.Header.Get("X-Key"), r.UserAgent()}, " "))
+		if r.URL.Path == "/ws" {
+			echo(w, r)
+		}
+	}))
+	target := netprobe.Target{Address: address, WebSocket: "/ws", Method: http.MethodHead, Header: http.Header{
+		"Host": {"shop.example"}, "X-Key": {"a", "b"}, "User-Agent": {"browser"},
+	}}
+	got := probe(t, target, netprobe.Options{Timeout: longTimeout})
+	check(t, got, want{phase: netprobe.PhaseWebSocket, status: 200, websocket: netprobe.WebSocketOK})
+	assert.DeepEqual(t, seen, []string{"HEAD shop.example a browser", "GET shop.example a browser"})
+
+	seen = nil
+	got = probe(t, netprobe.Target{Address: address, Header: http.Header{"X-Key": {"a"}}}, netprobe.Options{Timeout: longTimeout})
+	assert.Assert(t, got.OK, got.Detail)
+	assert.DeepEqual(t, seen, []string{"GET " + address + " a nestprobe"})
 }

@@ -16,6 +16,7 @@ package netprobe
 import (
 	"crypto/tls"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -31,6 +32,12 @@ const (
 	PhaseAnswer    Phase = "answer"  // the status line, the headers or the body
 	PhaseWebSocket Phase = "websocket"
 )
+
+// After says whether the phase comes after another one. "" comes before all.
+func (p Phase) After(other Phase) bool { return slices.Index(phases, p) > slices.Index(phases, other) }
+
+// phases are those of a probe, in the order in which they are reached.
+var phases = []Phase{PhaseResolve, PhaseConnect, PhaseTLS, PhaseRequest, PhaseAnswer, PhaseWebSocket}
 
 // Identity says whether the server that answered is the expected one.
 type Identity string
@@ -132,7 +139,8 @@ type Result struct {
 	Resolved  []string  `json:"resolved,omitempty"` // the addresses of the name; none for an address
 	Tried     []Try     `json:"tried,omitempty"`    // every address that was dialled for the request, in order
 	Timings   Timings   `json:"timings"`
-	PathMTU   int       `json:"pathMTU"` // of the connection that took the request, in bytes, as this side knows it; 0 where the system does not report it
+	TLS       string    `json:"tls,omitempty"` // the TLS connection in words: version, certificate's subject and names; "" if no handshake was completed
+	PathMTU   int       `json:"pathMTU"`       // of the connection that took the request, in bytes, as this side knows it; 0 where the system does not report it
 }
 
 // Try is one literal address that was dialled. A name may have several; they are

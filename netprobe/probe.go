@@ -95,8 +95,11 @@ func (p *prober) run(ctx context.Context) *setback {
 		return s
 	}
 	defer w.close()
-	if p.target.scheme() == TCP {
+	switch p.target.scheme() {
+	case TCP:
 		return p.listen(ctx, w)
+	case H2C, H2:
+		return p.settings(w)
 	}
 	if s := p.request(ctx, w); s != nil || p.target.WebSocket == "" {
 		return s
@@ -107,7 +110,7 @@ func (p *prober) run(ctx context.Context) *setback {
 // parse checks the target and splits its address.
 func (p *prober) parse() error {
 	switch p.target.scheme() {
-	case HTTP, HTTPS, TCP:
+	case HTTP, HTTPS, TCP, H2C, H2:
 	default:
 		return fmt.Errorf("scheme %q is none of http, https, tcp", p.target.Scheme)
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +21,7 @@ type Race struct {
 	// SkipVerify accepts any certificate: the identity proves who answers.
 	SkipVerify bool `json:"skipVerify,omitempty"`
 	MaxSegment int  `json:"maxSegment,omitempty"` // Options.MaxSegment
+	Once       bool `json:"once,omitempty"`       // probe each address a single time, whatever its answer
 }
 
 // Attempt is one address in a race.
@@ -67,7 +67,7 @@ func (r Race) Run(ctx context.Context) []Result {
 			InsecureSkipVerify: true, //nolint:gosec // the identity token proves who answers
 		}
 	}
-	c := course{probe: Probe, options: options}
+	c := course{probe: Probe, options: options, once: r.Once}
 	return c.run(ctx, r.Attempts)
 }
 
@@ -75,6 +75,7 @@ func (r Race) Run(ctx context.Context) []Result {
 type course struct {
 	probe   func(context.Context, Target, Options) Result
 	options Options
+	once    bool
 
 	bound atomic.Int64 // nanoseconds for a last probe; set by the first answer
 }
@@ -98,6 +99,10 @@ func (c *course) run(ctx context.Context, attempts []Attempt) []Result {
 // grace, and at last once more. It leaves the result of the last probe in last, with
 // the number of all.
 func (c *course) try(ctx, open context.Context, settle func(), attempt Attempt, last *Result) {
+	if c.once {
+		last.record(c.probe(ctx, attempt.Target, c.options))
+		return
+	}
 	if c.untilAnswer(open, settle, attempt, last) {
 		return
 	}
@@ -172,14 +177,11 @@ func (r *Result) record(next Result) {
 // before, or none that came as far: the address did not answer in all that time. A
 // probe that was cancelled proves nothing.
 func (r *Result) recordTimeout(open context.Context, next Result) {
-	further := r.Attempts == 0 || slices.Index(phases, next.Phase) > slices.Index(phases, r.Phase)
+	further := r.Attempts == 0 || next.Phase.After(r.Phase)
 	if further && !errors.Is(open.Err(), context.Canceled) {
 		r.record(next)
 	}
 }
-
-// phases are those of a probe, in the order in which they are reached.
-var phases = []Phase{PhaseResolve, PhaseConnect, PhaseTLS, PhaseRequest, PhaseAnswer, PhaseWebSocket}
 
 // over says whether ctx has ended, or is about to: a probe that its deadline cuts
 // off may return a moment before ctx notices.
@@ -200,7 +202,12 @@ func (r Result) Answered() bool {
 }
 
 // notReady says whether another probe may help. With 503 a server itself says that
-// it runs and is not ready (RFC 9110, section 15.6.4).
+// it runs and is not ready; with 502 and 504 a proxy says so of the server behind it
+// (RFC 9110, sections 15.6.3 to 15.6.5).
 func notReady(r Result) bool {
-	return !r.OK && (r.Failure.Retryable() || r.Status == http.StatusServiceUnavailable)
+	switch r.Status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return !r.OK
+	}
+	return !r.OK && r.Failure.Retryable()
 }

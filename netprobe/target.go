@@ -1,6 +1,9 @@
 package netprobe
 
-import "strings"
+import (
+	"net/http"
+	"strings"
+)
 
 // Target is what to request, and which response is good.
 type Target struct {
@@ -10,6 +13,11 @@ type Target struct {
 	Expect    Expect // which response is good
 	WebSocket string // path at which one message must be echoed after a good response; "" for none; TCP ignores it
 	Identity  string // token that the server must send in IdentityHeader, or in its first bytes (TCP); "" for any
+
+	Method string `json:",omitempty"` // of the HTTP request; "" is GET. That of a WebSocket is always GET
+	// Header is sent with the HTTP request and with that of the WebSocket. Host replaces
+	// the one of Address. TCP ignores it.
+	Header http.Header `json:",omitempty"`
 }
 
 // Expect says which response is good.
@@ -26,12 +34,41 @@ const (
 	HTTP  Scheme = "http"
 	HTTPS Scheme = "https"
 	TCP   Scheme = "tcp"
+
+	// H2C and H2 are the beginning of HTTP/2, without and with TLS: the answer is good
+	// if it begins with a SETTINGS frame. No request is sent.
+	H2C Scheme = "h2c"
+	H2  Scheme = "h2"
 )
 
 // URL is what a user would type to send the same request.
 func (t Target) URL() string {
 	return t.base() + t.path()
 }
+
+// method is that of the HTTP request.
+func (t Target) method() string {
+	if t.Method == "" {
+		return http.MethodGet
+	}
+	return t.Method
+}
+
+// host is the Host that the requests name, if it is not that of the address.
+func (t Target) host() string { return t.Header.Get("Host") }
+
+// WithHost returns the target with another Host header.
+func (t Target) WithHost(host string) Target {
+	t.Header = t.Header.Clone()
+	if t.Header == nil {
+		t.Header = http.Header{}
+	}
+	t.Header.Set("Host", host)
+	return t
+}
+
+// secured reports whether the scheme needs TLS.
+func (t Target) secured() bool { return t.scheme() == HTTPS || t.scheme() == H2 }
 
 func (t Target) scheme() Scheme {
 	if t.Scheme == "" {

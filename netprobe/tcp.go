@@ -77,7 +77,8 @@ func (p *prober) silence(ctx context.Context, w *wire) *setback {
 	return &setback{Silent, "connection accepted and kept open, nothing was sent over it", nil}
 }
 
-// greeted judges the server's first bytes.
+// greeted judges the server's first bytes. A text that the target expects is good,
+// whatever it says.
 func (p *prober) greeted(got []byte) *setback {
 	p.result.Body = p.shown(got)
 	got = got[:min(int64(len(got)), p.opts.BodyLimit)]
@@ -90,6 +91,9 @@ func (p *prober) greeted(got []byte) *setback {
 	}
 	if !bytes.Contains(got, []byte(p.target.Expect.Body)) {
 		return &setback{UnexpectedBody, "the expected text is not in the first bytes, which are " + quote(got), nil}
+	}
+	if !p.needsBytes() && denies(got) {
+		return &setback{Denied, "connection accepted, and the server refuses to serve this client: " + quote(words(got)), nil}
 	}
 	p.result.Detail = "connection accepted, the server sent " + quote(got)
 	return nil

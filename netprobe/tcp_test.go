@@ -43,6 +43,16 @@ func TestTCP(t *testing.T) {
 			server: func(conn net.Conn) { greets("bye")(conn); _ = conn.Close() },
 			want:   want{phase: answer, body: "bye"},
 		},
+		"refuses in words, then closes": {
+			server: func(conn net.Conn) { greets("-DENIED protected mode\r\n")(conn); _ = conn.Close() },
+			want: want{failure: netprobe.Denied, phase: answer, body: "-DENIED protected mode\n",
+				detail: `refuses to serve this client: "-DENIED protected mode`},
+		},
+		"a refusal that is expected": {
+			server: greets("-DENIED protected mode\r\n"),
+			target: netprobe.Target{Expect: netprobe.Expect{Body: "DENIED"}},
+			want:   want{phase: answer, body: "-DENIED protected mode\n"},
+		},
 		"closes": {
 			server: func(conn net.Conn) { _ = conn.Close() },
 			want:   want{failure: netprobe.ClosedWithoutResponse, phase: request, detail: "closed without a response"},

@@ -1,10 +1,12 @@
 package netprobe
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,7 +14,7 @@ import (
 // secure does the TLS handshake on a new connection if the scheme needs TLS, and
 // watches the connection. It closes conn if the handshake fails.
 func (p *prober) secure(ctx context.Context, conn net.Conn) (*wire, *setback) {
-	if p.target.scheme() != HTTPS {
+	if !p.target.secured() {
 		p.enter(PhaseRequest)
 		return p.watch(ctx, conn), nil
 	}
@@ -26,6 +28,7 @@ func (p *prober) secure(ctx context.Context, conn net.Conn) (*wire, *setback) {
 		return nil, p.tlsSetback(err)
 	}
 	w.opened = time.Now()
+	p.result.TLS = describeTLS(client.ConnectionState())
 	p.enter(PhaseRequest)
 	return w, nil
 }
@@ -39,7 +42,31 @@ func (p *prober) tlsConfig() *tls.Config {
 	if config.ServerName == "" {
 		config.ServerName, _, _ = strings.Cut(p.host, "%") // a certificate knows no zones
 	}
+	if p.target.scheme() == H2 {
+		config.NextProtos = []string{"h2"}
+	}
 	return config
+}
+
+// shownNames is how many names of a certificate are shown.
+const shownNames = 8
+
+// describeTLS describes a TLS connection in words: the version of the protocol, whose
+// certificate the server has shown, and the names in it.
+func describeTLS(state tls.ConnectionState) string {
+	text := tls.VersionName(state.Version)
+	if len(state.PeerCertificates) > 0 {
+		leaf := state.PeerCertificates[0]
+		names := slices.Clone(leaf.DNSNames)
+		for _, ip := range leaf.IPAddresses {
+			names = append(names, ip.String())
+		}
+		text += ", certificate of " + cmp.Or(leaf.Subject.CommonName, "an unnamed subject")
+		if len(names) > 0 {
+			text += " for " + strings.Join(names[:min(len(names), shownNames)], ", ")
+		}
+	}
+	return Visible(text, DetailLimit)
 }
 
 func (p *prober) tlsSetback(err error) *setback {

@@ -43,6 +43,8 @@ func (p *prober) echo(ctx context.Context) *setback {
 	defer up.close()
 	conn, _, err := websocket.Dial(ctx, p.target.base()+p.target.WebSocket, &websocket.DialOptions{ //nolint:bodyclose // the package closes it, as its documentation says
 		HTTPClient: &http.Client{Transport: up, CheckRedirect: dontFollow},
+		HTTPHeader: p.target.Header.Clone(),
+		Host:       p.target.host(),
 	})
 	if err != nil {
 		return up.refused(err)
