@@ -81,10 +81,26 @@ func (c *vantageCase) explainRow(r row) *report.Fault {
 	if c.Server.Down != nil {
 		return c.Server.Down
 	}
+	if fault := c.secondAnswer(r); fault != nil {
+		return fault
+	}
 	if answer := find(report.Cause(r.Failure)); answer.id != "" {
 		return answer.complete(&report.Fault{})
 	}
 	for _, cause := range causeOrder() {
+		if fault := c.try(cause, r); fault != nil {
+			return fault
+		}
+	}
+	return nil
+}
+
+// secondAnswer tries the rules that need a second answer.
+func (c *vantageCase) secondAnswer(r row) *report.Fault {
+	for _, cause := range causeOrder() {
+		if !cause.second {
+			continue
+		}
 		if fault := c.try(cause, r); fault != nil {
 			return fault
 		}

@@ -25,6 +25,7 @@ type definition struct {
 
 	needs    evidence                              // without it the rule is not tried; nil for none
 	rule     func(*vantageCase, row) *report.Fault // none if the failure with the same name proves it
+	second   bool                                  // the rule needs a second answer, and says more than what the failure names
 	everyRow bool                                  // the rule is about all rows, and holds if there is none
 	vantage  func(*vantageCase) *report.Fault      // a rule about the vantage, besides its rows
 }

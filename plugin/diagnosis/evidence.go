@@ -14,8 +14,8 @@ type evidence func(*vantageCase) bool
 // listeners are the sockets of the server's network namespace.
 func listeners(c *vantageCase) bool { return c.Server.Listeners != nil }
 
-// smallSegments are the answers to probes that requested small segments.
-func smallSegments(c *vantageCase) bool { return len(c.vantage.Small) > 0 }
+// secondAnswers are those to probes in other ways.
+func secondAnswers(c *vantageCase) bool { return len(c.vantage.Asked) > 0 }
 
 // routes are those of this machine to the server's addresses.
 func routes(c *vantageCase) bool { return len(c.vantage.Routes) > 0 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
@@ -85,6 +86,134 @@ const (
 	gateway6 = "[fd00::1]:32768"
 	loopback = "127.0.0.1:32768"
 )
+
+// second is the answer to a probe that was repeated in another way.
+func second(first report.Probe, way netprobe.Way, result netprobe.Result) facts.SecondAnswer {
+	return facts.SecondAnswer{
+		Question: netprobe.Question{Way: way, Host: "localhost", Race: netprobe.Race{Timeout: 10 * time.Second}},
+		Address:  first.Address, Failure: first.Failure, Status: first.Status, Result: result,
+	}
+}
+
+// atBoth are two rows that failed alike, after a connection.
+func atBoth(failure netprobe.Failure, status int, phase netprobe.Phase) []report.Probe {
+	rows := []report.Probe{row(report.KindPublishedLocalhost, loopback, failure), row(report.KindContainerIP, ip, failure)}
+	for i := range rows {
+		rows[i].Status, rows[i].Phase = status, phase
+	}
+	return rows
+}
+
+// Second answers prove the causes of all rows that failed alike.
+func TestExplainSecondAnswers(t *testing.T) {
+	t.Parallel()
+	const overTLS = "TLS 1.3, certificate of web for localhost"
+	for name, test := range map[string]struct {
+		failure  netprobe.Failure
+		status   int
+		phase    netprobe.Phase
+		way      netprobe.Way
+		answer   netprobe.Result
+		cause    report.Cause
+		evidence string
+	}{
+		"TLS answers": {
+			netprobe.NotHTTP, 0, netprobe.PhaseAnswer,
+			netprobe.AskTLS, netprobe.Result{TLS: overTLS, Status: 200, OK: true}, diagnosis.ServerWantsTLS, overTLS,
+		},
+		"TLS answers where plain text was closed": {
+			netprobe.ClosedWithoutResponse, 0, netprobe.PhaseRequest,
+			netprobe.AskTLS, netprobe.Result{TLS: overTLS, Status: 404}, diagnosis.ServerWantsTLS, "over https it answers 404 (Not Found)",
+		},
+		"TLS that wants a client certificate": {
+			netprobe.UnexpectedStatus, 400, netprobe.PhaseAnswer,
+			netprobe.AskTLS, netprobe.Result{Failure: netprobe.TLSHandshake, Detail: "bad certificate"}, diagnosis.ServerWantsTLS, "bad certificate",
+		},
+		"TLS without HTTP in it": {
+			netprobe.ClosedWithoutResponse, 0, netprobe.PhaseRequest,
+			netprobe.AskTLS, netprobe.Result{TLS: overTLS, Failure: netprobe.NotHTTP, Detail: "AMQP"}, diagnosis.NotHTTP, "AMQP",
+		},
+		"no TLS either": {
+			netprobe.NotHTTP, 0, netprobe.PhaseAnswer,
+			netprobe.AskTLS, netprobe.Result{Failure: netprobe.TLSOnPlainPort}, diagnosis.NotHTTP, "",
+		},
+		"plain HTTP answers": {
+			netprobe.TLSClosed, 0, netprobe.PhaseTLS,
+			netprobe.AskPlain, netprobe.Result{Status: 200, OK: true}, diagnosis.TLSOnPlainPort, "answers 200 (OK)",
+		},
+		"neither TLS nor HTTP": {
+			netprobe.TLSOnPlainPort, 0, netprobe.PhaseTLS,
+			netprobe.AskPlain, netprobe.Result{Failure: netprobe.NotHTTP, Detail: "SSH"}, diagnosis.NotHTTP, "SSH",
+		},
+		"HTTP/2 answers": {
+			netprobe.ClosedWithoutResponse, 0, netprobe.PhaseRequest,
+			netprobe.AskHTTP2, netprobe.Result{OK: true}, diagnosis.ServerSpeaksHTTP2, "SETTINGS",
+		},
+		"another host is served": {
+			netprobe.UnexpectedStatus, 403, netprobe.PhaseAnswer,
+			netprobe.AskHost, netprobe.Result{OK: true, Status: 200}, diagnosis.HostHeaderRefused, `with "Host: localhost", the answer at`,
+		},
+		"another host is not served": {
+			netprobe.UnexpectedStatus, 403, netprobe.PhaseAnswer,
+			netprobe.AskHost, netprobe.Result{Failure: netprobe.UnexpectedStatus, Status: 403}, diagnosis.UnexpectedStatus, "",
+		},
+		"slow": {
+			netprobe.NoResponse, 0, netprobe.PhaseRequest,
+			netprobe.AskLonger, netprobe.Result{OK: true, Status: 200, Timings: netprobe.Timings{Total: 3 * time.Second}}, diagnosis.ServerSilent, "after 3s",
+		},
+		"slow, and not as expected": {
+			netprobe.NoResponse, 0, netprobe.PhaseRequest,
+			netprobe.AskLonger, netprobe.Result{Failure: netprobe.UnexpectedStatus, Status: 500}, diagnosis.ServerSilent, "",
+		},
+		"silent": {
+			netprobe.NoResponse, 0, netprobe.PhaseRequest,
+			netprobe.AskLonger, netprobe.Result{Failure: netprobe.NoResponse, Phase: netprobe.PhaseRequest}, diagnosis.ServerSilent, "time limit of 10s",
+		},
+		"a refusal in words": {
+			netprobe.Denied, 0, netprobe.PhaseAnswer, "", netprobe.Result{}, diagnosis.ServerCloses, "denied",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rows := atBoth(test.failure, test.status, test.phase)
+			rows[0].Vantage, rows[1].Vantage = host.Name, host.Name
+			vantage := host
+			vantage.Asked = []facts.SecondAnswer{second(rows[0], test.way, test.answer)}
+			result := diagnosis.Explain(diagnosis.Input{
+				Engine: rootful, Server: listens(on(bridge, published), "[::]:8080"), Vantages: []facts.Vantage{vantage},
+			}, rows)
+			assert.Check(t, is.Equal(result.Probes[0].Cause, test.cause))
+			assert.Check(t, is.Equal(result.Probes[1].Cause, test.cause))
+			assert.Assert(t, is.Len(result.Findings, 1))
+			assert.Check(t, is.Equal(result.Findings[0].Severity, report.SeverityError))
+			assert.Check(t, is.Contains(strings.Join(result.Findings[0].Evidence, "\n"), test.evidence))
+		})
+	}
+}
+
+// A port forwarder accepts for a server that is not there, and a slow server is no path
+// that loses large packets.
+func TestSecondAnswersThatProveNothing(t *testing.T) {
+	t.Parallel()
+	first := row(report.KindPublishedLocalhost, loopback, netprobe.NoResponse)
+	first.Vantage, first.Phase = host.Name, netprobe.PhaseRequest
+	ownIP := row(report.KindContainerIP, ip, netprobe.ConnectTimeout)
+	ownIP.Vantage, ownIP.Phase = host.Name, netprobe.PhaseConnect
+	vantage := host
+	vantage.Asked = []facts.SecondAnswer{
+		second(first, netprobe.AskLonger, netprobe.Result{Failure: netprobe.NoResponse, Phase: netprobe.PhaseRequest}),
+	}
+	input := diagnosis.Input{Engine: rootful, Server: on(bridge, published), Vantages: []facts.Vantage{vantage}}
+	result := diagnosis.Explain(input, []report.Probe{first, ownIP})
+	assert.Check(t, result.Probes[0].Cause != diagnosis.ServerSilent)
+
+	input.Vantages[0].Asked = []facts.SecondAnswer{
+		second(first, netprobe.AskLonger, netprobe.Result{OK: true, Status: 200}),
+		second(first, netprobe.AskSmall, netprobe.Result{OK: true, Status: 200}),
+	}
+	result = diagnosis.Explain(input, []report.Probe{first})
+	assert.Check(t, is.Equal(result.Probes[0].Cause, diagnosis.ServerSilent))
+}
 
 func TestExplain(t *testing.T) {
 	t.Parallel()
@@ -377,7 +506,10 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{diagnosis.NetworksIsolated, diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
 		},
 		"large packets are lost": {
-			rootful, on(bridge), facts.Vantage{Name: "host", Small: []facts.SmallAnswer{{Address: ip, Segment: 536, PathMTU: 1500}}},
+			rootful, on(bridge), facts.Vantage{Name: "host", Asked: []facts.SecondAnswer{
+				second(row(report.KindContainerIP, ip, netprobe.StalledBody), netprobe.AskLonger, netprobe.Result{Failure: netprobe.StalledBody}),
+				second(row(report.KindContainerIP, ip, netprobe.StalledBody), netprobe.AskSmall, netprobe.Result{OK: true, PathMTU: 1500}),
+			}},
 			[]report.Probe{row(report.KindContainerIP, ip, netprobe.StalledBody)},
 			[]report.Cause{diagnosis.MTUBlackhole}, []string{"error mtu-blackhole"},
 		},

@@ -1,9 +1,7 @@
 package diagnosis
 
 import (
-	"slices"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -13,22 +11,38 @@ var MTUBlackhole = define("mtu-blackhole", transport, definition{
 	title:    "Large packets seem to be lost between these endpoints",
 	hint:     "give the containers' network the MTU of the narrowest link between these endpoints, or let ICMP type 3 pass",
 	commands: []string{"docker network create -o com.docker.network.driver.mtu=1400 NETWORK"},
-	needs:    smallSegments,
+	needs:    secondAnswers,
+	second:   true,
 	rule: func(c *vantageCase, r row) *report.Fault {
-		i := slices.IndexFunc(c.vantage.Small, func(a facts.SmallAnswer) bool { return a.Address == r.Address })
-		if i < 0 {
-			return nil
-		}
-		small := c.vantage.Small[i]
-		fault := because("the whole answer arrived when the server was to send segments of at most %d bytes", small.Segment)
-		if small.PathMTU > 0 {
-			also(fault, "path MTU from %s: %d bytes", c.vantage.Place(), small.PathMTU)
-		}
-		for _, n := range c.Server.Networks {
-			if n.MTU > 0 {
-				also(fault, "network %s has an MTU of %d bytes", n.Name, n.MTU)
+		for _, longer := range c.asked(r, netprobe.AskLonger) {
+			if !stalls(longer.Result) {
+				return nil // it was slow
 			}
 		}
-		return fault
+		for _, small := range c.asked(r, netprobe.AskSmall) {
+			if small.Result.Answered() && !stalls(small.Result) {
+				return c.blackhole(small.Result)
+			}
+		}
+		return nil
 	},
 })
+
+// stalls says whether the server accepted the connection and did not send all of its
+// answer.
+func stalls(r netprobe.Result) bool {
+	return r.Failure == netprobe.NoResponse || r.Failure == netprobe.StalledBody
+}
+
+func (c *vantageCase) blackhole(small netprobe.Result) *report.Fault {
+	fault := because("the whole answer arrived when the server was to send segments of at most %d bytes", netprobe.SmallSegment)
+	if small.PathMTU > 0 {
+		also(fault, "path MTU from %s: %d bytes", c.vantage.Place(), small.PathMTU)
+	}
+	for _, n := range c.Server.Networks {
+		if n.MTU > 0 {
+			also(fault, "network %s has an MTU of %d bytes", n.Name, n.MTU)
+		}
+	}
+	return fault
+}

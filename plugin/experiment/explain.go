@@ -67,7 +67,7 @@ func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, p
 		return known, nil
 	}
 	var err error
-	known.Small, err = s.probeSmallSegments(ctx, v, probesFrom(v.Name, probes))
+	known.Asked, err = s.askAgain(ctx, v, probesFrom(v.Name, probes))
 	return known, err
 }
 

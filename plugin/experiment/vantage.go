@@ -89,7 +89,10 @@ func RaceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
 // Race probes from the vantage until ctx ends or each attempt has had its last probe. The
 // results are in the order of the attempts. Only a Prober returns an error.
 func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Race) ([]netprobe.Result, error) {
-	race := RaceOf(attempts, terms)
+	return v.run(ctx, RaceOf(attempts, terms))
+}
+
+func (v Vantage) run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error) {
 	if v.Prober == nil {
 		return race.Run(ctx), nil
 	}

@@ -13,11 +13,11 @@ type Vantage struct {
 	Container bool   // a network namespace of the server's engine; else the machine of this process
 	NoNetwork bool
 	Networks  []Network
-	Routes    []Route      // from the machine of this process to the server's addresses, if they are known
-	Addresses []netip.Addr // of that machine's interfaces; none if they are not known
-	Small     []SmallAnswer
-	Watched   Watched // what the witness saw of connections from here; empty if nobody looked
-	Optional  bool    // the user did not name it: that it reaches nothing is no error
+	Routes    []Route        // from the machine of this process to the server's addresses, if they are known
+	Addresses []netip.Addr   // of that machine's interfaces; none if they are not known
+	Asked     []SecondAnswer // if no address works from it
+	Watched   Watched        // what the witness saw of connections from here; empty if nobody looked
+	Optional  bool           // the user did not name it: that it reaches nothing is no error
 }
 
 // LacksFamily says whether the vantage has no address of the family that it needs to
@@ -69,14 +69,6 @@ func (v Vantage) OnlyDefaultBridge() bool {
 // nothing beyond them. It is false for a vantage without networks.
 func (v Vantage) OnlyInternal() bool {
 	return len(v.Networks) > 0 && !slices.ContainsFunc(v.Networks, func(n Network) bool { return !n.Internal })
-}
-
-// SmallAnswer is an address that accepted a connection and whose answer arrived only
-// when it was told to send small segments.
-type SmallAnswer struct {
-	Address string // as its probe has it
-	Segment int    // maximum segment size, in bytes
-	PathMTU int    // path MTU from the vantage, in bytes; 0 if its system does not report it
 }
 
 // Route is how this machine sends packets to one address.

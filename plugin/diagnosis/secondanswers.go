@@ -1,0 +1,34 @@
+package diagnosis
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+)
+
+// asked returns the answers to the probes in another way that are about a row: those to
+// its address, or to another one that failed as it did.
+func (c *vantageCase) asked(r row, way netprobe.Way) []facts.SecondAnswer {
+	var about []facts.SecondAnswer
+	for _, a := range c.vantage.Asked {
+		alike := a.Failure == r.Failure && a.Status == r.Status && r.Identity != netprobe.IdentityMismatch
+		if a.Way == way && alike {
+			about = append(about, a)
+		}
+	}
+	return about
+}
+
+// answeredWith says how a server answered in HTTP.
+func answeredWith(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return fmt.Sprintf("%d (%s)", status, text)
+	}
+	return fmt.Sprint(status)
+}
+
+// speaksTLS says whether a server answered a handshake with TLS, whether or not it was
+// completed.
+func speaksTLS(r netprobe.Result) bool { return r.TLS != "" || r.Failure == netprobe.TLSHandshake }

@@ -1,0 +1,57 @@
+package diagnosis
+
+import (
+	"slices"
+	"time"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// ServerSilent holds if the server accepts the connection and does not answer within the
+// time limit: later than that, or not at all.
+var ServerSilent = define("server-silent", serverState, definition{
+	title:  "The server accepts connections and does not answer in time",
+	needs:  secondAnswers,
+	second: true,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		for _, a := range c.asked(r, netprobe.AskLonger) {
+			switch {
+			case a.Result.OK || a.Result.Status != 0 && !stalls(a.Result):
+				return slow(a)
+			case a.Result.Failure == netprobe.NoResponse && a.Result.Phase == netprobe.PhaseRequest && c.accepts():
+				return c.silent(a)
+			}
+		}
+		return nil
+	},
+})
+
+// slow is the fault of a server that answers after the time limit.
+func slow(a facts.SecondAnswer) *report.Fault {
+	took := a.Result.Timings.Total.Round(10 * time.Millisecond)
+	fault := because("given up to %s, the answer at %s was complete after %s: %s", a.Limit(), a.Address, took, a.Result.Detail)
+	suggest(fault, "the server is slow: it needs about %s for an answer, so allow more time for each attempt", took)
+	return fault
+}
+
+// silent is the fault of a server that does not answer with more time either.
+func (c *vantageCase) silent(a facts.SecondAnswer) *report.Fault {
+	fault := because("asked again with a time limit of %s, the server accepted the connection at %s and sent nothing", a.Limit(), a.Address)
+	fault.Evidence = append(fault.Evidence, c.Server.Log...)
+	fault.Hint = "find out what the server waits for, such as busy workers, a database or the end of a request, or allow more time for each attempt"
+	if !c.Server.StartedByUs && !c.Server.Host {
+		fault.Commands = []string{commandFor(c.Server, "docker logs"), commandFor(c.Server, "docker top")}
+	}
+	return fault
+}
+
+// accepts says whether the server's own network namespace accepted a connection: one to
+// the container's address or name. A port forwarder accepts without it.
+func (c *vantageCase) accepts() bool {
+	return slices.ContainsFunc(c.all, func(p report.Probe) bool {
+		direct := p.Kind == report.KindContainerIP || p.Kind == report.KindContainerName
+		return direct && p.Failure == netprobe.NoResponse && p.Phase == netprobe.PhaseRequest && p.Identity != netprobe.IdentityMismatch
+	})
+}
