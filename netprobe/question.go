@@ -72,13 +72,12 @@ type asker struct {
 	questions []Question
 }
 
-// add adds a question, after changes to a copy of the target and of the terms.
-func (a *asker) add(way Way, change func(*Target, *Race)) {
-	target, race := a.target, a.terms
-	race.Wait, race.Once = 0, true
-	change(&target, &race)
-	race.Attempts = []Attempt{{Target: target}}
+// add adds a question, and returns its race and target to change them.
+func (a *asker) add(way Way) (*Race, *Target) {
+	race := a.terms
+	race.Wait, race.Once, race.Attempts = 0, true, []Attempt{{Target: a.target}}
 	a.questions = append(a.questions, Question{Way: way, Race: race})
+	return &a.questions[len(a.questions)-1].Race, &race.Attempts[0].Target
 }
 
 // askForSilence is for a server that accepted the connection, and sent nothing or not
@@ -89,10 +88,12 @@ func (a *asker) askForSilence(phase Phase) {
 		limit = DefaultTimeout
 	}
 	if longer := min(longerFactor*limit, longestLimit); longer > limit {
-		a.add(AskLonger, func(_ *Target, r *Race) { r.Timeout = longer })
+		race, _ := a.add(AskLonger)
+		race.Timeout = longer
 	}
 	if a.target.scheme() != TCP && CanLimitSegments() {
-		a.add(AskSmall, func(_ *Target, r *Race) { r.MaxSegment = SmallSegment })
+		race, _ := a.add(AskSmall)
+		race.MaxSegment = SmallSegment
 	}
 	if phase == PhaseTLS { // a server that waits for the end of a line
 		a.askPlain()
@@ -111,11 +112,13 @@ func (a *asker) askBesideTLS(failure Failure) {
 }
 
 func (a *asker) askPlain() {
-	a.add(AskPlain, func(t *Target, _ *Race) { t.Scheme, t.WebSocket = HTTP, "" })
+	_, target := a.add(AskPlain)
+	target.Scheme, target.WebSocket = HTTP, ""
 }
 
 func (a *asker) askHTTP2(scheme Scheme) {
-	a.add(AskHTTP2, func(t *Target, r *Race) { t.Scheme, r.SkipVerify = scheme, true })
+	race, target := a.add(AskHTTP2)
+	target.Scheme, race.SkipVerify = scheme, true
 }
 
 // askBesideHTTP is for a server that answered plain HTTP with something else, with
@@ -124,7 +127,8 @@ func (a *asker) askBesideHTTP(first Result) {
 	closed := first.Failure == ClosedWithoutResponse && !first.Phase.After(PhaseAnswer)
 	foreign := closed || first.Failure == NotHTTP
 	if foreign || first.Status == http.StatusBadRequest {
-		a.add(AskTLS, func(t *Target, r *Race) { t.Scheme, t.WebSocket, r.SkipVerify = HTTPS, "", true })
+		race, target := a.add(AskTLS)
+		target.Scheme, target.WebSocket, race.SkipVerify = HTTPS, "", true
 	}
 	protocol := []int{http.StatusBadRequest, http.StatusUpgradeRequired, http.StatusHTTPVersionNotSupported}
 	if foreign || slices.Contains(protocol, first.Status) {
@@ -146,7 +150,8 @@ func (a *asker) askHosts(status int, names []string) {
 			continue
 		}
 		asked = append(asked, name)
-		a.add(AskHost, func(t *Target, _ *Race) { *t = t.WithHost(name) })
+		_, target := a.add(AskHost)
+		*target = target.WithHost(name)
 		a.questions[len(a.questions)-1].Host = name
 	}
 }

@@ -1,9 +1,10 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
@@ -27,6 +29,8 @@ const diagnoseName = "diagnose"
 
 // diagnoseOptions are the flags of diagnose.
 type diagnoseOptions struct {
+	targetOptions
+
 	from        []string
 	allContexts bool
 	explain     string
@@ -43,6 +47,10 @@ func (o *diagnoseOptions) install(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.allContexts, "all-contexts", false, "Check all contexts in parallel")
 	flags.StringVar(&o.explain, "explain", "", "Explain a cause")
 	flags.BoolVar(&o.list, "list", false, "List all causes")
+	o.targetOptions.install(flags,
+		`Protocol to probe TARGET with: "http", "https", "tcp" (default "tcp": connect and listen; "http" with another option for HTTP)`,
+		`HTTP path (default "/")`,
+		"Path of a WebSocket that echoes messages")
 	flags.DurationVar(&o.timeout, "timeout", time.Second, "Longest time for one attempt at one address")
 	flags.StringVar(&o.format, "format", "", formatHelp)
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print only the causes of errors and warnings, one per line")
@@ -94,6 +102,7 @@ func (*diagnoseOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
 		return containers(cmd, args, toComplete)
 	}
 	_ = cmd.RegisterFlagCompletionFunc("from", containers)
+	_ = cmd.RegisterFlagCompletionFunc("scheme", completeSchemes())
 	_ = cmd.RegisterFlagCompletionFunc("explain", completion.FromList(causes...))
 	_ = cmd.RegisterFlagCompletionFunc("format", completion.FromList(render.Names()...))
 }
@@ -112,18 +121,47 @@ func (o *diagnoseOptions) check(flags *pflag.FlagSet, args []string) error {
 		}
 	}
 	if len(args) > 0 {
-		return o.setTarget(args[0])
+		return o.setTarget(flags, args[0])
 	}
-	if len(o.from) > 0 {
-		return errors.New("--from needs a TARGET: it sets where to probe the target from")
+	for _, needsTarget := range o.targetFlags() {
+		if flags.Changed(needsTarget) {
+			return fmt.Errorf("--%s needs a TARGET: it sets how to probe the target", needsTarget)
+		}
 	}
 	return nil
 }
 
-func (o *diagnoseOptions) setTarget(text string) (err error) {
-	o.target, err = parseTarget(text)
+// targetFlags are the flags that only a TARGET has a use for.
+func (*diagnoseOptions) targetFlags() []string {
+	return append([]string{"from", "scheme", "expect-body"}, httpFlags...)
+}
+
+func (o *diagnoseOptions) setTarget(flags *pflag.FlagSet, text string) (err error) {
+	if o.target, err = parseTarget(text); err != nil {
+		return err
+	}
 	o.target.From, o.target.Timeout = o.from, o.timeout
-	return err
+	if o.target.Request, err = o.targetOptions.target(); err != nil {
+		return err
+	}
+	o.target.Request.Scheme = o.schemeFor(flags)
+	if o.target.Request.Scheme != netprobe.TCP {
+		o.target.Request.Path = cmp.Or(o.target.Request.Path, "/")
+	}
+	return checkTarget(o.target.Request, flags)
+}
+
+// schemeFor returns the scheme to probe with. An option that only HTTP has a use for
+// chooses HTTP, as a path does in the URL of other tools.
+func (o *diagnoseOptions) schemeFor(flags *pflag.FlagSet) netprobe.Scheme {
+	switch {
+	case o.scheme != "":
+		return netprobe.Scheme(o.scheme)
+	case slices.ContainsFunc(httpFlags, flags.Changed):
+		return netprobe.HTTP
+	default:
+		return netprobe.TCP
+	}
 }
 
 // parseTarget parses CONTAINER, CONTAINER:PORT or host:PORT. The name of a container
@@ -155,7 +193,7 @@ func checkExclusive(flags *pflag.FlagSet, args []string, exclusive string) error
 	if len(args) > 0 {
 		return fmt.Errorf("conflicting options: --%s cannot be used with a TARGET", exclusive)
 	}
-	others := []string{"list", "explain", "all-contexts", "from"}
+	others := append([]string{"list", "explain", "all-contexts"}, new(diagnoseOptions).targetFlags()...)
 	if exclusive == "explain" {
 		others = append(others, "format", "quiet")
 	}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -39,12 +39,9 @@ const publishNone = "none"
 // runOptions are the flags of run. The code of docker/cli parses those that docker
 // run also has.
 type runOptions struct {
-	port      uint16
-	path      string
-	scheme    string
-	status    int
-	body      string
-	webSocket string
+	targetOptions
+
+	port portValue
 
 	publish   opts.ListOpts
 	networks  opts.NetworkOpt
@@ -77,12 +74,12 @@ func newRunOptions() *runOptions {
 
 func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.SetInterspersed(false) // what follows IMAGE is its command
-	flags.Uint16Var(&o.port, "port", 0, "Container port to probe (default 4647; with IMAGE the only published or exposed port)")
-	flags.StringVar(&o.path, "path", "", `HTTP path (default "/foo", or "/" with IMAGE)`)
-	flags.StringVar(&o.scheme, "scheme", string(netprobe.HTTP), `Protocol to probe with ("http", "https", "tcp")`)
-	flags.IntVar(&o.status, "expect-status", 200, "Expected HTTP status")
-	flags.StringVar(&o.body, "expect-body", "", "Text that the body must contain")
-	flags.StringVar(&o.webSocket, "websocket", "", `Path of a WebSocket that echoes messages (default "/ws", or none with IMAGE)`)
+	flags.Var(&o.port, "port", "Container port to probe (default 4647; with IMAGE the only published or exposed port)")
+	o.targetOptions.install(flags,
+		`Protocol to probe with: "http", "https", "tcp" (default "http")`,
+		`HTTP path (default "/foo", or "/" with IMAGE)`,
+		`Path of a WebSocket that echoes messages (default "/ws", or none with IMAGE)`)
+	flags.StringVar(&o.method, "method", http.MethodGet, "HTTP method")
 
 	flags.VarP(&o.publish, "publish", "p", `Publish container ports to the host, or "none" (default the probed port on all addresses)`)
 	flags.Var(&o.networks, "network", "Connect the server to a network")
@@ -123,7 +120,7 @@ const formatHelp = `Format output using a custom template:
 func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 	cmd.ValidArgsFunction = completion.ImageNames(dockerCLI, 1)
 	for flag, complete := range map[string]cobra.CompletionFunc{
-		"scheme":         completion.FromList(string(netprobe.HTTP), string(netprobe.HTTPS), string(netprobe.TCP)),
+		"scheme":         completeSchemes(),
 		"network":        completion.NetworkNames(dockerCLI),
 		"network-driver": completion.FromList("bridge", "macvlan", "ipvlan"),
 		"networks":       completion.FromList(experiment.NetworkModeNames()...),
@@ -136,25 +133,29 @@ func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
 	}
 }
 
+func completeSchemes() cobra.CompletionFunc {
+	return completion.FromList(string(netprobe.HTTP), string(netprobe.HTTPS), string(netprobe.TCP))
+}
+
 // request returns the experiment that the flags describe.
 func (o *runOptions) request(flags *pflag.FlagSet, args []string) (experiment.Request, error) {
+	target, err := o.target()
+	if err != nil {
+		return experiment.Request{}, err
+	}
+	target.Scheme = cmp.Or(target.Scheme, netprobe.HTTP)
 	request := experiment.Request{
 		Env:      o.env.GetSlice(),
 		User:     o.user,
 		AddHosts: o.addHosts.GetSlice(),
 		Pull:     engine.PullPolicy(o.pull),
-		Port:     o.port,
-		Target: netprobe.Target{
-			Scheme:    netprobe.Scheme(o.scheme),
-			Path:      o.path,
-			Expect:    netprobe.Expect{Status: o.status, Body: o.body},
-			WebSocket: o.webSocket,
-		},
-		Servers: o.servers,
-		Wait:    o.wait,
-		WaitOut: flags.Changed("wait"),
-		Timeout: o.timeout,
-		Keep:    o.keep,
+		Port:     uint16(o.port),
+		Target:   target,
+		Servers:  o.servers,
+		Wait:     o.wait,
+		WaitOut:  flags.Changed("wait"),
+		Timeout:  o.timeout,
+		Keep:     o.keep,
 	}
 	if len(args) > 0 {
 		request.Image, request.Command = args[0], args[1:]
@@ -198,18 +199,8 @@ func (o *runOptions) setDefaults(request *experiment.Request, flags *pflag.FlagS
 // check rejects invalid values before anything is started.
 func check(request experiment.Request, flags *pflag.FlagSet) error {
 	switch {
-	case request.Target.Scheme != netprobe.HTTP && request.Target.Scheme != netprobe.HTTPS && request.Target.Scheme != netprobe.TCP:
-		return fmt.Errorf("invalid --scheme %q: must be http, https or tcp", request.Target.Scheme)
 	case request.Pull != engine.PullAlways && request.Pull != engine.PullMissing && request.Pull != engine.PullNever:
 		return fmt.Errorf("invalid --pull %q: must be always, missing or never", request.Pull)
-	case flags.Changed("port") && request.Port == 0:
-		return errors.New("invalid --port 0: must be from 1 to 65535")
-	case request.Target.WebSocket != "" && request.Target.Scheme == netprobe.TCP:
-		return errors.New("conflicting options: --websocket cannot be used with --scheme tcp")
-	case request.Target.Scheme == netprobe.TCP && flags.Changed("expect-status"):
-		return errors.New("conflicting options: --expect-status cannot be used with --scheme tcp")
-	case request.Target.Expect.Status < 100 || request.Target.Expect.Status > 599:
-		return fmt.Errorf("invalid --expect-status %d: must be from 100 to 599", request.Target.Expect.Status)
 	case request.Servers < 1:
 		return fmt.Errorf("invalid --servers %d: must be at least 1", request.Servers)
 	case request.Wait <= 0:
@@ -217,28 +208,7 @@ func check(request experiment.Request, flags *pflag.FlagSet) error {
 	case request.Timeout <= 0:
 		return fmt.Errorf("invalid --timeout %s: must be above zero", request.Timeout)
 	}
-	if request.Target.WebSocket != "" {
-		if err := checkPath("websocket", request.Target.WebSocket); err != nil {
-			return err
-		}
-	}
-	return checkPath("path", request.Target.Path)
-}
-
-// checkPath rejects a path that cannot be sent to a server unchanged.
-func checkPath(flag, path string) error {
-	if !strings.HasPrefix(path, "/") {
-		return fmt.Errorf("invalid --%s %q: must begin with /", flag, path)
-	}
-	if strings.Contains(path, "#") {
-		return fmt.Errorf("invalid --%s %q: the part after a # is not sent to servers; remove it, or write %%23 for a #", flag, path)
-	}
-	_, err := url.Parse("http://localhost" + path)
-	if parsing := new(url.Error); errors.As(err, &parsing) {
-		return fmt.Errorf("invalid --%s %q: %s; write %%25 for a %%, and %%XX for other bytes that a URL cannot contain",
-			flag, path, strings.TrimPrefix(parsing.Err.Error(), "net/url: "))
-	}
-	return nil
+	return checkTarget(request.Target, flags)
 }
 
 func (o *runOptions) setPlatform(request *experiment.Request) error {

@@ -15,13 +15,13 @@ var MTUBlackhole = define("mtu-blackhole", transport, definition{
 	second:   true,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		for _, longer := range c.asked(r, netprobe.AskLonger) {
-			if !stalls(longer.Result) {
+			if !stalls(&longer.Result) {
 				return nil // it was slow
 			}
 		}
 		for _, small := range c.asked(r, netprobe.AskSmall) {
-			if small.Result.Answered() && !stalls(small.Result) {
-				return c.blackhole(small.Result)
+			if small.Result.Answered() && !stalls(&small.Result) {
+				return c.blackhole(small.Result.PathMTU)
 			}
 		}
 		return nil
@@ -30,14 +30,14 @@ var MTUBlackhole = define("mtu-blackhole", transport, definition{
 
 // stalls says whether the server accepted the connection and did not send all of its
 // answer.
-func stalls(r netprobe.Result) bool {
+func stalls(r *netprobe.Result) bool {
 	return r.Failure == netprobe.NoResponse || r.Failure == netprobe.StalledBody
 }
 
-func (c *vantageCase) blackhole(small netprobe.Result) *report.Fault {
+func (c *vantageCase) blackhole(pathMTU int) *report.Fault {
 	fault := because("the whole answer arrived when the server was to send segments of at most %d bytes", netprobe.SmallSegment)
-	if small.PathMTU > 0 {
-		also(fault, "path MTU from %s: %d bytes", c.vantage.Place(), small.PathMTU)
+	if pathMTU > 0 {
+		also(fault, "path MTU from %s: %d bytes", c.vantage.Place(), pathMTU)
 	}
 	for _, n := range c.Server.Networks {
 		if n.MTU > 0 {

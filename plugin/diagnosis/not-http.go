@@ -8,8 +8,8 @@ import (
 // NotHTTP also holds for a server of another protocol that was asked with TLS, or that
 // speaks it only over TLS.
 var NotHTTP = define("not-http", badAnswer, definition{
-	title: "The server does not speak HTTP",
-	hint:  "the server speaks another protocol on this port: choose its HTTP port, or probe it over plain TCP",
+	title:  "The server does not speak HTTP",
+	hint:   "the server speaks another protocol on this port: choose its HTTP port, or probe it over plain TCP",
 	needs:  secondAnswers,
 	second: true,
 	rule: func(c *vantageCase, r row) *report.Fault {
@@ -19,7 +19,7 @@ var NotHTTP = define("not-http", badAnswer, definition{
 			}
 		}
 		for _, a := range c.asked(r, netprobe.AskTLS) {
-			if speaksTLS(a.Result) && a.Result.Failure == netprobe.NotHTTP {
+			if speaksTLS(&a.Result) && a.Result.Failure == netprobe.NotHTTP {
 				return because("asked with TLS, the server completes the handshake, then: %s", a.Result.Detail)
 			}
 		}

@@ -10,9 +10,10 @@ import (
 
 // asked returns the answers to the probes in another way that are about a row: those to
 // its address, or to another one that failed as it did.
-func (c *vantageCase) asked(r row, way netprobe.Way) []facts.SecondAnswer {
-	var about []facts.SecondAnswer
-	for _, a := range c.vantage.Asked {
+func (c *vantageCase) asked(r row, way netprobe.Way) []*facts.SecondAnswer {
+	var about []*facts.SecondAnswer
+	for i := range c.vantage.Asked {
+		a := &c.vantage.Asked[i]
 		alike := a.Failure == r.Failure && a.Status == r.Status && r.Identity != netprobe.IdentityMismatch
 		if a.Way == way && alike {
 			about = append(about, a)
@@ -31,4 +32,4 @@ func answeredWith(status int) string {
 
 // speaksTLS says whether a server answered a handshake with TLS, whether or not it was
 // completed.
-func speaksTLS(r netprobe.Result) bool { return r.TLS != "" || r.Failure == netprobe.TLSHandshake }
+func speaksTLS(r *netprobe.Result) bool { return r.TLS != "" || r.Failure == netprobe.TLSHandshake }

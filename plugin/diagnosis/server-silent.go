@@ -18,7 +18,7 @@ var ServerSilent = define("server-silent", serverState, definition{
 	rule: func(c *vantageCase, r row) *report.Fault {
 		for _, a := range c.asked(r, netprobe.AskLonger) {
 			switch {
-			case a.Result.OK || a.Result.Status != 0 && !stalls(a.Result):
+			case a.Result.OK || a.Result.Status != 0 && !stalls(&a.Result):
 				return slow(a)
 			case a.Result.Failure == netprobe.NoResponse && a.Result.Phase == netprobe.PhaseRequest && c.accepts():
 				return c.silent(a)
@@ -29,7 +29,7 @@ var ServerSilent = define("server-silent", serverState, definition{
 })
 
 // slow is the fault of a server that answers after the time limit.
-func slow(a facts.SecondAnswer) *report.Fault {
+func slow(a *facts.SecondAnswer) *report.Fault {
 	took := a.Result.Timings.Total.Round(10 * time.Millisecond)
 	fault := because("given up to %s, the answer at %s was complete after %s: %s", a.Limit(), a.Address, took, a.Result.Detail)
 	suggest(fault, "the server is slow: it needs about %s for an answer, so allow more time for each attempt", took)
@@ -37,7 +37,7 @@ func slow(a facts.SecondAnswer) *report.Fault {
 }
 
 // silent is the fault of a server that does not answer with more time either.
-func (c *vantageCase) silent(a facts.SecondAnswer) *report.Fault {
+func (c *vantageCase) silent(a *facts.SecondAnswer) *report.Fault {
 	fault := because("asked again with a time limit of %s, the server accepted the connection at %s and sent nothing", a.Limit(), a.Address)
 	fault.Evidence = append(fault.Evidence, c.Server.Log...)
 	fault.Hint = "find out what the server waits for, such as busy workers, a database or the end of a request, or allow more time for each attempt"

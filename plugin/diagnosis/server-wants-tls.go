@@ -16,7 +16,7 @@ var ServerWantsTLS = define("server-wants-tls", transport, definition{
 	rule: func(c *vantageCase, r row) *report.Fault {
 		for _, a := range c.asked(r, netprobe.AskTLS) {
 			switch {
-			case !speaksTLS(a.Result) || a.Result.Failure == netprobe.NotHTTP:
+			case !speaksTLS(&a.Result) || a.Result.Failure == netprobe.NotHTTP:
 				continue
 			case a.Result.TLS == "":
 				return because("asked with TLS, the server answers with TLS: %s", a.Result.Detail)

@@ -26,47 +26,54 @@ func (s *server) askAgain(ctx context.Context, v inspectedVantage, probes []repo
 // the address that came furthest, once each. There are none if an address works, or if
 // no question may decide it. Names are what the server may be called in a Host header.
 func Questions(v Vantage, attempts []Attempt, probes []report.Probe, terms netprobe.Race, names []string) []facts.SecondAnswer {
-	if slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK }) {
-		return nil
-	}
-	furthest := slices.Clone(probes)
-	slices.SortStableFunc(furthest, func(a, b report.Probe) int {
-		switch {
-		case a.Phase.After(b.Phase):
-			return -1
-		case b.Phase.After(a.Phase):
-			return 1
+	var furthest *report.Probe
+	var questions []netprobe.Question
+	for i := range probes {
+		p := &probes[i]
+		if p.OK {
+			return nil
 		}
-		return slices.Index(v.KindRanking(), a.Kind) - slices.Index(v.KindRanking(), b.Kind)
-	})
-	for _, p := range furthest {
-		i := slices.IndexFunc(attempts, func(a Attempt) bool { return a.Address == p.Address })
-		if i < 0 {
+		if furthest != nil && !v.prefers(p, furthest) {
 			continue
 		}
-		first := netprobe.Result{Phase: p.Phase, Failure: p.Failure, Status: p.Status, Identity: p.Identity}
-		if questions := attempts[i].Target.Questions(first, terms, names); len(questions) > 0 {
-			return unanswered(p, questions)
+		if asked := questionsAbout(p, attempts, terms, names); len(asked) > 0 {
+			furthest, questions = p, asked
+		}
+	}
+	asked := make([]facts.SecondAnswer, len(questions))
+	for i := range questions {
+		asked[i] = facts.SecondAnswer{Question: questions[i], Address: furthest.Address, Failure: furthest.Failure, Status: furthest.Status}
+	}
+	return asked
+}
+
+// prefers says whether a probe came further than another one, or as far at an address
+// that stays valid longer.
+func (v Vantage) prefers(p, other *report.Probe) bool {
+	if p.Phase != other.Phase {
+		return p.Phase.After(other.Phase)
+	}
+	ranking := v.KindRanking()
+	return slices.Index(ranking, p.Kind) < slices.Index(ranking, other.Kind)
+}
+
+// questionsAbout returns the questions about one probe.
+func questionsAbout(p *report.Probe, attempts []Attempt, terms netprobe.Race, names []string) []netprobe.Question {
+	for i := range attempts {
+		if attempts[i].Address == p.Address {
+			first := netprobe.Result{Phase: p.Phase, Failure: p.Failure, Status: p.Status, Identity: p.Identity}
+			return attempts[i].Target.Questions(first, terms, names)
 		}
 	}
 	return nil
-}
-
-// unanswered returns the questions about one probe.
-func unanswered(p report.Probe, questions []netprobe.Question) []facts.SecondAnswer {
-	asked := make([]facts.SecondAnswer, len(questions))
-	for i, q := range questions {
-		asked[i] = facts.SecondAnswer{Question: q, Address: p.Address, Failure: p.Failure, Status: p.Status}
-	}
-	return asked
 }
 
 // askMargin is how much longer than its time limit one probe may take: the agent gets it
 // later than it was sent.
 const askMargin = 500 * time.Millisecond
 
-// AskAgain sends the questions in parallel and returns those that came to an end, with
-// their answers. Only a Prober, and the end of ctx, return an error.
+// AskAgain sends the questions in parallel and returns them with their
+// answers. Only a Prober, and the end of ctx, return an error.
 func AskAgain(ctx context.Context, v Vantage, questions []facts.SecondAnswer) ([]facts.SecondAnswer, error) {
 	answers := slices.Clone(questions)
 	var group errgroup.Group
@@ -86,5 +93,5 @@ func AskAgain(ctx context.Context, v Vantage, questions []facts.SecondAnswer) ([
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return slices.DeleteFunc(answers, func(a facts.SecondAnswer) bool { return a.Result.Attempts == 0 }), err
+	return answers, err
 }

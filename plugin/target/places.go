@@ -29,6 +29,7 @@ type place struct {
 	agent    *engine.Agent
 	probes   []report.Probe
 	watched  facts.Watched
+	asked    []facts.SecondAnswer
 }
 
 // VantageNetwork and a network's name are the vantage of a helper on that network.
@@ -215,7 +216,7 @@ func (r *run) probe(ctx context.Context, p *place, candidates []experiment.Candi
 		attempts[i] = experiment.Attempt{
 			Candidate: candidate,
 			Grace:     experiment.Grace(r.found.Addresses, candidate),
-			Target:    netprobe.Target{Scheme: netprobe.TCP, Address: candidate.Address},
+			Target:    r.target.TargetAt(candidate.Address),
 		}
 	}
 	waiting, cancel := context.WithTimeout(ctx, r.target.Timeout)
@@ -227,7 +228,8 @@ func (r *run) probe(ctx context.Context, p *place, candidates []experiment.Candi
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return experiment.Rows(p.vantage.Name, 0, attempts, results), nil
+	probes := experiment.Rows(p.vantage.Name, 0, attempts, results)
+	return probes, r.askAgain(ctx, p, attempts, probes)
 }
 
 // isInside says whether a place is the server's network namespace. If the engine runs in
@@ -252,6 +254,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 		NoNetwork: p.found.NoNetwork,
 		Networks:  p.found.Networks,
 		Optional:  p.optional,
+		Asked:     p.asked,
 		Routes:    facts.Routes(server.Networks),
 		Addresses: facts.OwnAddresses(),
 		Watched:   p.watched,

@@ -8,6 +8,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -18,6 +19,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
@@ -28,10 +30,18 @@ import (
 
 // Target is a running server to explain, and where to probe it from.
 type Target struct {
-	Container string        // name, id, or the name of a Compose service; empty for the engine's host
-	Port      uint16        // 0: the one that the container publishes or exposes
-	From      []string      // places; empty for the defaults, see choosePlaces
-	Timeout   time.Duration // one attempt at one address
+	Container string          // name, id, or the name of a Compose service; empty for the engine's host
+	Port      uint16          // 0: the one that the container publishes or exposes
+	From      []string        // places; empty for the defaults, see choosePlaces
+	Timeout   time.Duration   // one attempt at one address
+	Request   netprobe.Target // what is probed at each address; without Address, see TargetAt
+}
+
+// TargetAt returns what is probed at an address.
+func (t Target) TargetAt(address string) netprobe.Target {
+	target := t.Request
+	target.Scheme, target.Address = cmp.Or(target.Scheme, netprobe.TCP), address
+	return target
 }
 
 // Facts are what Explain has learned about the target itself.
@@ -147,7 +157,7 @@ func (r *run) summarize() {
 	r.report.Probes = append(r.report.Probes, explained.Probes...)
 	r.report.Findings = explained.Findings
 	for _, p := range r.places {
-		if best, ok := experiment.PickBest(0, p.probes, p.vantage.KindRanking(r.engine.Host), ""); ok {
+		if best, ok := experiment.PickBest(0, p.probes, p.vantage.KindRanking(r.engine.Host), r.target.Request.Path); ok {
 			r.report.Best = append(r.report.Best, best)
 		}
 	}

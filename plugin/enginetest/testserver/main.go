@@ -35,6 +35,10 @@ type options struct {
 	webSocket string
 	hang      string
 	hostile   string
+	h2c       bool
+	hosts     []string
+	delay     time.Duration
+	badFor    time.Duration
 
 	tcpBanner string
 	silent    bool
@@ -67,6 +71,13 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.webSocket, "websocket", "", "`path` at which WebSocket messages are echoed")
 	flags.StringVar(&o.hang, "hang", "", "`path` at which requests are never answered; each prints \"hanging\" on stderr")
 	flags.StringVar(&o.hostile, "hostile", "", "`kind` of answer no client should trust: escape (terminal control sequences), badheader (the same in a header), endless (a body without end), slow (a byte every 100 ms), hugeheader (16 MiB of headers), truncated (less than announced), close (none at all)")
+	flags.BoolVar(&o.h2c, "h2c", false, "speak only HTTP/2, without TLS")
+	flags.Func("hosts", "serve only these comma-separated `hosts`, as the Host header has them without a port; others get 403", func(list string) error {
+		o.hosts = strings.Split(list, ",")
+		return nil
+	})
+	flags.DurationVar(&o.delay, "delay", 0, "wait this long before each answer")
+	flags.DurationVar(&o.badFor, "bad-gateway-for", 0, "answer with 502 this long after the start, as a proxy whose backend still starts")
 	flags.StringVar(&o.tcpBanner, "tcp-banner", "", "speak no HTTP: send this `text` to every connection, then echo")
 	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
 	flags.StringVar(&o.get, "get", "", "serve nothing: request this `URL` and print the status and the body on a line, or what went wrong in a word: refused, unreachable, timeout, closed, or the error")

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,7 +102,7 @@ func talk(conn net.Conn, o options) {
 
 func serveHTTP(ctx context.Context, listener net.Listener, o options) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", answer(o))
+	mux.HandleFunc("/", unlessRefused(o, answer(o)))
 	if o.webSocket != "" {
 		mux.HandleFunc(o.webSocket, echo)
 	}
@@ -113,7 +114,32 @@ func serveHTTP(ctx context.Context, listener net.Listener, o options) error {
 		ReadHeaderTimeout: 10 * time.Second, // no client of a test is slower
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
+	if o.h2c {
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetUnencryptedHTTP2(true)
+	}
 	return server.Serve(listener)
+}
+
+// unlessRefused is the handler of a server that refuses some requests: by their host,
+// or because it has not been up for long enough. It answers after the delay.
+func unlessRefused(o options, handler http.HandlerFunc) http.HandlerFunc {
+	began := time.Now()
+	return func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		switch {
+		case wait(r.Context(), o.delay) != nil:
+		case o.hosts != nil && !slices.Contains(o.hosts, host):
+			http.Error(w, "Blocked request. This host is not allowed.", http.StatusForbidden)
+		case time.Since(began) < o.badFor:
+			w.WriteHeader(http.StatusBadGateway)
+		default:
+			handler(w, r)
+		}
+	}
 }
 
 // hostile are the answers that no client should trust.

@@ -66,6 +66,10 @@ func TestAnswers(t *testing.T) {
 		"https":        {args: []string{"--https"}, scheme: "https", status: 200, body: "ok"},
 		"environment":  {args: []string{"--print-env", "GREETING"}, scheme: "http", status: 200, body: "hello"},
 		"plain to TLS": {args: []string{"--https"}, scheme: "http", status: 400, body: "Client sent an HTTP request to an HTTPS server.\n"},
+		"refused host": {args: []string{"--hosts", "localhost,web"}, scheme: "http", status: 403, body: "Blocked request. This host is not allowed.\n"},
+		"allowed host": {args: []string{"--hosts", "localhost,127.0.0.1"}, scheme: "http", status: 200, body: "ok"},
+		"delay":        {args: []string{"--delay", "1ms"}, scheme: "http", status: 200, body: "ok"},
+		"no backend":   {args: []string{"--bad-gateway-for", "1h"}, scheme: "http", status: 502},
 		"other flags":  {args: []string{"--websocket", "/ws"}, scheme: "http", status: 200, body: "ok"},
 		"escape":       {args: []string{"--hostile", "escape"}, scheme: "http", status: 200, body: "\x1b]0;owned\x07\x1b[2J\x1b[31mred\u202egnihtemos\r\nlast\x00"},
 	}
@@ -79,6 +83,23 @@ func TestAnswers(t *testing.T) {
 			assert.Equal(t, string(body), test.body)
 		})
 	}
+}
+
+// A server of HTTP/2 only does not answer HTTP/1.
+func TestH2C(t *testing.T) {
+	t.Parallel()
+	address := started(t, "--h2c")
+	_, err := fetch(t, "http://"+address) //nolint:bodyclose // fetch does
+	assert.Equal(t, errorWord(err), "closed")
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address, http.NoBody)
+	assert.NilError(t, err)
+	response, err := transport.RoundTrip(request)
+	assert.NilError(t, err)
+	defer response.Body.Close() //nolint:errcheck // the test ends
+	assert.Equal(t, response.StatusCode, 200)
 }
 
 func TestHostile(t *testing.T) {

@@ -17,6 +17,7 @@ var failures = map[netprobe.Failure]string{
 	netprobe.Reset:                 "connection reset",
 	netprobe.ClosedWithoutResponse: "accepted, then closed",
 	netprobe.NoResponse:            "accepted, then silent",
+	netprobe.Denied:                "answered with a refusal",
 	netprobe.TLSUntrusted:          "certificate is not trusted",
 	netprobe.TLSHostnameMismatch:   "certificate for another name",
 	netprobe.TLSExpired:            "certificate is not valid now",
