@@ -53,7 +53,7 @@ func (v Vantage) prefers(p, other *report.Probe) bool {
 	if p.Phase != other.Phase {
 		return p.Phase.After(other.Phase)
 	}
-	ranking := v.KindRanking()
+	ranking := v.KindRanking("")
 	return slices.Index(ranking, p.Kind) < slices.Index(ranking, other.Kind)
 }
 

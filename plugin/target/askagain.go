@@ -5,17 +5,16 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // askAgain probes again from a place from which no address works, in the ways that may
 // prove why; see experiment.Questions.
-func (r *run) askAgain(ctx context.Context, p *place, attempts []experiment.Attempt, probes []report.Probe) (err error) {
+func (r *run) askAgain(ctx context.Context, p *place) (err error) {
 	var names []string
 	if !r.known.Server.Host {
 		names = r.names()
 	}
-	questions := experiment.Questions(p.vantage, attempts, probes, netprobe.Race{Timeout: r.target.Timeout}, names)
+	questions := experiment.Questions(p.vantage, p.attempts, p.probes, netprobe.Race{Timeout: r.target.Timeout}, names)
 	p.asked, err = experiment.AskAgain(ctx, p.vantage, questions)
 	return err
 }

@@ -27,7 +27,8 @@ type place struct {
 	network  string          // that the helper joins
 	helper   string          // name of the helper; empty on the host
 	agent    *engine.Agent
-	probes   []report.Probe
+	attempts []experiment.Attempt
+	probes   []report.Probe // of the attempts
 	watched  facts.Watched
 	asked    []facts.SecondAnswer
 }
@@ -171,14 +172,25 @@ func (r *run) probeFromPlaces(ctx context.Context, candidates func(*place) []exp
 			if err = r.startHelper(working, ctx, p); err != nil {
 				return err
 			}
-			p.probes, err = r.probe(working, p, candidates(p))
-			return err
+			return r.probe(working, p, candidates(p))
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return r.watch(ctx)
+	if err := r.watch(ctx); err != nil {
+		return err
+	}
+	return r.fromEach(ctx, r.askAgain)
+}
+
+// fromEach does something for each place, in parallel.
+func (r *run) fromEach(ctx context.Context, do func(context.Context, *place) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range r.places {
+		group.Go(func() error { return do(ctx, p) })
+	}
+	return group.Wait()
 }
 
 // startHelper starts the helper of a place and inspects its networks. The helper lives
@@ -210,10 +222,10 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 
 // probe probes addresses from a place. The server should already run, so each address is
 // tried for the time of one attempt, and then once more.
-func (r *run) probe(ctx context.Context, p *place, candidates []experiment.Candidate) ([]report.Probe, error) {
-	attempts := make([]experiment.Attempt, len(candidates))
+func (r *run) probe(ctx context.Context, p *place, candidates []experiment.Candidate) error {
+	p.attempts = make([]experiment.Attempt, len(candidates))
 	for i, candidate := range candidates {
-		attempts[i] = experiment.Attempt{
+		p.attempts[i] = experiment.Attempt{
 			Candidate: candidate,
 			Grace:     experiment.Grace(r.found.Addresses, candidate),
 			Target:    r.target.TargetAt(candidate.Address),
@@ -221,15 +233,12 @@ func (r *run) probe(ctx context.Context, p *place, candidates []experiment.Candi
 	}
 	waiting, cancel := context.WithTimeout(ctx, r.target.Timeout)
 	defer cancel()
-	results, err := p.vantage.Race(waiting, attempts, netprobe.Race{Timeout: r.target.Timeout})
+	results, err := p.vantage.Race(waiting, p.attempts, netprobe.Race{Timeout: r.target.Timeout})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	probes := experiment.Rows(p.vantage.Name, 0, attempts, results)
-	return probes, r.askAgain(ctx, p, attempts, probes)
+	p.probes = experiment.Rows(p.vantage.Name, 0, p.attempts, results)
+	return context.Cause(ctx)
 }
 
 // isInside says whether a place is the server's network namespace. If the engine runs in

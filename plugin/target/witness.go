@@ -9,6 +9,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/witness"
@@ -80,6 +81,9 @@ func (r *run) watch(ctx context.Context) error {
 	if err := r.listListeners(ctx, insider); err != nil || r.known.ListenersError != "" {
 		return err
 	}
+	if err := r.fromEach(ctx, r.recheck); err != nil {
+		return err
+	}
 	var addresses []witness.Address
 	var of []*place
 	for _, p := range r.places {
@@ -98,6 +102,34 @@ func (r *run) watch(ctx context.Context) error {
 		of[i].watched.Sightings = append(of[i].watched.Sightings, s)
 	}
 	return nil
+}
+
+// recheck probes again the addresses that refused, if the server listens by now: it may
+// have begun after they were probed.
+func (r *run) recheck(ctx context.Context, p *place) error {
+	if len(r.known.Server.Listeners.On(r.known.Server.Port)) == 0 {
+		return nil
+	}
+	var again []experiment.Attempt
+	var rows []int
+	for i, probe := range p.probes {
+		at := slices.IndexFunc(p.attempts, func(a experiment.Attempt) bool { return a.Address == probe.Address })
+		if probe.Failure == netprobe.Refused && at >= 0 {
+			again, rows = append(again, p.attempts[at]), append(rows, i)
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	results, err := p.vantage.Race(ctx, again, netprobe.Race{Timeout: r.target.Timeout, Once: true})
+	if err != nil {
+		return err
+	}
+	for i, row := range experiment.Rows(p.vantage.Name, 0, again, results) {
+		row.Attempts += p.probes[rows[i]].Attempts
+		p.probes[rows[i]] = row
+	}
+	return context.Cause(ctx)
 }
 
 // listListeners records what listens in the server's network namespace. If nothing listens
