@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/docker/cli/cli/command"
@@ -18,7 +16,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/checks"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
@@ -65,13 +62,16 @@ func newDiagnoseCommand(dockerCLI command.Cli) *cobra.Command {
 to the Docker API, networks, proxies and leftovers. With a TARGET, find why that
 server can or cannot be reached: CONTAINER[:PORT] is a server in a container, named
 by the container, its Compose service or a network alias; host:PORT is a server on
-the engine's host. Nothing is changed, and helper containers are removed again.
+the engine's host. An address such as localhost:PORT, or a URL, is the container
+that publishes that port, and if none does, host:PORT. Nothing is changed, and
+helper containers are removed again.
 
 Exit status: 0 if nothing is wrong, 1 if there is an error, 125 if it could not be
 measured, 130 if interrupted.`,
 		Example: `  docker nestprobe diagnose
   docker nestprobe diagnose my-container:8080
   docker nestprobe diagnose --from my-client my-container:8080
+  docker nestprobe diagnose localhost:32768
   docker nestprobe diagnose host:3000
   docker nestprobe diagnose --all-contexts
   docker nestprobe diagnose --explain tls-expired`,
@@ -141,6 +141,7 @@ func (o *diagnoseOptions) setTarget(flags *pflag.FlagSet, text string) (err erro
 		return err
 	}
 	o.target.From, o.target.Timeout = o.from, o.timeout
+	o.useURL(flags)
 	if o.target.Request, err = o.targetOptions.target(); err != nil {
 		return err
 	}
@@ -149,6 +150,25 @@ func (o *diagnoseOptions) setTarget(flags *pflag.FlagSet, text string) (err erro
 		o.target.Request.Path = cmp.Or(o.target.Request.Path, "/")
 	}
 	return checkTarget(o.target.Request, flags)
+}
+
+// useURL takes the scheme and the path of a TARGET that is a URL, unless a flag has them.
+// A scheme that no probe speaks, such as postgres, is probed over TCP.
+func (o *diagnoseOptions) useURL(flags *pflag.FlagSet) {
+	u := o.target.URL
+	if u == nil {
+		return
+	}
+	scheme := map[string]netprobe.Scheme{
+		"http": netprobe.HTTP, "https": netprobe.HTTPS, "ws": netprobe.HTTP, "wss": netprobe.HTTPS, "": netprobe.HTTP,
+	}[u.Scheme]
+	if scheme == "" {
+		return
+	}
+	o.scheme = cmp.Or(o.scheme, string(scheme))
+	if u.Path != "" && !flags.Changed("path") {
+		o.path = u.RequestURI()
+	}
 }
 
 // schemeFor returns the scheme to probe with. An option that only HTTP has a use for
@@ -162,29 +182,6 @@ func (o *diagnoseOptions) schemeFor(flags *pflag.FlagSet) netprobe.Scheme {
 	default:
 		return netprobe.TCP
 	}
-}
-
-// parseTarget parses CONTAINER, CONTAINER:PORT or host:PORT. The name of a container
-// has no colon.
-func parseTarget(text string) (target.Target, error) {
-	name, portText, hasPort := strings.Cut(text, ":")
-	host := name == experiment.VantageHost
-	if host && !hasPort {
-		return target.Target{}, fmt.Errorf("invalid TARGET %q: use host:PORT for a server on the engine's host", text)
-	}
-	var parsed target.Target
-	if !host {
-		parsed.Container = name
-	}
-	if !hasPort && name != "" {
-		return parsed, nil
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil || port == 0 || name == "" {
-		return target.Target{}, fmt.Errorf("invalid TARGET %q: must be CONTAINER[:PORT] or host:PORT, with a port from 1 to 65535", text)
-	}
-	parsed.Port = uint16(port)
-	return parsed, nil
 }
 
 // checkExclusive rejects what cannot be used together with a flag that takes no

@@ -43,6 +43,13 @@ func DescribeTarget(ctx context.Context, target TargetInput) []report.Check {
 }
 
 func (t TargetInput) checks() []check {
+	if t.Meaning == "" {
+		return t.serverChecks()
+	}
+	return append([]check{{name: "target", run: func(*state, context.Context) (checkResult, error) { return pass("%s", t.Meaning) }}}, t.serverChecks()...)
+}
+
+func (t TargetInput) serverChecks() []check {
 	switch {
 	case t.Server.Host:
 		return []check{
@@ -114,8 +121,10 @@ func (t TargetInput) describeContainer() string {
 		return words
 	}
 	state := base.State.Status
-	if health := base.State.Health; health != nil && health.Status != "" && health.Status != container.NoHealthcheck {
-		state += ", " + health.Status // Podman: empty without a health check
+	if health := target.Health(base.State); health != "" {
+		state += ", " + health
+	} else if base.State.Health != nil && base.State.Health.Status == container.Healthy {
+		state += ", " + container.Healthy
 	}
 	if base.RestartCount > 0 {
 		state += fmt.Sprintf(", restarted %d times", base.RestartCount)

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"slices"
@@ -51,8 +52,9 @@ func newVantageCase(in Input, v facts.Vantage, probes []report.Probe) *vantageCa
 	return c
 }
 
+// serverReached is false for a server that cannot answer: what answered was another one.
 func (c *vantageCase) serverReached() bool {
-	return slices.ContainsFunc(c.rows, func(r row) bool { return r.OK })
+	return c.Server.Down == nil && slices.ContainsFunc(c.rows, func(r row) bool { return r.OK })
 }
 
 // explainRows finds the cause of each failing row and writes it to the row's copy.
@@ -78,8 +80,8 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 
 // explainRow tries the rules in order. The first that holds has the row's cause.
 func (c *vantageCase) explainRow(r row) *report.Fault {
-	if c.Server.Down != nil {
-		return c.Server.Down
+	if down := c.down(); down != nil {
+		return down
 	}
 	if fault := c.secondAnswer(r); fault != nil {
 		return fault
@@ -129,10 +131,13 @@ func (c *vantageCase) explainVantage() []*report.Fault {
 	return faults
 }
 
+// down is why no address can work from the vantage, such as that the server does not run.
+func (c *vantageCase) down() *report.Fault { return cmp.Or(c.Server.Down, c.vantage.Down) }
+
 // ofEveryRow is what is wrong with all rows, of which there may be none.
 func (c *vantageCase) ofEveryRow() *report.Fault {
-	if c.Server.Down != nil {
-		return c.Server.Down // it does not run, which explains every row
+	if down := c.down(); down != nil {
+		return down
 	}
 	for _, cause := range causeOrder() {
 		if !cause.everyRow {

@@ -35,6 +35,7 @@ var promised = []report.Cause{
 	"tls-on-plain-port", "not-http", "unexpected-status", "unexpected-body", "websocket-refused",
 	"server-wants-tls", "server-speaks-http2", "host-header-refused", "server-closes", "server-silent",
 	"host-listens-on-loopback", "in-container-endpoint-is-loopback", "leftovers",
+	"container-not-started", "network-namespace-stale",
 }
 
 func TestCauses(t *testing.T) {

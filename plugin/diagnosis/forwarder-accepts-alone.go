@@ -13,6 +13,9 @@ var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, de
 	explains: []report.Cause{DirectRoutingBlocked},
 	shownBy:  ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
+		if toServerOnHost(r) && closed(r.Failure) && len(c.Server.PublishedBy) > 0 {
+			return c.forwarderOnHost()
+		}
 		closes := isPublished(r.Kind) && closed(r.Failure) && !c.ownLoopback(r)
 		if !closes && (!c.notOnAddress(r) || !c.forwarderCloses()) || c.Server.HostNetwork || c.Server.Serves() {
 			return nil // or the server itself closes
@@ -33,6 +36,16 @@ func (c *vantageCase) forwarder() *report.Fault {
 		also(fault, "%s", unservedAddresses(c.Server))
 		fault.Hint = listenEverywhere
 	}
+	return fault
+}
+
+// forwarderOnHost is about a port of the engine's host that a container publishes.
+func (c *vantageCase) forwarderOnHost() *report.Fault {
+	fault := because("port %d of the host accepts and closes: it is published, and the forwarder has nothing behind it that answers", c.Server.Port)
+	publishers := c.Server.PublishedBy
+	also(fault, "it is published by %s", join(publishers))
+	suggest(fault, "find out what the server in container %s does: it is to listen on port %d there, at every address", publishers[0].Container, publishers[0].Port)
+	fault.Commands = command("docker nestprobe diagnose %s", publishers[0])
 	return fault
 }
 

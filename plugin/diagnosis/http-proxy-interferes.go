@@ -1,3 +1,78 @@
 package diagnosis
 
-var HTTPProxyInterferes = define("http-proxy-interferes", noLevel, definition{title: "A proxy setting would catch this address"})
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// HTTPProxyInterferes is found by its rule for a container from which the server is
+// reached, and by the checks for the environment and docker's configuration.
+var HTTPProxyInterferes = define("http-proxy-interferes", addressOnly, definition{
+	title:       "A proxy setting would catch this address",
+	whenReached: report.SeverityWarning, // the probes use no proxy, but the container's programs do
+	vantage: func(c *vantageCase) *report.Fault {
+		if c.vantage.Proxies == nil || !c.serverReached() {
+			return nil
+		}
+		var hosts []string
+		var caught facts.Caught
+		for _, host := range c.usableHosts() {
+			by, ok := c.vantage.Proxies.Catch(host)
+			if !ok {
+				return nil // an address that works and that no proxy catches
+			}
+			hosts, caught = append(hosts, host), by
+		}
+		if len(hosts) == 0 {
+			return nil
+		}
+		return c.proxied(hosts, caught)
+	},
+})
+
+// usableHosts returns the hosts by which programs at the vantage reach the server: its
+// names or, if no name works, its own addresses, or else the others that work.
+func (c *vantageCase) usableHosts() []string {
+	for _, kinds := range [][]report.Kind{{report.KindContainerName}, {report.KindContainerIP}, nil} {
+		var hosts []string
+		for _, r := range c.rows {
+			if r.OK && (kinds == nil || slices.Contains(kinds, r.Kind)) && !slices.Contains(hosts, r.to.host) {
+				hosts = append(hosts, r.to.host)
+			}
+		}
+		if len(hosts) > 0 {
+			return hosts
+		}
+	}
+	return nil
+}
+
+func (c *vantageCase) proxied(hosts []string, caught facts.Caught) *report.Fault {
+	client := c.vantage.Place()
+	setting := c.vantage.Proxies.NoProxy()
+	fault := because("%s in the environment of %s sends requests for %s to the proxy %s", caught.By.Name, client, strings.Join(hosts, ", "), caught.Proxy)
+	if setting.Value == "" {
+		also(fault, "it has no NO_PROXY")
+	} else {
+		also(fault, "no entry of its %s covers %s", setting.Name, hosts[0])
+	}
+	suggest(fault, "start the client container with %s in NO_PROXY and no_proxy, since some programs read only one of them", strings.Join(hosts, ","))
+	entries := quote(strings.TrimPrefix(setting.Value+","+strings.Join(hosts, ","), ","))
+	fault.Commands = command("docker run -e NO_PROXY=%s -e no_proxy=%s ...", entries, entries)
+	return fault
+}
+
+// quote quotes a word for a POSIX shell.
+func quote(word string) string {
+	if shellPlain.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// shellPlain matches words that a shell takes as they are.
+var shellPlain = regexp.MustCompile(`^[a-zA-Z0-9_./:,@%+=-]+$`)

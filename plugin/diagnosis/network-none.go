@@ -1,6 +1,11 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"slices"
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var NetworkNone = define("network-none", serverState, definition{
 	title:    "The container has no network except loopback",
@@ -8,14 +13,31 @@ var NetworkNone = define("network-none", serverState, definition{
 	explains: []report.Cause{HostListensOnLoopback},
 	everyRow: true,
 	rule: func(c *vantageCase, _ row) *report.Fault {
-		name := c.Server.Name
+		s, v := c.Server, c.vantage
 		switch {
-		case c.Server.NoNetwork:
-		case c.vantage.NoNetwork:
-			name = c.vantage.Name
+		case s.Detached != "":
+			return detached(s.Name, s.Detached, s.DetachedGone)
+		case s.NoNetwork:
+			return because("container %s is on the network none, which has only loopback", s.Name)
+		case v.Detached != "":
+			return detached(strings.TrimPrefix(v.Name, "container:"), v.Detached, false)
+		case v.NoNetwork:
+			return because("container %s is on the network none, which has only loopback", v.Name)
 		default:
 			return nil
 		}
-		return because("container %s is on the network none, which has only loopback", name)
 	},
 })
+
+// detached is about a container that was disconnected from each of its networks while it
+// ran. When it is connected again, its published ports come back.
+func detached(container, network string, gone bool) *report.Fault {
+	fault := because("container %s is on no network, although it was started on %s", container, network)
+	fault.Hint = "connect it to a network"
+	fault.Commands = command("docker network connect %s %s", network, container)
+	if gone {
+		also(fault, "there is no network %s any more", network)
+		fault.Commands = slices.Insert(fault.Commands, 0, "docker network create "+network)
+	}
+	return fault
+}

@@ -37,7 +37,8 @@ type Addresses struct {
 // as the engine wrote it in ReportNetworks and Published, for the Report.
 type Container struct {
 	Addresses
-	Running        bool
+	Running        bool             // and not about to be restarted
+	Detached       string           // the network that it was started on, if it is on none now; NoNetwork is set too
 	ReportNetworks []report.Network // those of Networks, in the same order
 	Aliases        []string         // names besides the container's own
 	Service        string           // the Compose service that it is a container of, if the caller has set it
@@ -53,7 +54,7 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 		Published:      []report.PortBinding{},
 	}
 	if base := response.ContainerJSONBase; base != nil {
-		c.Running = base.State != nil && base.State.Running
+		c.Running = base.State != nil && base.State.Running && !base.State.Restarting
 		c.HostNetwork = base.HostConfig != nil && base.HostConfig.NetworkMode.IsHost()
 		c.NoNetwork = base.HostConfig != nil && base.HostConfig.NetworkMode.IsNone()
 		c.PublishRequested = base.HostConfig != nil && (base.HostConfig.PublishAllPorts || len(base.HostConfig.PortBindings[TCPPort(port)]) > 0)
@@ -66,10 +67,29 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 			c.addNetwork(name, endpoint)
 		}
 	}
+	if c.Running && len(c.Networks) == 0 && response.HostConfig != nil {
+		c.Detached = joinedNetwork(response.HostConfig.NetworkMode)
+		c.NoNetwork = c.NoNetwork || c.Detached != ""
+	}
 	for _, binding := range response.NetworkSettings.Ports[TCPPort(port)] {
 		c.addBinding(binding)
 	}
 	return c
+}
+
+// joinedNetwork is the network that containers of a mode join at their start; empty for
+// the modes that join none. The network of a rootless Podman's container is no network of
+// the engine's (slirp4netns, pasta).
+func joinedNetwork(mode container.NetworkMode) string {
+	name, _, _ := strings.Cut(string(mode), ":")
+	switch {
+	case mode.IsDefault():
+		return "bridge"
+	case slices.Contains([]string{"", "host", "none", "container", "private", "ns", "slirp4netns", "pasta"}, name):
+		return ""
+	default:
+		return name
+	}
 }
 
 // Inspector is the part of an engine's API that this package reads from.
@@ -108,6 +128,7 @@ func WithNetworkOwner(ctx context.Context, api Inspector, response container.Ins
 	}
 	base, host := *response.ContainerJSONBase, *response.HostConfig
 	host.NetworkMode, host.PortBindings, host.PublishAllPorts = owner.HostConfig.NetworkMode, owner.HostConfig.PortBindings, owner.HostConfig.PublishAllPorts
+	host.ExtraHosts, host.DNS, host.DNSSearch, host.DNSOptions = owner.HostConfig.ExtraHosts, owner.HostConfig.DNS, owner.HostConfig.DNSSearch, owner.HostConfig.DNSOptions // both have its hosts file and its resolver
 	base.HostConfig = &host
 	response.ContainerJSONBase, response.NetworkSettings = &base, owner.NetworkSettings
 	return response, ContainerName(owner), nil

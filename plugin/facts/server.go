@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -16,14 +17,26 @@ type Server struct {
 	Down             *report.Fault // why it cannot answer at all, such as that it has exited or is paused
 	HostNetwork      bool          // it shares the network of the engine's host
 	NoNetwork        bool          // it has only loopback
+	Detached         string        // the network that it was started on, if it is on none now
+	DetachedGone     bool          // that network is gone
 	Networks         []Network
 	Bindings         []Binding            // where Port is published
 	PublishRequested bool                 // it was started with Port to be published
 	Listeners        *listening.Listeners // of its network namespace; nil if they were not read or could not be
 	Queues           []listening.Queue    // of the sockets that listen on Port; none if they were not read
 	Log              []string             // the last lines that it printed, as evidence; none if its log was not read
+	PublishedBy      []Publisher          // of the port of a server on the engine's host: the containers that publish it
 	StartedByUs      bool                 // this command has started it, and removes it
 }
+
+// Publisher is a container that publishes a port of the engine's host.
+type Publisher struct {
+	Container string // its name
+	Port      uint16 // in the container
+}
+
+// String returns the container and its port as the user gives them to diagnose.
+func (p Publisher) String() string { return fmt.Sprintf("%s:%d", p.Container, p.Port) }
 
 // NewServer returns what an inspection says of a server.
 func NewServer(name string, port uint16, found Container) Server {
@@ -32,6 +45,7 @@ func NewServer(name string, port uint16, found Container) Server {
 		Port:             port,
 		HostNetwork:      found.HostNetwork,
 		NoNetwork:        found.NoNetwork,
+		Detached:         found.Detached,
 		Networks:         found.Networks,
 		Bindings:         found.Bindings,
 		PublishRequested: found.PublishRequested,

@@ -10,8 +10,6 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -23,6 +21,12 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	down := r.downFault(ctx, response)
+	if down == nil {
+		if down, err = r.staleNetworkFault(ctx, response); err != nil {
+			return err
+		}
+	}
 	if response, r.known.NetworkOf, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
 		return err
 	}
@@ -30,19 +34,25 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if inside := containerPort(response, port); inside != port {
+		r.known.Meaning = fmt.Sprintf("port %d of the host is port %d of container %s, which publishes it", port, inside, facts.ContainerName(response))
+		port = inside
+	}
 	r.setServer(response, port)
+	defer r.watchExit(ctx, response)()
 	if r.known.Replicas, err = r.listReplicas(ctx, response); err != nil {
 		return err
 	}
-	if r.known.Server.Down = r.downFault(ctx, response); r.known.Server.Down != nil {
+	if r.known.Server.Down = down; down != nil {
 		err = r.prepareOnce(ctx)
-	} else {
-		err = r.probeFromPlaces(ctx, r.containerCandidates)
+	} else if err = r.completeDetached(ctx); err == nil {
+		err = r.recheck(ctx, r.probeFromPlaces(ctx, r.containerCandidates))
 	}
 	if err != nil {
 		return err
 	}
 	r.summarize()
+	r.addState()
 	return nil
 }
 
@@ -105,37 +115,6 @@ func (r *run) setServer(response container.InspectResponse, port uint16) {
 	}
 	r.report.Servers = []report.Server{server}
 	r.known.Server = facts.NewServer(name, port, r.found)
-}
-
-// downFault says why a container that is stopped or paused does not answer; nil if it
-// runs.
-func (r *run) downFault(ctx context.Context, response container.InspectResponse) *report.Fault {
-	state := response.State
-	switch {
-	case state == nil || state.Running && !state.Paused:
-		return nil
-	case state.Paused:
-		return &report.Fault{
-			Cause:    diagnosis.ServerNotReady,
-			Evidence: []string{fmt.Sprintf("container %s is paused, so nothing in it runs", r.known.Server.Name)},
-			Hint:     "unpause it",
-			Commands: []string{"docker unpause " + r.known.Server.Name},
-		}
-	case state.Status == container.StateCreated:
-		return &report.Fault{
-			Cause:    diagnosis.ServerNotReady,
-			Evidence: []string{fmt.Sprintf("container %s was created but never started", r.known.Server.Name)},
-			Hint:     "start it",
-			Commands: []string{"docker start " + r.known.Server.Name},
-		}
-	}
-	ended := engine.Exit{Code: int64(state.ExitCode), OOMKilled: state.OOMKilled}
-	ended.Lines = engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response))
-	fault := ended.Fault(r.known.Server.Name)
-	if fault.Cause == diagnosis.ServerExited {
-		fault.Commands = []string{"docker logs " + r.known.Server.Name}
-	}
-	return fault
 }
 
 // containerCandidates returns the addresses of the container to try from a place.

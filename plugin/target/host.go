@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -16,6 +17,16 @@ func (r *run) explainHost(ctx context.Context) error {
 	port := r.target.Port
 	r.known.Server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
 	r.report.Servers = []report.Server{{Name: experiment.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
+	publishers, err := r.publishersOf(ctx, port)
+	if err != nil {
+		return err
+	}
+	for _, p := range publishers {
+		r.known.Server.PublishedBy = append(r.known.Server.PublishedBy, facts.Publisher{Container: p.name, Port: p.port})
+	}
+	if len(publishers) > 0 {
+		r.known.Meaning = fmt.Sprintf("port %d of the host is published by container %s", port, joinPublishers(publishers))
+	}
 	if err := r.probeFromPlaces(ctx, r.hostCandidates); err != nil {
 		return err
 	}

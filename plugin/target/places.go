@@ -16,6 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/proxy"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -25,6 +26,8 @@ type place struct {
 	found    facts.Container // of the container whose networks the probes use
 	optional bool            // a default: no finding if it reaches nothing
 	network  string          // that the helper joins
+	down     *report.Fault   // why its container reaches nothing
+	client   facts.Client    // what its container's settings say of its programs
 	helper   string          // name of the helper; empty on the host
 	agent    *engine.Agent
 	attempts []experiment.Attempt
@@ -97,10 +100,20 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
+	down, err := r.staleNetworkFault(ctx, response)
+	if err != nil {
+		return nil, err
+	}
 	if response, _, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
 		return nil, err
 	}
-	return &place{vantage: vantage, found: facts.ReadContainer(response, 0), helper: r.newHelperName()}, nil
+	return &place{
+		vantage: vantage,
+		found:   facts.ReadContainer(response, 0),
+		helper:  r.newHelperName(),
+		down:    down,
+		client:  facts.ReadClient(response),
+	}, nil
 }
 
 // findDefaultBridge returns the name of the network that containers join by default.
@@ -260,7 +273,11 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 	return facts.Vantage{
 		Name:      p.vantage.Name,
 		Container: p.vantage.Container != "" && !p.found.HostNetwork,
+		Down:      p.down,
 		NoNetwork: p.found.NoNetwork,
+		Detached:  p.found.Detached,
+		OnHost:    p.vantage.Container != "" && p.found.HostNetwork,
+		Proxies:   p.proxies(),
 		Networks:  p.found.Networks,
 		Optional:  p.optional,
 		Asked:     p.asked,
@@ -268,4 +285,14 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 		Addresses: facts.OwnAddresses(),
 		Watched:   p.watched,
 	}
+}
+
+// proxies are the proxy settings in the environment of the place's container; nil if it
+// has none.
+func (p *place) proxies() facts.Proxies {
+	settings := proxy.FromEnvironment(p.client.Getenv)
+	if settings.None() {
+		return nil
+	}
+	return settings
 }

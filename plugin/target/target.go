@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -31,7 +32,9 @@ import (
 // Target is a running server to explain, and where to probe it from.
 type Target struct {
 	Container string          // name, id, or the name of a Compose service; empty for the engine's host
-	Port      uint16          // 0: the one that the container publishes or exposes
+	Address   string          // instead of a container: an address as people type it, such as localhost, see IsAddress
+	Port      uint16          // 0: the one that the container publishes or exposes; of the host for an address
+	URL       *url.URL        // TARGET, if it was a URL; else nil
 	From      []string        // places; empty for the defaults, see choosePlaces
 	Timeout   time.Duration   // one attempt at one address
 	Request   netprobe.Target // what is probed at each address; without Address, see TargetAt
@@ -47,6 +50,7 @@ func (t Target) TargetAt(address string) netprobe.Target {
 // Facts are what Explain has learned about the target itself.
 type Facts struct {
 	Server         facts.Server
+	Meaning        string                     // what the user's words were taken for; empty if they are plain
 	Container      *container.InspectResponse // with the network that it uses; nil for the engine's host, and if there is none
 	NetworkOf      string                     // the container whose network it shares; empty if it has its own
 	Replicas       []string                   // names of the other running containers of its Compose service
@@ -63,12 +67,20 @@ type Facts struct {
 // Report is never nil.
 func Explain(ctx context.Context, eng engine.Engine, target Target, progress engine.Progress) (*report.Report, Facts, error) {
 	r := newRun(eng, target, progress)
-	explain := r.explainContainer
-	if target.Container == "" {
-		explain = r.explainHost
-	}
-	err := r.finish(ctx, explain(ctx))
+	err := r.finish(ctx, r.explain(ctx))
 	return r.report, r.facts(), err
+}
+
+func (r *run) explain(ctx context.Context) error {
+	if r.target.Address != "" {
+		if err := r.resolveAddress(ctx); err != nil {
+			return err
+		}
+	}
+	if r.target.Container == "" {
+		return r.explainHost(ctx)
+	}
+	return r.explainContainer(ctx)
 }
 
 // run is the state of one Explain.
@@ -88,6 +100,7 @@ type run struct {
 
 	known  Facts // but for those of the engine's host only, which facts adds
 	found  facts.Container
+	exits  <-chan engine.Exit // of a container that has been restarted; else nil
 	places []*place
 
 	witness      namespace // of the server, unless a place is there; nil if it could not be started
@@ -157,7 +170,7 @@ func (r *run) summarize() {
 	r.report.Probes = append(r.report.Probes, explained.Probes...)
 	r.report.Findings = explained.Findings
 	for _, p := range r.places {
-		if best, ok := experiment.PickBest(0, p.probes, p.vantage.KindRanking(r.engine.Host), r.target.Request.Path); ok {
+		if best, ok := experiment.PickBest(0, p.probes, p.vantage.KindRanking(r.engine.Host), r.target.Request.Path); ok && r.known.Server.Down == nil {
 			r.report.Best = append(r.report.Best, best)
 		}
 	}

@@ -81,7 +81,7 @@ func (r *run) watch(ctx context.Context) error {
 	if err := r.listListeners(ctx, insider); err != nil || r.known.ListenersError != "" {
 		return err
 	}
-	if err := r.fromEach(ctx, r.recheck); err != nil {
+	if err := r.fromEach(ctx, r.retryRefused); err != nil {
 		return err
 	}
 	var addresses []witness.Address
@@ -104,9 +104,9 @@ func (r *run) watch(ctx context.Context) error {
 	return nil
 }
 
-// recheck probes again the addresses that refused, if the server listens by now: it may
+// retryRefused probes again the addresses that refused, if the server listens by now: it may
 // have begun after they were probed.
-func (r *run) recheck(ctx context.Context, p *place) error {
+func (r *run) retryRefused(ctx context.Context, p *place) error {
 	if len(r.known.Server.Listeners.On(r.known.Server.Port)) == 0 {
 		return nil
 	}

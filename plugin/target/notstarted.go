@@ -1,0 +1,153 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// notStartedFault is about a container that the engine has not started. The engine keeps
+// the error of the last start that failed.
+func (r *run) notStartedFault(ctx context.Context, response container.InspectResponse) *report.Fault {
+	name, message := facts.ContainerName(response), response.State.Error
+	start := "docker start " + name
+	if message == "" {
+		return &report.Fault{
+			Cause:    diagnosis.ContainerNotStarted,
+			Evidence: []string{fmt.Sprintf("container %s was created and never started", name)},
+			Hint:     "start it; if that fails, docker start prints why",
+			Commands: []string{start},
+		}
+	}
+	quoted := []string{fmt.Sprintf("the engine could not start container %s: %s", name, message)}
+	known := new(report.Fault)
+	if errors.As(engine.StartFault("container "+name, errors.New(message)), &known) {
+		known.Evidence = quoted
+		if known.Cause == diagnosis.PortInUse {
+			holders := r.portHolders(ctx, response)
+			if len(holders) == 0 {
+				holders = []string{"no other container publishes its ports, so a program on the engine's host uses one of them"}
+			}
+			known.Evidence = append(known.Evidence, holders...)
+			known.Hint = "end what uses the host port, and start the container; or create it anew with another host port"
+			known.Commands = []string{start}
+		}
+		return known
+	}
+	fault := &report.Fault{Cause: diagnosis.ContainerNotStarted, Evidence: quoted}
+	fault.Hint, fault.Commands = r.startHint(ctx, response)
+	return fault
+}
+
+// portHolders names the running containers that publish a host port that a container
+// wants.
+func (r *run) portHolders(ctx context.Context, response container.InspectResponse) []string {
+	if response.HostConfig == nil {
+		return nil
+	}
+	var lines []string
+	for _, bindings := range response.HostConfig.PortBindings {
+		for _, b := range bindings {
+			port, err := strconv.ParseUint(b.HostPort, 10, 16)
+			if err != nil || port == 0 {
+				continue
+			}
+			publishers, _ := r.publishersOf(ctx, uint16(port)) // it is only a detail
+			for _, p := range publishers {
+				lines = append(lines, fmt.Sprintf("container %s publishes port %d of the host", p.name, port))
+			}
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+// startErrors are what to do about the error of a start, by a part of it. The first that
+// matches counts.
+var startErrors = []struct {
+	message *regexp.Regexp
+	hint    string
+	again   bool // the same container can be started then
+}{
+	// moby, daemon/container_operations.go: the container keeps the id of the other one.
+	{regexp.MustCompile(`cannot join network of a non running container|Cannot link to a non running container`), "start the container that it names first", true},
+	{regexp.MustCompile(`(?i)no such container`), "the container whose network it shares is gone: create both anew, that one first", false},
+	// A path that is bound must exist, and be a directory where the container has one.
+	{regexp.MustCompile(`bind source path does not exist|error while creating mount source path|statfs `), "create the path on the engine's host, and start the container", true},
+	{regexp.MustCompile(`(?i)not a directory|is a directory|error mounting`), "correct the mount: the paths on the host and in the container must be both files or both directories", false},
+	{regexp.MustCompile(`error gathering device information|could not select device driver`), "the device is not there: add it to the engine's host, and start the container", true},
+	// runc and crun, about the program to execute.
+	{regexp.MustCompile(`executable file .*not found|exec.*no such file or directory|no such file or directory: unknown`), "the command does not exist in the image: correct the entrypoint or the command, and create the container anew", false},
+	{regexp.MustCompile(`(?i)permission denied`), "the command cannot be executed: make the file executable in the image, and create the container anew", false},
+}
+
+// startHint is what to do about a container whose start has failed, and the commands.
+func (r *run) startHint(ctx context.Context, response container.InspectResponse) (hint string, commands []string) {
+	name := facts.ContainerName(response)
+	start := "docker start " + name
+	if missing := r.missingNetwork(ctx, response); missing != "" {
+		commands = append(r.reconnectCommands(ctx, response, missing), start)
+		return fmt.Sprintf("the network %s on which it was created is gone: connect it to the one that has the name now", missing), commands
+	}
+	for _, known := range startErrors {
+		switch {
+		case !known.message.MatchString(response.State.Error):
+		case known.again:
+			return known.hint, []string{start}
+		default:
+			return known.hint, []string{"docker rm " + name, "docker run --name " + name + " ..."}
+		}
+	}
+	return "fix what the engine reports, and start the container", []string{start}
+}
+
+// reconnectCommands connect a container to the network that has the name of one that is
+// gone, and create it if there is none.
+func (r *run) reconnectCommands(ctx context.Context, response container.InspectResponse, missing string) []string {
+	name := facts.ContainerName(response)
+	commands := []string{
+		fmt.Sprintf("docker network disconnect -f %s %s", missing, name),
+		fmt.Sprintf("docker network connect %s %s", missing, name),
+	}
+	if !r.networkExists(ctx, missing) {
+		commands = slices.Insert(commands, 0, "docker network create "+missing)
+	}
+	return commands
+}
+
+// missingNetwork returns the name of a network that a container is to join and that is
+// gone; empty if there is none. A network that was created anew with the same name is
+// another one.
+func (r *run) missingNetwork(ctx context.Context, response container.InspectResponse) string {
+	if response.NetworkSettings == nil {
+		return ""
+	}
+	for name, endpoint := range response.NetworkSettings.Networks {
+		if endpoint == nil || endpoint.NetworkID == "" {
+			continue
+		}
+		if !r.networkExists(ctx, endpoint.NetworkID) {
+			return name
+		}
+	}
+	return ""
+}
+
+// networkExists says whether the engine has a network. One that it cannot inspect counts
+// as there.
+func (r *run) networkExists(ctx context.Context, name string) bool {
+	_, err := r.engine.API.NetworkInspect(ctx, name, network.InspectOptions{})
+	return !errdefs.IsNotFound(err)
+}

@@ -1,0 +1,279 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+)
+
+// What people type for a server is often an address of the engine's host, with the port
+// that a container publishes there.
+
+// IsAddress says whether a host is an address, or a name for the host of an engine, rather
+// than the name of a container.
+func IsAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || strings.EqualFold(host, "localhost") || slices.Contains(experiment.HostAliases, strings.ToLower(host))
+}
+
+// publisher is a container that publishes a port of the engine's host.
+type publisher struct {
+	id, name string
+	state    string
+	bindings []facts.Binding // of that host port
+	port     uint16          // in the container
+}
+
+// String says who publishes the port, which port it is in the container, and where it is
+// published.
+func (p publisher) String() string {
+	at := make([]string, len(p.bindings))
+	for i, b := range p.bindings {
+		at[i] = b.String()
+	}
+	return fmt.Sprintf("%s:%d (%s)", p.name, p.port, strings.Join(at, ", "))
+}
+
+// covers says whether one of the bindings includes an address of the host.
+func (p publisher) covers(ip netip.Addr) bool {
+	return slices.ContainsFunc(p.bindings, func(b facts.Binding) bool { return b.Covers(ip) })
+}
+
+// publishersOf lists the running containers that publish a TCP port of the engine's host,
+// sorted by name.
+func (r *run) publishersOf(ctx context.Context, hostPort uint16) ([]publisher, error) {
+	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs())
+	if err != nil {
+		return nil, fmt.Errorf("looking for the container that publishes port %d: %w", hostPort, err)
+	}
+	var found []publisher
+	for _, c := range all {
+		p := publisher{id: c.ID, name: summaryName(c), state: c.State}
+		for _, port := range c.Ports {
+			if port.PublicPort == hostPort && port.Type == "tcp" {
+				p.add(port.IP, hostPort, port.PrivatePort)
+			}
+		}
+		if len(p.bindings) > 0 {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, func(a, b publisher) int { return strings.Compare(a.name, b.name) })
+	return found, nil
+}
+
+func (p *publisher) add(hostIP string, hostPort, port uint16) {
+	ip := facts.ParseAddr(hostIP)
+	if !ip.IsValid() {
+		ip = netip.IPv4Unspecified() // Podman names no address and publishes on every IPv4 one
+	}
+	p.bindings, p.port = append(p.bindings, facts.Binding{HostIP: ip, HostPort: hostPort}), port
+}
+
+// stoppedPublishers lists the containers that do not run and would publish a TCP port of
+// the engine's host. Only an inspect shows it.
+func (r *run) stoppedPublishers(ctx context.Context, hostPort uint16) ([]publisher, error) {
+	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs())
+	if err != nil {
+		return nil, fmt.Errorf("looking for the container that publishes port %d: %w", hostPort, err)
+	}
+	all = slices.DeleteFunc(all, func(c container.Summary) bool { return !notRunning(c) })
+	var found []publisher
+	for _, c := range all[:min(len(all), maxCandidates)] {
+		response, err := facts.InspectContainer(ctx, r.engine.API, c.ID)
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case err != nil: // it is gone by now
+			continue
+		}
+		if p, ok := wouldPublish(response, hostPort); ok {
+			found = append(found, p)
+		}
+	}
+	slices.SortFunc(found, func(a, b publisher) int { return strings.Compare(a.name, b.name) })
+	return found, nil
+}
+
+// wouldPublish returns what a container was created to publish at a port of the host.
+func wouldPublish(response container.InspectResponse, hostPort uint16) (publisher, bool) {
+	if response.HostConfig == nil || response.State == nil {
+		return publisher{}, false
+	}
+	p := publisher{id: response.ID, name: facts.ContainerName(response), state: response.State.Status}
+	for port, bindings := range response.HostConfig.PortBindings {
+		if port.Proto() != "tcp" {
+			continue
+		}
+		for _, b := range bindings {
+			if b.HostPort == strconv.Itoa(int(hostPort)) {
+				p.add(b.HostIP, hostPort, uint16(port.Int()))
+			}
+		}
+	}
+	return p, len(p.bindings) > 0
+}
+
+// resolveAddress turns a target that is an address into a container or a port of the
+// engine's host, and records what it was taken for.
+func (r *run) resolveAddress(ctx context.Context) error {
+	address, port := r.target.Address, r.target.Port
+	typed := net.JoinHostPort(address, strconv.Itoa(int(port)))
+	if ip, err := netip.ParseAddr(address); err == nil {
+		if found, err := r.byAddress(ctx, ip.Unmap()); err != nil || found.ID != "" {
+			r.target.Container = found.ID
+			r.known.Meaning = fmt.Sprintf("%s is an address of container %s", ip, summaryName(found))
+			return err
+		}
+	}
+	publishers, err := r.publishersOf(ctx, port)
+	if err != nil {
+		return err
+	}
+	publishers = nearest(publishers, address)
+	if len(publishers) > 1 {
+		return fmt.Errorf("several containers publish port %d: %s: choose one with CONTAINER:PORT", port, joinPublishers(publishers))
+	}
+	if len(publishers) == 0 && !r.isTaken(ctx, typed) {
+		if publishers, err = r.stoppedPublishers(ctx, port); err != nil {
+			return err
+		}
+	}
+	if len(publishers) != 1 {
+		return r.resolveHost(typed, publishers)
+	}
+	p := publishers[0]
+	r.target.Container, r.target.Port = p.id, p.port
+	r.known.Meaning = fmt.Sprintf("%s is port %d of container %s, which publishes it", typed, p.port, p.name)
+	if p.state != container.StateRunning {
+		r.known.Meaning = fmt.Sprintf("%s would be port %d of container %s, which is %s", typed, p.port, p.name, p.state)
+	}
+	return nil
+}
+
+// resolveHost takes an address for the engine's host.
+func (r *run) resolveHost(typed string, stopped []publisher) error {
+	if ip, err := netip.ParseAddr(r.target.Address); err == nil && !r.isHost(ip.Unmap()) {
+		return fmt.Errorf("no container has the address %s, and it is none of the engine's host that is known: use CONTAINER:PORT, or host:PORT for a server on the engine's host", ip)
+	}
+	r.known.Meaning = fmt.Sprintf("no container publishes port %d, so %s is a server on the engine's host", r.target.Port, typed)
+	if len(stopped) > 0 {
+		r.known.Meaning += "; these would publish it and do not run: " + joinPublishers(stopped)
+	}
+	return nil
+}
+
+// isHost says whether an address is known to be one of the engine's host.
+func (r *run) isHost(ip netip.Addr) bool {
+	return ip.IsLoopback() || ip.IsUnspecified() || ip.String() == r.engine.Host || slices.Contains(facts.OwnAddresses(), ip)
+}
+
+// isTaken says whether something accepts connections at the address, as it is seen from
+// here, although no container publishes its port.
+func (r *run) isTaken(ctx context.Context, address string) bool {
+	if r.engine.Host != "" {
+		return false // here is not the engine's host
+	}
+	dialer := net.Dialer{Timeout: r.target.Timeout}
+	connection, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = connection.Close()
+	return true
+}
+
+// byAddress returns the running container that has an address; an empty one if there is
+// none.
+func (r *run) byAddress(ctx context.Context, ip netip.Addr) (container.Summary, error) {
+	if ip.IsLoopback() || ip.IsUnspecified() {
+		return container.Summary{}, nil
+	}
+	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs())
+	if err != nil {
+		return container.Summary{}, fmt.Errorf("looking for the container with the address %s: %w", ip, err)
+	}
+	for _, c := range all {
+		if c.NetworkSettings == nil || notRunning(c) {
+			continue
+		}
+		for _, endpoint := range c.NetworkSettings.Networks {
+			if endpoint != nil && (facts.ParseAddr(endpoint.IPAddress) == ip || facts.ParseAddr(endpoint.GlobalIPv6Address) == ip) {
+				return c, nil
+			}
+		}
+	}
+	return container.Summary{}, nil
+}
+
+// nearest returns the publishers to which an address leads. If it leads to none of them, or
+// is a name that containers resolve, it returns all.
+func nearest(publishers []publisher, address string) []publisher {
+	ip, err := netip.ParseAddr(address)
+	switch {
+	case strings.EqualFold(address, "localhost"), err == nil && ip.IsUnspecified() && ip.Is4():
+		ip = experiment.Loopback4
+	case err == nil && ip.IsUnspecified():
+		ip = experiment.Loopback6
+	case err != nil:
+		return publishers
+	}
+	leads := slices.DeleteFunc(slices.Clone(publishers), func(p publisher) bool { return !p.covers(ip.Unmap()) })
+	if len(leads) == 0 && strings.EqualFold(address, "localhost") {
+		leads = slices.DeleteFunc(slices.Clone(publishers), func(p publisher) bool { return !p.covers(experiment.Loopback6) })
+	}
+	if len(leads) > 0 {
+		return leads
+	}
+	return publishers
+}
+
+func joinPublishers(publishers []publisher) string {
+	text := make([]string, len(publishers))
+	for i, p := range publishers {
+		text[i] = netprobe.Visible(p.String(), maxName)
+	}
+	return strings.Join(text, ", ")
+}
+
+// containerPort returns the port in the container for a port that the user has named: the
+// same, unless it is only known as a port of the engine's host that the container
+// publishes.
+func containerPort(response container.InspectResponse, named uint16) uint16 {
+	if response.Config != nil {
+		if _, exposed := response.Config.ExposedPorts[facts.TCPPort(named)]; exposed {
+			return named
+		}
+	}
+	if response.HostConfig != nil {
+		if _, bound := response.HostConfig.PortBindings[facts.TCPPort(named)]; bound {
+			return named
+		}
+	}
+	if p, ok := wouldPublish(response, named); ok {
+		return p.port
+	}
+	if response.NetworkSettings == nil {
+		return named
+	}
+	for port, bindings := range response.NetworkSettings.Ports {
+		for _, b := range bindings {
+			if port.Proto() == "tcp" && b.HostPort == strconv.Itoa(int(named)) {
+				return uint16(port.Int())
+			}
+		}
+	}
+	return named
+}
