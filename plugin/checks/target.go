@@ -121,13 +121,14 @@ func (t TargetInput) describeContainer() string {
 		return words
 	}
 	state := base.State.Status
-	if health := target.Health(base.State); health != "" {
-		state += ", " + health
-	} else if base.State.Health != nil && base.State.Health.Status == container.Healthy {
-		state += ", " + container.Healthy
+	if health := base.State.Health; health != nil && health.Status != "" && health.Status != container.NoHealthcheck {
+		state += ", " + health.Status // Podman: empty without a health check
 	}
 	if base.RestartCount > 0 {
 		state += fmt.Sprintf(", restarted %d times", base.RestartCount)
+	}
+	if log := target.HealthLog(base.State); log != "" {
+		words += "; " + log
 	}
 	return state + ": " + words
 }

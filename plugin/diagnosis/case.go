@@ -191,6 +191,10 @@ func (c *vantageCase) ruledOut() *report.Fault {
 			fault.Hint = "the server listens, so the server itself seems to close connections: find the reason in its log"
 		}
 	}
+	if len(s.PublishedBy) > 0 {
+		also(fault, "the port is published by %s", join(s.PublishedBy))
+		fault.Hint, fault.Commands = "diagnose the container that publishes the port", command("docker nestprobe diagnose %s", s.PublishedBy[0])
+	}
 	if s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 {
 		also(fault, "ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.On(s.Port)))
 	}

@@ -19,7 +19,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			if c.isolatedFromServer() && !c.Engine.Podman {
 				fault.Hint += "; an engine without docker-proxy (dockerd --userland-proxy=false) isolates its bridges for published ports too: connect both to one network"
 			}
-		case toServerOnHost(r) && dropped(r.Failure):
+		case toServerOnHost(r) && dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip):
 			fault.Evidence = c.listensOnHost(r)
 			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
 		}

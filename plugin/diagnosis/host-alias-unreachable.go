@@ -27,6 +27,9 @@ func (c *vantageCase) refusedByAlias(r row) *report.Fault {
 	switch {
 	case r.Kind == report.KindHostGateway || r.Kind == report.KindHostAlias:
 		if listeners(c) {
+			if nothingOnPort(c.Server) { // an engine without docker-proxy publishes it
+				return nil
+			}
 			fault = because("on the host, %s, and %s refuses", listenersOn(c.Server), r.to.host)
 		}
 	case r.Kind == report.KindPublishedHostAlias || isEngineHost(r.Kind) && c.Engine.Rootless:

@@ -6,6 +6,9 @@ var PublishedOnLoopback = define("published-on-loopback", networkSetting, defini
 	title:    "The port is published only on the host's loopback",
 	explains: []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
 	rule: func(c *vantageCase, r row) *report.Fault {
+		if toServerOnHost(r) && refused(r.Failure) && c.Server.PublishedOnlyOnLoopback() {
+			return c.hostPortOnLoopback()
+		}
 		toOtherMachine := c.toThisMachine(r) && c.Engine.Host != ""
 		if !c.Server.OnlyOnLoopback(r.to.port) || !toOtherMachine && !c.toEngineHost(r) {
 			return nil
@@ -16,3 +19,13 @@ var PublishedOnLoopback = define("published-on-loopback", networkSetting, defini
 		return fault
 	},
 })
+
+// hostPortOnLoopback is about a port of the engine's host that containers publish only on
+// its loopback.
+func (c *vantageCase) hostPortOnLoopback() *report.Fault {
+	p := c.Server.PublishedBy[0]
+	fault := because("container %s publishes the port only at %s of the engine's host", p.Container, join(p.Bindings))
+	fault.Hint = "connect the client to a network of that container, or publish the port on an address that can be reached from " + c.vantage.Place()
+	fault.Commands = command("docker run --publish %d:%d ...", c.Server.Port, p.Port)
+	return fault
+}

@@ -11,6 +11,8 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 		switch {
 		case otherHost || !c.serverHostResponded(r) || !nothingOnPort(c.Server):
 			return nil
+		case len(c.Server.PublishedBy) > 0:
+			return nil // an engine without docker-proxy listens on no port that it publishes
 		case c.Server.Host:
 			fault := because("nothing listens on port %d of the host", c.Server.Port)
 			fault.Hint = "start the server, and check that it uses this port"

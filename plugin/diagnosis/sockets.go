@@ -27,7 +27,7 @@ func nothingOnPort(s facts.Server) bool {
 // onAnotherHost returns a probe that reached the server where a row leads to the
 // engine's own host and nothing listens there: the host that is meant is another one.
 func (c *vantageCase) onAnotherHost(r row) (report.Probe, bool) {
-	if !c.Server.Host || !listeners(c) || !nothingOnPort(c.Server) || !c.serverHostResponded(r) {
+	if !c.Server.Host || len(c.Server.PublishedBy) > 0 || !listeners(c) || !nothingOnPort(c.Server) || !c.serverHostResponded(r) {
 		return report.Probe{}, false
 	}
 	i := slices.IndexFunc(c.rows, func(other row) bool { return other.OK && other.Address != r.Address })

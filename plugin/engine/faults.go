@@ -19,8 +19,8 @@ import (
 var (
 	// libnetwork/portallocator ("port is already allocated"), the kernel's
 	// EADDRINUSE through docker-proxy or Podman's rootlessport, and Docker
-	// Desktop's forwarder ("ports are not available").
-	portTaken = regexp.MustCompile(`port is already allocated|address already in use|ports are not available`)
+	// Desktop's forwarder ("Ports are not available", in its State.Error).
+	portTaken = regexp.MustCompile(`(?i)port is already allocated|address already in use|ports are not available`)
 	// Podman's, with status 500 (containers/storage, ErrDuplicateName).
 	nameTaken = regexp.MustCompile(`container name .* is already in use`)
 	// The kernel's ENOEXEC through runc or crun.

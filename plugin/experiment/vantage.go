@@ -112,6 +112,9 @@ func ContainerVantage(ctx context.Context, api engine.API, target string) (Vanta
 	if err != nil {
 		return Vantage{}, fmt.Errorf("inspecting container %s: %w", target, err)
 	}
+	if response.State != nil && response.State.Restarting {
+		return Vantage{}, fmt.Errorf("container %[1]s exits and is restarted again and again, so no probes can be sent from it: docker logs %[1]s shows why", facts.ContainerName(response))
+	}
 	if !facts.ReadContainer(response, 0).Running {
 		return Vantage{}, fmt.Errorf("container %s is not running: start it to send probes from it", target)
 	}

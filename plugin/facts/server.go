@@ -31,8 +31,18 @@ type Server struct {
 
 // Publisher is a container that publishes a port of the engine's host.
 type Publisher struct {
-	Container string // its name
-	Port      uint16 // in the container
+	Container string    // its name
+	Port      uint16    // in the container
+	Bindings  []Binding // of that port of the host
+}
+
+// PublishedOnlyOnLoopback says whether containers publish the port of a server on the
+// engine's host, and all on loopback.
+func (s Server) PublishedOnlyOnLoopback() bool {
+	beyond := func(p Publisher) bool {
+		return slices.ContainsFunc(p.Bindings, func(b Binding) bool { return !b.HostIP.IsLoopback() })
+	}
+	return len(s.PublishedBy) > 0 && !slices.ContainsFunc(s.PublishedBy, beyond)
 }
 
 // String returns the container and its port as the user gives them to diagnose.

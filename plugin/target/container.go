@@ -35,7 +35,7 @@ func (r *run) explainContainer(ctx context.Context) error {
 		return err
 	}
 	if inside := containerPort(response, port); inside != port {
-		r.known.Meaning = fmt.Sprintf("port %d of the host is port %d of container %s, which publishes it", port, inside, facts.ContainerName(response))
+		r.known.Meaning = fmt.Sprintf("container %s maps port %d of the host to its port %d", facts.ContainerName(response), port, inside)
 		port = inside
 	}
 	r.setServer(response, port)

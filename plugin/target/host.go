@@ -22,7 +22,7 @@ func (r *run) explainHost(ctx context.Context) error {
 		return err
 	}
 	for _, p := range publishers {
-		r.known.Server.PublishedBy = append(r.known.Server.PublishedBy, facts.Publisher{Container: p.name, Port: p.port})
+		r.known.Server.PublishedBy = append(r.known.Server.PublishedBy, facts.Publisher{Container: p.name, Port: p.port, Bindings: p.bindings})
 	}
 	if len(publishers) > 0 {
 		r.known.Meaning = fmt.Sprintf("port %d of the host is published by container %s", port, joinPublishers(publishers))

@@ -146,13 +146,13 @@ func (r *run) resolveAddress(ctx context.Context) error {
 	if len(publishers) > 1 {
 		return fmt.Errorf("several containers publish port %d: %s: choose one with CONTAINER:PORT", port, joinPublishers(publishers))
 	}
-	if len(publishers) == 0 && !r.isTaken(ctx, typed) {
+	if len(publishers) == 0 {
 		if publishers, err = r.stoppedPublishers(ctx, port); err != nil {
 			return err
 		}
-	}
-	if len(publishers) != 1 {
-		return r.resolveHost(typed, publishers)
+		if len(publishers) != 1 || r.isTaken(ctx, typed) {
+			return r.resolveHost(typed, publishers)
+		}
 	}
 	p := publishers[0]
 	r.target.Container, r.target.Port = p.id, p.port

@@ -303,8 +303,8 @@ func stateEvidence(response container.InspectResponse) []string {
 		return nil
 	}
 	var lines []string
-	if text := Health(state); text != "" {
-		lines = append(lines, "the health check of the container: "+text)
+	if text := HealthLog(state); text != "" {
+		lines = append(lines, text)
 	}
 	if state.OOMKilled {
 		lines = append(lines, "the kernel has killed a process of the container for using too much memory")
@@ -318,24 +318,15 @@ func stateEvidence(response container.InspectResponse) []string {
 // maxHealthLog bounds what a health check has printed, in bytes: what fits a wide terminal.
 const maxHealthLog = 200
 
-// Health describes the health of a container that is not healthy, with the last line that
-// its health check printed; empty if it is healthy or has no health check.
-func Health(state *container.State) string {
+// HealthLog says why a container is not healthy, with the last line that its health check
+// printed; empty if it is healthy, or no check has failed yet.
+func HealthLog(state *container.State) string {
 	health := state.Health
-	if health == nil || health.Status != container.Unhealthy && health.Status != container.Starting {
-		return "" // Podman: empty without a health check
-	}
-	text := health.Status
-	if health.FailingStreak > 0 {
-		text += fmt.Sprintf(", failed %s in a row", times(health.FailingStreak))
-	}
-	if len(health.Log) == 0 || health.Log[len(health.Log)-1] == nil {
-		return text
+	if health == nil || health.Status == container.Healthy || health.FailingStreak == 0 || len(health.Log) == 0 || health.Log[len(health.Log)-1] == nil {
+		return ""
 	}
 	last := health.Log[len(health.Log)-1]
-	if last.ExitCode != 0 {
-		text += fmt.Sprintf(", exit code %d", last.ExitCode)
-	}
+	text := fmt.Sprintf("the health check says %s: it failed %s in a row, the last time with exit code %d", health.Status, times(health.FailingStreak), last.ExitCode)
 	if output := strings.TrimSpace(last.Output); output != "" {
 		text += ": " + netprobe.Visible(output[strings.LastIndex(output, "\n")+1:], maxHealthLog)
 	}

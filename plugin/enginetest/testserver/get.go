@@ -24,7 +24,7 @@ func get(out io.Writer, o options) int {
 	ctx, cancel := context.WithTimeout(context.Background(), o.getTimeout)
 	defer cancel()
 	for {
-		answer, err := fetchLine(ctx, o.get)
+		answer, err := fetchLine(ctx, o.get, o.getProxy)
 		line := answer
 		if err != nil {
 			line = errorWord(err)
@@ -41,13 +41,16 @@ func get(out io.Writer, o options) int {
 }
 
 // fetchLine returns the status and the body of an answer on one line.
-func fetchLine(ctx context.Context, url string) (string, error) {
+func fetchLine(ctx context.Context, url string, useProxy bool) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return "", err
 	}
-	// Straight to the address: no proxy, no redirect, no second try.
-	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	transport := &http.Transport{DisableKeepAlives: true} // straight to the address: no redirect, no second try
+	if useProxy {
+		transport.Proxy = http.ProxyFromEnvironment
+	}
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return "", err
 	}

@@ -44,6 +44,7 @@ type options struct {
 	silent    bool
 
 	get        string
+	getProxy   bool
 	getUntil   string
 	getTimeout time.Duration
 
@@ -81,6 +82,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.tcpBanner, "tcp-banner", "", "speak no HTTP: send this `text` to every connection, then echo")
 	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
 	flags.StringVar(&o.get, "get", "", "serve nothing: request this `URL` and print the status and the body on a line, or what went wrong in a word: refused, unreachable, timeout, closed, or the error")
+	flags.BoolVar(&o.getProxy, "get-proxy", false, "send the request of --get to the proxy of the environment")
 	flags.StringVar(&o.getUntil, "get-until", "", "repeat the request until this is what --get would `print`, or its time is over")
 	flags.DurationVar(&o.getTimeout, "get-timeout", 5*time.Second, "how long --get takes at most")
 	flags.StringVar(&o.printEnv, "print-env", "", "answer with the value of this environment `variable`")

@@ -1,0 +1,129 @@
+package diagnosis_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/proxy"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// explainOne returns the findings about one vantage, one a line: severity, cause, evidence,
+// hint and commands.
+func explainOne(s facts.Server, v facts.Vantage, rows ...report.Probe) string {
+	for i := range rows {
+		rows[i].Vantage = v.Name
+	}
+	var lines []string
+	for _, f := range diagnosis.Explain(diagnosis.Input{Engine: rootful, Server: s, Vantages: []facts.Vantage{v}}, rows).Findings {
+		lines = append(lines, fmt.Sprintf("%s %s: %s => %s: %s", f.Severity, f.Cause, strings.Join(f.Evidence, "; "), f.Hint, strings.Join(f.Commands, "; ")))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// inContainer is the vantage of a container that the user named, with an environment.
+func inContainer(environment ...string) facts.Vantage {
+	v := facts.Vantage{Name: "container:client", Container: true, Networks: []facts.Network{own}}
+	if settings := proxy.FromEnvironment(facts.Client{Environment: environment}.Getenv); !settings.None() {
+		v.Proxies = settings
+	}
+	return v
+}
+
+// A proxy in the environment of the client is a warning, if it catches the names by which
+// the server is reached, or else its addresses.
+func TestProxyOfTheClient(t *testing.T) {
+	t.Parallel()
+	const set = "HTTP_PROXY=http://me:hushhush@proxy:3128"
+	name, alias := row(report.KindContainerName, "web:8080", ""), row(report.KindContainerName, "db:8080", "")
+	address, localhost := row(report.KindContainerIP, ownIP, ""), row(report.KindPublishedLocalhost, loopback, "")
+	for test, c := range map[string]struct {
+		environment []string
+		rows        []report.Probe
+		want        string // what the finding contains; empty for none
+	}{
+		"none":               {nil, []report.Probe{name, address}, ""},
+		"set":                {[]string{set}, []report.Probe{name, alias, address}, "warning http-proxy-interferes: HTTP_PROXY in the environment of container client sends requests for web, db to the proxy proxy:3128; it has no NO_PROXY"},
+		"command":            {[]string{set}, []report.Probe{name, alias}, "docker run -e NO_PROXY=web,db -e no_proxy=web,db ..."},
+		"other entries":      {[]string{set, "no_proxy=*.internal"}, []report.Probe{name}, "docker run -e NO_PROXY='*.internal,web' -e no_proxy='*.internal,web' ..."},
+		"lower case":         {[]string{"https_proxy=proxy:3128"}, []report.Probe{name}, "https_proxy in the environment"},
+		"the last one":       {[]string{set, "HTTP_PROXY="}, []report.Probe{name}, ""},
+		"an exception":       {[]string{set, "NO_PROXY=web"}, []report.Probe{name, address}, ""},
+		"one of two names":   {[]string{set, "NO_PROXY=db"}, []report.Probe{name, alias}, ""},
+		"a range":            {[]string{set, "NO_PROXY=172.16.0.0/12"}, []report.Probe{address}, ""},
+		"only for addresses": {[]string{set, "NO_PROXY=172.16.0.0/12"}, []report.Probe{name, address}, "requests for web to"},
+		"no name works":      {[]string{set}, []report.Probe{row(report.KindContainerIP, ownIP, "")}, "requests for 172.18.0.2 to"},
+		"localhost":          {[]string{set}, []report.Probe{localhost}, ""},
+		"not a URL":          {[]string{"HTTP_PROXY=http://%zz"}, []report.Probe{name}, ""},
+	} {
+		t.Run(test, func(t *testing.T) {
+			t.Parallel()
+			got := explainOne(on(own), inContainer(c.environment...), append([]report.Probe{}, c.rows...)...)
+			assert.Check(t, is.Contains(got, c.want))
+			assert.Equal(t, got == "", c.want == "", got)
+			assert.Check(t, !strings.Contains(got, "hushhush"), got)
+		})
+	}
+	// The server is not reached at all: that comes first.
+	got := explainOne(on(own), inContainer(set), row(report.KindContainerIP, ownIP, netprobe.Refused))
+	assert.Check(t, !strings.Contains(got, "http-proxy-interferes"), got)
+}
+
+// What the state of a container says of its network decides before any row.
+func TestNetworkOfAContainer(t *testing.T) {
+	t.Parallel()
+	stale := &report.Fault{Cause: diagnosis.NetworkNamespaceStale, Evidence: []string{"restarted"}, Hint: "restart it"}
+	failed := row(report.KindContainerIP, ownIP, netprobe.Unreachable)
+	down := on(own)
+	down.Down = stale
+	onHost := facts.Vantage{Name: "container:client", OnHost: true}
+	hostPort := func(bindings ...facts.Binding) facts.Server {
+		return facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 32768, PublishedBy: []facts.Publisher{{Container: "web", Port: 8080, Bindings: bindings}}}
+	}
+	for name, test := range map[string]struct {
+		server  facts.Server
+		vantage facts.Vantage
+		row     report.Probe
+		want    string // what the findings contain; empty for none
+	}{
+		"the server is disconnected": {
+			facts.Server{Name: "web", NoNetwork: true, Detached: "shop"}, host, failed,
+			"error network-none: container web is on no network, although it was started on shop => connect it to a network: docker network connect shop web",
+		},
+		"and its network is gone": {
+			facts.Server{Name: "web", NoNetwork: true, Detached: "shop", DetachedGone: true}, host, failed,
+			"docker network create shop; docker network connect shop web",
+		},
+		"the client is disconnected": {
+			on(own), facts.Vantage{Name: "container:client", Container: true, NoNetwork: true, Detached: "bridge"}, failed,
+			"docker network connect bridge client",
+		},
+		"the server's network is stale":                        {down, host, failed, "error network-namespace-stale: restarted"},
+		"another server answers at the addresses it had":       {down, host, row(report.KindContainerIP, ownIP, ""), "error network-namespace-stale: restarted"},
+		"the client's network is stale":                        {on(own), facts.Vantage{Name: "container:client", Container: true, Down: stale}, failed, "error network-namespace-stale: restarted"},
+		"a client on the host's network, by name":              {on(own), onHost, row(report.KindContainerName, "web:8080", netprobe.NameNotFound), "info default-bridge-has-no-dns: container client is on the network of the engine's host"},
+		"a client on the host's network, by address":           {on(own), onHost, row(report.KindContainerIP, ownIP, ""), ""},
+		"a port of the host with nothing behind":               {hostPort(published), inBridge, row(report.KindHostGateway, gateway, netprobe.ClosedWithoutResponse), "error forwarder-accepts-alone: port 32768 of the host accepts and closes: it is published, and the forwarder has nothing behind it that answers; it is published by web:8080"},
+		"a port of the host that is published on loopback":     {listens(hostPort(onLocal), "127.0.0.1:32768"), inBridge, row(report.KindHostGateway, gateway, netprobe.Refused), "error published-on-loopback: container web publishes the port only at 127.0.0.1:32768 of the engine's host"},
+		"a published port of the host that nothing listens on": {listens(hostPort(published)), inBridge, row(report.KindHostGateway, gateway, netprobe.Refused), "error : "},
+		"a family that the client lacks":                       {listens(hostPort(published6), "[::]:32768"), inBridge, row(report.KindHostAddress, gateway6, netprobe.Unreachable), "error : "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rows := []report.Probe{test.row}
+			if test.vantage.OnHost {
+				rows = append(rows, row(report.KindContainerIP, ownIP, "")) // which works
+			}
+			got := explainOne(test.server, test.vantage, rows...)
+			assert.Check(t, is.Contains(got, test.want))
+			assert.Equal(t, got == "", test.want == "", got)
+		})
+	}
+}
