@@ -19,6 +19,8 @@ type vantageCase struct {
 	rows    []row          // from this vantage
 	all     []report.Probe // from every vantage
 	open    bool           // some row failed, and no rule says why
+
+	elsewhereReached bool // the server is reached from some vantage
 }
 
 // row is a probe, and the host and port of its address.
@@ -67,7 +69,7 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 		}
 		fault := c.explainRow(r)
 		if fault == nil {
-			c.open = true
+			c.open = c.open || !c.notExpected(r)
 			continue
 		}
 		copies[r.index].Cause, copies[r.index].Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
@@ -86,7 +88,7 @@ func (c *vantageCase) explainRow(r row) *report.Fault {
 	if fault := c.secondAnswer(r); fault != nil {
 		return fault
 	}
-	if answer := find(report.Cause(r.Failure)); answer.id != "" {
+	if answer := find(report.Cause(r.Failure)); answer.id != "" && (answer.rule == nil || answer.second) {
 		return answer.complete(&report.Fault{})
 	}
 	for _, cause := range causeOrder() {

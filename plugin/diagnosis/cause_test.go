@@ -34,6 +34,7 @@ var promised = []report.Cause{
 	"http-proxy-interferes", "firewall-drops", "subnet-overlaps-route", "mtu-blackhole",
 	"tls-on-plain-port", "not-http", "unexpected-status", "unexpected-body", "websocket-refused",
 	"server-wants-tls", "server-speaks-http2", "host-header-refused", "server-closes", "server-silent",
+	"server-udp-only", "server-overloaded", "name-leads-elsewhere",
 	"host-listens-on-loopback", "in-container-endpoint-is-loopback", "leftovers",
 	"container-not-started", "network-namespace-stale",
 }

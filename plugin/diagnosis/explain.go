@@ -29,9 +29,11 @@ type Result struct {
 // information. What only follows from a root cause is no finding.
 func Explain(in Input, probes []report.Probe) Result {
 	result := Result{Probes: slices.Clone(probes)}
+	reached := slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK }) && in.Server.Down == nil
 	var found []report.Finding
 	for _, v := range in.Vantages {
 		c := newVantageCase(in, v, probes)
+		c.elsewhereReached = reached
 		faults := append(c.explainRows(result.Probes), c.explainVantage()...)
 		if !c.serverReached() {
 			faults = []*report.Fault{c.root(faults)}
@@ -44,15 +46,26 @@ func Explain(in Input, probes []report.Probe) Result {
 	return result
 }
 
-// finding is the finding of a fault: an error, unless the vantage is optional or
-// another address works from it.
+// finding is the finding of a fault: an error, unless another address works from the
+// vantage, or the vantage need not reach the server.
 func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 	finding := Finding(fault)
 	switch {
-	case !c.serverReached() && c.vantage.Optional:
-		finding.Severity = report.SeverityWarning
+	case !c.serverReached() && c.mayFail():
+		finding.Severity = report.SeverityInfo
 	case c.serverReached():
 		finding.Severity = cmp.Or(find(fault.Cause).whenReached, report.SeverityInfo)
 	}
 	return finding
+}
+
+// mayFail says whether it is no fault that the server is not reached from the vantage.
+// Nobody named it, and another one reaches the server, unless the port is published, so
+// that this machine should reach it; or it has nothing to do with the server.
+func (c *vantageCase) mayFail() bool {
+	if c.vantage.Beside {
+		return true
+	}
+	meant := !c.vantage.Container && len(c.Server.Bindings) > 0
+	return c.vantage.Optional && c.elsewhereReached && !meant
 }

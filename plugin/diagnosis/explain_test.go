@@ -291,7 +291,7 @@ func TestExplain(t *testing.T) {
 		"on one of two networks, and the forwarder leads to the other": {
 			rootful, listens(onTwo(published), "172.17.0.2:8080"), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ownIP, refused), row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, closed)},
-			[]report.Cause{diagnosis.ForwarderAcceptsAlone, diagnosis.NetworksIsolated, diagnosis.ForwarderAcceptsAlone},
+			[]report.Cause{diagnosis.ForwarderAcceptsAlone, "", diagnosis.ForwarderAcceptsAlone},
 			[]string{"error forwarder-accepts-alone"},
 		},
 		"on one of two networks, and no forwarder": {
@@ -518,15 +518,20 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, netprobe.StalledBody), row(report.KindContainerIP, ip, netprobe.StalledBody)},
 			[]report.Cause{"", ""}, []string{"error "},
 		},
-		"nothing decides": {
+		"this machine does not reach its own bridge": {
 			rootful, listens(on(bridge, published), "0.0.0.0:8080"), host,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedLocalhost, loopback, netprobe.NoResponse)},
-			[]report.Cause{"", ""}, []string{"error "},
+			[]report.Cause{diagnosis.FirewallDrops, ""}, []string{"error firewall-drops"},
 		},
-		"an optional place": {
+		"a place that nobody named, as no other": {
 			rootful, on(bridge), facts.Vantage{Name: "client", Container: true, Networks: inOwn.Networks, Optional: true},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
-			[]report.Cause{diagnosis.NetworksIsolated}, []string{"warning networks-isolated"},
+			[]report.Cause{diagnosis.NetworksIsolated}, []string{"error networks-isolated"},
+		},
+		"a place that nobody named, on no network of the server": {
+			rootful, on(bridge), facts.Vantage{Name: "client", Container: true, Networks: inOwn.Networks, Beside: true},
+			[]report.Probe{row(report.KindContainerIP, ip, dropped)},
+			[]report.Cause{diagnosis.NetworksIsolated}, []string{"info networks-isolated"},
 		},
 		"a server on the host that listens on loopback": {
 			rootful, listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, "127.0.0.1:8080"), inBridge,

@@ -9,6 +9,9 @@ func dropped(f netprobe.Failure) bool {
 	return f == netprobe.ConnectTimeout || f == netprobe.Unreachable
 }
 
+// silent says whether the connection was accepted, and nothing came over it.
+func silent(f netprobe.Failure) bool { return f == netprobe.Silent || f == netprobe.NoResponse }
+
 // unanswered says whether nothing came back, with or without a connection.
 func unanswered(f netprobe.Failure) bool { return dropped(f) || f == netprobe.NoResponse }
 

@@ -2,24 +2,33 @@ package diagnosis
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 var FirewallDrops = define("firewall-drops", networkSetting, definition{
-	title:    "A firewall drops packets between these endpoints",
+	title:    "A firewall drops or rejects packets between these endpoints",
 	commands: []string{"iptables -S INPUT", "nft list ruleset"},
-	explains: []report.Cause{DirectRoutingBlocked},
+	explains: []report.Cause{DirectRoutingBlocked, ForwarderAcceptsAlone},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		fault := &report.Fault{}
 		switch {
+		case c.filteredFromMachine(r):
+			fault.Evidence = c.listensInContainer(r)
+			fault.Hint = "have the firewall of this machine accept packets that it sends to its containers' networks, such as in the settings of a VPN or its kill switch"
+			fault.Commands = []string{"iptables -S OUTPUT", "nft list ruleset"}
+		case c.rejected(r) && !c.Server.Host:
+			fault.Evidence = c.listensInContainer(r)
+			fault.Hint = "have the firewall between them accept packets to this port: the refusal does not come from the server"
+			fault.Commands = []string{"iptables -S FORWARD", "nft list ruleset"}
 		case c.droppedAtEngineHost(r) && !c.isolatedByPodman():
 			fault.Evidence = c.publishedElsewhere(r)
 			fault.Hint = "have the firewall of the engine's host accept packets from its containers' networks to this port"
 			if c.isolatedFromServer() && !c.Engine.Podman {
 				fault.Hint += "; an engine without docker-proxy (dockerd --userland-proxy=false) isolates its bridges for published ports too: connect both to one network"
 			}
-		case toServerOnHost(r) && dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip):
+		case toServerOnHost(r) && (dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || c.rejected(r)):
 			fault.Evidence = c.listensOnHost(r)
 			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
 		}
@@ -29,6 +38,48 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 		return fault
 	},
 })
+
+// filteredFromMachine says whether packets from this machine to the container are
+// filtered: to its own address, or those of a port forwarder on this machine, which
+// accepts in the server's place.
+func (c *vantageCase) filteredFromMachine(r row) bool {
+	if c.vantage.Container || c.Engine.NetworksElsewhere() || c.Server.HostNetwork || !c.Server.Serves() || c.machineReaches() {
+		return false
+	}
+	n, own := c.fromMachine(r)
+	switch {
+	case own:
+		filtered := dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || refused(r.Failure)
+		return filtered && n.Driver == "bridge" && c.elsewhere(n) == "" && !n.Internal
+	default:
+		return isPublished(r.Kind) && c.acceptedInVain(r) && coversAddress(c.Server, r.to)
+	}
+}
+
+// rejected says whether an address refuses a connection although the server listens
+// there. The listeners were read after the probes, and what refused was probed again. The
+// addresses of a rootless engine's or a VM's host are not those that containers see.
+func (c *vantageCase) rejected(r row) bool {
+	direct := isContainerAddress(r.Kind) || toServerOnHost(r)
+	return direct && refused(r.Failure) && !c.Engine.Rootless && !c.Engine.Desktop && c.served(r) &&
+		(!c.Server.Host || !c.leadsToOtherMachine(r))
+}
+
+// leadsToOtherMachine says whether an address of a row is known to be none of the
+// engine's host.
+func (c *vantageCase) leadsToOtherMachine(r row) bool {
+	_, other := c.onAnotherHost(r)
+	return other
+}
+
+// listensInContainer shows that the server listens at the address to which a row leads.
+func (c *vantageCase) listensInContainer(r row) []string {
+	lines := []string{"in the container, " + listenersOn(c.Server)}
+	if c.acceptedInVain(r) {
+		lines = append(lines, fmt.Sprintf("%s accepts the connection, but it does not arrive at the server", r.Address))
+	}
+	return lines
+}
 
 // publishedElsewhere shows that the published port works from somewhere, or that the
 // server listens.
@@ -47,7 +98,7 @@ func (c *vantageCase) publishedElsewhere(r row) []string {
 // listensOnHost shows that the server on the host listens, or answers elsewhere.
 func (c *vantageCase) listensOnHost(r row) []string {
 	var lines []string
-	if listensOutside(c.Server) {
+	if listensOutside(c.Server) && c.servesFamily(r) {
 		lines = append(lines, "on the host, "+listenersOn(c.Server))
 	}
 	for _, other := range c.all {
@@ -56,4 +107,18 @@ func (c *vantageCase) listensOnHost(r row) []string {
 		}
 	}
 	return lines
+}
+
+// servesFamily says whether the server listens for the address family of a row.
+func (c *vantageCase) servesFamily(r row) bool {
+	for _, ip := range addressesOf(r) {
+		loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		if ip.Is6() {
+			loopback = netip.IPv6Loopback()
+		}
+		if c.served(r) || c.Server.Listeners.Serves(netip.AddrPortFrom(loopback, c.Server.Port)) {
+			return true
+		}
+	}
+	return false
 }

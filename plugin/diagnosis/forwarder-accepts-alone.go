@@ -16,16 +16,34 @@ var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, de
 		if toServerOnHost(r) && closed(r.Failure) && len(c.Server.PublishedBy) > 0 {
 			return c.forwarderOnHost()
 		}
-		closes := isPublished(r.Kind) && closed(r.Failure) && !c.ownLoopback(r)
-		if !closes && (!c.notOnAddress(r) || !c.forwarderCloses()) || c.Server.HostNetwork || c.Server.Serves() {
+		if len(c.Server.PublishedBy) > 0 {
+			return c.forwarderOfHost(r)
+		}
+		closes := isPublished(r.Kind) && (closed(r.Failure) || c.acceptedInVain(r)) && !c.ownLoopback(r)
+		if !closes && (!c.notOnAddress(r) || !c.forwarderCloses()) || c.Server.HostNetwork || c.Server.Serves() || c.seen(r).Arrived() {
 			return nil // or the server itself closes
 		}
-		return c.forwarder()
+		return c.forwarder(r)
 	},
 })
 
-func (c *vantageCase) forwarder() *report.Fault {
+// forwarderOfHost is the fault of a port of the engine's host that a container publishes,
+// and that accepts and closes.
+func (c *vantageCase) forwarderOfHost(r row) *report.Fault {
+	if !toServerOnHost(r) || !closed(r.Failure) {
+		return nil
+	}
+	fault := because("container %s publishes port %d, where a port forwarder accepts and closes", c.Server.PublishedBy[0], c.Server.Port)
+	suggest(fault, "find out why the server in the container does not answer")
+	fault.Commands = command("docker nestprobe diagnose %s", quote(c.Server.PublishedBy[0].String()))
+	return fault
+}
+
+func (c *vantageCase) forwarder(r row) *report.Fault {
 	fault := because("the published port accepts and closes, as a port forwarder does with nothing behind it")
+	if c.acceptedInVain(r) {
+		fault = because("the published port accepts, but the connection does not arrive at the server, as with a port forwarder that has nothing behind it")
+	}
 	suggest(fault, "check that the server listens on port %d at the address that the engine forwards to", c.Server.Port)
 	for _, other := range c.all {
 		if other.Kind == report.KindContainerIP && !other.OK && refused(other.Failure) {

@@ -8,7 +8,7 @@ import (
 )
 
 var NetworkInternal = define("network-internal", networkSetting, definition{
-	title:    "The server's network is internal",
+	title:    "A network is internal: it has no route to or from other networks",
 	hint:     "probe from a container on that network, or connect the server to another network too",
 	explains: []report.Cause{MacvlanHostIsolation, ICCDisabled, FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
 	rule: func(c *vantageCase, r row) *report.Fault {
@@ -16,10 +16,10 @@ var NetworkInternal = define("network-internal", networkSetting, definition{
 		switch {
 		case between && n.Layer2():
 			return nil
-		case between && n.Internal:
+		case between && n.Internal && c.Server.OnlyInternal():
 			return c.internal(n)
 		case c.vantage.OnlyInternal() && (between || c.leavesNetwork(r)):
-			return c.internal(c.vantage.Networks[0])
+			return c.clientOnInternal(c.vantage.Networks[0])
 		default:
 			return nil
 		}
@@ -55,5 +55,18 @@ func publishIgnoredOn(s facts.Server) (facts.Network, bool) {
 func (c *vantageCase) internal(n facts.Network) *report.Fault {
 	fault := because("network %s is internal: it has no route to other networks, and its containers publish no ports", n.Name)
 	fault.Commands = []string{commandFor(c.Server, "docker network connect NETWORK")}
+	return fault
+}
+
+// clientOnInternal is the fault of a client that has only internal networks.
+func (c *vantageCase) clientOnInternal(n facts.Network) *report.Fault {
+	fault := because("%s is only on network %s, which is internal: it has no route to other networks, nor to the engine's host", c.vantage.Place(), n.Name)
+	if c.Server.Host || len(c.Server.Networks) == 0 {
+		suggest(fault, "connect the client to another network too")
+		fault.Commands = command("docker network connect NETWORK %s", c.clientName())
+		return fault
+	}
+	suggest(fault, "connect the client to a network of the server too")
+	fault.Commands = c.connectCommands(c.networkToJoin(c.Server.Networks[0]))
 	return fault
 }

@@ -19,7 +19,7 @@ var NetworksIsolated = define("networks-isolated", networkSetting, definition{
 			return nil
 		}
 		if len(c.Server.Networks) > 0 {
-			fault.Commands = c.connectCommands(c.Server.Networks[0])
+			fault.Commands = c.connectCommands(c.networkToJoin(c.Server.Networks[0]))
 		}
 		return fault
 	},

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -38,11 +39,36 @@ func (c *vantageCase) droppedWithin(r row) (facts.Network, bool) {
 // droppedBetween returns the server's network to which packets from a container on
 // other networks were dropped.
 func (c *vantageCase) droppedBetween(r row) (facts.Network, bool) {
-	if !c.vantage.Container || !dropped(r.Failure) || !isContainerAddress(r.Kind) {
+	if !c.vantage.Container || !dropped(r.Failure) || !isContainerAddress(r.Kind) || c.notExpected(r) {
 		return facts.Network{}, false
 	}
 	n, ok := c.Server.NetworkWith(r.to.ip)
 	return n, ok && !c.isOn(n)
+}
+
+// notExpected says whether an address cannot work from the vantage, and is none that a
+// client there would use: that it fails is no fault.
+func (c *vantageCase) notExpected(r row) bool {
+	if !c.vantage.Container {
+		return false
+	}
+	n, own := c.Server.NetworkWith(r.to.ip)
+	switch {
+	case own && isContainerAddress(r.Kind): // of a network that the vantage is not on, but it is on another one
+		return !c.isOn(n) && len(c.vantage.SharedNetworks(c.Server)) > 0
+	case r.Kind == report.KindPublishedGateway || r.Kind == report.KindHostGateway:
+		return c.isInternalGateway(r.to.ip) || c.vantage.LacksFamily(r.to.ip)
+	default:
+		return c.vantage.LacksFamily(r.to.ip) && isPublished(r.Kind) && c.publishedForIPv4() || aliasNotFound(r) && c.hasAlias()
+	}
+}
+
+// isInternalGateway says whether an address is the gateway of an internal network, which
+// the engine keeps to itself, while the vantage has another network.
+func (c *vantageCase) isInternalGateway(ip netip.Addr) bool {
+	isGateway := func(n facts.Network) bool { return n.Internal && (n.GatewayIPv4 == ip || n.GatewayIPv6 == ip) }
+	all := slices.Concat(c.vantage.Networks, c.Server.Networks)
+	return slices.ContainsFunc(all, isGateway) && !c.vantage.OnlyInternal()
 }
 
 func (c *vantageCase) isOn(n facts.Network) bool {
@@ -119,11 +145,8 @@ func (c *vantageCase) noCommonNetwork() string {
 // notCommon is the fault of a server's network that the vantage is not on, with what
 // follows from that.
 func (c *vantageCase) notCommon(n facts.Network, consequence string, args ...any) *report.Fault {
-	fault := &report.Fault{Evidence: []string{c.noCommonNetwork()}, Hint: connectBoth, Commands: c.connectCommands(n)}
+	fault := &report.Fault{Evidence: []string{c.noCommonNetwork()}, Hint: connectBoth, Commands: c.connectCommands(c.networkToJoin(n))}
 	also(fault, consequence, args...)
-	if len(c.vantage.SharedNetworks(c.Server)) > 0 {
-		fault.Evidence[0] = fmt.Sprintf("%s is not on network %s", c.vantage.Place(), n.Name)
-	}
 	switch {
 	case len(c.Server.Bindings) == 0:
 		fault.Hint += ", or publish the port"
@@ -131,6 +154,18 @@ func (c *vantageCase) notCommon(n facts.Network, consequence string, args ...any
 		fault.Hint += ", or use the published port"
 	}
 	return fault
+}
+
+// networkToJoin returns the server's network on which a client reaches it by name and
+// which is not internal, or n if it has none.
+func (c *vantageCase) networkToJoin(n facts.Network) facts.Network {
+	i := slices.IndexFunc(c.Server.Networks, func(own facts.Network) bool {
+		return !own.Internal && !own.Default && !own.Layer2() && !own.ICCDisabled
+	})
+	if i < 0 {
+		return n
+	}
+	return c.Server.Networks[i]
 }
 
 const (
@@ -144,9 +179,13 @@ func (c *vantageCase) connectCommands(n facts.Network) []string {
 	if n.Default {
 		return []string{createNetwork, commandFor(c.Server, "docker network connect NETWORK")}
 	}
-	client, ok := strings.CutPrefix(c.vantage.Name, "container:")
-	if !ok {
-		client = "CONTAINER"
+	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, c.clientName())}
+}
+
+// clientName is the name of the container that the probes come from, for a command.
+func (c *vantageCase) clientName() string {
+	if name, ok := strings.CutPrefix(c.vantage.Name, "container:"); ok {
+		return name
 	}
-	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, client)}
+	return "CONTAINER"
 }

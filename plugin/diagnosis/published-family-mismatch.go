@@ -1,6 +1,11 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, definition{
 	title: "IPv4 and IPv6 are published differently",
@@ -13,7 +18,7 @@ var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, d
 		switch {
 		case c.toThisMachine(r) && c.Engine.Host == "" && !coversAddress(c.Server, r.to):
 			suggest(fault, "use an address at which it is published: port %d is not published for %s", r.to.port, r.to.ip)
-		case c.toEngineHost(r) && dropped(r.Failure) && c.vantage.LacksFamily(r.to.ip) && !remote:
+		case c.toEngineHost(r) && dropped(r.Failure) && c.vantage.LacksFamily(r.to.ip) && !remote && !c.publishedForIPv4():
 			also(fault, "%s has no IPv6 address from which to reach %s", c.vantage.Place(), r.to.ip)
 			suggest(fault, "publish the port for IPv4 too, or give %s a network with IPv6", c.vantage.Place())
 		default:
@@ -22,3 +27,8 @@ var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, d
 		return fault
 	},
 })
+
+// publishedForIPv4 says whether a client that has only IPv4 can use a published port.
+func (c *vantageCase) publishedForIPv4() bool {
+	return slices.ContainsFunc(c.Server.Bindings, func(b facts.Binding) bool { return b.HostIP.Is4() })
+}

@@ -10,7 +10,7 @@ var PublishedOnLoopback = define("published-on-loopback", networkSetting, defini
 			return c.hostPortOnLoopback()
 		}
 		toOtherMachine := c.toThisMachine(r) && c.Engine.Host != ""
-		if !c.Server.OnlyOnLoopback(r.to.port) || !toOtherMachine && !c.toEngineHost(r) {
+		if !c.Server.OnlyOnLoopback(r.to.port) || !toOtherMachine && !c.toEngineHost(r) || c.failsOnLoopback() {
 			return nil
 		}
 		fault := because("the port is published only at %s of the engine's host", join(c.Server.Bindings))
@@ -28,4 +28,20 @@ func (c *vantageCase) hostPortOnLoopback() *report.Fault {
 	fault.Hint = "connect the client to a network of that container, or publish the port on an address that can be reached from " + c.vantage.Place()
 	fault.Commands = command("docker run --publish %d:%d ...", c.Server.Port, p.Port)
 	return fault
+}
+
+// failsOnLoopback says whether the port fails on the engine's loopback too: then it does
+// not matter where it is published.
+func (c *vantageCase) failsOnLoopback() bool {
+	failed := false
+	for _, p := range c.all {
+		if p.Vantage != machine || !isLocalhost(p.Kind) || !coversAddress(c.Server, parse(p.Address)) || c.Engine.Host != "" {
+			continue
+		}
+		if p.OK {
+			return false
+		}
+		failed = true
+	}
+	return failed
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -22,13 +23,13 @@ func isPublished(kind report.Kind) bool { return isLocalhost(kind) || isEngineHo
 // toThisMachine says whether a row leads to loopback of this machine, and no port
 // forwarder accepted there.
 func (c *vantageCase) toThisMachine(r row) bool {
-	return isLocalhost(r.Kind) && !c.vantage.Container && !closed(r.Failure)
+	return isLocalhost(r.Kind) && !c.vantage.Container && !closed(r.Failure) && r.Failure != netprobe.WrongServer
 }
 
 // toEngineHost says whether a row leads to another address of the engine's host, and
 // no port forwarder accepted there.
 func (c *vantageCase) toEngineHost(r row) bool {
-	return isEngineHost(r.Kind) && !closed(r.Failure) && !aliasNotFound(r)
+	return isEngineHost(r.Kind) && !closed(r.Failure) && r.Failure != netprobe.WrongServer && !aliasNotFound(r)
 }
 
 // toServerOnHost says whether a row leads to a server that runs on the engine's host.

@@ -20,7 +20,7 @@ var ServerSilent = define("server-silent", serverState, definition{
 			switch {
 			case a.Result.OK || a.Result.Status != 0 && !stalls(&a.Result):
 				return slow(a)
-			case a.Result.Failure == netprobe.NoResponse && a.Result.Phase == netprobe.PhaseRequest && c.accepts():
+			case a.Result.Failure == netprobe.NoResponse && a.Result.Phase == netprobe.PhaseRequest && c.accepts(r):
 				return c.silent(a)
 			}
 		}
@@ -47,9 +47,13 @@ func (c *vantageCase) silent(a *facts.SecondAnswer) *report.Fault {
 	return fault
 }
 
-// accepts says whether the server's own network namespace accepted a connection: one to
-// the container's address or name. A port forwarder accepts without it.
-func (c *vantageCase) accepts() bool {
+// accepts says whether the server has accepted the connection: the witness saw it, or, if
+// nobody looked, one to the container's address or name was established. A port forwarder
+// accepts without the server.
+func (c *vantageCase) accepts(r row) bool {
+	if seen := c.seen(r); seen != "" {
+		return seen == facts.SeenAccepted || seen == facts.SeenDeferred
+	}
 	return slices.ContainsFunc(c.all, func(p report.Probe) bool {
 		direct := p.Kind == report.KindContainerIP || p.Kind == report.KindContainerName
 		return direct && p.Failure == netprobe.NoResponse && p.Phase == netprobe.PhaseRequest && p.Identity != netprobe.IdentityMismatch

@@ -13,9 +13,10 @@ import (
 func (c *vantageCase) ownLoopback(r row) bool { return c.vantage.Container && isLocalhost(r.Kind) }
 
 // serverHostResponded says whether the connection came as far as to be refused or
-// closed, so that the sockets of the server's network namespace matter.
+// closed, or accepted by a port forwarder only, so that the sockets of the server's
+// network namespace matter.
 func (c *vantageCase) serverHostResponded(r row) bool {
-	return (refused(r.Failure) || closed(r.Failure)) && !c.ownLoopback(r)
+	return (refused(r.Failure) || closed(r.Failure) || c.acceptedInVain(r)) && !c.ownLoopback(r)
 }
 
 // nothingOnPort says whether no socket listens on the server's port. It needs

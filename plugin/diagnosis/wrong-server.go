@@ -1,9 +1,25 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var WrongServer = define("wrong-server", addressOnly, definition{
 	title:       "Another server answered at this address",
 	hint:        "do not use this address: publish the port on a host address and port that no other server uses",
 	whenReached: report.SeverityWarning, // this address does not only fail: it misleads
+	rule: func(c *vantageCase, r row) *report.Fault {
+		switch {
+		case r.Failure != netprobe.WrongServer:
+			return nil
+		case c.Server.Down != nil:
+			return because("the server does not run, and %s answers", r.Address)
+		case c.seen(r) == facts.SeenNothing:
+			return because("a connection to %s does not arrive at the server", r.Address)
+		default:
+			return &report.Fault{}
+		}
+	},
 })

@@ -90,6 +90,12 @@ func (s Server) OnlyLayer2() bool {
 	return len(s.Networks) > 0 && !slices.ContainsFunc(s.Networks, func(n Network) bool { return !n.Layer2() })
 }
 
+// OnlyInternal says whether each network of the server is internal. It is false for a
+// server without networks.
+func (s Server) OnlyInternal() bool {
+	return len(s.Networks) > 0 && !slices.ContainsFunc(s.Networks, func(n Network) bool { return !n.Internal })
+}
+
 // NetworkWith returns the network on which an address is the server's; false if none
 // is.
 func (s Server) NetworkWith(ip netip.Addr) (Network, bool) {

@@ -23,7 +23,8 @@ type Vantage struct {
 	Asked     []SecondAnswer // if no address works from it
 	Watched   Watched        // what the witness saw of connections from here; empty if nobody looked
 	Proxies   Proxies        // of the environment of the container that the user named; nil for none
-	Optional  bool           // the user did not name it: that it reaches nothing is no error
+	Optional  bool           // the user did not name it: that it reaches nothing may be no error
+	Beside    bool           // the user did not name it, and it has no network of the server's
 }
 
 // LacksFamily says whether the vantage has no address of the family that it needs to

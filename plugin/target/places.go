@@ -24,7 +24,8 @@ import (
 type place struct {
 	vantage  experiment.Vantage
 	found    facts.Container // of the container whose networks the probes use
-	optional bool            // a default: no finding if it reaches nothing
+	optional bool            // a default, which the user did not name
+	beside   bool            // a default that is no network of the server's
 	network  string          // that the helper joins
 	down     *report.Fault   // why its container reaches nothing
 	client   facts.Client    // what its container's settings say of its programs
@@ -54,18 +55,24 @@ func (r *run) choosePlaces(ctx context.Context) error {
 		return nil
 	}
 	if !r.known.Server.Host {
-		r.addPlace(newHostPlace())
+		host := newHostPlace()
+		host.optional = true
+		r.addPlace(host)
 	}
 	for _, n := range r.found.Networks {
 		if !r.found.HostNetwork && !r.found.NoNetwork {
-			r.addPlace(r.newNetworkPlace(n.Name, false))
+			p := r.newNetworkPlace(n.Name)
+			p.optional = true
+			r.addPlace(p)
 		}
 	}
 	bridge, err := r.findDefaultBridge(ctx)
 	if err != nil {
 		return err
 	}
-	r.addPlace(r.newNetworkPlace(bridge, !r.known.Server.Host))
+	p := r.newNetworkPlace(bridge)
+	p.beside = !r.known.Server.Host
+	r.addPlace(p)
 	return nil
 }
 
@@ -90,7 +97,7 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 		if err != nil {
 			return nil, fmt.Errorf("inspecting network %s: %w", name, err)
 		}
-		return r.newNetworkPlace(name, false), nil
+		return r.newNetworkPlace(name), nil
 	}
 	response, err := r.find(ctx, name)
 	if err != nil {
@@ -151,12 +158,11 @@ func newHostPlace() *place {
 	return &place{vantage: experiment.Vantage{Name: experiment.VantageHost}}
 }
 
-func (r *run) newNetworkPlace(name string, optional bool) *place {
+func (r *run) newNetworkPlace(name string) *place {
 	return &place{
-		vantage:  experiment.Vantage{Name: VantageNetwork + name},
-		optional: optional,
-		network:  name,
-		helper:   r.newHelperName(),
+		vantage: experiment.Vantage{Name: VantageNetwork + name},
+		network: name,
+		helper:  r.newHelperName(),
 	}
 }
 
@@ -280,6 +286,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 		Proxies:   p.proxies(),
 		Networks:  p.found.Networks,
 		Optional:  p.optional,
+		Beside:    p.beside,
 		Asked:     p.asked,
 		Routes:    facts.Routes(server.Networks),
 		Addresses: facts.OwnAddresses(),
