@@ -94,11 +94,11 @@ func TestNetworkOfAContainer(t *testing.T) {
 		want    string // what the findings contain; empty for none
 	}{
 		"the server is disconnected": {
-			facts.Server{Name: "web", NoNetwork: true, Detached: "shop"}, host, failed,
+			facts.Server{Name: "web", Down: diagnosis.Detached("web", "shop", false)}, host, failed,
 			"error network-none: container web is on no network, although it was started on shop => connect it to a network: docker network connect shop web",
 		},
 		"and its network is gone": {
-			facts.Server{Name: "web", NoNetwork: true, Detached: "shop", DetachedGone: true}, host, failed,
+			facts.Server{Name: "web", Down: diagnosis.Detached("web", "shop", true)}, host, failed,
 			"docker network create shop; docker network connect shop web",
 		},
 		"the client is disconnected": {

@@ -15,12 +15,10 @@ var NetworkNone = define("network-none", serverState, definition{
 	rule: func(c *vantageCase, _ row) *report.Fault {
 		s, v := c.Server, c.vantage
 		switch {
-		case s.Detached != "":
-			return detached(s.Name, s.Detached, s.DetachedGone)
 		case s.NoNetwork:
 			return because("container %s is on the network none, which has only loopback", s.Name)
 		case v.Detached != "":
-			return detached(strings.TrimPrefix(v.Name, "container:"), v.Detached, false)
+			return Detached(strings.TrimPrefix(v.Name, "container:"), v.Detached, false)
 		case v.NoNetwork:
 			return because("container %s is on the network none, which has only loopback", v.Name)
 		default:
@@ -29,11 +27,12 @@ var NetworkNone = define("network-none", serverState, definition{
 	},
 })
 
-// detached is about a container that was disconnected from each of its networks while it
-// ran. When it is connected again, its published ports come back.
-func detached(container, network string, gone bool) *report.Fault {
+// Detached is about a container that was disconnected from each of its networks while it
+// ran. When it is connected again, its published ports come back. The network is the one
+// that it was started on, which may be gone.
+func Detached(container, network string, gone bool) *report.Fault {
 	fault := because("container %s is on no network, although it was started on %s", container, network)
-	fault.Hint = "connect it to a network"
+	fault.Cause, fault.Hint = "network-none", "connect it to a network"
 	fault.Commands = command("docker network connect %s %s", network, container)
 	if gone {
 		also(fault, "there is no network %s any more", network)

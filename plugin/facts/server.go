@@ -17,8 +17,6 @@ type Server struct {
 	Down             *report.Fault // why it cannot answer at all, such as that it has exited or is paused
 	HostNetwork      bool          // it shares the network of the engine's host
 	NoNetwork        bool          // it has only loopback
-	Detached         string        // the network that it was started on, if it is on none now
-	DetachedGone     bool          // that network is gone
 	Networks         []Network
 	Bindings         []Binding            // where Port is published
 	PublishRequested bool                 // it was started with Port to be published
@@ -55,7 +53,6 @@ func NewServer(name string, port uint16, found Container) Server {
 		Port:             port,
 		HostNetwork:      found.HostNetwork,
 		NoNetwork:        found.NoNetwork,
-		Detached:         found.Detached,
 		Networks:         found.Networks,
 		Bindings:         found.Bindings,
 		PublishRequested: found.PublishRequested,

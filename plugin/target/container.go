@@ -21,11 +21,9 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	down := r.downFault(ctx, response)
-	if down == nil {
-		if down, err = r.staleNetworkFault(ctx, response); err != nil {
-			return err
-		}
+	down, err := r.faultBefore(ctx, response)
+	if err != nil {
+		return err
 	}
 	if response, r.known.NetworkOf, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
 		return err
@@ -43,17 +41,30 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if r.known.Replicas, err = r.listReplicas(ctx, response); err != nil {
 		return err
 	}
-	if r.known.Server.Down = down; down != nil {
-		err = r.prepareOnce(ctx)
-	} else if err = r.completeDetached(ctx); err == nil {
-		err = r.recheck(ctx, r.probeFromPlaces(ctx, r.containerCandidates))
-	}
-	if err != nil {
+	if err := r.probeUnlessDown(ctx, cmp.Or(down, r.detachedFault(ctx))); err != nil {
 		return err
 	}
 	r.summarize()
 	r.addState()
 	return nil
+}
+
+// faultBefore says why a container cannot answer, from its state and that of the container
+// whose network it shares; nil if it may.
+func (r *run) faultBefore(ctx context.Context, response container.InspectResponse) (*report.Fault, error) {
+	if down := r.downFault(ctx, response); down != nil {
+		return down, nil
+	}
+	return r.staleNetworkFault(ctx, response)
+}
+
+// probeUnlessDown probes the container from the places, unless it cannot answer, and then
+// looks at its state again.
+func (r *run) probeUnlessDown(ctx context.Context, down *report.Fault) error {
+	if r.known.Server.Down = down; down != nil {
+		return r.prepareOnce(ctx)
+	}
+	return r.recheck(ctx, r.probeFromPlaces(ctx, r.containerCandidates))
 }
 
 // targetPort is the port that the user means: the one given, otherwise the only one

@@ -87,13 +87,11 @@ const shortIDLength = 12
 
 func shortID(id string) string { return id[:min(len(id), shortIDLength)] }
 
-// completeDetached finds out whether the network is gone that a container without any was
-// started on.
-func (r *run) completeDetached(ctx context.Context) error {
-	s := &r.known.Server
-	if s.Detached == "" {
+// detachedFault is about a running container on no network, although it was started on
+// one; nil for any other.
+func (r *run) detachedFault(ctx context.Context) *report.Fault {
+	if r.found.Detached == "" {
 		return nil
 	}
-	s.DetachedGone = !r.networkExists(ctx, s.Detached)
-	return ctx.Err()
+	return diagnosis.Detached(r.known.Server.Name, r.found.Detached, !r.networkExists(ctx, r.found.Detached))
 }
