@@ -11,6 +11,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/go-connections/nat"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
@@ -114,12 +115,11 @@ func wouldPublish(response container.InspectResponse, hostPort uint16) (publishe
 	}
 	p := publisher{id: response.ID, name: facts.ContainerName(response), state: response.State.Status}
 	for port, bindings := range response.HostConfig.PortBindings {
-		if port.Proto() != "tcp" {
-			continue
-		}
-		for _, b := range bindings {
-			if b.HostPort == strconv.Itoa(int(hostPort)) {
-				p.add(b.HostIP, hostPort, uint16(port.Int()))
+		for _, inside := range appendTCP(nil, string(port)) {
+			for _, b := range bindings {
+				if b.HostPort == strconv.Itoa(int(hostPort)) {
+					p.add(b.HostIP, hostPort, inside)
+				}
 			}
 		}
 	}
@@ -269,10 +269,9 @@ func containerPort(response container.InspectResponse, named uint16) uint16 {
 		return named
 	}
 	for port, bindings := range response.NetworkSettings.Ports {
-		for _, b := range bindings {
-			if port.Proto() == "tcp" && b.HostPort == strconv.Itoa(int(named)) {
-				return uint16(port.Int())
-			}
+		isNamed := func(b nat.PortBinding) bool { return b.HostPort == strconv.Itoa(int(named)) }
+		if inside := appendTCP(nil, string(port)); len(inside) > 0 && slices.ContainsFunc(bindings, isNamed) {
+			return inside[0]
 		}
 	}
 	return named
