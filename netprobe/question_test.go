@@ -168,7 +168,7 @@ func closesOnTLS(conn net.Conn) {
 
 func TestQuestionsAfterSilence(t *testing.T) {
 	t.Parallel()
-	slow := webServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	slow := webServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(2 * shortTimeout):
 		case <-r.Context().Done():
