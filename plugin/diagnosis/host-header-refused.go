@@ -19,8 +19,8 @@ var HostHeaderRefused = define("host-header-refused", badAnswer, definition{
 			if !a.Result.OK {
 				continue
 			}
-			fault := because("with another Host header the server answers %s", answeredWith(r.Status))
-			also(fault, "with %s, the answer at %s is %s", strconv.Quote("Host: "+a.Host), a.Address, answeredWith(a.Result.Status))
+			fault := because("with %s, the answer at %s is %s", strconv.Quote("Host: "+a.Host), a.Address, answeredWith(a.Result.Status))
+			also(fault, "without it, the answer is %s", answeredWith(r.Status))
 			suggest(fault, "send a Host header that the server accepts, such as %s, or add the host to those that it serves "+
 				"(Vite server.allowedHosts, webpack allowedHosts, Django ALLOWED_HOSTS, Rails config.hosts, nginx server_name)", strconv.Quote("Host: "+a.Host))
 			return fault

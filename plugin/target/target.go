@@ -108,8 +108,9 @@ type run struct {
 	witnessAgent *engine.Agent
 }
 
-// perHelper is how long a run may take for each of its helpers.
-const perHelper = 10 * time.Second
+// perHelper is how long a run may take for each of its helpers, the time for probes in
+// other ways included.
+const perHelper = 30 * time.Second
 
 func newRun(eng engine.Engine, target Target, progress engine.Progress) *run {
 	began := time.Now()
