@@ -16,6 +16,7 @@ const (
 	AskPlain  Way = "plain-http"     // over plain HTTP, after TLS has failed
 	AskTLS    Way = "tls"            // over TLS, with any certificate
 	AskHTTP2  Way = "http2"          // with HTTP/2 from the first byte on
+	AskListen Way = "listen"         // over TCP, with nothing sent
 	AskHost   Way = "host-header"    // with another Host header
 	AskLonger Way = "longer"         // with a longer time limit
 	AskSmall  Way = "small-segments" // with small TCP segments
@@ -104,8 +105,12 @@ func (a *asker) askForSilence(phase Phase) {
 // HTTP/1.
 func (a *asker) askBesideTLS(failure Failure) {
 	switch failure {
-	case TLSOnPlainPort, TLSClosed:
+	case TLSOnPlainPort:
 		a.askPlain()
+		a.askListen()
+	case TLSClosed:
+		a.askPlain()
+		a.askHTTP2(H2C)
 	case ClosedWithoutResponse, NotHTTP:
 		a.askHTTP2(H2)
 	}
@@ -114,6 +119,12 @@ func (a *asker) askBesideTLS(failure Failure) {
 func (a *asker) askPlain() {
 	_, target := a.add(AskPlain)
 	target.Scheme, target.WebSocket = HTTP, ""
+}
+
+// askListen is for a server that may have said all it has to say before it was asked.
+func (a *asker) askListen() {
+	_, target := a.add(AskListen)
+	target.Scheme, target.Expect, target.Identity = TCP, Expect{}, ""
 }
 
 func (a *asker) askHTTP2(scheme Scheme) {
@@ -129,6 +140,9 @@ func (a *asker) askBesideHTTP(first Result) {
 	if foreign || first.Status == http.StatusBadRequest {
 		race, target := a.add(AskTLS)
 		target.Scheme, target.WebSocket, race.SkipVerify = HTTPS, "", true
+	}
+	if first.Failure == NotHTTP && first.Status == 0 {
+		a.askListen()
 	}
 	protocol := []int{http.StatusBadRequest, http.StatusUpgradeRequired, http.StatusHTTPVersionNotSupported}
 	if foreign || slices.Contains(protocol, first.Status) {

@@ -139,6 +139,8 @@ func TestQuestionsProveTheReason(t *testing.T) {
 		"a virtual host, 404":               {netprobe.Target{Address: webServer(t, onlyFor(404, "web"))}, netprobe.UnexpectedStatus, "host-header web"},
 		"a misdirected request":             {netprobe.Target{Address: webServer(t, onlyFor(421, "web"))}, netprobe.UnexpectedStatus, "host-header web"},
 		"https to plain HTTP":               {netprobe.Target{Scheme: netprobe.HTTPS, Path: "/foo", Address: webServer(t, builtin())}, netprobe.TLSOnPlainPort, "plain-http"},
+		"a refusal that comes first":        {netprobe.Target{Address: serve(t, "tcp4", refuses)}, netprobe.NotHTTP, "listen"},
+		"https to HTTP/2 without TLS":       {netprobe.Target{Scheme: netprobe.HTTPS, Address: http2Only(t)}, netprobe.TLSClosed, "http2"},
 		"https to plain HTTP that closes":   {netprobe.Target{Scheme: netprobe.HTTPS, Address: serve(t, "tcp4", closesOnTLS)}, netprobe.TLSClosed, "plain-http"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,15 +148,22 @@ func TestQuestionsProveTheReason(t *testing.T) {
 			first, answers := askAgain(t, test.target, terms, "web")
 			assert.Check(t, is.Equal(first.Failure, test.failure), first.Detail)
 			proof := answers[test.proof]
-			proven := proof.OK || proof.TLS != "" || test.proof == "plain-http" && proof.Status != 0
+			proven := proof.OK || proof.Failure == netprobe.Denied || proof.TLS != "" || test.proof == "plain-http" && proof.Status != 0
 			assert.Check(t, proven, "%+v", answers)
 			for way, other := range answers {
-				assert.Check(t, way == test.proof || !other.OK && other.TLS == "", "%s: %+v", way, other)
+				silent := way == "listen" && other.Failure == "" // which proves nothing
+				assert.Check(t, way == test.proof || silent || !other.OK && other.TLS == "", "%s: %+v", way, other)
 				assert.Check(t, is.Equal(other.Attempts, 1))
 				checkSafe(t, other)
 			}
 		})
 	}
+}
+
+// refuses is a server that refuses all clients before they have asked for anything.
+func refuses(conn net.Conn) {
+	_, _ = io.WriteString(conn, "-DENIED protected mode\r\n")
+	_, _ = io.Copy(io.Discard, conn)
 }
 
 // closesOnTLS is a server of plain HTTP that closes when it gets anything else.

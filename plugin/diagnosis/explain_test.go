@@ -169,6 +169,14 @@ func TestExplainSecondAnswers(t *testing.T) {
 			netprobe.NoResponse, 0, netprobe.PhaseRequest,
 			netprobe.AskLonger, netprobe.Result{Failure: netprobe.NoResponse, Phase: netprobe.PhaseRequest}, diagnosis.ServerSilent, "time limit of 10s",
 		},
+		"silent in TLS": {
+			netprobe.NoResponse, 0, netprobe.PhaseTLS,
+			netprobe.AskLonger, netprobe.Result{Failure: netprobe.NoResponse, Phase: netprobe.PhaseTLS}, diagnosis.ServerSilent, "",
+		},
+		"no HTTP, and a refusal that comes first": {
+			netprobe.NotHTTP, 0, netprobe.PhaseAnswer,
+			netprobe.AskListen, netprobe.Result{Failure: netprobe.Denied, Detail: "-DENIED"}, diagnosis.ServerCloses, "with nothing sent: -DENIED",
+		},
 		"a refusal in words": {
 			netprobe.Denied, 0, netprobe.PhaseAnswer, "", netprobe.Result{}, diagnosis.ServerCloses, "denied",
 		},

@@ -20,7 +20,7 @@ var ServerSilent = define("server-silent", serverState, definition{
 			switch {
 			case a.Result.OK || a.Result.Status != 0 && !stalls(&a.Result):
 				return slow(a)
-			case a.Result.Failure == netprobe.NoResponse && a.Result.Phase == netprobe.PhaseRequest && c.accepts(r):
+			case isSilent(a.Result.Failure, a.Result.Phase) && c.accepts(r):
 				return c.silent(a)
 			}
 		}
@@ -47,6 +47,12 @@ func (c *vantageCase) silent(a *facts.SecondAnswer) *report.Fault {
 	return fault
 }
 
+// isSilent says whether a connection was accepted, and then not a byte came, of TLS
+// neither.
+func isSilent(failure netprobe.Failure, phase netprobe.Phase) bool {
+	return failure == netprobe.NoResponse && (phase == netprobe.PhaseRequest || phase == netprobe.PhaseTLS)
+}
+
 // accepts says whether the server has accepted the connection: the witness saw it, or, if
 // nobody looked, one to the container's address or name was established. A port forwarder
 // accepts without the server.
@@ -56,6 +62,6 @@ func (c *vantageCase) accepts(r row) bool {
 	}
 	return slices.ContainsFunc(c.all, func(p report.Probe) bool {
 		direct := p.Kind == report.KindContainerIP || p.Kind == report.KindContainerName
-		return direct && p.Failure == netprobe.NoResponse && p.Phase == netprobe.PhaseRequest && p.Identity != netprobe.IdentityMismatch
+		return direct && isSilent(p.Failure, p.Phase) && p.Identity != netprobe.IdentityMismatch
 	})
 }
