@@ -248,5 +248,33 @@ func TestRaceEnds(t *testing.T) {
 				assert.Check(t, is.Equal(time.Since(began) < time.Minute, test.ends))
 			})
 		})
+// A race of single probes does not wait for a server to be ready.
+func TestRaceOnce(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	busy := start(t, func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(http.StatusBadGateway)
+	})
+	results := Race{Attempts: attemptsAt(busy, refusing(t)), Timeout: 10 * time.Second, Once: true}.Run(t.Context())
+	assert.Equal(t, requests.Load(), int64(1))
+	assert.Check(t, is.Equal(results[0].Attempts, 1))
+	assert.Check(t, is.Equal(results[0].Status, http.StatusBadGateway))
+	assert.Check(t, is.Equal(results[1].Attempts, 1))
+	assert.Check(t, is.Equal(results[1].Failure, Refused))
+}
+
+// With 502, 503 and 504 a server, or a proxy before it, says that it is not ready yet.
+func TestRaceWaitsOutGatewayErrors(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
+		var requests atomic.Int64
+		address := start(t, func(w http.ResponseWriter, _ *http.Request) {
+			if requests.Add(1) < 3 {
+				w.WriteHeader(status)
+			}
+		})
+		results := Race{Attempts: attemptsAt(address), Timeout: 10 * time.Second}.Run(t.Context())
+		assert.Check(t, results[0].OK && results[0].Attempts == 3, "%d: %+v", status, results[0])
 	}
 }
