@@ -2,9 +2,11 @@ package plugin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"github.com/docker/cli/cli/command/formatter"
 
@@ -58,14 +60,47 @@ func (r *causeRow) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"ID": r.ID(), "Title": r.Title()})
 }
 
-// explainCause prints the explanation of a cause. The error for an unknown id
-// suggests similar ones.
-func explainCause(w io.Writer, id string) error {
-	cause := report.Cause(id)
-	if text := diagnosis.Explanation(cause); text != "" {
-		_, err := fmt.Fprintf(w, "%s: %s\n\n%s", cause, diagnosis.Title(cause), text)
+// explain prints the explanation of a cause, or, if text is an error message, the causes
+// that have it.
+func explain(w io.Writer, text string) error {
+	cause := report.Cause(text)
+	if explanation := diagnosis.Explanation(cause); explanation != "" {
+		_, err := fmt.Fprintf(w, "%s: %s\n\n%s", cause, diagnosis.Title(cause), explanation)
 		return err
 	}
+	isID := looksLikeID(text)
+	if isID && strings.Contains(text, "-") {
+		return unknownCause(text)
+	}
+	if matches := diagnosis.WithMessage(text); len(matches) > 0 {
+		return listMatches(w, matches)
+	}
+	if isID {
+		return unknownCause(text)
+	}
+	return usageError(errors.New("no cause has an error message like this text: paste the line that says what failed, " +
+		"or see all causes with `docker nestprobe diagnose --list`"))
+}
+
+// looksLikeID says whether a text may be a cause's id that is not typed as it is written.
+func looksLikeID(text string) bool {
+	other := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !strings.ContainsRune("-_ ", r) })
+	return other < 0 && len(strings.Fields(text)) <= 3
+}
+
+// listMatches prints the causes that have an error message, best match first.
+func listMatches(w io.Writer, matches []diagnosis.Match) error {
+	var text strings.Builder
+	for _, match := range matches {
+		fmt.Fprintf(&text, "%s: %s\n    %s\n", match.Cause, diagnosis.Title(match.Cause), match.Message)
+	}
+	_, err := fmt.Fprintf(w, "%s\nTo read about one: docker nestprobe diagnose --explain %s\n"+
+		"To measure which one it is: docker nestprobe diagnose [CONTAINER:PORT]\n", text.String(), matches[0].Cause)
+	return err
+}
+
+// unknownCause is the error for an id that is no cause's. It suggests similar ones.
+func unknownCause(id string) error {
 	similar := diagnosis.Nearest(id)
 	if len(similar) == 0 {
 		return usageError(fmt.Errorf("unknown cause %q: `docker nestprobe diagnose --list` lists them", id))

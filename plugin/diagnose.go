@@ -42,7 +42,7 @@ type diagnoseOptions struct {
 func (o *diagnoseOptions) install(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&o.from, "from", nil, `Where to probe from: "host", a running container, "network:NAME" (repeatable)`)
 	flags.BoolVar(&o.allContexts, "all-contexts", false, "Check all contexts in parallel")
-	flags.StringVar(&o.explain, "explain", "", "Explain a cause")
+	flags.StringVar(&o.explain, "explain", "", "Explain a cause, or find the causes of an error message")
 	flags.BoolVar(&o.list, "list", false, "List all causes")
 	o.targetOptions.install(flags,
 		`Protocol to probe TARGET with: "http", "https", "tcp" (default "tcp": connect and listen; "http" with another option for HTTP)`,
@@ -74,7 +74,8 @@ measured, 130 if interrupted.`,
   docker nestprobe diagnose localhost:32768
   docker nestprobe diagnose host:3000
   docker nestprobe diagnose --all-contexts
-  docker nestprobe diagnose --explain tls-expired`,
+  docker nestprobe diagnose --explain tls-expired
+  docker nestprobe diagnose --explain "curl: (52) Empty reply from server"`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := options.check(cmd.Flags(), args); err != nil {
@@ -205,7 +206,7 @@ func checkExclusive(flags *pflag.FlagSet, args []string, exclusive string) error
 func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []string) error {
 	switch {
 	case cmd.Flags().Changed("explain"):
-		return explainCause(dockerCLI.Out(), o.explain)
+		return explain(dockerCLI.Out(), o.explain)
 	case o.list:
 		if err := listCauses(dockerCLI.Out(), o.format, o.quiet); err != nil {
 			return usageError(err)

@@ -126,8 +126,8 @@ func Title(id report.Cause) string {
 //go:embed *.md
 var explanations embed.FS
 
-// Explanation is the text about a cause: what it means, how to recognize it, how to
-// fix it. It is light Markdown that a terminal of 80 columns shows as it is, or ""
+// Explanation is the text about a cause: what it means, under which error messages
+// people meet it, how to recognize it, how to fix it. It is light Markdown that a terminal of 80 columns shows as it is, or ""
 // for what is not a cause.
 func Explanation(id report.Cause) string {
 	text, err := explanations.ReadFile(string(id) + ".md")

@@ -133,12 +133,13 @@ func TestExplanationsHaveTheirParts(t *testing.T) {
 			titles, parts = slices.Delete(titles, i, i+1), slices.Delete(parts, i+1, i+2)
 		}
 		assert.DeepEqual(t, titles, []string{"## What it means", "## How to recognize it", "## How to fix it"})
+		assert.DeepEqual(t, titles, []string{"## What it means", messagesPart, "## How to recognize it", "## How to fix it"})
 		assert.Equal(t, parts[0], "", c)
-		for _, part := range parts[1:] {
+		for _, part := range []string{parts[1], parts[3], parts[4]} {
 			assert.Check(t, len(strings.Fields(part)) > 20, "%s: too few words in\n%s", c, part)
 		}
-		assert.Check(t, quoted.MatchString(parts[2]), "%s: no other cause is named", c)
-		assert.Check(t, strings.Contains(parts[3], "\n    "), "%s: no command to copy", c)
+		assert.Check(t, quoted.MatchString(parts[3]), "%s: no other cause is named", c)
+		assert.Check(t, strings.Contains(parts[4], "\n    "), "%s: no command to copy", c)
 	}
 }
 
