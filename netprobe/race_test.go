@@ -248,6 +248,9 @@ func TestRaceEnds(t *testing.T) {
 				assert.Check(t, is.Equal(time.Since(began) < time.Minute, test.ends))
 			})
 		})
+	}
+}
+
 // A race of single probes does not wait for a server to be ready.
 func TestRaceOnce(t *testing.T) {
 	t.Parallel()

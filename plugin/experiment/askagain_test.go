@@ -84,6 +84,10 @@ type lostProber struct{ err error }
 
 func (p lostProber) Run(context.Context, netprobe.Race) ([]netprobe.Result, error) { return nil, p.err }
 
+func (p lostProber) Hold(context.Context, []string, time.Duration) ([]netprobe.HeldConnection, func(context.Context) ([]netprobe.HeldConnection, error), error) {
+	return nil, nil, p.err
+}
+
 // A helper that is gone, and a command that is interrupted, end it with an error.
 func TestAskAgainFails(t *testing.T) {
 	t.Parallel()

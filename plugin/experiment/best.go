@@ -24,6 +24,7 @@ var hostKindRanking = []report.Kind{
 // valid when the server is created again and when the engine restarts.
 var containerKindRanking = []report.Kind{
 	report.KindContainerName,
+	report.KindOwnLocalhost,
 	report.KindContainerIP,
 	report.KindPublishedGateway,
 	report.KindPublishedHostAlias,

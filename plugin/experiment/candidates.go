@@ -58,6 +58,11 @@ var HostAliases = []string{
 // once, in the order of preference.
 func ContainerCandidates(f facts.Addresses) []Candidate {
 	var l CandidateList
+	if f.SharesNamespace {
+		const reason = "the server listens in this container's own network namespace"
+		l.Add(report.KindOwnLocalhost, Loopback4, f.Port, reason)
+		l.Add(report.KindOwnLocalhost, Loopback6, f.Port, reason)
+	}
 	if f.HostNetwork {
 		// The server's own port is used like a published one.
 		f.Networks = nil

@@ -30,6 +30,7 @@ type Addresses struct {
 	Names            []string // the server's name and aliases
 	Networks         []Network
 	Bindings         []Binding
+	SharesNamespace  bool      // the container that the probes come from shares the server's network namespace
 	Client           []Network // the networks of the container that the probes come from
 }
 
@@ -38,6 +39,7 @@ type Addresses struct {
 type Container struct {
 	Addresses
 	Running        bool             // and not about to be restarted
+	Namespace      string           // NamespaceOwner
 	Detached       string           // the network that it was started on, if it is on none now; NoNetwork is set too
 	ReportNetworks []report.Network // those of Networks, in the same order
 	Aliases        []string         // names besides the container's own
@@ -53,6 +55,7 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 		ReportNetworks: []report.Network{},
 		Published:      []report.PortBinding{},
 	}
+	c.Namespace = NamespaceOwner(response)
 	if base := response.ContainerJSONBase; base != nil {
 		c.Running = base.State != nil && base.State.Running && !base.State.Restarting
 		c.HostNetwork = base.HostConfig != nil && base.HostConfig.NetworkMode.IsHost()
@@ -109,6 +112,20 @@ func InspectContainer(ctx context.Context, api Inspector, name string) (containe
 		return response, fmt.Errorf("inspecting container %s: %w", name, err)
 	}
 	return response, nil
+}
+
+// NamespaceOwner returns the ID of the container whose network namespace a container is
+// in: its own, unless it shares that of another one.
+func NamespaceOwner(response container.InspectResponse) string {
+	base := response.ContainerJSONBase
+	switch {
+	case base == nil:
+		return ""
+	case base.HostConfig != nil && base.HostConfig.NetworkMode.IsContainer():
+		return base.HostConfig.NetworkMode.ConnectedContainer()
+	default:
+		return base.ID
+	}
 }
 
 // WithNetworkOwner returns the inspection of a container that shares the network of

@@ -170,6 +170,7 @@ type Kind string
 const (
 	KindContainerIP         Kind = "container-ip"
 	KindContainerName       Kind = "container-name"
+	KindOwnLocalhost        Kind = "own-localhost" // from a container that shares the server's network namespace
 	KindPublishedAny        Kind = "published-any"
 	KindPublishedLocalhost  Kind = "published-localhost"
 	KindPublishedGateway    Kind = "published-gateway"

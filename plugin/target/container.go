@@ -25,6 +25,7 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.namespace = facts.NamespaceOwner(response)
 	if response, r.known.NetworkOf, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
 		return err
 	}
@@ -135,6 +136,7 @@ func (r *run) containerCandidates(p *place) []experiment.Candidate {
 	addresses.NodeAddress = r.description.NodeAddress
 	addresses.Desktop = r.description.Endpoint.Engine.Desktop
 	addresses.Client = p.found.Networks
+	addresses.SharesNamespace = p.vantage.Container != "" && r.isInside(p)
 	addresses.Names = r.names()
 	return p.vantage.Candidates(addresses)
 }

@@ -22,19 +22,20 @@ import (
 
 // place is a network namespace to probe from.
 type place struct {
-	vantage  experiment.Vantage
-	found    facts.Container // of the container whose networks the probes use
-	optional bool            // a default, which the user did not name
-	beside   bool            // a default that is no network of the server's
-	network  string          // that the helper joins
-	down     *report.Fault   // why its container reaches nothing
-	client   facts.Client    // what its container's settings say of its programs
-	helper   string          // name of the helper; empty on the host
-	agent    *engine.Agent
-	attempts []experiment.Attempt
-	probes   []report.Probe // of the attempts
-	watched  facts.Watched
-	asked    []facts.SecondAnswer
+	vantage   experiment.Vantage
+	found     facts.Container // of the container whose networks the probes use
+	namespace string          // ID of the container whose network namespace the user's container is in
+	optional  bool            // a default, which the user did not name
+	beside    bool            // a default that is no network of the server's
+	network   string          // that the helper joins
+	down      *report.Fault   // why its container reaches nothing
+	client    facts.Client    // what its container's settings say of its programs
+	helper    string          // name of the helper; empty on the host
+	agent     *engine.Agent
+	attempts  []experiment.Attempt
+	probes    []report.Probe // of the attempts
+	watched   facts.Watched
+	asked     []facts.SecondAnswer
 }
 
 // VantageNetwork and a network's name are the vantage of a helper on that network.
@@ -111,15 +112,17 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
+	namespace := facts.NamespaceOwner(response)
 	if response, _, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
 		return nil, err
 	}
 	return &place{
-		vantage: vantage,
-		found:   facts.ReadContainer(response, 0),
-		helper:  r.newHelperName(),
-		down:    down,
-		client:  facts.ReadClient(response),
+		vantage:   vantage,
+		found:     facts.ReadContainer(response, 0),
+		namespace: namespace,
+		helper:    r.newHelperName(),
+		down:      down,
+		client:    facts.ReadClient(response),
 	}, nil
 }
 
@@ -270,7 +273,7 @@ func (r *run) isInside(p *place) bool {
 	case r.known.Server.HostNetwork:
 		return p.found.HostNetwork
 	default:
-		return p.vantage.Container != "" && p.vantage.Container == r.report.Servers[0].ID
+		return p.namespace != "" && p.namespace == r.namespace
 	}
 }
 

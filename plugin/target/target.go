@@ -103,8 +103,9 @@ type run struct {
 	exits  <-chan engine.Exit // of a container that has been restarted; else nil
 	places []*place
 
-	witness      namespace // of the server, unless a place is there; nil if it could not be started
-	witnessName  string    // of its helper; empty if it has none
+	namespace    string  // ID of the container whose network namespace the server is in
+	witness      sockets // of the server, unless a place is there; nil if it could not be started
+	witnessName  string  // of its helper; empty if it has none
 	witnessAgent *engine.Agent
 }
 

@@ -15,8 +15,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/witness"
 )
 
-// namespace reads the sockets of the server's network namespace.
-type namespace interface {
+// sockets reads the sockets of the server's network namespace.
+type sockets interface {
 	Sockets(ctx context.Context) (listening.Listeners, error)
 	witness.Reader
 }
@@ -57,7 +57,7 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 
 // insider returns the witness: that of a place in the server's network namespace, if there
 // is one; nil if there is none.
-func (r *run) insider() namespace {
+func (r *run) insider() sockets {
 	for _, p := range r.places {
 		if prober, ok := p.vantage.Prober.(*engine.RemoteProber); ok && r.isInside(p) {
 			return prober
@@ -134,7 +134,7 @@ func (r *run) retryRefused(ctx context.Context, p *place) error {
 
 // listListeners records what listens in the server's network namespace. If nothing listens
 // on a container's port, it also reads the end of the server's log.
-func (r *run) listListeners(ctx context.Context, insider namespace) error {
+func (r *run) listListeners(ctx context.Context, insider sockets) error {
 	listeners, err := insider.Sockets(ctx)
 	if err != nil {
 		return r.recordUnknown(ctx, err)
