@@ -1,6 +1,13 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"strings"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// maxPaths bounds how many Unix sockets are listed: as many as a line holds.
+const maxPaths = 5
 
 var ServerNotReady = define("server-not-ready", serverState, definition{
 	title:   "Nothing listens on the server's port yet",
@@ -27,6 +34,9 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 func (c *vantageCase) notReady() *report.Fault {
 	s := c.Server
 	fault := because("the container runs, and nothing listens on port %d in it", s.Port)
+	if paths := s.Listeners.Unix; len(paths) > 0 && !s.HostNetwork {
+		also(fault, "it listens on Unix sockets: %s", strings.Join(paths[:min(len(paths), maxPaths)], ", "))
+	}
 	fault.Evidence = append(fault.Evidence, s.Log...)
 	if s.StartedByUs { // and removed before a log can be read
 		fault.Hint = "give it more time; if that does not help, start it with docker run and read its log"

@@ -42,6 +42,9 @@ type options struct {
 
 	tcpBanner string
 	silent    bool
+	noAccept  bool
+	udp       bool
+	unix      string
 
 	get        string
 	getProxy   bool
@@ -81,6 +84,9 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.badFor, "bad-gateway-for", 0, "answer with 502 this long after the start, as a proxy whose backend still starts")
 	flags.StringVar(&o.tcpBanner, "tcp-banner", "", "speak no HTTP: send this `text` to every connection, then echo")
 	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
+	flags.BoolVar(&o.noAccept, "no-accept", false, "listen and never accept a connection")
+	flags.BoolVar(&o.udp, "udp", false, "listen with UDP instead of TCP, and never send a byte")
+	flags.StringVar(&o.unix, "unix", "", "listen on the Unix socket at this `path` instead of TCP, and never accept a connection; one that begins with @ is abstract")
 	flags.StringVar(&o.get, "get", "", "serve nothing: request this `URL` and print the status and the body on a line, or what went wrong in a word: refused, unreachable, timeout, closed, or the error")
 	flags.BoolVar(&o.getProxy, "get-proxy", false, "send the request of --get to the proxy of the environment")
 	flags.StringVar(&o.getUntil, "get-until", "", "repeat the request until this is what --get would `print`, or its time is over")

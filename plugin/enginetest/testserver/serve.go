@@ -34,11 +34,31 @@ func printLog(lines string) {
 // serve listens and answers until the context ends, which is not an error.
 func serve(ctx context.Context, o options) error {
 	var config net.ListenConfig
+	if o.udp {
+		packets, err := config.ListenPacket(ctx, "udp", o.listen)
+		return until(ctx, packets, err)
+	}
+	if o.unix != "" {
+		listener, err := config.Listen(ctx, "unix", o.unix)
+		return until(ctx, listener, err)
+	}
 	listener, err := config.Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return err
 	}
+	if o.noAccept {
+		return until(ctx, listener, nil)
+	}
 	return serveOn(ctx, listener, o)
+}
+
+// until keeps a socket open until the context ends, unless it could not be opened.
+func until(ctx context.Context, socket io.Closer, err error) error {
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return socket.Close()
 }
 
 func serveOn(ctx context.Context, listener net.Listener, o options) (err error) {
