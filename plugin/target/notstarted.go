@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -22,56 +22,99 @@ import (
 // the error of the last start that failed.
 func (r *run) notStartedFault(ctx context.Context, response container.InspectResponse) *report.Fault {
 	name, message := facts.ContainerName(response), response.State.Error
-	start := "docker start " + name
+	holders := r.portHolders(ctx, response)
 	if message == "" {
-		return &report.Fault{
+		fault := &report.Fault{
 			Cause:    diagnosis.ContainerNotStarted,
 			Evidence: []string{fmt.Sprintf("container %s was created and never started", name)},
 			Hint:     "start it; if that fails, docker start prints why",
-			Commands: []string{start},
+			Commands: []string{startCommand(name)},
 		}
+		if len(holders) > 0 { // Podman does not keep the error
+			return portFault(fault, holders)
+		}
+		return fault
 	}
-	quoted := []string{fmt.Sprintf("the engine could not start container %s: %s", name, message)}
+	fault := &report.Fault{
+		Cause:    diagnosis.ContainerNotStarted,
+		Evidence: []string{fmt.Sprintf("the engine could not start container %s: %s", name, message)},
+		Commands: []string{startCommand(name)},
+	}
 	known := new(report.Fault)
-	if errors.As(engine.StartFault("container "+name, errors.New(message)), &known) {
-		known.Evidence = quoted
-		if known.Cause == diagnosis.PortInUse {
-			holders := r.portHolders(ctx, response)
-			if len(holders) == 0 {
-				holders = []string{"no other container publishes its ports, so a program on the engine's host uses one of them"}
-			}
-			known.Evidence = append(known.Evidence, holders...)
-			known.Hint = "end what uses the host port, and start the container; or create it anew with another host port"
-			known.Commands = []string{start}
+	switch errors.As(engine.StartFault(name, errors.New(message)), &known); known.Cause {
+	case diagnosis.PortInUse:
+		if len(holders) == 0 {
+			holders = []string{"no other container publishes its ports, so a program on the engine's host uses one of them"}
 		}
-		return known
+		return portFault(fault, holders)
+	case "":
+		fault.Hint, fault.Commands = r.startHint(ctx, response)
+	default:
+		fault.Cause, fault.Hint, fault.Commands = known.Cause, known.Hint, recreateCommands(response, "docker rm")
 	}
-	fault := &report.Fault{Cause: diagnosis.ContainerNotStarted, Evidence: quoted}
-	fault.Hint, fault.Commands = r.startHint(ctx, response)
+	return fault
+}
+
+func startCommand(name string) string { return "docker start " + name }
+
+// recreateCommands create a container anew, after a command that removes it, if any. Those
+// of Compose are created by Compose.
+func recreateCommands(response container.InspectResponse, remove string, options ...string) []string {
+	name := facts.ContainerName(response)
+	if service := serviceOf(response); service != "" && response.Config.Labels[labelConfigFiles] != "" {
+		return []string{"docker compose up -d --force-recreate " + service}
+	}
+	commands := []string{strings.Join(append([]string{"docker run --name", name}, append(options, "...")...), " ")}
+	if remove != "" {
+		commands = slices.Insert(commands, 0, remove+" "+name)
+	}
+	return commands
+}
+
+// portFault turns a fault into one about a host port that is taken.
+func portFault(fault *report.Fault, holders []string) *report.Fault {
+	fault.Cause = diagnosis.PortInUse
+	fault.Evidence = append(fault.Evidence, holders...)
+	fault.Hint = "end what uses the host port, and start the container; or create it anew with another host port"
 	return fault
 }
 
 // portHolders names the running containers that publish a host port that a container
-// wants.
+// wants, on the same address.
 func (r *run) portHolders(ctx context.Context, response container.InspectResponse) []string {
-	if response.HostConfig == nil {
-		return nil
-	}
 	var lines []string
-	for _, bindings := range response.HostConfig.PortBindings {
-		for _, b := range bindings {
-			port, err := strconv.ParseUint(b.HostPort, 10, 16)
-			if err != nil || port == 0 {
-				continue
-			}
-			publishers, _ := r.publishersOf(ctx, uint16(port)) // it is only a detail
-			for _, p := range publishers {
-				lines = append(lines, fmt.Sprintf("container %s publishes port %d of the host", p.name, port))
+	for _, wanted := range wantedBindings(response) {
+		publishers, _ := r.publishersOf(ctx, wanted.HostPort) // it is only a detail
+		for _, p := range publishers {
+			if p.id != response.ID && slices.ContainsFunc(p.bindings, func(b facts.Binding) bool { return b.Covers(wanted.HostIP) || wanted.Covers(b.HostIP) }) {
+				lines = append(lines, fmt.Sprintf("container %s publishes port %d of the host", p.name, wanted.HostPort))
 			}
 		}
 	}
 	slices.Sort(lines)
 	return slices.Compact(lines)
+}
+
+// wantedBindings are those of a container's TCP ports to ports of the host that the user
+// has chosen.
+func wantedBindings(response container.InspectResponse) []facts.Binding {
+	if response.HostConfig == nil {
+		return nil
+	}
+	var wanted []facts.Binding
+	for port, bindings := range response.HostConfig.PortBindings {
+		if len(appendTCP(nil, string(port))) == 0 {
+			continue
+		}
+		for _, b := range bindings {
+			var p publisher
+			if hostPort := appendTCP(nil, b.HostPort); len(hostPort) > 0 && hostPort[0] != 0 {
+				p.add(b.HostIP, hostPort[0], 0)
+			}
+			wanted = append(wanted, p.bindings...)
+		}
+	}
+	return wanted
 }
 
 // startErrors are what to do about the error of a start, by a part of it. The first that
@@ -95,8 +138,7 @@ var startErrors = []struct {
 
 // startHint is what to do about a container whose start has failed, and the commands.
 func (r *run) startHint(ctx context.Context, response container.InspectResponse) (hint string, commands []string) {
-	name := facts.ContainerName(response)
-	start := "docker start " + name
+	start := startCommand(facts.ContainerName(response))
 	if missing := r.missingNetwork(ctx, response); missing != "" {
 		commands = append(r.reconnectCommands(ctx, response, missing), start)
 		return fmt.Sprintf("the network %s on which it was created is gone: connect it to the one that has the name now", missing), commands
@@ -107,7 +149,7 @@ func (r *run) startHint(ctx context.Context, response container.InspectResponse)
 		case known.again:
 			return known.hint, []string{start}
 		default:
-			return known.hint, []string{"docker rm " + name, "docker run --name " + name + " ..."}
+			return known.hint, recreateCommands(response, "docker rm")
 		}
 	}
 	return "fix what the engine reports, and start the container", []string{start}

@@ -70,16 +70,12 @@ func (r *run) staleNetworkFault(ctx context.Context, response container.InspectR
 // not help.
 func goneOwnerFault(response container.InspectResponse, id string) *report.Fault {
 	name := facts.ContainerName(response)
-	fault := &report.Fault{
+	return &report.Fault{
 		Cause:    diagnosis.NetworkNamespaceStale,
 		Evidence: []string{fmt.Sprintf("container %s shares the network of a container that is gone: the engine has no container %s", name, shortID(id))},
 		Hint:     fmt.Sprintf("create the container that gives the network anew, then create %s anew: a restart would look for the one that is gone", name),
-		Commands: []string{"docker rm -f " + name, "docker run --name " + name + " --network container:CONTAINER ..."},
+		Commands: recreateCommands(response, "docker rm -f", "--network container:CONTAINER"),
 	}
-	if service := serviceOf(response); service != "" && response.Config.Labels[labelConfigFiles] != "" {
-		fault.Commands = []string{"docker compose up -d --force-recreate " + service}
-	}
-	return fault
 }
 
 // shortIDLength is how much of an id docker prints.

@@ -51,13 +51,16 @@ func (r *run) exitFault(ctx context.Context, response container.InspectResponse)
 	ended := engine.Exit{Code: int64(state.ExitCode), OOMKilled: state.OOMKilled}
 	ended.Lines = engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response))
 	fault := ended.Fault(name)
+	if response.RestartCount > 0 {
+		fault.Evidence = slices.Insert(fault.Evidence, 1, restarts(response))
+	}
 	switch {
 	case state.Dead || state.Status == container.StateDead:
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("the engine has not been able to remove all of container %s", name))
-		fault.Hint, fault.Commands = "remove what is left of it, and create it anew", []string{"docker rm -f " + name}
+		fault.Hint, fault.Commands = "remove what is left of it, and create it anew", recreateCommands(response, "docker rm -f")
 	case state.Status == container.StateRemoving:
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("the engine is removing container %s", name))
-		fault.Hint, fault.Commands = "create it anew", []string{"docker run --name " + name + " ..."}
+		fault.Hint, fault.Commands = "create it anew", recreateCommands(response, "")
 	case fault.Cause == diagnosis.ServerExited:
 		fault.Commands = []string{"docker logs " + name}
 		r.addStart(ctx, response, fault)
@@ -95,6 +98,9 @@ func (r *run) restartFault(ctx context.Context, response container.InspectRespon
 		fault.Hint = "see its last log lines above, and run the image by hand with the same options"
 	}
 	fault.Evidence = slices.Insert(fault.Evidence, 1, restarts(response))
+	if response.State.Error != "" {
+		fault.Evidence = slices.Insert(fault.Evidence, 2, "the engine reports: "+response.State.Error)
+	}
 	if fault.Cause == diagnosis.ServerExited {
 		fault.Commands = []string{"docker logs " + name}
 	}

@@ -133,6 +133,22 @@ func TestDownFault(t *testing.T) {
 			`{"State": {"Status": "created", "Error": "Ports are not available: exposing port TCP 0.0.0.0:8081"}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8081"}]}}}`, nil,
 			diagnosis.PortInUse, []string{"no other container publishes its ports, so a program on the engine's host uses one of them"},
 		},
+		"a port, and the error is not kept": {
+			`{"State": {"Status": "created"}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}}}`, nil,
+			diagnosis.PortInUse, []string{"container web was created and never started", "container other publishes port 8080 of the host"},
+		},
+		"a port of UDP, and one that the engine chooses": {
+			`{"State": {"Status": "created"}, "HostConfig": {"PortBindings": {"80/udp": [{"HostPort": "8080"}], "81/tcp": [{"HostPort": ""}]}}}`, nil,
+			diagnosis.ContainerNotStarted, nil,
+		},
+		"of Compose": {
+			`{"State": {"Status": "created", "Error": "exec: \"x\": executable file not found in $PATH"}, "Config": {"Labels": {"com.docker.compose.service": "app", "com.docker.compose.project.config_files": "/a.yaml"}}}`, nil,
+			diagnosis.ContainerNotStarted, []string{"docker compose up -d --force-recreate app"},
+		},
+		"gave up": {
+			`{"RestartCount": 2, "State": {"Status": "exited", "ExitCode": 1}, "HostConfig": {"RestartPolicy": {"Name": "on-failure"}}}`, nil,
+			diagnosis.ServerExited, []string{"the engine has restarted it 2 times (restart policy on-failure)"},
+		},
 		"the restart failed": {
 			`{"State": {"Status": "exited", "ExitCode": 128, "Error": "cannot join network of a non running container: 5e47"}}`, nil,
 			diagnosis.ContainerNotStarted, []string{"=> start the container that it names first", "docker start web"},
@@ -153,10 +169,10 @@ func TestDownFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			response, err := parseInspection(`{"Name": "/web", ` + test.inspection[1:])
+			response, err := parseInspection(`{"Id": "1", "Name": "/web", ` + test.inspection[1:])
 			assert.NilError(t, err)
 			r := newTestRun(&containersEngine{networks: test.networks, summaries: []container.Summary{
-				{Names: []string{"/other"}, State: "running", Ports: []container.Port{{IP: "0.0.0.0", PublicPort: 8080, PrivatePort: 80, Type: "tcp"}}},
+				{ID: "2", Names: []string{"/other"}, State: "running", Ports: []container.Port{{IP: "0.0.0.0", PublicPort: 8080, PrivatePort: 80, Type: "tcp"}}},
 			}})
 			fault := r.downFault(t.Context(), response)
 			assert.Equal(t, fault != nil, test.want != "")
