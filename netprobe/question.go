@@ -46,9 +46,11 @@ const maxHosts = 4
 // Questions returns the ways to probe the target again that may prove why its answer
 // was not the expected one. Terms are those of the first probe. Names are what the
 // server may be called in a Host header; localhost is always tried. There is no
-// question if the failure is proof enough, or if another probe cannot decide it.
+// question if the failure is proof enough, if another probe cannot decide it, or if the
+// server was asked for nothing.
 func (t Target) Questions(first Result, terms Race, names []string) []Question {
-	if first.OK || first.Identity == IdentityMismatch {
+	asksNothing := t.scheme() == TCP && t.Expect.Body == "" && t.Identity == ""
+	if first.OK || first.Identity == IdentityMismatch || asksNothing {
 		return nil
 	}
 	a := asker{target: t, terms: terms}

@@ -213,11 +213,15 @@ func TestNoQuestions(t *testing.T) {
 		"an error":           {http, netprobe.Result{Failure: netprobe.UnexpectedStatus, Status: 500}},
 		"tcp closed":         {tcp, netprobe.Result{Failure: netprobe.ClosedWithoutResponse}},
 		"the WebSocket ends": {http, netprobe.Result{Failure: netprobe.ClosedWithoutResponse, Phase: netprobe.PhaseWebSocket, Status: 200}},
-		"time for all":       {tcp, netprobe.Result{Failure: netprobe.NoResponse}},
+		"asked for nothing":  {tcp, netprobe.Result{Failure: netprobe.NoResponse}},
 	} {
-		got := test.target.Questions(test.first, netprobe.Race{Timeout: 15 * time.Second}, []string{"web"})
+		got := test.target.Questions(test.first, netprobe.Race{}, []string{"web"})
 		assert.Check(t, is.Len(got, 0), name)
 	}
+	waiting := netprobe.Target{Scheme: netprobe.TCP, Address: "a:1", Expect: netprobe.Expect{Body: "220"}}
+	silent := netprobe.Result{Failure: netprobe.NoResponse, Phase: request}
+	assert.Check(t, is.Len(waiting.Questions(silent, netprobe.Race{}, nil), 1))
+	assert.Check(t, is.Len(waiting.Questions(silent, netprobe.Race{Timeout: 15 * time.Second}, nil), 0), "no time limit is longer")
 }
 
 // The Host headers that are tried are few, and none is asked for twice.

@@ -265,6 +265,7 @@ func (l *launch) newProxy() (http.Handler, error) {
 	return http.StripPrefix(l.slot.prefix, &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: base.Scheme, Host: base.Host})
+			r.Out.Host = l.running.Host            // empty for that of the URL
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // including what package httputil cannot parse
 			r.SetXForwarded()
 		},

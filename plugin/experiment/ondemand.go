@@ -32,6 +32,8 @@ type OnDemandServers struct {
 type Running struct {
 	// URL is the base URL of the best address.
 	URL string
+	// Host is the Host header of the request that was answered; empty for that of URL.
+	Host string
 	// Exited is closed when the server's container has exited.
 	Exited <-chan struct{}
 
@@ -85,7 +87,7 @@ func (f *OnDemandServers) Start(ctx context.Context, index int, identity string)
 		defer close(exited)
 		<-s.exited
 	}()
-	return &Running{URL: best.URL, Exited: exited, server: s}, nil
+	return &Running{URL: best.URL, Host: f.run.request.Target.Header.Get("Host"), Exited: exited, server: s}, nil
 }
 
 // measure starts a server, probes it, and explains the results.
