@@ -22,6 +22,9 @@ type Race struct {
 	SkipVerify bool `json:"skipVerify,omitempty"`
 	MaxSegment int  `json:"maxSegment,omitempty"` // Options.MaxSegment
 	Once       bool `json:"once,omitempty"`       // probe each address a single time, whatever its answer
+	// ThroughGateway is for addresses of a proxy that waits for its server itself: its
+	// answers 502 and 504 are final.
+	ThroughGateway bool `json:"throughGateway,omitempty"`
 }
 
 // Attempt is one address in a race.
@@ -67,7 +70,7 @@ func (r Race) Run(ctx context.Context) []Result {
 			InsecureSkipVerify: true, //nolint:gosec // the identity token proves who answers
 		}
 	}
-	c := course{probe: Probe, options: options, once: r.Once}
+	c := course{probe: Probe, options: options, once: r.Once, throughGateway: r.ThroughGateway}
 	return c.run(ctx, r.Attempts)
 }
 
@@ -76,6 +79,8 @@ type course struct {
 	probe   func(context.Context, Target, Options) Result
 	options Options
 	once    bool
+
+	throughGateway bool
 
 	bound atomic.Int64 // nanoseconds for a last probe; set by the first answer
 }
@@ -133,10 +138,11 @@ func (c *course) untilAnswer(open context.Context, settle func(), attempt Attemp
 			return backoff.Permanent(errNotReady)
 		}
 		last.record(result)
-		if notReady(result) {
+		final := c.throughGateway && isGatewayError(result.Status) && result.Identity != IdentityMismatch
+		if notReady(result) && !final {
 			return errNotReady
 		}
-		if attempt.ends(result) {
+		if attempt.ends(result) || final {
 			roundTrip := result.Timings.Connect + result.Timings.FirstByte
 			c.bound.CompareAndSwap(0, int64(max(minBound, boundFactor*roundTrip)))
 			settle()
@@ -205,9 +211,10 @@ func (r Result) Answered() bool {
 // it runs and is not ready; with 502 and 504 a proxy says so of the server behind it
 // (RFC 9110, sections 15.6.3 to 15.6.5).
 func notReady(r Result) bool {
-	switch r.Status {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return !r.OK
-	}
-	return !r.OK && r.Failure.Retryable()
+	waits := r.Status == http.StatusServiceUnavailable || isGatewayError(r.Status)
+	return !r.OK && (r.Failure.Retryable() || waits)
+}
+
+func isGatewayError(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusGatewayTimeout
 }

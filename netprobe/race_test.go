@@ -281,3 +281,17 @@ func TestRaceWaitsOutGatewayErrors(t *testing.T) {
 		assert.Check(t, results[0].OK && results[0].Attempts == 3, "%d: %+v", status, results[0])
 	}
 }
+
+// A proxy that waits for its server itself has said all with 502.
+func TestRaceThroughGateway(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	gateway := start(t, func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(http.StatusBadGateway)
+	})
+	results := Race{Attempts: attemptsAt(gateway, refusing(t)), Timeout: 10 * time.Second, ThroughGateway: true}.Run(t.Context())
+	assert.Equal(t, requests.Load(), int64(1))
+	assert.Check(t, is.Equal(results[0].Failure, UnexpectedStatus))
+	assert.Check(t, is.Equal(results[1].Failure, Refused)) // not tried for ever
+}

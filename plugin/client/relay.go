@@ -125,7 +125,7 @@ func (r *run) probeThroughRelay(ctx context.Context, relay *worker, identities [
 	var races sync.WaitGroup
 	for i, attempts := range servers {
 		races.Go(func() {
-			results := experiment.RaceOf(attempts, netprobe.Race{Timeout: r.request.Timeout}).Run(waiting)
+			results := experiment.RaceOf(attempts, netprobe.Race{Timeout: r.request.Timeout, ThroughGateway: true}).Run(waiting)
 			probes[i] = experiment.Rows(experiment.VantageHost, i, attempts, results)
 		})
 	}
