@@ -347,7 +347,7 @@ func TestSwarmWithoutContext(t *testing.T) {
 	assert.Check(t, is.DeepEqual(reached(rep), everyPair("1>3", "2>3", "3>1", "3>2", "3>3")))
 	found := findingOf(t, rep, "image-unavailable")
 	assert.Check(t, is.Contains(found.Evidence[0], "node node-3: "))
-	assert.Check(t, is.DeepEqual(found.Commands, []string{"docker save " + rep.Servers[2].Image + " | docker --context node-3 load"}))
+	assert.Check(t, is.DeepEqual(found.Commands, []string{"docker save -o image.tar " + rep.Servers[2].Image, "docker --context node-3 load -i image.tar"}))
 	s.checkNothingLeft(t)
 
 	s.nodes[2].CreateContext(t, s.config, "node-3")

@@ -70,7 +70,7 @@ func compareRoutes(networks []network, host hostNetwork, docker string) (checkRe
 	}
 	switch {
 	case len(evidence) > 0:
-		return warn(overlapFault(evidence, names, docker), "%s", strings.Join(firstLines(evidence), "; "))
+		return warn(overlapFault(evidence, names, freeSubnet(networks, host.routes), docker), "%s", strings.Join(firstLines(evidence), "; "))
 	case compared == 0:
 		return skip("this machine has no bridge interface of the engine's networks now")
 	default:
@@ -79,15 +79,33 @@ func compareRoutes(networks []network, host hostNetwork, docker string) (checkRe
 }
 
 // overlapFault is the fault of networks whose subnets overlap other routes.
-func overlapFault(evidence, names []string, docker string) *report.Fault {
+func overlapFault(evidence, names []string, free, docker string) *report.Fault {
 	fault := &report.Fault{Cause: diagnosis.SubnetOverlapsRoute, Evidence: firstLines(evidence)}
 	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == defaultBridge })
 	if len(names) == 0 {
 		fault.Hint = `give the default bridge an unused subnet: set "bip" in the engine's daemon.json`
 		return fault
 	}
-	fault.Commands = append(commandOn(docker+" network rm", names[:1]), commandOn(docker+" network create --subnet 10.123.0.0/24", names[:1])...)
+	fault.Hint = "create the network again with a subnet that no route of this machine covers: disconnect its containers before, and repeat its driver and options"
+	fault.Commands = append(commandOn(docker+" network rm", names[:1]), commandOn(docker+" network create --subnet "+free, names[:1])...)
 	return fault
+}
+
+// freeSubnet is a private subnet that no route of this machine and no network covers, or
+// a word in its place.
+func freeSubnet(networks []network, routes []hostRoute) string {
+	for _, private := range []string{"10.123.0.0/16", "172.31.0.0/16", "192.168.0.0/16"} {
+		base := netip.MustParsePrefix(private).Addr().As4()
+		for third := range 256 {
+			base[2] = byte(third)
+			subnet := netip.PrefixFrom(netip.AddrFrom4(base), 24)
+			if !slices.ContainsFunc(routes, func(r hostRoute) bool { return r.prefix.Bits() > 1 && r.prefix.Overlaps(subnet) }) &&
+				!slices.ContainsFunc(networks, func(n network) bool { return slices.ContainsFunc(n.subnets, subnet.Overlaps) }) {
+				return subnet.String()
+			}
+		}
+	}
+	return "SUBNET"
 }
 
 // defaultBridge is the name of Docker's default bridge, which cannot be removed.

@@ -53,3 +53,18 @@ func TestCompareRoutes(t *testing.T) {
 		})
 	}
 }
+
+func TestFreeSubnet(t *testing.T) {
+	t.Parallel()
+	route := func(prefix string) hostRoute { return hostRoute{prefix: netip.MustParsePrefix(prefix), device: "vpn0"} }
+	taken := network{name: "shop", subnets: []netip.Prefix{netip.MustParsePrefix("10.123.0.0/23")}}
+	for want, routes := range map[string][]hostRoute{
+		"10.123.2.0/24":  {route("0.0.0.0/0"), route("128.0.0.0/1")},
+		"10.123.3.0/24":  {route("10.123.2.0/24")},
+		"172.31.0.0/24":  {route("10.0.0.0/8")},
+		"192.168.1.0/24": {route("10.0.0.0/8"), route("172.16.0.0/12"), route("192.168.0.0/24")},
+		"SUBNET":         {route("10.0.0.0/8"), route("172.16.0.0/12"), route("192.168.0.0/16")},
+	} {
+		assert.Equal(t, freeSubnet([]network{taken}, routes), want)
+	}
+}

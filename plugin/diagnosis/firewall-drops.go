@@ -9,7 +9,7 @@ import (
 
 var FirewallDrops = define("firewall-drops", networkSetting, definition{
 	title:    "A firewall drops or rejects packets between these endpoints",
-	commands: []string{"iptables -S INPUT", "nft list ruleset"},
+	commands: []string{"sudo iptables -S INPUT", "sudo nft list ruleset"},
 	explains: []report.Cause{DirectRoutingBlocked, ForwarderAcceptsAlone},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		fault := &report.Fault{}
@@ -17,11 +17,11 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 		case c.filteredFromMachine(r):
 			fault.Evidence = c.listensInContainer(r)
 			fault.Hint = "have the firewall of this machine accept packets that it sends to its containers' networks, such as in the settings of a VPN or its kill switch"
-			fault.Commands = []string{"iptables -S OUTPUT", "nft list ruleset"}
+			fault.Commands = []string{"sudo iptables -S OUTPUT", "sudo nft list ruleset"}
 		case c.rejected(r) && !c.Server.Host:
 			fault.Evidence = c.listensInContainer(r)
 			fault.Hint = "have the firewall between them accept packets to this port: the refusal does not come from the server"
-			fault.Commands = []string{"iptables -S FORWARD", "nft list ruleset"}
+			fault.Commands = []string{"sudo iptables -S FORWARD", "sudo nft list ruleset"}
 		case c.droppedAtEngineHost(r) && !c.isolatedByPodman():
 			fault.Evidence = c.publishedElsewhere(r)
 			fault.Hint = "have the firewall of the engine's host accept packets from its containers' networks to this port"

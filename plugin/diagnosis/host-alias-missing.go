@@ -8,13 +8,13 @@ import (
 
 var HostAliasMissing = define("host-alias-missing", addressOnly, definition{
 	title:    "The container has no such name for its host",
-	hint:     "start the client container with --add-host, or use the gateway of its network",
+	hint:     "start the client container with --add-host and an address of the engine's host, or use that address",
 	explains: []report.Cause{LocalhostIsThisContainer},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if !aliasNotFound(r) || c.hasAlias() {
 			return nil
 		}
-		return &report.Fault{Commands: []string{"docker run --add-host " + r.to.host + ":host-gateway ..."}}
+		return &report.Fault{Commands: command("docker run --add-host %s:%s ...", r.to.host, c.hostAddress())}
 	},
 })
 
@@ -25,4 +25,25 @@ func (c *vantageCase) hasAlias() bool {
 		alias := r.Kind == report.KindPublishedHostAlias || r.Kind == report.KindHostAlias
 		return alias && !unnamed(r.Failure)
 	})
+}
+
+// hostGatewaySince is the first major version of Docker Engine that accepts host-gateway
+// (Docker Engine 20.10 release notes).
+const hostGatewaySince = 20
+
+// hostAddress is what --add-host takes as the address of the engine's host. That is
+// host-gateway, except where the engine refuses it (before 20.10), writes the word itself
+// into the hosts file (Podman before 4.7), or takes it for an address of its own namespace
+// (rootless). Then it is an address at which the host was reached.
+func (c *vantageCase) hostAddress() string {
+	if c.Engine.Major >= hostGatewaySince && !c.Engine.Rootless {
+		return "host-gateway"
+	}
+	i := slices.IndexFunc(c.rows, func(r row) bool {
+		return r.OK && r.to.ip.IsValid() && (isEngineHost(r.Kind) || toServerOnHost(r))
+	})
+	if i < 0 {
+		return "ADDRESS"
+	}
+	return c.rows[i].to.host
 }

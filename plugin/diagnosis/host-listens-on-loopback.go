@@ -4,7 +4,7 @@ import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var HostListensOnLoopback = define("host-listens-on-loopback", serverState, definition{
 	title:   "The server on the host listens only on loopback",
-	hint:    "have it listen on 0.0.0.0 or on the gateway of the containers' network: only Docker Desktop connects containers to the host's loopback",
+	hint:    "have it listen on the gateway of the containers' network, or on 0.0.0.0, which opens it to the network of the host too; only the host names of engines in a VM, such as Docker Desktop, Colima and OrbStack, lead to loopback",
 	needs:   listeners,
 	shownBy: ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {

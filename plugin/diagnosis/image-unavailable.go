@@ -16,6 +16,9 @@ func (n Node) imageFault() *report.Fault {
 	if to == "" {
 		to = n.Name
 	}
-	fault.Commands = command("docker save %s | docker --context %s load", n.Image, to)
+	fault.Commands = []string{ // no pipe, which Windows PowerShell 5.1 corrupts
+		"docker save -o image.tar " + n.Image,
+		"docker --context " + to + " load -i image.tar",
+	}
 	return fault
 }

@@ -22,7 +22,7 @@ var NetworkHostMode = define("network-host-mode", networkSetting, definition{
 func (c *vantageCase) hostMode() *report.Fault {
 	s := c.Server
 	fault := because("container %s has --network host, so --publish is ignored and port %d is one of the engine's host", s.Name, s.Port)
-	fault.Commands = command("docker run --publish %d ...", s.Port)
+	fault.Commands = command("docker run --publish %s ...", c.publishPrivately(s.Port))
 	if c.Engine.NetworksElsewhere() {
 		also(fault, "that network is %s", c.Engine.Place())
 	}

@@ -164,7 +164,7 @@ var swarmCases = map[string]swarmCase{
 	"no image": {
 		nodes:  map[string]func(*diagnosis.Node){"c": lacksImage},
 		causes: map[string]report.Severity{"image-unavailable": report.SeverityError},
-		says:   []string{"node c: No such image", "docker save agent:1 | docker --context c load"},
+		says:   []string{"node c: No such image", "docker save -o image.tar agent:1", "docker --context c load -i image.tar"},
 	},
 	"no image, though its context was tried": {
 		nodes: map[string]func(*diagnosis.Node){"c": func(n *diagnosis.Node) {

@@ -1,6 +1,10 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"fmt"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 // PortNotPublished is not for a client in a container, which should rather have a
 // network in common with the server. Of macvlan and ipvlan networks no port is published.
@@ -13,8 +17,9 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 			return nil
 		}
 		fault := because("port %d of container %s has no binding on the engine's host", s.Port, s.Name)
-		suggest(fault, "create the container with --publish %d", s.Port)
-		fault.Commands = command("docker run --publish %d ...", s.Port)
+		publish := c.publishPrivately(s.Port)
+		suggest(fault, "create the container with --publish %s", publish)
+		fault.Commands = command("docker run --publish %s ...", publish)
 		for _, n := range s.Networks {
 			if place := c.elsewhere(n); place != "" {
 				also(fault, "its address on network %s is %s", n.Name, place)
@@ -23,3 +28,12 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 		return fault
 	},
 })
+
+// publishPrivately is the value of --publish for a port that only this machine must
+// reach. The loopback of an engine on another machine is no use to it.
+func (c *vantageCase) publishPrivately(port uint16) string {
+	if c.Engine.Host != "" || c.Engine.Loopback {
+		return fmt.Sprint(port)
+	}
+	return fmt.Sprintf("127.0.0.1::%d", port)
+}

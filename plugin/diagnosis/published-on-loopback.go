@@ -1,6 +1,11 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"net/netip"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var PublishedOnLoopback = define("published-on-loopback", networkSetting, definition{
 	title:    "The port is published only on the host's loopback",
@@ -14,12 +19,13 @@ var PublishedOnLoopback = define("published-on-loopback", networkSetting, defini
 			return nil
 		}
 		fault := because("the port is published only at %s of the engine's host", join(c.Server.Bindings))
-		fault.Hint = "publish it on every address, or on one that can be reached from " + c.vantage.Place()
-		fault.Commands = command("docker run --publish %d:%d ...", r.to.port, c.Server.Port)
+		fault.Hint = "publish it on an address that can be reached from " + c.vantage.Place() + "; without an address it is open to all machines that reach the engine's host"
+		fault.Commands = command("docker run --publish %s ...", c.reachable(r).Publish(c.Server.Port))
 		return fault
 	},
 })
 
+<<<<<<< HEAD
 // hostPortOnLoopback is about a port of the engine's host that containers publish only on
 // its loopback.
 func (c *vantageCase) hostPortOnLoopback() *report.Fault {
@@ -44,4 +50,14 @@ func (c *vantageCase) failsOnLoopback() bool {
 		failed = true
 	}
 	return failed
+=======
+// reachable is a binding at the address to which a row leads, if the engine can bind it,
+// or else at all addresses.
+func (c *vantageCase) reachable(r row) facts.Binding {
+	ip := r.to.ip
+	if !ip.IsValid() || ip.IsLoopback() || c.Engine.Rootless || c.Engine.Desktop {
+		ip = netip.IPv4Unspecified()
+	}
+	return facts.Binding{HostIP: ip, HostPort: r.to.port}
+>>>>>>> ec4df32 (hints: say what they open, and print commands that the engine takes)
 }

@@ -30,7 +30,7 @@ func (c *vantageCase) otherPort(r row) *report.Fault {
 	fault := because("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, join(others))
 	suggest(fault, "use the port that the server listens on (%d), or have it listen on %d", others[0].Port(), s.Port)
 	if len(s.Bindings) > 0 {
-		fault.Commands = command("docker run --publish %d:%d ...", s.Bindings[0].HostPort, others[0].Port())
+		fault.Commands = command("docker run --publish %s ...", s.Bindings[0].Publish(others[0].Port()))
 	}
 	return fault
 }

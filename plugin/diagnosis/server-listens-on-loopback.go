@@ -4,7 +4,7 @@ import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var ServerListensOnLoopback = define("server-listens-on-loopback", serverState, definition{
 	title:   "The server listens only on loopback in its container",
-	hint:    "have the server listen on 0.0.0.0 (or ::) inside its container: its loopback cannot be reached from outside",
+	hint:    "have the server listen on 0.0.0.0 inside its container: its loopback cannot be reached from outside",
 	needs:   listeners,
 	shownBy: ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {

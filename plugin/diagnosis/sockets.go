@@ -54,7 +54,7 @@ func (c *vantageCase) notOnAddress(r row) bool {
 	}
 }
 
-const listenEverywhere = "have the server listen on 0.0.0.0 (or ::), so that it serves every address of its container: the engine forwards to one of them"
+const listenEverywhere = "have the server listen on 0.0.0.0, so that it serves every address of its container: the engine forwards to one of them"
 
 // unservedAddresses says at which addresses of its container the server does not
 // listen.

@@ -56,7 +56,7 @@ func contextNotFound(cli command.Cli, name string, err error) *report.Fault {
 	fault := &report.Fault{
 		Cause:    connection.EngineUnreachable,
 		Hint:     "choose one that exists",
-		Commands: []string{"docker context ls", "docker context use default"},
+		Commands: append([]string{"docker context ls"}, chooseDefault(contextSource(cli, name))...),
 		Err:      sentence.Of(err, "there is no context %q", name),
 	}
 	// A broken context among the others must not hide that this one is missing.
@@ -66,11 +66,24 @@ func contextNotFound(cli command.Cli, name string, err error) *report.Fault {
 	return fault
 }
 
+// chooseDefault is the command that takes back the choice of a context. As long as
+// DOCKER_CONTEXT or --context chooses one, `docker context use` has no effect.
+func chooseDefault(source string) []string {
+	switch {
+	case strings.Contains(source, command.EnvOverrideContext):
+		return []string{"unset " + command.EnvOverrideContext}
+	case strings.Contains(source, "currentContext"):
+		return []string{"docker context use default"}
+	default:
+		return nil
+	}
+}
+
 func brokenContext(name string, err error) *report.Fault {
 	return &report.Fault{
 		Cause:    connection.EngineUnreachable,
 		Evidence: []string{"reading it: " + err.Error()},
-		Hint:     "create it again",
+		Hint:     "create it again: docker context rm also deletes the TLS files that are stored with it",
 		Commands: []string{"docker context rm " + strconv.Quote(name), "docker context ls"},
 		Err:      sentence.Of(err, "the context %q cannot be used", name),
 	}

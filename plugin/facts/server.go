@@ -126,6 +126,15 @@ type Binding struct {
 // String returns the binding as docker ps prints it.
 func (b Binding) String() string { return netip.AddrPortFrom(b.HostIP, b.HostPort).String() }
 
+// Publish is the value of --publish that publishes a container port as b does: at the
+// same address, so that a port that is only on loopback stays there.
+func (b Binding) Publish(containerPort uint16) string {
+	if b.HostIP.IsUnspecified() {
+		return fmt.Sprintf("%d:%d", b.HostPort, containerPort)
+	}
+	return fmt.Sprintf("%s:%d", b, containerPort)
+}
+
 // Covers says whether the binding includes an address of the host.
 func (b Binding) Covers(ip netip.Addr) bool {
 	return b.HostIP == ip || b.HostIP.IsUnspecified() && b.HostIP.Is4() == ip.Is4()

@@ -24,7 +24,7 @@ func (c *Connection) loopbackFault(seen *trace, err error) *report.Fault {
 	return &report.Fault{
 		Cause:    EndpointIsLoopback,
 		Evidence: []string{"this process runs in a container", "its network interfaces: " + links, "no bridge is among them, so it is not an engine's host"},
-		Hint:     "mount the engine's socket and leave DOCKER_HOST unset, or use an address of the engine's host that containers reach",
+		Hint:     "mount the engine's socket, which gives the container full control of the engine's host, and leave DOCKER_HOST unset, or use an address of the engine's host that containers reach",
 		Commands: []string{fmt.Sprintf(socketMount, defaultSocket)},
 		Err:      sentence.Of(err, "%s leads this container to itself, and no engine listens there", c.settings.Host),
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/docker/docker/client"
@@ -79,7 +80,7 @@ func pipeFault(err error, path string) *report.Fault {
 		return &report.Fault{
 			Cause:    DockerSocketPerm,
 			Evidence: []string{"pipe: " + path, process.Identity()},
-			Hint:     "add your user to the group docker-users and log in again",
+			Hint:     "with Hyper-V or Windows containers, add your user to the group docker-users and log in again",
 			Err:      sentence.Of(err, "this user may not open the Docker pipe %s", path),
 		}
 	}
@@ -101,7 +102,7 @@ func socketMissing(err error, path string) *report.Fault {
 	fault.Evidence = append(fault.Evidence, missingFolder(path)...)
 	if process.InContainer() {
 		fault.Evidence = append(fault.Evidence, "this process runs in a container", hostEvidence())
-		fault.Hint = "start this container with the engine's socket mounted"
+		fault.Hint = "start this container with the engine's socket mounted, which gives it full control of the engine's host"
 		fault.Commands = []string{fmt.Sprintf(socketMount, path)}
 		return fault
 	}
@@ -216,23 +217,51 @@ func forbiddenFolder(path string) string {
 // what starts each.
 func knownSockets() []struct{ path, start string } {
 	home, _ := os.UserHomeDir() // without one, its sockets are not recognised
-	runtime := os.Getenv("XDG_RUNTIME_DIR")
+	ofUser := os.Getenv("XDG_RUNTIME_DIR")
 	return []struct{ path, start string }{
-		{"/var/run/docker.sock", "sudo systemctl start docker"},
-		{filepath.Join(runtime, "docker.sock"), "systemctl --user start docker"},
+		{defaultSocket, startDefault(runtime.GOOS, isDir(systemdFolder))},
+		{filepath.Join(ofUser, "docker.sock"), "systemctl --user start docker"},
 		{filepath.Join(home, ".docker/run/docker.sock"), "docker desktop start"},
 		{filepath.Join(home, ".docker/desktop/docker.sock"), "docker desktop start"},
 		{filepath.Join(home, ".colima/default/docker.sock"), "colima start"},
+		{filepath.Join(home, ".orbstack/run/docker.sock"), "orb start"},
 		{filepath.Join(home, ".rd/docker.sock"), "rdctl start"},
 		{"/run/podman/podman.sock", "sudo systemctl start podman.socket"},
-		{filepath.Join(runtime, "podman/podman.sock"), "systemctl --user start podman.socket"},
+		{filepath.Join(ofUser, "podman/podman.sock"), "systemctl --user start podman.socket"},
+		{filepath.Join(home, ".local/share/containers/podman/machine/podman.sock"), "podman machine start"},
+		{filepath.Join(os.TempDir(), "podman/podman-machine-default-api.sock"), "podman machine start"},
 	}
 }
 
-// startCommands are the commands that start the engine of a well-known socket.
+// startDefault is what starts the engine of the default socket. On macOS that is a link
+// of whatever engine was installed last, so nothing is. WSL can be without systemd.
+func startDefault(goos string, systemd bool) string {
+	switch {
+	case goos != "linux":
+		return ""
+	case systemd:
+		return "sudo systemctl start docker"
+	default:
+		return "sudo service docker start"
+	}
+}
+
+// systemdFolder exists if systemd runs (sd_booted(3)).
+const systemdFolder = "/run/systemd/system"
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// startCommands are the commands that start the engine of a well-known socket, or of the
+// socket to which a link leads: macOS has one at the default path.
 func startCommands(path string) []string {
+	if target, err := os.Readlink(path); err == nil {
+		path = target
+	}
 	for _, known := range knownSockets() {
-		if known.path == path || "/run/"+strings.TrimPrefix(known.path, "/var/run/") == path {
+		if known.start != "" && (known.path == path || "/run/"+strings.TrimPrefix(known.path, "/var/run/") == path) {
 			return []string{known.start}
 		}
 	}

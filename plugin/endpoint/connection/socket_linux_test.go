@@ -143,7 +143,7 @@ func TestSocketPermission(t *testing.T) {
 	}{
 		"only its owner": {private, "may not open the Docker socket " + private, "",
 			[]string{"mode Srw-------, owner 0 (root), group 0 (root)", "process: uid 65534 (nobody), gids 65534 (nogroup), 100"}},
-		"a group":              {grouped, "add your user to the group docker and log in again", "sudo usermod -aG docker nobody", []string{"mode Srw-rw----"}},
+		"a group":              {grouped, "add your user to the group docker, whose members have full control of this machine through the engine, and log in again", "sudo usermod -aG docker nobody", []string{"mode Srw-rw----"}},
 		"a group with no name": {unnamed, "get access from its owner", "", []string{"group 54321"}},
 		"a closed folder":      {hidden, "it has no access to the folder " + dir + "/hidden", "", []string{"hidden, mode drwx------"}},
 	} {
@@ -193,18 +193,36 @@ func TestStartCommands(t *testing.T) {
 	t.Setenv("HOME", "/home/me")
 	t.Setenv("XDG_RUNTIME_DIR", "/run/user/1000")
 	for path, want := range map[string]string{
-		"/var/run/docker.sock":                  "sudo systemctl start docker",
-		"/run/docker.sock":                      "sudo systemctl start docker",
+		"/var/run/docker.sock":                  startDefault("linux", isDir(systemdFolder)),
+		"/run/docker.sock":                      startDefault("linux", isDir(systemdFolder)),
 		"/run/user/1000/docker.sock":            "systemctl --user start docker",
 		"/home/me/.docker/run/docker.sock":      "docker desktop start",
 		"/home/me/.docker/desktop/docker.sock":  "docker desktop start",
 		"/home/me/.colima/default/docker.sock":  "colima start",
+		"/home/me/.orbstack/run/docker.sock":    "orb start",
+		"/home/me/.rd/docker.sock":              "rdctl start",
 		"/run/podman/podman.sock":               "sudo systemctl start podman.socket",
 		"/run/user/1000/podman/podman.sock":     "systemctl --user start podman.socket",
 		"/home/somebody/.docker/run/other.sock": "",
 	} {
 		assert.Equal(t, strings.Join(startCommands(path), ";"), want, path)
 	}
+}
+
+func TestStartDefault(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, startDefault("linux", true), "sudo systemctl start docker")
+	assert.Equal(t, startDefault("linux", false), "sudo service docker start") // WSL
+	assert.Equal(t, startDefault("darwin", false), "")
+}
+
+// On macOS, an engine links its socket to the default path.
+func TestStartCommandsOfALink(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	link := filepath.Join(home, "docker.sock")
+	assert.NilError(t, os.Symlink(filepath.Join(home, ".orbstack/run/docker.sock"), link))
+	assert.DeepEqual(t, startCommands(link), []string{"orb start"})
 }
 
 // TestOtherSockets suggests this machine's engine if the endpoint's socket is missing.

@@ -56,7 +56,7 @@ func fixByGroup(mode fs.FileMode, owner *syscall.Stat_t) AccessFix {
 		}
 	}
 	return AccessFix{
-		Hint:     "add your user to the group " + group + " and log in again",
+		Hint:     "add your user to the group " + group + ", whose members have full control of this machine through the engine, and log in again",
 		Commands: []string{"sudo usermod -aG " + group + " " + me.Username, "newgrp " + group},
 	}
 }

@@ -1,0 +1,74 @@
+package diagnosis
+
+import (
+	"net/netip"
+	"testing"
+
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// --add-host gets an address that the engine takes and that leads to its host.
+func TestHostAddress(t *testing.T) {
+	gateway := row{report.Probe{Kind: report.KindPublishedGateway, OK: true}, parse("172.17.0.1:8080"), 0}
+	container := row{report.Probe{Kind: report.KindContainerIP, OK: true}, parse("172.17.0.2:8080"), 1}
+	host := row{report.Probe{Kind: report.KindHostAddress, OK: true}, parse("192.0.2.10:8080"), 2}
+	for name, test := range map[string]struct {
+		engine facts.Engine
+		rows   []row
+		want   string
+	}{
+		"Docker Engine":               {facts.Engine{Major: 20}, []row{gateway}, "host-gateway"},
+		"an old engine, as Toolbox's": {facts.Engine{Major: 19}, []row{container, gateway}, "172.17.0.1"},
+		"Podman":                      {facts.Engine{Podman: true}, []row{gateway}, "172.17.0.1"},
+		"rootless":                    {facts.Engine{Major: 28, Rootless: true}, []row{container, host}, "192.0.2.10"},
+		"rootless, nothing reached":   {facts.Engine{Major: 28, Rootless: true}, []row{container}, "ADDRESS"},
+	} {
+		c := &vantageCase{Input: Input{Engine: test.engine}, rows: test.rows}
+		assert.Check(t, c.hostAddress() == test.want, "%s: %s", name, c.hostAddress())
+	}
+}
+
+// A command opens no more than it must.
+func TestPublishPrivately(t *testing.T) {
+	for want, engine := range map[string]facts.Engine{
+		"127.0.0.1::8080": {Major: 28, Desktop: true},
+		"8080":            {Major: 28, Host: "192.0.2.10"},
+	} {
+		c := &vantageCase{Input: Input{Engine: engine}}
+		assert.Equal(t, c.publishPrivately(8080), want)
+	}
+}
+
+// A port that is published on loopback is published on the address that was tried.
+func TestReachable(t *testing.T) {
+	for _, test := range []struct {
+		engine  facts.Engine
+		address string
+		want    string
+	}{
+		{facts.Engine{Major: 28}, "172.17.0.1:8080", "172.17.0.1:8080:80"},
+		{facts.Engine{Major: 28}, "[fd00::1]:8080", "[fd00::1]:8080:80"},
+		{facts.Engine{Major: 28}, "host.docker.internal:8080", "8080:80"},
+		{facts.Engine{Major: 28, Host: "192.0.2.10"}, "127.0.0.1:8080", "8080:80"},
+		{facts.Engine{Major: 28, Rootless: true}, "172.17.0.1:8080", "8080:80"},
+	} {
+		c := &vantageCase{Input: Input{Engine: test.engine}}
+		assert.Equal(t, c.reachable(row{to: parse(test.address)}).Publish(80), test.want)
+	}
+}
+
+// The command that publishes another port leaves a port on loopback there.
+func TestPublishKeepsTheAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:8080": "127.0.0.1:8080:3000",
+		"0.0.0.0:8080":   "8080:3000",
+		"[::]:8080":      "8080:3000",
+		"[::1]:8080":     "[::1]:8080:3000",
+	} {
+		at := netip.MustParseAddrPort(address)
+		assert.Equal(t, facts.Binding{HostIP: at.Addr(), HostPort: at.Port()}.Publish(3000), want)
+	}
+}
