@@ -25,7 +25,6 @@ var PublishedOnLoopback = define("published-on-loopback", networkSetting, defini
 	},
 })
 
-<<<<<<< HEAD
 // hostPortOnLoopback is about a port of the engine's host that containers publish only on
 // its loopback.
 func (c *vantageCase) hostPortOnLoopback() *report.Fault {
@@ -50,7 +49,8 @@ func (c *vantageCase) failsOnLoopback() bool {
 		failed = true
 	}
 	return failed
-=======
+}
+
 // reachable is a binding at the address to which a row leads, if the engine can bind it,
 // or else at all addresses.
 func (c *vantageCase) reachable(r row) facts.Binding {
@@ -59,5 +59,4 @@ func (c *vantageCase) reachable(r row) facts.Binding {
 		ip = netip.IPv4Unspecified()
 	}
 	return facts.Binding{HostIP: ip, HostPort: r.to.port}
->>>>>>> ec4df32 (hints: say what they open, and print commands that the engine takes)
 }

@@ -47,7 +47,7 @@ var pasted = []struct {
 	// no answer, no route
 	{`Get "http://172.18.0.2:8080/": dial tcp 172.18.0.2:8080: i/o timeout`, "networks-isolated"},
 	{`Post "http://172.17.0.1:8080/v1": dial tcp 172.17.0.1:8080: i/o timeout (Client.Timeout exceeded)`, "firewall-drops"},
-	{`requests.exceptions.ReadTimeout: HTTPConnectionPool(host='localhost', port=9009): Read timed out. (read timeout=5)`, "mtu-blackhole"},
+	{`requests.exceptions.ReadTimeout: HTTPConnectionPool(host='localhost', port=9009): Read timed out. (read timeout=5)`, "server-silent"},
 	{`curl: (28) Operation timed out after 3001 milliseconds with 3 out of 100000 bytes received`, "mtu-blackhole"},
 	{`error: net/http: TLS handshake timeout`, "mtu-blackhole"},
 	{`OSError: [Errno 101] Network is unreachable`, "network-none"},

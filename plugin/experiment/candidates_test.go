@@ -204,7 +204,7 @@ func TestEveryKindIsRanked(t *testing.T) {
 		GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
 	}
 	facts := facts.Addresses{
-		EngineHost: "example.test", Desktop: true, Port: 80, Names: []string{"web"},
+		EngineHost: "example.test", Desktop: true, SharesNamespace: true, Port: 80, Names: []string{"web"},
 		Networks: []facts.Network{network}, Client: []facts.Network{network},
 		Bindings: []facts.Binding{{HostIP: any4, HostPort: 8080}},
 	}
