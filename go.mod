@@ -6,6 +6,7 @@ require github.com/docker/cli v28.5.2+incompatible
 
 require (
 	github.com/docker/docker v28.5.2+incompatible
+	github.com/prometheus/procfs v0.15.1
 	github.com/spf13/cobra v1.10.2
 )
 

@@ -55,8 +55,11 @@ func startServer(ts *testscript.TestScript, _ bool, args []string) {
 		_ = server.Process.Kill()
 		_ = server.Wait() // it was killed
 	})
-	_, port, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	ts.Check(err)
-	get := s.engine.Command(s.Context(), program, "--get", "http://"+net.JoinHostPort("127.0.0.1", port), "--get-until", "200 ok", "--get-timeout", "20s")
+	if host == "0.0.0.0" {
+		host = "127.0.0.1"
+	}
+	get := s.engine.Command(s.Context(), program, "--get", "http://"+net.JoinHostPort(host, port), "--get-until", "200 ok", "--get-timeout", "20s")
 	ts.Check(get.Run())
 }

@@ -60,12 +60,11 @@ func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 }
 
 // mayFail says whether it is no fault that the server is not reached from the vantage.
-// Nobody named it, and another one reaches the server, unless the port is published, so
-// that this machine should reach it; or it has nothing to do with the server.
+// Nobody named it, another one reaches the server, and the port is not published, which
+// would be for others to reach it; or it has nothing to do with the server.
 func (c *vantageCase) mayFail() bool {
 	if c.vantage.Beside {
 		return true
 	}
-	meant := !c.vantage.Container && len(c.Server.Bindings) > 0
-	return c.vantage.Optional && c.elsewhereReached && !meant
+	return c.vantage.Optional && c.elsewhereReached && len(c.Server.Bindings) == 0
 }

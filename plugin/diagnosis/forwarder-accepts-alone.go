@@ -30,10 +30,10 @@ var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, de
 // forwarderOfHost is the fault of a port of the engine's host that a container publishes,
 // and that accepts and closes.
 func (c *vantageCase) forwarderOfHost(r row) *report.Fault {
-	if !toServerOnHost(r) || !closed(r.Failure) {
+	if !toServerOnHost(r) || !closed(r.Failure) && !c.acceptedInVain(r) || c.seen(r).Arrived() {
 		return nil
 	}
-	fault := because("container %s publishes port %d, where a port forwarder accepts and closes", c.Server.PublishedBy[0], c.Server.Port)
+	fault := because("container %s publishes port %d, where a port forwarder accepts, and no server gets the connection", c.Server.PublishedBy[0], c.Server.Port)
 	suggest(fault, "find out why the server in the container does not answer")
 	fault.Commands = command("docker nestprobe diagnose %s", quote(c.Server.PublishedBy[0].String()))
 	return fault

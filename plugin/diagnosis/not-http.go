@@ -8,10 +8,11 @@ import (
 // NotHTTP also holds for a server of another protocol that was asked with TLS, or that
 // speaks it only over TLS.
 var NotHTTP = define("not-http", badAnswer, definition{
-	title:  "The server does not speak HTTP",
-	hint:   "the server speaks another protocol on this port: choose its HTTP port, or probe it over plain TCP",
-	needs:  secondAnswers,
-	second: true,
+	title:    "The server does not speak HTTP",
+	hint:     "the server speaks another protocol on this port: choose its HTTP port, or probe it over plain TCP",
+	explains: []report.Cause{ServerCloses},
+	needs:    secondAnswers,
+	second:   true,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		for _, a := range c.asked(r, netprobe.AskPlain) {
 			if a.Result.Failure == netprobe.NotHTTP {

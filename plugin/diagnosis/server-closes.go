@@ -9,10 +9,9 @@ import (
 // ServerCloses holds if the server's first bytes refuse to serve the client, before it
 // has asked for anything, or if the witness saw the server close the connection.
 var ServerCloses = define("server-closes", badAnswer, definition{
-	title:    "The server accepts the connection, then refuses or closes it",
-	hint:     "the server is reached, and its own words say why it refuses: configure it to accept clients from other addresses, or free connections if they are too many",
-	explains: []report.Cause{NotHTTP},
-	second:   true,
+	title:  "The server accepts the connection, then refuses or closes it",
+	hint:   "the server is reached, and its own words say why it refuses: configure it to accept clients from other addresses, or free connections if they are too many",
+	second: true,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if r.Failure == netprobe.Denied {
 			return &report.Fault{} // the row quotes the server
@@ -22,7 +21,7 @@ var ServerCloses = define("server-closes", badAnswer, definition{
 				return because("with nothing sent: %s", a.Result.Detail)
 			}
 		}
-		if seen := c.seen(r); !closed(r.Failure) || len(c.Server.PublishedBy) > 0 || seen != facts.SeenClosed && seen != facts.SeenAccepted {
+		if seen := c.seen(r); !closed(r.Failure) || seen != facts.SeenClosed && seen != facts.SeenAccepted {
 			return nil
 		}
 		return c.closesWordless(r)

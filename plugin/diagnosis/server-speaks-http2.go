@@ -10,7 +10,7 @@ import (
 var ServerSpeaksHTTP2 = define("server-speaks-http2", badAnswer, definition{
 	title:    "The server speaks only HTTP/2, and was probed with HTTP/1",
 	hint:     "the server is reached: use a client that begins with HTTP/2, as gRPC and curl --http2-prior-knowledge do, and probe it over plain TCP",
-	explains: []report.Cause{NotHTTP, UnexpectedStatus, ForwarderAcceptsAlone},
+	explains: []report.Cause{ServerCloses, NotHTTP, UnexpectedStatus, ForwarderAcceptsAlone},
 	needs:    secondAnswers,
 	second:   true,
 	rule: func(c *vantageCase, r row) *report.Fault {

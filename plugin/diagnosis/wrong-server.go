@@ -14,12 +14,12 @@ var WrongServer = define("wrong-server", addressOnly, definition{
 		switch {
 		case r.Failure != netprobe.WrongServer:
 			return nil
-		case c.Server.Down != nil:
-			return because("the server does not run, and %s answers", r.Address)
 		case c.seen(r) == facts.SeenNothing:
-			return because("a connection to %s does not arrive at the server", r.Address)
+			fault := because("a connection to %s does not arrive at the server", r.Address)
+			fault.Evidence = append(fault.Evidence, c.vantage.Answerers...)
+			return fault
 		default:
-			return &report.Fault{}
+			return &report.Fault{Evidence: c.vantage.Answerers}
 		}
 	},
 })

@@ -21,6 +21,7 @@ type Vantage struct {
 	Routes    []Route        // from the machine of this process to the server's addresses, if they are known
 	Addresses []netip.Addr   // of that machine's interfaces; none if they are not known
 	Asked     []SecondAnswer // if no address works from it
+	Answerers []string       // who answered instead of the server, as sentences
 	Watched   Watched        // what the witness saw of connections from here; empty if nobody looked
 	Proxies   Proxies        // of the environment of the container that the user named; nil for none
 	Optional  bool           // the user did not name it: that it reaches nothing may be no error

@@ -34,6 +34,7 @@ type place struct {
 	agent     *engine.Agent
 	attempts  []experiment.Attempt
 	probes    []report.Probe // of the attempts
+	answerers []string       // who answered instead of the server, if that is known
 	watched   facts.Watched
 	asked     []facts.SecondAnswer
 }
@@ -203,6 +204,9 @@ func (r *run) probeFromPlaces(ctx context.Context, candidates func(*place) []exp
 	if err := r.watch(ctx); err != nil {
 		return err
 	}
+	if err := r.findAnswerers(ctx); err != nil {
+		return err
+	}
 	return r.fromEach(ctx, r.askAgain)
 }
 
@@ -294,6 +298,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 		Routes:    facts.Routes(server.Networks),
 		Addresses: facts.OwnAddresses(),
 		Watched:   p.watched,
+		Answerers: p.answerers,
 	}
 }
 

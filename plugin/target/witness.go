@@ -31,13 +31,17 @@ func (thisMachine) Traffic(_ context.Context, port uint16) (listening.Traffic, e
 }
 
 // startWitness starts the witness beside the helpers of the places, unless one of those is
-// in the server's network namespace. If the engine runs in a VM or is rootless, its host
-// is this machine. The witness lives until watching ends. If it cannot be started, that is
+// in the server's network namespace. The connections to a port of the host that a
+// container publishes arrive at the container. If the engine runs in a VM or is rootless,
+// its host is this machine. The witness lives until watching ends. If it cannot be started, that is
 // recorded and no error.
 func (r *run) startWitness(ctx, watching context.Context) error {
 	e := r.description.Endpoint.Engine
 	where := container.NetworkMode("host")
+	publishers := r.known.Server.PublishedBy
 	switch {
+	case len(publishers) == 1:
+		where = container.NetworkMode("container:" + publishers[0].Container)
 	case r.known.Server.Host && (e.Desktop || e.Rootless):
 		r.witness = thisMachine{}
 		return nil
@@ -78,7 +82,10 @@ func (r *run) watch(ctx context.Context) error {
 	if insider == nil {
 		return nil
 	}
-	if err := r.listListeners(ctx, insider); err != nil || r.known.ListenersError != "" {
+	port := r.known.Server.Port
+	if publishers := r.known.Server.PublishedBy; len(publishers) == 1 {
+		port = publishers[0].Port
+	} else if err := r.listListeners(ctx, insider); err != nil || r.known.ListenersError != "" {
 		return err
 	}
 	if err := r.fromEach(ctx, r.retryRefused); err != nil {
@@ -94,7 +101,7 @@ func (r *run) watch(ctx context.Context) error {
 			}
 		}
 	}
-	sightings, err := witness.Watch(ctx, insider, r.known.Server.Port, addresses, r.target.Timeout)
+	sightings, err := witness.Watch(ctx, insider, port, addresses, r.target.Timeout)
 	if err != nil {
 		return r.recordUnknown(ctx, err)
 	}
@@ -107,7 +114,7 @@ func (r *run) watch(ctx context.Context) error {
 // retryRefused probes again the addresses that refused, if the server listens by now: it may
 // have begun after they were probed.
 func (r *run) retryRefused(ctx context.Context, p *place) error {
-	if len(r.known.Server.Listeners.On(r.known.Server.Port)) == 0 {
+	if s := r.known.Server; s.Listeners == nil || len(s.Listeners.On(s.Port)) == 0 {
 		return nil
 	}
 	var again []experiment.Attempt
