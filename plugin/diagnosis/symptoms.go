@@ -177,7 +177,7 @@ func (x messageIndex) fit(m message, words []string, ofText float64) fit {
 }
 
 const (
-	enoughShared = 4.0  // as much as a word that one of fifty messages has
+	enoughShared = 4.5  // as much as a word that one of ninety messages has
 	enoughFit    = 0.65 // of the message, or of the text
 )
 
