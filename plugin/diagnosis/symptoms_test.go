@@ -39,6 +39,7 @@ var pasted = []struct {
 	{`time="2026-11-28T15:36:08Z" level=fatal msg="ping: dial tcp 127.0.0.1:6379: connect: connection refused"`, "localhost-is-this-container"},
 	{`redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379. Connection refused.`, "localhost-is-this-container"},
 	{`org.postgresql.util.PSQLException: Connection to localhost:5432 refused. Check that the hostname and port are correct`, "localhost-is-this-container"},
+	{"Traceback (most recent call last):\n  File \"/app/main.py\", line 12, in <module>\n    r = requests.get(url)\nrequests.exceptions.ConnectionError: HTTPConnectionPool(host='web', port=8000): Max retries exceeded with url: / (Caused by NewConnectionError('<urllib3.connection.HTTPConnection object at 0x7f4edf5c7090>: Failed to establish a new connection: [Errno 111] Connection refused'))", "localhost-is-this-container"},
 	{`connect ECONNREFUSED ::1:3000`, "published-family-mismatch"},
 	{`Get "http://localhost:32769/": dial tcp [::1]:32769: connect: connection refused`, "published-family-mismatch"},
 	{`curl: (7) Failed to connect to host.docker.internal port 8080 after 3 ms: Couldn't connect to server`, "host-alias-unreachable"},
@@ -51,6 +52,9 @@ var pasted = []struct {
 	{`curl: (28) Operation timed out after 3001 milliseconds with 3 out of 100000 bytes received`, "mtu-blackhole"},
 	{`error: net/http: TLS handshake timeout`, "mtu-blackhole"},
 	{`OSError: [Errno 101] Network is unreachable`, "network-none"},
+
+	{`Error: connect ETIMEDOUT 172.19.0.3:5432`, "networks-isolated"},
+	{`Caused by: java.net.SocketTimeoutException: Connect timed out`, "networks-isolated"},
 
 	// names
 	{`curl: (6) Could not resolve host: db`, "default-bridge-has-no-dns"},
@@ -94,6 +98,7 @@ var pasted = []struct {
 	{`Error: connect EACCES /var/run/docker.sock`, "docker-socket-permission"},
 	{`Cannot connect to the Docker daemon at tcp://192.0.2.10:2376. Is the docker daemon running?`, "engine-unreachable"},
 	{`Cannot connect to the Docker daemon at tcp://localhost:2375. Is the docker daemon running?`, "in-container-endpoint-is-loopback"},
+	{"docker.errors.DockerException: Error while fetching server API version: HTTPConnectionPool(host='localhost', port=2375): Max retries exceeded with url: /version", "in-container-endpoint-is-loopback"},
 	{`error during connect: Get "http://docker.example.com/v1.50/containers/json": command [ssh -o ConnectTimeout=30 -T -- far docker system dial-stdio] has exited with exit status 255, make sure the URL is valid, and Docker 18.09 or later is installed on the remote host`, "engine-unreachable"},
 	{`Error response from daemon: client version 1.32 is too old. Minimum supported API version is 1.44, please upgrade your client to a newer version`, "api-version-unsupported"},
 	{`Error response from daemon: Client sent an HTTP request to an HTTPS server.`, "tls-required"},
