@@ -15,6 +15,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
@@ -125,7 +126,7 @@ func (t TargetInput) describeContainer() string {
 		state += ", " + health.Status // Podman: empty without a health check
 	}
 	if base.RestartCount > 0 {
-		state += fmt.Sprintf(", restarted %d times", base.RestartCount)
+		state += ", restarted " + engine.Plural(base.RestartCount, "time")
 	}
 	if log := target.HealthLog(base.State); log != "" {
 		words += "; " + log

@@ -70,6 +70,14 @@ pass network: shop: bridge, internal, 172.20.0.2, fd00::2, gateway 172.20.0.1
 pass network: gone: unknown driver, no address
 pass aliases: abc, web on shop
 skipped listeners: not looked at, since the server answers`},
+		"not healthy": {func(target *TargetInput) {
+			target.Meaning = "localhost:32768 is port 8080 of container shop-web-1, which publishes it"
+			target.Container.RestartCount = 1
+			target.Container.State.Health.FailingStreak = 3
+			target.Container.State.Health.Log = []*container.HealthcheckResult{{ExitCode: 0}, {ExitCode: 7, Output: "connecting\nrefused\x1b\n"}}
+		}, `
+pass target: localhost:32768 is port 8080 of container shop-web-1, which publishes it
+pass state: running, unhealthy, restarted 1 time: shop-web-1, service web of project shop; the health check says unhealthy: it failed 3 times in a row, the last time with exit code 7: refused\x1b`},
 		"listens on loopback": {func(target *TargetInput) {
 			target.Probes = nil
 			target.Server.Listeners = sockets("127.0.0.1:8080", "[::]:9090")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -18,8 +19,8 @@ func (r *run) explainHost(ctx context.Context) error {
 	r.known.Server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
 	r.report.Servers = []report.Server{{Name: experiment.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
 	publishers, err := r.publishersOf(ctx, port)
-	if err != nil {
-		return err
+	if err != nil { // it only adds detail
+		r.progress.Note(netprobe.Visible(err.Error(), report.MaxLine))
 	}
 	for _, p := range publishers {
 		r.known.Server.PublishedBy = append(r.known.Server.PublishedBy, facts.Publisher{Container: p.name, Port: p.port, Bindings: p.bindings})

@@ -120,7 +120,7 @@ func lastOfEach(lines []string) []string {
 
 // restarts says how often a container was restarted, and by which policy.
 func restarts(response container.InspectResponse) string {
-	text := "the engine has restarted it " + times(response.RestartCount)
+	text := "the engine has restarted it " + engine.Plural(response.RestartCount, "time")
 	if response.HostConfig != nil && response.HostConfig.RestartPolicy.Name != "" {
 		text += fmt.Sprintf(" (restart policy %s)", response.HostConfig.RestartPolicy.Name)
 	}
@@ -128,13 +128,6 @@ func restarts(response container.InspectResponse) string {
 		text += ", last at " + started.UTC().Format(time.RFC3339)
 	}
 	return text
-}
-
-func times(n int) string {
-	if n == 1 {
-		return "once"
-	}
-	return fmt.Sprintf("%d times", n)
 }
 
 // startedAt returns when a container was started last; false if it never was.
@@ -332,7 +325,7 @@ func HealthLog(state *container.State) string {
 		return ""
 	}
 	last := health.Log[len(health.Log)-1]
-	text := fmt.Sprintf("the health check says %s: it failed %s in a row, the last time with exit code %d", health.Status, times(health.FailingStreak), last.ExitCode)
+	text := fmt.Sprintf("the health check says %s: it failed %s in a row, the last time with exit code %d", health.Status, engine.Plural(health.FailingStreak, "time"), last.ExitCode)
 	if output := strings.TrimSpace(last.Output); output != "" {
 		text += ": " + netprobe.Visible(output[strings.LastIndex(output, "\n")+1:], maxHealthLog)
 	}

@@ -105,7 +105,7 @@ func TestDownFault(t *testing.T) {
 		},
 		"restarting, out of memory": {
 			`{"RestartCount": 1, "State": {"Restarting": true, "ExitCode": 137, "OOMKilled": true}}`, nil,
-			diagnosis.ServerExited, []string{"the kernel killed it for using too much memory", "the engine has restarted it once"},
+			diagnosis.ServerExited, []string{"the kernel killed it for using too much memory", "the engine has restarted it 1 time"},
 		},
 		"created": {`{"State": {"Status": "created"}}`, nil, diagnosis.ContainerNotStarted, []string{"container web was created and never started", "docker start web"}},
 		"no command": {
@@ -259,7 +259,7 @@ func TestAddState(t *testing.T) {
 		"steady":                          {running(5, time.Hour), true, ""},
 		"restarted once":                  {running(1, time.Second), true, ""},
 		"restarted again and again":       {running(5, time.Second), true, "warning server-exited"},
-		"not reached, restarted long ago": {running(1, time.Hour), false, "error : the engine has restarted it once"},
+		"not reached, restarted long ago": {running(1, time.Hour), false, "error : the engine has restarted it 1 time"},
 		"not reached, not healthy": {
 			`{"State": {"Running": true, "Health": {"Status": "unhealthy", "FailingStreak": 2, "Log": [{"ExitCode": 1, "Output": "a\nb \u001b\n"}]}}}`, false,
 			`error : the health check says unhealthy: it failed 2 times in a row, the last time with exit code 1: b \x1b`,
