@@ -64,7 +64,9 @@ server can or cannot be reached: CONTAINER[:PORT] is a server in a container, na
 by the container, its Compose service or a network alias; host:PORT is a server on
 the engine's host. An address such as localhost:PORT, or a URL, is the container
 that publishes that port, and if none does, host:PORT. Nothing is changed, and
-helper containers are removed again.
+helper containers are removed again. By default it connects to TARGET, listens and
+sends nothing; a path, a header, a status or a WebSocket has it send a request over
+HTTP.
 
 Exit status: 0 if nothing is wrong, 1 if there is an error, 125 if it could not be
 measured, 130 if interrupted.`,
@@ -72,6 +74,7 @@ measured, 130 if interrupted.`,
   docker nestprobe diagnose my-container:8080
   docker nestprobe diagnose --from my-client my-container:8080
   docker nestprobe diagnose localhost:32768
+  docker nestprobe diagnose --path /healthz --header 'Host: shop' my-container:8080
   docker nestprobe diagnose host:3000
   docker nestprobe diagnose --all-contexts
   docker nestprobe diagnose --explain tls-expired
