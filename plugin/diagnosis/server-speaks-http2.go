@@ -8,7 +8,7 @@ import (
 // ServerSpeaksHTTP2 holds if the server did not answer a request of HTTP/1, and answers
 // the beginning of an HTTP/2 connection with the frame that only such a server sends.
 var ServerSpeaksHTTP2 = define("server-speaks-http2", badAnswer, definition{
-	title:    "The server speaks only HTTP/2, and was probed with HTTP/1",
+	title:    "The server speaks only HTTP/2 without TLS, and was probed otherwise",
 	hint:     "the server is reached: use a client that begins with HTTP/2, as gRPC and curl --http2-prior-knowledge do, and probe it over plain TCP",
 	explains: []report.Cause{ServerCloses, NotHTTP, UnexpectedStatus, ForwarderAcceptsAlone},
 	needs:    secondAnswers,
