@@ -19,12 +19,12 @@ const (
 // single watches one address, if necessary with several connections and in several
 // rounds.
 func (w watch) single(ctx context.Context, address Address) (facts.Sighting, error) {
-	r, err := w.round(ctx, []Address{address})
+	r, quiet, err := w.quietRound(ctx, []Address{address})
 	if err != nil {
 		return facts.Sighting{}, err
 	}
-	if s := r.sightings()[0]; s.Seen != undecided {
-		return s, nil
+	if s := r.sightings()[0]; s.Seen != undecided && (!s.counted || quiet) {
+		return s.Sighting, nil
 	}
 	for arrived, try := 0, 0; try < tries; try++ {
 		s, quiet, err := w.crowd(ctx, address)
@@ -60,14 +60,14 @@ func (w watch) crowd(ctx context.Context, address Address) (s facts.Sighting, qu
 	case reset && (r.came >= opened || !r.closed(all(opened))), !reset && len(r.gone()) < opened:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
 	}
-	strangers, err := w.strangers(ctx, time.Since(began), reset)
+	strangers, err := w.strangers(ctx, time.Since(began))
 	switch {
-	case err != nil || strangers >= few:
+	case err != nil, !reset && strangers.alike >= few, reset && strangers.all >= few:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, err
 	case reset:
-		return facts.Sighting{Seen: facts.SeenClosed}, strangers == 0, nil
+		return facts.Sighting{Seen: facts.SeenClosed}, strangers.all == 0, nil
 	default:
-		return r.sighting(r.gone()[0]), strangers == 0, nil
+		return r.sighting(r.gone()[0]), strangers.all == 0, nil
 	}
 }
 
@@ -80,28 +80,32 @@ func all(n int) []int {
 	return indices
 }
 
-// strangers returns how many connections of other clients come, stay and go as those of a
-// crowd would, in a round without connections that takes as long; or how many come at
-// all.
-func (w watch) strangers(ctx context.Context, took time.Duration, anyway bool) (int, error) {
+// strangers are connections of other clients.
+type strangers struct {
+	all   int
+	alike int // of those, the ones that come, stay and go as the connections of a round do
+}
+
+// strangers counts the connections of other clients in a round without connections of its
+// own that takes as long.
+func (w watch) strangers(ctx context.Context, took time.Duration) (found strangers, err error) {
 	var r round
-	var err error
 	if r.before, err = w.reader.Traffic(ctx, w.port); err != nil {
-		return 0, err
+		return found, err
 	}
 	after := func(d time.Duration) func(time.Duration) bool {
-		return func(waited time.Duration) bool { return waited >= d }
+		return func(waited time.Duration) bool {
+			found.all = max(found.all, len(r.arrived())+max(0, r.untraced()))
+			return waited >= d
+		}
 	}
 	if err = w.until(ctx, &r.during, after(took)); err != nil {
-		return 0, err
+		return found, err
 	}
-	established := r.during.Counters.Opened - r.before.Counters.Opened
 	if err = w.untilStayed(ctx, &r); err != nil {
-		return 0, err
+		return found, err
 	}
-	err = w.until(ctx, &r.after, after(longestPause))
-	if anyway {
-		return int(established), err //nolint:gosec // a round is short
-	}
-	return len(r.gone()), err
+	err = w.until(ctx, &r.after, func(waited time.Duration) bool { return waited >= longestPause })
+	found.alike = len(r.gone())
+	return found, err
 }

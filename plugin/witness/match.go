@@ -10,18 +10,24 @@ import (
 // undecided is a connection that a round cannot tell from others.
 const undecided facts.Seen = "undecided"
 
+// sighting is what a round shows of a connection.
+type sighting struct {
+	facts.Sighting
+	counted bool // it was not told from those of other clients, only counted
+}
+
 // sightings returns what a round shows of each connection. A connection that comes
 // straight from its client has the client's address and port at the server too. Those
 // that a forwarder or NAT has in between are only counted.
-func (r round) sightings() []facts.Sighting {
-	sightings := make([]facts.Sighting, len(r.held))
+func (r round) sightings() []sighting {
+	sightings := make([]sighting, len(r.held))
 	own, others, rest := r.match()
 	for i, c := range own {
-		sightings[i] = r.sighting(c)
+		sightings[i].Sighting = r.sighting(c)
 	}
 	counted := r.count(others, rest)
 	for _, i := range rest {
-		sightings[i] = counted
+		sightings[i] = sighting{counted, counted.Seen.Arrived()}
 	}
 	for i, h := range r.held {
 		if h.Closed && sightings[i].Seen == facts.SeenAccepted {

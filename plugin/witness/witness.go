@@ -71,21 +71,32 @@ const (
 // watched one by one.
 func Watch(ctx context.Context, reader Reader, port uint16, addresses []Address, timeout time.Duration) ([]facts.Sighting, error) {
 	w := watch{reader: reader, port: port, timeout: timeout}
-	first, err := w.round(ctx, addresses)
+	first, quiet, err := w.quietRound(ctx, addresses)
 	if err != nil {
 		return nil, err
 	}
 	sightings := make([]facts.Sighting, len(addresses))
 	for i, s := range first.sightings() {
-		if s.Seen == undecided {
-			if s, err = w.single(ctx, addresses[i]); err != nil {
+		if s.Seen == undecided || s.counted && !quiet {
+			if s.Sighting, err = w.single(ctx, addresses[i]); err != nil {
 				return nil, err
 			}
 		}
-		sightings[i] = s
+		sightings[i] = s.Sighting
 		sightings[i].Address = addresses[i].Address
 	}
 	return sightings, nil
+}
+
+// quietRound is a round. If connections were only counted in it, it also says whether no
+// other client came in as much time.
+func (w watch) quietRound(ctx context.Context, addresses []Address) (r round, quiet bool, err error) {
+	began := time.Now()
+	if r, err = w.round(ctx, addresses); err != nil || !r.counts() {
+		return r, true, err
+	}
+	others, err := w.strangers(ctx, time.Since(began)-stay)
+	return r, others.all == 0, err
 }
 
 type watch struct {
