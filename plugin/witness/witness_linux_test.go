@@ -84,6 +84,21 @@ func listens(t *testing.T, limit int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port))
 }
 
+func accepting(t *testing.T) netip.AddrPort {
+	t.Helper()
+	return serve(t, holds)
+}
+
+func closing(t *testing.T) netip.AddrPort {
+	t.Helper()
+	return serve(t, closes)
+}
+
+func stuck(t *testing.T) netip.AddrPort {
+	t.Helper()
+	return listens(t, 16)
+}
+
 // deferring is a server that the kernel hands a connection when data has come.
 func deferring(t *testing.T) netip.AddrPort {
 	t.Helper()
@@ -131,9 +146,9 @@ func TestWatch(t *testing.T) {
 		server func(t *testing.T) netip.AddrPort
 		want   facts.Seen
 	}{
-		"accepts":           {func(t *testing.T) netip.AddrPort { return serve(t, holds) }, facts.SeenAccepted},
-		"closes":            {func(t *testing.T) netip.AddrPort { return serve(t, closes) }, facts.SeenClosed},
-		"does not accept":   {func(t *testing.T) netip.AddrPort { return listens(t, 16) }, facts.SeenWaiting},
+		"accepts":           {accepting, facts.SeenAccepted},
+		"closes":            {closing, facts.SeenClosed},
+		"does not accept":   {stuck, facts.SeenWaiting},
 		"accepts with data": {deferring, facts.SeenDeferred},
 	} {
 		t.Run(name, func(t *testing.T) {
