@@ -19,8 +19,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// proof is a line of a script that proves a cause.
-var proof = regexp.MustCompile(`(?m)^\s*(?:\[[^\]]+\] )?proves (\S+) (\S+)`)
+// proof is a line of a script that proves a cause, and fix one that shows that its hint
+// fixes it.
+var (
+	proof = regexp.MustCompile(`(?m)^\s*(?:\[[^\]]+\] )?proves (\S+) (\S+)`)
+	fix   = regexp.MustCompile(`(?m)^\s*(?:\[[^\]]+\] )?fixed (\S+)`)
+)
 
 // A script proves every cause. The table in CONTRIBUTING says which one, on which kinds
 // of engine: `go test ./plugin -run TestEveryCauseIsProven -update` writes it.
@@ -41,12 +45,18 @@ func TestEveryCauseIsProven(t *testing.T) {
 				proven[cause] = append(proven[cause], line[2])
 			}
 		}
+		fixed := map[report.Cause]string{}
+		for _, line := range fix.FindAllStringSubmatch(string(content), -1) {
+			cause := report.Cause(line[1])
+			fixed[cause] = "yes"
+			assert.Check(t, len(proven[cause]) > 0, "%s fixes %s, which it does not prove", script, cause)
+		}
 		for cause, severities := range proven {
-			rows[cause] = append(rows[cause], fmt.Sprintf("| `%s` | %s | %s | %s |\n",
-				cause, strings.TrimSuffix(filepath.Base(script), ".txtar"), strings.Join(severities, ", "), kinds))
+			rows[cause] = append(rows[cause], fmt.Sprintf("| `%s` | %s | %s | %s | %s |\n",
+				cause, strings.TrimSuffix(filepath.Base(script), ".txtar"), strings.Join(severities, ", "), fixed[cause], kinds))
 		}
 	}
-	table := "| cause | scenario | severity | engines |\n|---|---|---|---|\n"
+	table := "| cause | scenario | severity | hint followed | engines |\n|---|---|---|---|---|\n"
 	for _, cause := range diagnosis.Causes() {
 		assert.Check(t, len(rows[cause]) > 0, "no script proves %s", cause)
 		table += strings.Join(rows[cause], "")

@@ -99,6 +99,21 @@ func checkCause(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// checkFixed checks that the server is reached, and that nothing is an error or a warning,
+// after the hint of a cause was followed: `fixed CAUSE`. See [TestEveryCauseIsProven].
+func checkFixed(ts *testscript.TestScript, _ bool, args []string) {
+	var rep report.Report
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &rep))
+	for _, f := range rep.Findings {
+		if f.Severity != report.SeverityInfo {
+			ts.Fatalf("the hint of %s does not fix it: %s: %q", args[0], f.Cause, f.Evidence)
+		}
+	}
+	if !rep.OK {
+		ts.Fatalf("the hint of %s does not fix it", args[0])
+	}
+}
+
 // checkNoErrors checks that no finding of the JSON on stdout is an error: `noerrors`.
 func checkNoErrors(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, f := range readFindings(ts) {

@@ -181,6 +181,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"last":     checkLastLines,
 		"width":    checkWidth,
 		"proves":   checkCause,
+		"fixed":    checkFixed,
 		"noerrors": checkNoErrors,
 
 		"private":  selectPrivateEngine,

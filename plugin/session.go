@@ -72,7 +72,7 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 			Host:       resolved.EngineHost(),
 			Loopback:   resolved.IsLoopback(),
 			Describe:   opened.Describe,
-			AgentImage: func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) },
+			AgentImage: engine.OneByOne(func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) }),
 			AgentBinary: func(ctx context.Context) ([]byte, error) {
 				os, arch, err := opened.Platform(ctx)
 				if err != nil {

@@ -143,9 +143,9 @@ func (j *job) engine(settings connection.Settings, api *connection.Connection) e
 			}
 			return api.Describe(ctx)
 		},
-		AgentImage: func(ctx context.Context) (string, error) {
+		AgentImage: engine.OneByOne(func(ctx context.Context) (string, error) {
 			return agentimage.EnsureNear(ctx, api.API, ownBinary{}, api.Platform)
-		},
+		}),
 		RegistryAuth: func(string) (string, error) {
 			if j.NoRegistryAuth != "" {
 				return "", errors.New(j.NoRegistryAuth)

@@ -45,6 +45,21 @@ type Engine struct {
 	RegistryAuth func(image string) (string, error)
 }
 
+// OneByOne returns an Engine.AgentImage whose calls run one after the other, so that only
+// the first one uploads the image to an engine that does not have it.
+func OneByOne(load func(context.Context) (string, error)) func(context.Context) (string, error) {
+	running := make(chan struct{}, 1)
+	return func(ctx context.Context) (string, error) {
+		select {
+		case running <- struct{}{}:
+			defer func() { <-running }()
+			return load(ctx)
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
 // API is the part of docker/docker's client.APIClient that nestprobe uses.
 type API interface {
 	ContainerAttach(ctx context.Context, id string, options container.AttachOptions) (types.HijackedResponse, error)

@@ -96,19 +96,13 @@ func groupByExclusive(modes []ModeRequest) [][]int {
 }
 
 // withSharedRequests returns the engine for several runs in parallel. It is described
-// once for all. The agent's image, which peers need too, is requested by one run after
-// the other, so that only the first uploads it. Both use the context of all runs, since
-// one run may end while the others wait.
+// once for all. Both requests use the context of all runs, since one run may end while the
+// others wait.
 func withSharedRequests(all context.Context, engine engine.Engine) engine.Engine {
 	describe, image := engine.Describe, engine.AgentImage
 	once := sync.OnceValues(func() (connection.Description, error) { return describe(all) })
 	engine.Describe = func(context.Context) (connection.Description, error) { return once() }
-	var loading sync.Mutex
-	engine.AgentImage = func(context.Context) (string, error) {
-		loading.Lock()
-		defer loading.Unlock()
-		return image(all)
-	}
+	engine.AgentImage = func(context.Context) (string, error) { return image(all) }
 	return engine
 }
 

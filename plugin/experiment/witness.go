@@ -19,7 +19,11 @@ import (
 // the user's server a witness is started, but only if it is in doubt who answered. It
 // lives until watching ends.
 func (s *server) identify(ctx, watching context.Context, probes []report.Probe) ([]report.Probe, error) {
-	if s.run.request.Builtin() || s.exit != nil {
+	switch {
+	case s.run.request.Builtin():
+		return probes, nil
+	case s.exit != nil:
+		s.distrust(probes)
 		return probes, nil
 	}
 	if slices.ContainsFunc(probes, s.isDoubtful) {
