@@ -11,6 +11,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -102,16 +103,69 @@ func checkCause(ts *testscript.TestScript, _ bool, args []string) {
 // checkFixed checks that the server is reached, and that nothing is an error or a warning,
 // after the hint of a cause was followed: `fixed CAUSE`. See [TestEveryCauseIsProven].
 func checkFixed(ts *testscript.TestScript, _ bool, args []string) {
-	var rep report.Report
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &rep))
+	ts.Logf("the hint of %s was followed", args[0])
+	checkHealthy(ts, false, nil)
+}
+
+// checkHealthy checks that the server is reached, and that nothing is an error or a
+// warning: `healthy`.
+func checkHealthy(ts *testscript.TestScript, _ bool, _ []string) {
+	rep := readReport(ts)
 	for _, f := range rep.Findings {
 		if f.Severity != report.SeverityInfo {
-			ts.Fatalf("the hint of %s does not fix it: %s: %q", args[0], f.Cause, f.Evidence)
+			ts.Fatalf("%s %s: %q", f.Severity, f.Cause, f.Evidence)
 		}
 	}
-	if !rep.OK {
-		ts.Fatalf("the hint of %s does not fix it", args[0])
+	if !rep.OK || len(rep.Best) == 0 {
+		ts.Fatalf("the server is not reached")
 	}
+}
+
+func readReport(ts *testscript.TestScript) report.Report {
+	var rep report.Report
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &rep))
+	return rep
+}
+
+// compareRows connects to each address of the JSON on stdout from the same place, with
+// the test server's program or image, and checks that the two agree: `compare`.
+func compareRows(ts *testscript.TestScript, _ bool, _ []string) {
+	rep := readReport(ts)
+	rows := map[string][]report.Probe{}
+	for _, p := range rep.Probes {
+		rows[p.Vantage] = append(rows[p.Vantage], p)
+	}
+	for vantage, probes := range rows {
+		outcomes := connectFrom(ts, vantage, probes)
+		for _, p := range probes {
+			if open := outcomes[p.Address] == "open"; open != p.OK {
+				ts.Fatalf("from %s, %s is %q for a plain client, and reported as %v: %s", vantage, p.Address, outcomes[p.Address], p.OK, p.Detail)
+			}
+		}
+	}
+}
+
+// connectFrom returns what happens to a plain connection to each address, by address.
+func connectFrom(ts *testscript.TestScript, vantage string, probes []report.Probe) map[string]string {
+	addresses := make([]string, len(probes))
+	for i, p := range probes {
+		addresses[i] = p.Address
+	}
+	network, named := strings.CutPrefix(vantage, "network:")
+	command := []string{"docker", "run", "--rm", "--network", network, ts.Getenv("IMAGE")}
+	switch {
+	case vantage == "host":
+		command = []string{enginetest.TestProgram(scriptOf(ts))}
+	case !named:
+		command[4] = vantage // container:NAME
+	}
+	ts.Check(execute(ts, append(command, "--connect", strings.Join(addresses, ","))))
+	outcomes := map[string]string{}
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		address, outcome, _ := strings.Cut(strings.TrimSpace(line), " ")
+		outcomes[address] = outcome
+	}
+	return outcomes
 }
 
 // checkNoErrors checks that no finding of the JSON on stdout is an error: `noerrors`.
@@ -125,7 +179,5 @@ func checkNoErrors(ts *testscript.TestScript, _ bool, _ []string) {
 
 // readFindings reads the findings of the JSON on stdout.
 func readFindings(ts *testscript.TestScript) []report.Finding {
-	var rep report.Report
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &rep))
-	return rep.Findings
+	return readReport(ts).Findings
 }

@@ -183,6 +183,8 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"proves":   checkCause,
 		"fixed":    checkFixed,
 		"noerrors": checkNoErrors,
+		"healthy":  checkHealthy,
+		"compare":  compareRows,
 
 		"private":  selectPrivateEngine,
 		"recorded": selectRecordedEngine,

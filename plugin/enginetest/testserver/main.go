@@ -51,6 +51,9 @@ type options struct {
 	getUntil   string
 	getTimeout time.Duration
 
+	connect string
+	load    string
+
 	printEnv  string
 	printHost string
 	printUser bool
@@ -91,6 +94,8 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.getProxy, "get-proxy", false, "send the request of --get to the proxy of the environment")
 	flags.StringVar(&o.getUntil, "get-until", "", "repeat the request until this is what --get would `print`, or its time is over")
 	flags.DurationVar(&o.getTimeout, "get-timeout", 5*time.Second, "how long --get takes at most")
+	flags.StringVar(&o.connect, "connect", "", "serve nothing: connect to these comma-separated `addresses`, and print each with what happened, on a line: open (also if it was not closed for 300 ms), refused, unreachable, timeout, closed, or the error")
+	flags.StringVar(&o.load, "load", "", "serve nothing: for 10 s, open 200 connections a second to this `address`, and close each after 3 ms")
 	flags.StringVar(&o.printEnv, "print-env", "", "answer with the value of this environment `variable`")
 	flags.StringVar(&o.printHost, "print-host", "", "answer with the addresses of this `name`, as the container resolves it")
 	flags.BoolVar(&o.printUser, "print-user", false, "answer with UID:GID")
@@ -141,8 +146,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "testserver:", err)
 		os.Exit(2)
 	}
-	if o.get != "" {
+	switch {
+	case o.get != "":
 		os.Exit(get(os.Stdout, o))
+	case o.connect != "":
+		connect(os.Stdout, o.connect)
+		return
+	case o.load != "":
+		load(o.load)
+		return
 	}
 	code, err := run(o)
 	if err != nil {

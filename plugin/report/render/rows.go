@@ -116,6 +116,8 @@ func (r *probeRow) What() string {
 		return failureWords(p)
 	case p.WebSocket == netprobe.WebSocketOK:
 		return "ok with WebSocket"
+	case p.Phase == netprobe.PhaseRequest:
+		return "accepted by the server" // which has not said anything
 	default:
 		return "answered"
 	}

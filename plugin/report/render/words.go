@@ -17,6 +17,7 @@ var failures = map[netprobe.Failure]string{
 	netprobe.Reset:                 "connection reset",
 	netprobe.ClosedWithoutResponse: "accepted, then closed",
 	netprobe.NoResponse:            "accepted, then silent",
+	netprobe.Silent:                "accepted, then silent",
 	netprobe.Denied:                "answered with a refusal",
 	netprobe.TLSUntrusted:          "certificate is not trusted",
 	netprobe.TLSHostnameMismatch:   "certificate for another name",
@@ -39,7 +40,12 @@ var failures = map[netprobe.Failure]string{
 // table does not have yet is named by its id.
 func failureWords(p report.Probe) string {
 	text, ok := failures[p.Failure]
-	if !ok {
+	switch {
+	case p.Failure == netprobe.Silent && p.Identity == netprobe.IdentityMismatch:
+		return "accepted, not by the server"
+	case p.Failure == netprobe.Silent && p.Identity == netprobe.IdentityWitnessed:
+		return "waits for its process"
+	case !ok:
 		text = strings.ReplaceAll(string(p.Failure), "-", " ")
 	}
 	if p.Phase == netprobe.PhaseWebSocket && p.Failure != netprobe.WebSocketRefused {
