@@ -51,6 +51,15 @@ func join[T fmt.Stringer](all []T) string {
 	return strings.Join(text, ", ")
 }
 
+// networkCommand is a command that connects the server's container to a network. The engine
+// refuses it for a container that shares the network of another one, so it names that.
+func networkCommand(s facts.Server, network string) string {
+	if s.NetworkOf != "" && !s.StartedByUs {
+		return "docker network connect " + network + " " + s.NetworkOf
+	}
+	return commandFor(s, "docker network connect "+network)
+}
+
 // commandFor is a command on the server's container. A server that this run has
 // started is gone when the command is read, so it is not named.
 func commandFor(s facts.Server, words string) string {

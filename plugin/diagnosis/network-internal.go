@@ -54,7 +54,7 @@ func publishIgnoredOn(s facts.Server) (facts.Network, bool) {
 
 func (c *vantageCase) internal(n facts.Network) *report.Fault {
 	fault := because("network %s is internal: it has no route to other networks, and its containers publish no ports", n.Name)
-	fault.Commands = []string{commandFor(c.Server, "docker network connect NETWORK")}
+	fault.Commands = []string{networkCommand(c.Server, "NETWORK")}
 	return fault
 }
 

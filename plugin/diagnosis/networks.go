@@ -177,13 +177,17 @@ const (
 // since it has no names.
 func (c *vantageCase) connectCommands(n facts.Network) []string {
 	if n.Default {
-		return []string{createNetwork, commandFor(c.Server, "docker network connect NETWORK")}
+		return []string{createNetwork, networkCommand(c.Server, "NETWORK")}
 	}
 	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, c.clientName())}
 }
 
-// clientName is the name of the container that the probes come from, for a command.
+// clientName is the name of the container that the probes come from, for a command on its
+// networks: the engine refuses one that shares the network of another container.
 func (c *vantageCase) clientName() string {
+	if c.vantage.NetworkOf != "" {
+		return c.vantage.NetworkOf
+	}
 	if name, ok := strings.CutPrefix(c.vantage.Name, "container:"); ok {
 		return name
 	}

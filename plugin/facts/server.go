@@ -24,6 +24,7 @@ type Server struct {
 	Queues           []listening.Queue    // of the sockets that listen on Port; none if they were not read
 	Log              []string             // the last lines that it printed, as evidence; none if its log was not read
 	PublishedBy      []Publisher          // of the port of a server on the engine's host: the containers that publish it
+	NetworkOf        string               // the container whose network it shares, and which commands on its networks have to name; empty if it has its own
 	StartedByUs      bool                 // this command has started it, and removes it
 }
 

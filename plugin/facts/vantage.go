@@ -16,6 +16,7 @@ type Vantage struct {
 	Down      *report.Fault // why it reaches nothing at all, whatever its address is
 	NoNetwork bool
 	Detached  string // as Container has it
+	NetworkOf string // the container whose network it shares; empty if it has its own
 	OnHost    bool   // a container that shares the network of the engine's host
 	Networks  []Network
 	Routes    []Route        // from the machine of this process to the server's addresses, if they are known

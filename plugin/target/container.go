@@ -127,6 +127,7 @@ func (r *run) setServer(response container.InspectResponse, port uint16) {
 	}
 	r.report.Servers = []report.Server{server}
 	r.known.Server = facts.NewServer(name, port, r.found)
+	r.known.Server.NetworkOf = r.known.NetworkOf
 }
 
 // containerCandidates returns the addresses of the container to try from a place.

@@ -25,6 +25,7 @@ type place struct {
 	vantage   experiment.Vantage
 	found     facts.Container // of the container whose networks the probes use
 	namespace string          // ID of the container whose network namespace the user's container is in
+	networkOf string          // name of that container, if it is another one
 	optional  bool            // a default, which the user did not name
 	beside    bool            // a default that is no network of the server's
 	network   string          // that the helper joins
@@ -114,10 +115,12 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 		return nil, err
 	}
 	namespace := facts.NamespaceOwner(response)
-	if response, _, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
+	response, networkOf, err := facts.WithNetworkOwner(ctx, r.engine.API, response)
+	if err != nil {
 		return nil, err
 	}
 	return &place{
+		networkOf: networkOf,
 		vantage:   vantage,
 		found:     facts.ReadContainer(response, 0),
 		namespace: namespace,
@@ -291,6 +294,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 		Detached:  p.found.Detached,
 		OnHost:    p.vantage.Container != "" && p.found.HostNetwork,
 		Proxies:   p.proxies(),
+		NetworkOf: p.networkOf,
 		Networks:  p.found.Networks,
 		Optional:  p.optional,
 		Beside:    p.beside,
