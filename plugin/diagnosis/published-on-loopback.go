@@ -12,7 +12,7 @@ var PublishedOnLoopback = define("published-on-loopback", networkSetting, defini
 	explains: []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if toServerOnHost(r) && refused(r.Failure) && c.Server.PublishedOnlyOnLoopback() {
-			return c.hostPortOnLoopback()
+			return c.hostPortOnLoopback(r)
 		}
 		toOtherMachine := c.toThisMachine(r) && c.Engine.Host != ""
 		if !c.Server.OnlyOnLoopback(r.to.port) || !toOtherMachine && !c.toEngineHost(r) || c.failsOnLoopback() {
@@ -27,11 +27,13 @@ var PublishedOnLoopback = define("published-on-loopback", networkSetting, defini
 
 // hostPortOnLoopback is about a port of the engine's host that containers publish only on
 // its loopback.
-func (c *vantageCase) hostPortOnLoopback() *report.Fault {
+func (c *vantageCase) hostPortOnLoopback(r row) *report.Fault {
 	p := c.Server.PublishedBy[0]
 	fault := because("container %s publishes the port only at %s of the engine's host", p.Container, join(p.Bindings))
 	fault.Hint = "connect the client to a network of that container, or publish the port on an address that can be reached from " + c.vantage.Place()
-	fault.Commands = command("docker run --publish %d:%d ...", c.Server.Port, p.Port)
+	if r.to.ip.Is4() {
+		fault.Commands = command("docker run --publish %s:%d:%d ...", r.to.ip, c.Server.Port, p.Port)
+	}
 	return fault
 }
 
