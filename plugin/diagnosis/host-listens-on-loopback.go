@@ -9,7 +9,7 @@ var HostListensOnLoopback = define("host-listens-on-loopback", serverState, defi
 	shownBy: ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		s := c.Server
-		if !c.serverHostResponded(r) || !s.Host || len(s.PublishedBy) > 0 || !s.Listeners.OnlyLoopback(s.Port) {
+		if !c.isToServer(r) || !s.Host || len(s.PublishedBy) > 0 || !s.Listeners.OnlyLoopback(s.Port) {
 			return nil
 		}
 		return because("on the host, %s", onlyListeners(s))

@@ -24,7 +24,7 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 func (c *vantageCase) otherPort(r row) *report.Fault {
 	s := c.Server
 	others := s.Listeners.Elsewhere(s.Port)
-	if !c.serverHostResponded(r) || s.Host || len(others) == 0 {
+	if !c.isToServer(r) || s.Host || len(others) == 0 {
 		return nil
 	}
 	fault := because("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, join(others))

@@ -9,7 +9,7 @@ var ServerListensOnLoopback = define("server-listens-on-loopback", serverState, 
 	shownBy: ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		s := c.Server
-		if !c.serverHostResponded(r) || s.HostNetwork || !s.Listeners.OnlyLoopback(s.Port) {
+		if !c.isToServer(r) || s.HostNetwork || !s.Listeners.OnlyLoopback(s.Port) {
 			return nil
 		}
 		return because("in the container, %s", onlyListeners(s))

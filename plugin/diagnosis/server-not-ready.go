@@ -16,7 +16,7 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 	rule: func(c *vantageCase, r row) *report.Fault {
 		_, otherHost := c.onAnotherHost(r)
 		switch {
-		case otherHost || !c.serverHostResponded(r) || !nothingOnPort(c.Server):
+		case otherHost || !c.isToServer(r) || !nothingOnPort(c.Server):
 			return nil
 		case len(c.Server.PublishedBy) > 0:
 			return nil // an engine without docker-proxy listens on no port that it publishes

@@ -13,7 +13,7 @@ var ServerUDPOnly = define("server-udp-only", serverState, definition{
 	shownBy:  ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		s := c.Server
-		if !c.serverHostResponded(r) || !s.Listeners.OnlyUDP(s.Port) {
+		if !c.isToServer(r) || !s.Listeners.OnlyUDP(s.Port) {
 			return nil
 		}
 		var on []netip.AddrPort

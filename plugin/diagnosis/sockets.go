@@ -19,6 +19,16 @@ func (c *vantageCase) serverHostResponded(r row) bool {
 	return (refused(r.Failure) || closed(r.Failure) || c.acceptedInVain(r)) && !c.ownLoopback(r)
 }
 
+// isToServer says whether a row should lead to the server, so that what listens there
+// matters: if nothing does, no address works, however far the connection came. A name that
+// was not found has a reason of its own.
+func (c *vantageCase) isToServer(r row) bool {
+	if c.ownLoopback(r) || c.seen(r).Arrived() {
+		return false
+	}
+	return c.serverHostResponded(r) || unanswered(r.Failure)
+}
+
 // nothingOnPort says whether no socket listens on the server's port. It needs
 // listeners.
 func nothingOnPort(s facts.Server) bool {

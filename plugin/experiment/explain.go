@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
@@ -20,7 +19,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (di
 		return explained, nil, err
 	}
 	server := s.facts()
-	if server.Down == nil && (s.witness != nil || serverHostResponded(probes)) {
+	if server.Down == nil && (s.witness != nil || !anyOK(probes)) {
 		var err error
 		if server.Listeners, server.Queues, err = s.sockets(ctx); err != nil {
 			return explained, nil, err
@@ -79,23 +78,6 @@ func (s *server) facts() facts.Server {
 		facts.Down = s.exit.Fault(s.name)
 	}
 	return facts
-}
-
-// serverHostResponded says whether no address works, although something refused, reset
-// or closed a connection. The sockets that listen in the container may then show why.
-func serverHostResponded(probes []report.Probe) bool {
-	responded := false
-	for _, p := range probes {
-		if p.OK {
-			return false
-		}
-		switch p.Failure {
-		case netprobe.Refused, netprobe.Reset, netprobe.ClosedWithoutResponse, netprobe.TLSClosed:
-			responded = true
-		default:
-		}
-	}
-	return responded
 }
 
 // log returns the last lines that the server printed.

@@ -111,6 +111,19 @@ func (r *run) watch(ctx context.Context) error {
 	return nil
 }
 
+// distrust changes the answers of a server that does not run, unless the witness has seen
+// them: another server gave them.
+func (r *run) distrust() {
+	for _, p := range r.places {
+		for i := range p.probes {
+			if probe := &p.probes[i]; probe.OK && probe.Identity == netprobe.IdentityUnverified {
+				probe.OK, probe.Failure, probe.Identity = false, netprobe.WrongServer, netprobe.IdentityMismatch
+				probe.Detail = "an answer, but the container does not run"
+			}
+		}
+	}
+}
+
 // retryRefused probes again the addresses that refused, if the server listens by now: it may
 // have begun after they were probed.
 func (r *run) retryRefused(ctx context.Context, p *place) error {
