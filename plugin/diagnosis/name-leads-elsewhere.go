@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -25,9 +27,19 @@ var NameLeadsElsewhere = define("name-leads-elsewhere", addressOnly, definition{
 		for _, ip := range foreign {
 			also(fault, "%s leads to %s, %s", r.to.host, ip, c.whose(ip))
 		}
+		if c.inHostsFile(r.to.host) {
+			also(fault, "the hosts file of %s has %s (--add-host, extra_hosts)", c.vantage.Place(), r.to.host)
+			fault.Hint = "start the client container again without this entry in its hosts file"
+		}
 		return fault
 	},
 })
+
+// inHostsFile says whether the client was started with an entry for a name in its hosts
+// file, which comes before DNS.
+func (c *vantageCase) inHostsFile(name string) bool {
+	return slices.ContainsFunc(c.vantage.ExtraHosts, func(h facts.ExtraHost) bool { return strings.EqualFold(h.Name, name) })
+}
 
 // whose says which container has an address.
 func (c *vantageCase) whose(ip netip.Addr) string {
