@@ -11,6 +11,7 @@ import (
 	"github.com/docker/cli/cli/command/formatter"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/lookup"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
@@ -72,7 +73,7 @@ func explain(w io.Writer, text string) error {
 	if isID && strings.Contains(text, "-") {
 		return unknownCause(text)
 	}
-	if matches := diagnosis.WithMessage(text); len(matches) > 0 {
+	if matches := lookup.WithMessage(text); len(matches) > 0 {
 		return listMatches(w, matches)
 	}
 	if isID {
@@ -89,7 +90,7 @@ func looksLikeID(text string) bool {
 }
 
 // listMatches prints the causes that have an error message, best match first.
-func listMatches(w io.Writer, matches []diagnosis.Match) error {
+func listMatches(w io.Writer, matches []lookup.Match) error {
 	var text strings.Builder
 	for _, match := range matches {
 		fmt.Fprintf(&text, "%s: %s\n    %s\n", match.Cause, diagnosis.Title(match.Cause), match.Message)
@@ -101,7 +102,7 @@ func listMatches(w io.Writer, matches []diagnosis.Match) error {
 
 // unknownCause is the error for an id that is no cause's. It suggests similar ones.
 func unknownCause(id string) error {
-	similar := diagnosis.Nearest(id)
+	similar := lookup.Nearest(id)
 	if len(similar) == 0 {
 		return usageError(fmt.Errorf("unknown cause %q: `docker nestprobe diagnose --list` lists them", id))
 	}

@@ -20,7 +20,7 @@ const module = "github.com/nestprobe/docker-nestprobe/"
 var layers = [][]string{
 	{"cmd/docker-nestprobe", "cmd/nestprobe-agent"},
 	{"plugin"},
-	{"plugin/checks", "plugin/client", "plugin/target", "plugin/swarm"},
+	{"plugin/checks", "plugin/client", "plugin/target", "plugin/swarm", "plugin/diagnosis/lookup"},
 	{"plugin/experiment"},
 	{"plugin/engine", "plugin/engine/agentimage", "plugin/engine/agentimage/agents", "plugin/diagnosis", "plugin/witness"},
 	{"plugin/facts/proxy", "plugin/facts", "plugin/facts/listening", "plugin/facts/routing", "plugin/endpoint", "plugin/endpoint/connection", "plugin/endpoint/internal/process", "plugin/endpoint/internal/sentence"},

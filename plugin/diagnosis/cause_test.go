@@ -129,7 +129,7 @@ func TestExplanationsHaveTheirParts(t *testing.T) {
 	for _, c := range Causes() {
 		parts := regexp.MustCompile(`(?m)^#.*\n`).Split(Explanation(c), -1)
 		titles := regexp.MustCompile(`(?m)^#.*`).FindAllString(Explanation(c), -1)
-		assert.DeepEqual(t, titles, []string{"## What it means", messagesPart, "## How to recognize it", "## How to fix it"})
+		assert.DeepEqual(t, titles, []string{"## What it means", "## Error messages", "## How to recognize it", "## How to fix it"})
 		assert.Equal(t, parts[0], "", c)
 		for _, part := range []string{parts[1], parts[3], parts[4]} {
 			assert.Check(t, len(strings.Fields(part)) > 20, "%s: too few words in\n%s", c, part)

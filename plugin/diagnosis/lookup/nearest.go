@@ -1,4 +1,4 @@
-package diagnosis
+package lookup
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/agnivade/levenshtein"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -18,9 +19,9 @@ const maxNearest = 5
 // away, or else those that share a word with it.
 func Nearest(id string) []report.Cause {
 	id = strings.ToLower(strings.Join(strings.FieldsFunc(id, isSeparator), "-"))
-	near := slices.DeleteFunc(Causes(), func(c report.Cause) bool { return !isNear(id, c) })
+	near := slices.DeleteFunc(diagnosis.Causes(), func(c report.Cause) bool { return !isNear(id, c) })
 	if len(near) == 0 {
-		near = slices.DeleteFunc(Causes(), func(c report.Cause) bool { return !sharesWord(id, c) })
+		near = slices.DeleteFunc(diagnosis.Causes(), func(c report.Cause) bool { return !sharesWord(id, c) })
 	}
 	slices.SortStableFunc(near, func(a, b report.Cause) int {
 		return cmp.Or(cmp.Compare(typos(id, a), typos(id, b)), cmp.Compare(distance(id, a), distance(id, b)))

@@ -1,4 +1,6 @@
-package diagnosis
+// Package lookup finds causes by what people have: an error message from elsewhere
+// ([WithMessage]), or the id of a cause that they do not remember exactly ([Nearest]).
+package lookup
 
 import (
 	"cmp"
@@ -8,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -37,8 +40,8 @@ type messageIndex struct {
 
 func newMessageIndex() messageIndex {
 	var all []message
-	for _, c := range Causes() {
-		for place, text := range messagesOf(Explanation(c)) {
+	for _, c := range diagnosis.Causes() {
+		for place, text := range messagesOf(diagnosis.Explanation(c)) {
 			all = append(all, message{c, text, wordsOf(text), place})
 		}
 	}

@@ -1,4 +1,4 @@
-package diagnosis
+package lookup
 
 import (
 	"strings"
@@ -6,26 +6,27 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 func TestNearest(t *testing.T) {
 	for typed, want := range map[string][]report.Cause{
-		"server-exited":          {ServerExited},
-		"server-exitd":           {ServerExited},
-		"Server_Exited":          {ServerExited},
-		"server exited":          {ServerExited},
-		"leftover":               {Leftovers},
-		"macvlan":                {MacvlanHostIsolation},
-		"not-ready":              {ServerNotReady},
-		"dns":                    {DefaultBridgeHasNoDNS},
+		"server-exited":          {diagnosis.ServerExited},
+		"server-exitd":           {diagnosis.ServerExited},
+		"Server_Exited":          {diagnosis.ServerExited},
+		"server exited":          {diagnosis.ServerExited},
+		"leftover":               {diagnosis.Leftovers},
+		"macvlan":                {diagnosis.MacvlanHostIsolation},
+		"not-ready":              {diagnosis.ServerNotReady},
+		"dns":                    {diagnosis.DefaultBridgeHasNoDNS},
 		"docker-socket-mising":   {connection.DockerSocketMissing},
 		"dokcer-socket-missing":  {connection.DockerSocketMissing},
-		"publised-on-lopback":    {PublishedOnLoopback},
-		"unexpected-stauts":      {UnexpectedStatus},
-		"in-use":                 {NameInUse, PortInUse},
-		"host-alias":             {HostAliasMissing, HostAliasUnreachable},
+		"publised-on-lopback":    {diagnosis.PublishedOnLoopback},
+		"unexpected-stauts":      {diagnosis.UnexpectedStatus},
+		"in-use":                 {diagnosis.NameInUse, diagnosis.PortInUse},
+		"host-alias":             {diagnosis.HostAliasMissing, diagnosis.HostAliasUnreachable},
 		"socket-permissions":     {connection.DockerSocketPerm, connection.DockerSocketMissing, connection.SocketPathNotOnEngine},
 		"tls-expire":             {connection.TLSExpired},
 		"on":                     nil,
@@ -49,7 +50,7 @@ func TestNearest(t *testing.T) {
 }
 
 func TestNearestOfEachCauseIsItself(t *testing.T) {
-	for _, c := range Causes() {
+	for _, c := range diagnosis.Causes() {
 		assert.Equal(t, Nearest(string(c))[0], c)
 	}
 }

@@ -1,4 +1,4 @@
-package diagnosis
+package lookup
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -170,8 +171,8 @@ func TestEachMessageIsFound(t *testing.T) {
 }
 
 func TestEachCauseHasMessages(t *testing.T) {
-	for _, c := range Causes() {
-		messages := messagesOf(Explanation(c))
+	for _, c := range diagnosis.Causes() {
+		messages := messagesOf(diagnosis.Explanation(c))
 		assert.Check(t, len(messages) > 0, "%s: no error message", c)
 		assert.Check(t, len(slices.Compact(slices.Sorted(slices.Values(messages)))) == len(messages), "%s: a message twice", c)
 	}
