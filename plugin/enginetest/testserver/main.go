@@ -42,6 +42,7 @@ type options struct {
 
 	tcpBanner string
 	silent    bool
+	closes    bool
 	noAccept  bool
 	udp       bool
 	unix      string
@@ -87,6 +88,7 @@ func parse(args []string) (options, error) {
 	flags.DurationVar(&o.badFor, "bad-gateway-for", 0, "answer with 502 this long after the start, as a proxy whose backend still starts")
 	flags.StringVar(&o.tcpBanner, "tcp-banner", "", "speak no HTTP: send this `text` to every connection, then echo")
 	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
+	flags.BoolVar(&o.closes, "closes", false, "close each connection without a byte, as servers with a list of allowed clients do")
 	flags.BoolVar(&o.noAccept, "no-accept", false, "listen and never accept a connection")
 	flags.BoolVar(&o.udp, "udp", false, "listen with UDP instead of TCP, and never send a byte")
 	flags.StringVar(&o.unix, "unix", "", "listen on the Unix socket at this `path` instead of TCP, and never accept a connection; one that begins with @ is abstract")

@@ -69,7 +69,7 @@ func serveOn(ctx context.Context, listener net.Listener, o options) (err error) 
 			return err
 		}
 	}
-	if o.silent || o.tcpBanner != "" {
+	if o.silent || o.closes || o.tcpBanner != "" {
 		err = serveRaw(ctx, listener, o)
 	} else {
 		err = serveHTTP(ctx, listener, o)
@@ -111,6 +111,9 @@ func serveRaw(ctx context.Context, listener net.Listener, o options) error {
 // talk returns when the other side closes the connection.
 func talk(conn net.Conn, o options) {
 	defer conn.Close() //nolint:errcheck // the client sees it
+	if o.closes {
+		return
+	}
 	if o.silent {
 		_, _ = io.Copy(io.Discard, conn)
 		return
