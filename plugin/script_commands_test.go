@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -98,6 +99,39 @@ func checkCause(ts *testscript.TestScript, _ bool, args []string) {
 	if !found {
 		ts.Fatalf("%s is not reported as %s: %+v", args[0], args[1], findings)
 	}
+}
+
+// followCommands runs the commands of a finding in the JSON on stdout, as a user does who
+// copies them: `follow CAUSE [WORD=TEXT]... [ARG]...`. TEXT takes the place of a WORD such
+// as NETWORK, and the ARGs that of `...`, where the command is to be completed.
+func followCommands(ts *testscript.TestScript, _ bool, args []string) {
+	cause, args := report.Cause(args[0]), args[1:]
+	var words []string
+	for len(args) > 0 && placeholder.MatchString(args[0]) {
+		word, text, _ := strings.Cut(args[0], "=")
+		words, args = append(words, word, text), args[1:]
+	}
+	complete := strings.NewReplacer(append(words, "...", `"$@"`)...)
+	commands := commandsOf(readFindings(ts), cause)
+	if len(commands) == 0 {
+		ts.Fatalf("%s has no commands", cause)
+	}
+	for _, command := range commands {
+		ts.Check(execute(ts, append([]string{"sh", "-c", complete.Replace(command), "sh"}, args...)))
+	}
+}
+
+// placeholder is an argument that completes a word of a command.
+var placeholder = regexp.MustCompile(`^[A-Z]+=`)
+
+// commandsOf returns the commands of the first finding with a cause.
+func commandsOf(findings []report.Finding, cause report.Cause) []string {
+	for _, f := range findings {
+		if f.Cause == cause {
+			return f.Commands
+		}
+	}
+	return nil
 }
 
 // checkFixed checks that the server is reached, and that nothing is an error or a warning,

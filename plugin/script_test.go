@@ -181,6 +181,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"last":     checkLastLines,
 		"width":    checkWidth,
 		"proves":   checkCause,
+		"follow":   followCommands,
 		"fixed":    checkFixed,
 		"noerrors": checkNoErrors,
 		"healthy":  checkHealthy,

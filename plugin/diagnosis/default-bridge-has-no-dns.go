@@ -3,9 +3,8 @@ package diagnosis
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var DefaultBridgeHasNoDNS = define("default-bridge-has-no-dns", addressOnly, definition{
-	title:    "The default bridge has no DNS for container names",
-	hint:     "connect both to a user-defined bridge network, or use the address",
-	commands: []string{createNetwork},
+	title: "The default bridge has no DNS for container names",
+	hint:  "connect both to a user-defined bridge network, or use the address",
 	rule: func(c *vantageCase, r row) *report.Fault {
 		switch {
 		case c.vantage.OnHost && unnamed(r.Failure) && r.Kind == report.KindContainerName:
@@ -14,7 +13,9 @@ var DefaultBridgeHasNoDNS = define("default-bridge-has-no-dns", addressOnly, def
 			fault.Commands = []string{"docker run --network NETWORK ..."}
 			return fault
 		case c.containerNameNotFound(r) && c.vantage.OnlyDefaultBridge():
-			return because("%s is only on the default bridge, where container names are not looked up", c.vantage.Place())
+			fault := because("%s has only the default bridge, where container names are not looked up", c.vantage.Place())
+			fault.Commands = c.newNetworkCommands()
+			return fault
 		default:
 			return nil
 		}

@@ -12,7 +12,7 @@ var ICCDisabled = define("icc-disabled", networkSetting, definition{
 			return nil
 		}
 		fault := because("network %s has com.docker.network.bridge.enable_icc=false", n.Name)
-		fault.Commands = []string{createNetwork, networkCommand(c.Server, "NETWORK")}
+		fault.Commands = c.newNetworkCommands()
 		return fault
 	},
 })

@@ -18,7 +18,7 @@ var MacvlanHostIsolation = define("macvlan-host-isolation", networkSetting, defi
 			return nil
 		}
 		fault := because("network %s has the driver %s: the kernel passes nothing between its parent interface and the containers on it", n.Name, n.Driver)
-		fault.Commands = []string{createNetwork, networkCommand(c.Server, "NETWORK")}
+		fault.Commands = c.newNetworkCommands()
 		return fault
 	},
 })

@@ -55,18 +55,25 @@ func publishIgnoredOn(s facts.Server) (facts.Network, bool) {
 func (c *vantageCase) internal(n facts.Network) *report.Fault {
 	fault := because("network %s is internal: it has no route to other networks, and its containers publish no ports", n.Name)
 	fault.Commands = []string{networkCommand(c.Server, "NETWORK")}
+	if v := c.vantage; v.Container && !v.OnHost && len(v.Networks) > 0 && !v.Networks[0].Layer2() {
+		suggest(fault, "probe from a container on that network, or connect the server to a network of the client too")
+		fault.Commands = []string{networkCommand(c.Server, v.Networks[0].Name)}
+	}
 	return fault
 }
 
 // clientOnInternal is the fault of a client that has only internal networks.
 func (c *vantageCase) clientOnInternal(n facts.Network) *report.Fault {
-	fault := because("%s is only on network %s, which is internal: it has no route to other networks, nor to the engine's host", c.vantage.Place(), n.Name)
+	fault := because("%s has only network %s, which is internal: it has no route to other networks, nor to the engine's host", c.vantage.Place(), n.Name)
 	if c.Server.Host || len(c.Server.Networks) == 0 {
 		suggest(fault, "connect the client to another network too")
 		fault.Commands = command("docker network connect NETWORK %s", c.clientName())
 		return fault
 	}
 	suggest(fault, "connect the client to a network of the server too")
+	if len(c.vantage.SharedNetworks(c.Server)) > 0 {
+		suggest(fault, "connect the client to another network of the server too")
+	}
 	fault.Commands = c.connectCommands(c.networkToJoin(c.Server.Networks[0]))
 	return fault
 }

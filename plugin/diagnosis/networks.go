@@ -177,9 +177,20 @@ const (
 // since it has no names.
 func (c *vantageCase) connectCommands(n facts.Network) []string {
 	if n.Default {
-		return []string{createNetwork, networkCommand(c.Server, "NETWORK")}
+		return c.newNetworkCommands()
 	}
 	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, c.clientName())}
+}
+
+// newNetworkCommands connect server and client to a new network. A client on the network of
+// the engine's host cannot be connected to one.
+func (c *vantageCase) newNetworkCommands() []string {
+	commands := []string{createNetwork, networkCommand(c.Server, "NETWORK")}
+	client := "docker network connect NETWORK " + c.clientName()
+	if !c.vantage.Container || c.vantage.OnHost || slices.Contains(commands, client) {
+		return commands
+	}
+	return append(commands, client)
 }
 
 // clientName is the name of the container that the probes come from, for a command on its

@@ -20,7 +20,7 @@ var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, d
 			suggest(fault, "use an address at which it is published: port %d is not published for %s", r.to.port, r.to.ip)
 		case c.toEngineHost(r) && dropped(r.Failure) && c.vantage.LacksFamily(r.to.ip) && !remote && !c.publishedForIPv4():
 			also(fault, "%s has no IPv6 address from which to reach %s", c.vantage.Place(), r.to.ip)
-			suggest(fault, "publish the port for IPv4 too, or give %s a network with IPv6", c.vantage.Place())
+			suggest(fault, "publish the port for IPv4 too, or give the client a network with IPv6")
 		default:
 			return nil
 		}

@@ -49,6 +49,8 @@ func (v Vantage) LacksFamily(to netip.Addr) bool {
 func (v Vantage) Place() string {
 	kind, name, ok := strings.Cut(v.Name, ":")
 	switch {
+	case kind == "network":
+		return "a container on network " + name
 	case ok:
 		return kind + " " + name
 	case v.Container:

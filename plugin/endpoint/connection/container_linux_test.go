@@ -48,13 +48,13 @@ func TestInContainer(t *testing.T) {
 	}{
 		"no socket": {"/nonexistent/docker.sock", nil, DockerSocketMissing,
 			"start this container with the engine's socket mounted", "this process runs in a container",
-			"docker run -v /var/run/docker.sock:/nonexistent/docker.sock …"},
+			"docker run -v /var/run/docker.sock:/nonexistent/docker.sock ..."},
 		"no permission": {grouped, []string{"setpriv", "--reuid=65534", "--clear-groups", self}, DockerSocketPerm,
 			"with the socket's group added", "mode Srw-rw----, owner 0 (root), group 54321",
-			"docker run --group-add 54321 …"},
+			"docker run --group-add 54321 ..."},
 		"no ids": {grouped, []string{"setpriv", "--reuid=65534", "--clear-groups", "unshare", "--user", self}, DockerSocketPerm,
 			"in the engine's own user namespace", "/proc/self/gid_map does not hold all ids",
-			"docker run --userns=host …"},
+			"docker run --userns=host ..."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,5 +74,5 @@ func TestFilesInContainer(t *testing.T) {
 	assert.Equal(t, got.Finding.Cause, TLSCertPathMissing)
 	assert.Assert(t, strings.Contains(got.Error, "/nonexistent/certs, does not exist: mount the folder"), got.Error)
 	assert.Assert(t, strings.Contains(strings.Join(got.Finding.Evidence, "\n"), "which has its own files"), "%q", got.Finding.Evidence)
-	assert.DeepEqual(t, got.Finding.Commands, []string{"docker run -v /nonexistent/certs:/nonexistent/certs:ro …"})
+	assert.DeepEqual(t, got.Finding.Commands, []string{"docker run -v /nonexistent/certs:/nonexistent/certs:ro ..."})
 }

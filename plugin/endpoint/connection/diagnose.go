@@ -198,7 +198,7 @@ func required(err error, again handshake) *report.Fault {
 		Cause:    TLSRequired,
 		Evidence: slices.Insert(describeCertificates("of the engine", again.peer), 0, spoke),
 		Hint:     "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a context with TLS files",
-		Commands: []string{"export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=…"},
+		Commands: []string{"export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER"},
 		Err:      sentence.Of(err, "the engine requires TLS, but the client used plain HTTP"),
 	}
 }

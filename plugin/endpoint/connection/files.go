@@ -50,7 +50,7 @@ func FilesFault(err error) *report.Fault {
 		fault.Evidence = append(fault.Evidence, "this process runs in a container, which has its own files")
 		fault.Evidence = append(fault.Evidence, process.DescribeMount(dir)...)
 		fault.Hint = "mount the folder with ca.pem, cert.pem and key.pem, by its path on the engine's host, or unset DOCKER_TLS_VERIFY"
-		fault.Commands = []string{"docker run -v " + dir + ":" + dir + ":ro …"}
+		fault.Commands = []string{"docker run -v " + dir + ":" + dir + ":ro ..."}
 	}
 	describeUnreadable(fault, err, file, dir)
 	if machine := os.Getenv("DOCKER_MACHINE_NAME"); machine != "" {

@@ -106,7 +106,7 @@ func TestScratch(t *testing.T) {
 			got := client.open(t, usualSocket())
 			endpointtest.WantFault(t, got.Fault(), DockerSocketMissing, "there is no Docker socket at /var/run/docker.sock: start this container with the engine's socket mounted",
 				`unix:///var/run/docker.sock, from context "test"`, "no file: /var/run/docker.sock", "this process runs in a container", "DOCKER_HOST is not set in its environment")
-			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock …")
+			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock ...")
 			if engine.Socket != "" {
 				testSocket(t, client)
 			}
@@ -135,7 +135,7 @@ func testSocket(t *testing.T, client containers) {
 	endpointtest.WantFault(t, got.Fault(), DockerSocketPerm, "this user may not open the Docker socket /var/run/docker.sock",
 		"file: /var/run/docker.sock, mode "+info.Mode().String(), fmt.Sprintf("owner 0, group %d", group), "process: uid 1234, gids 4321")
 	assert.Equal(t, len(got.Finding.Commands), 1, "%q", got.Finding.Commands)
-	advice := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(got.Finding.Commands[0], "docker run "), " …"))
+	advice := strings.Fields(strings.TrimSuffix(strings.TrimPrefix(got.Finding.Commands[0], "docker run "), " ..."))
 	assert.Equal(t, len(advice), 2, "%q", advice)
 	got = client.open(t, usualSocket(), append(user, advice...)...)
 	assert.Equal(t, got.Error, "", "the advice %q does not help", advice)
@@ -168,20 +168,20 @@ func TestScratchMounts(t *testing.T) {
 			usual, []string{"-v", absent + "/docker.sock:/var/run/docker.sock"}, SocketPathNotOnEngine,
 			"/var/run/docker.sock is a folder, not the Docker socket: mount the path that the socket has on the engine's host",
 			[]string{"mode drwxr-xr-x", "mounted there: ", "/not on this engine/docker.sock of ", "this process runs in a container"},
-			[]string{"docker run -v /var/run/docker.sock:/var/run/docker.sock …"},
+			[]string{"docker run -v /var/run/docker.sock:/var/run/docker.sock ..."},
 		},
 		"another path": {
 			"/run/other.sock", []string{"-e", "DOCKER_HOST=unix:///run/other.sock"}, DockerSocketMissing,
 			"no Docker socket at /run/other.sock", []string{`unix:///run/other.sock, from context "test"`, "DOCKER_HOST=unix:///run/other.sock"},
-			[]string{"docker run -v /var/run/docker.sock:/run/other.sock …"},
+			[]string{"docker run -v /var/run/docker.sock:/run/other.sock ..."},
 		},
 		"a socket of root's group": {
 			usual, user("root's group"), DockerSocketPerm, "with the socket's group added",
-			[]string{"mode Srw-rw----, owner 0, group 0", "process: uid 1234, gids 4321"}, []string{"docker run --group-add 0 …"},
+			[]string{"mode Srw-rw----, owner 0, group 0", "process: uid 1234, gids 4321"}, []string{"docker run --group-add 0 ..."},
 		},
 		"a socket of root": {
 			usual, user("root only"), DockerSocketPerm, "with the socket's owner as its user",
-			[]string{"mode Srw-------"}, []string{"docker run --user 0 …"},
+			[]string{"mode Srw-------"}, []string{"docker run --user 0 ..."},
 		},
 		"a socket without permissions": {
 			usual, user("no user"), DockerSocketPerm, "get access from its owner", []string{"mode S---------"}, []string{},
@@ -208,7 +208,7 @@ func TestScratchLoopback(t *testing.T) {
 			got := client.open(t, NewSettings("test", host))
 			endpointtest.WantFault(t, got.Fault(), EndpointIsLoopback, host+" leads this container to itself, and no engine listens there",
 				"phase reached: connect", "connect to ", "this process runs in a container", "interfaces: lo eth0")
-			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock …")
+			wantCommands(t, got, "docker run -v /var/run/docker.sock:/var/run/docker.sock ...")
 		})
 	}
 	t.Run("network of the host", func(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 
 // socketMount gives a container the API of most engines: the path on the engine's
 // host is that of every rootful Docker, Docker Desktop included.
-const socketMount = "docker run -v /var/run/docker.sock:%s …"
+const socketMount = "docker run -v /var/run/docker.sock:%s ..."
 
 const defaultSocket = "/var/run/docker.sock"
 

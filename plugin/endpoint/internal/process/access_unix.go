@@ -78,13 +78,13 @@ func fixByID(with, flag string, id uint32, idMap string) AccessFix {
 	if id == overflowID && isMapped(idMap) {
 		return AccessFix{
 			Hint:     "start this container in the engine's own user namespace, since the socket's owners have no ids in this one",
-			Commands: []string{"docker run --userns=host …"},
+			Commands: []string{"docker run --userns=host ..."},
 			Evidence: []string{idMap + " does not hold all ids"},
 		}
 	}
 	return AccessFix{
 		Hint:     "start this container with " + with,
-		Commands: []string{fmt.Sprintf("docker run %s %d …", flag, id)},
+		Commands: []string{fmt.Sprintf("docker run %s %d ...", flag, id)},
 	}
 }
 
