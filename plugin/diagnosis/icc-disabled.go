@@ -4,7 +4,6 @@ import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var ICCDisabled = define("icc-disabled", networkSetting, definition{
 	title:    "The network does not let its containers reach each other",
-	hint:     "connect both to a network that lets its containers reach each other, or use the published port",
 	explains: []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		n, ok := c.droppedWithin(r)
@@ -12,6 +11,7 @@ var ICCDisabled = define("icc-disabled", networkSetting, definition{
 			return nil
 		}
 		fault := because("network %s has com.docker.network.bridge.enable_icc=false", n.Name)
+		fault.Hint = "connect both to a network that lets its containers reach each other" + c.orPublished()
 		fault.Commands = c.newNetworkCommands()
 		return fault
 	},

@@ -145,15 +145,21 @@ func (c *vantageCase) noCommonNetwork() string {
 // notCommon is the fault of a server's network that the vantage is not on, with what
 // follows from that.
 func (c *vantageCase) notCommon(n facts.Network, consequence string, args ...any) *report.Fault {
-	fault := &report.Fault{Evidence: []string{c.noCommonNetwork()}, Hint: connectBoth, Commands: c.connectCommands(c.networkToJoin(n))}
+	fault := &report.Fault{Evidence: []string{c.noCommonNetwork()}, Hint: connectBoth + c.orPublished(), Commands: c.connectCommands(c.networkToJoin(n))}
 	also(fault, consequence, args...)
+	return fault
+}
+
+// orPublished adds to a hint the published port as another way, if it may be one.
+func (c *vantageCase) orPublished() string {
 	switch {
 	case len(c.Server.Bindings) == 0:
-		fault.Hint += ", or publish the port"
+		return ", or publish the port"
 	case slices.ContainsFunc(c.rows, func(r row) bool { return r.OK && isPublished(r.Kind) }):
-		fault.Hint += ", or use the published port"
+		return ", or use the published port"
+	default:
+		return ""
 	}
-	return fault
 }
 
 // networkToJoin returns the server's network on which a client reaches it by name and
@@ -185,12 +191,12 @@ func (c *vantageCase) connectCommands(n facts.Network) []string {
 // newNetworkCommands connect server and client to a new network. A client on the network of
 // the engine's host cannot be connected to one.
 func (c *vantageCase) newNetworkCommands() []string {
-	commands := []string{createNetwork, networkCommand(c.Server, "NETWORK")}
+	server := networkCommand(c.Server, "NETWORK")
 	client := "docker network connect NETWORK " + c.clientName()
-	if !c.vantage.Container || c.vantage.OnHost || slices.Contains(commands, client) {
-		return commands
+	if !c.vantage.Container || c.vantage.OnHost || client == server {
+		return []string{createNetwork, server}
 	}
-	return append(commands, client)
+	return []string{createNetwork, server, client}
 }
 
 // clientName is the name of the container that the probes come from, for a command on its
