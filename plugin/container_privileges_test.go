@@ -36,11 +36,11 @@ func TestContainersHaveLeastPrivilege(t *testing.T) { //nolint:tparallel // one 
 		users map[string]string // of the containers, by what the agent does in them
 	}{
 		{"run", []string{"run"}, map[string]string{"serve": nobody}},
-		{"listeners", []string{"run", "--wait", "1s", b.image, "--listen", "none"}, map[string]string{"sockets": nobody}},
+		{"listeners", []string{"run", "--wait", "1s", b.image, "--listen", "none"}, map[string]string{"probe": nobody}},
 		{"client", inside(made.socket...), map[string]string{"client": root, "serve": nobody}},
 		{"relay", append(inside(made.socket...), "--relay"), map[string]string{"relay": root, "serve": nobody}},
 		{"from", inside("--from", "users"), map[string]string{"probe": nobody, "serve": nobody}},
-		{"diagnose", []string{"diagnose", "--from", "network:bridge", "users:8080"}, map[string]string{"probe": nobody, "sockets": nobody}},
+		{"diagnose", []string{"diagnose", "--from", "network:bridge", "users:8080"}, map[string]string{"probe": nobody}},
 		{"nested", inside("--access", "dind", "--dind-image", enginetest.DindImage(t, b.Engine)), map[string]string{"client": nobody, "probe": nobody}},
 	}
 	for _, test := range tests {

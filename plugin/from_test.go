@@ -66,7 +66,7 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 	b.makeContainer(t, "users", "", nil, true)
 	for helper, args := range map[string][]string{
 		"from":    inside("--from", "users", "--keep"),
-		"sockets": {"run", "--keep", "--wait", "1s", b.image, "--listen", "none"},
+		"witness": {"run", "--keep", "--wait", "1s", b.image, "--listen", "none"},
 	} {
 		t.Run(helper, func(t *testing.T) {
 			tap := startTap(t, b.Engine, killOnceMade(t, helper))

@@ -250,9 +250,9 @@ func TestSocketsFail(t *testing.T) {
 			end()
 			_, err := b.read(ended, b.agent, of(id))
 			assert.Check(t, is.ErrorIs(err, context.Canceled))
-			_, err = b.read(t.Context(), b.server, of(id)) // another program
-			assert.Check(t, is.ErrorContains(err, "container nestprobe-"))
-			assert.Check(t, is.ErrorContains(err, "exited with code "))
+			_, err = b.read(t.Context(), b.server, of(id))                            // another program
+			exited := "container nestprobe-.* exited with code |writing to the agent" // it ends at once
+			assert.Check(t, is.Regexp(exited, fmt.Sprint(err)))
 			_, err = b.read(t.Context(), "nestprobe-nowhere", of(id))
 			assert.Check(t, is.ErrorContains(err, "nestprobe-nowhere"))
 			_, err = b.read(t.Context(), b.agent, of("nestprobe-nobody"))

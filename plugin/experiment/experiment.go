@@ -224,12 +224,21 @@ func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error 
 // cleanUp removes what the run made, even if ctx has ended; see engine.Scope.
 func (r *run) cleanUp(ctx context.Context, failed bool) error {
 	if r.plan.Keep && !failed {
-		return nil
+		return r.removeWitnesses(ctx)
 	}
 	began := time.Now()
 	defer func() { r.report.Timings.CleanupMS = report.Milliseconds(time.Since(began)) }()
 	defer r.options.Progress.Step("Removing " + engine.Plural(len(r.servers), "server"))()
 	return r.scope.Close(ctx, failed)
+}
+
+// removeWitnesses removes the helpers of servers that are kept.
+func (r *run) removeWitnesses(ctx context.Context) error {
+	scope := engine.NewScope()
+	for _, s := range r.servers {
+		scope.Undo(s.removeWitness)
+	}
+	return scope.Close(ctx, false)
 }
 
 // removeContainers removes the servers and the peer.
