@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +32,14 @@ func connect(out io.Writer, list string) {
 	}
 }
 
+func dial(address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: connectTimeout}
+	return dialer.DialContext(context.Background(), "tcp", address)
+}
+
 // connectTo says what happened to a connection, to which nothing is sent.
 func connectTo(address string) string {
-	conn, err := net.DialTimeout("tcp", address, connectTimeout)
+	conn, err := dial(address)
 	if err != nil {
 		return errorWord(err)
 	}
@@ -65,7 +71,7 @@ func load(address string) {
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots }()
-			conn, err := net.DialTimeout("tcp", address, connectTimeout)
+			conn, err := dial(address)
 			if err != nil {
 				return
 			}
