@@ -69,6 +69,9 @@ func judge(p *report.Probe, seen facts.Seen) {
 			p.Detail = "connection accepted, but it did not arrive at the server"
 		}
 		p.OK = false
+	case seen == facts.SeenUnknown && p.Failure == netprobe.Silent:
+		p.OK, p.Failure = true, "" // a server with so many clients accepts connections
+		p.Detail = "connection accepted, too many other clients to tell whether by this server"
 	case seen.Arrived():
 		p.Identity = netprobe.IdentityWitnessed
 		if p.Failure == netprobe.Silent {
