@@ -87,6 +87,7 @@ func checkWidth(ts *testscript.TestScript, _ bool, args []string) {
 // lines; see [TestEveryCauseIsProven].
 func checkCause(ts *testscript.TestScript, _ bool, args []string) {
 	findings := readFindings(ts)
+	scriptOf(ts).proven = findings
 	found := false
 	for _, f := range findings {
 		switch {
@@ -101,9 +102,9 @@ func checkCause(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// followCommands runs the commands of a finding in the JSON on stdout, as a user does who
-// copies them: `follow CAUSE [WORD=TEXT]... [ARG]...`. TEXT takes the place of a WORD such
-// as NETWORK, and the ARGs that of `...`, where the command is to be completed.
+// followCommands runs the commands of a finding in the report that `proves` read last, as
+// a user does who copies them: `follow CAUSE [WORD=TEXT]... [ARG]...`. TEXT takes the place
+// of a WORD such as NETWORK, and the ARGs that of `...`, where a command is to be completed.
 func followCommands(ts *testscript.TestScript, _ bool, args []string) {
 	cause, args := report.Cause(args[0]), args[1:]
 	var words []string
@@ -112,7 +113,7 @@ func followCommands(ts *testscript.TestScript, _ bool, args []string) {
 		words, args = append(words, word, text), args[1:]
 	}
 	complete := strings.NewReplacer(append(words, "...", `"$@"`)...)
-	commands := commandsOf(readFindings(ts), cause)
+	commands := commandsOf(scriptOf(ts).proven, cause)
 	if len(commands) == 0 {
 		ts.Fatalf("%s has no commands", cause)
 	}

@@ -17,6 +17,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
@@ -117,6 +118,7 @@ type script struct {
 	*testing.T
 	engine  *enginetest.Engine // the selected one
 	private bool               // only this script uses it
+	proven  []report.Finding   // of the report that `proves` read last
 }
 
 // scriptKey is the key of the script among the values of its environment.
