@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -70,5 +71,26 @@ func TestPublishKeepsTheAddress(t *testing.T) {
 	} {
 		at := netip.MustParseAddrPort(address)
 		assert.Equal(t, facts.Binding{HostIP: at.Addr(), HostPort: at.Port()}.Publish(3000), want)
+	}
+}
+
+// The commands for a new network connect both, and name only containers that still exist.
+func TestNewNetworkCommands(t *testing.T) {
+	const create, connect = "docker network create NETWORK", "docker network connect NETWORK "
+	web, ours := facts.Server{Name: "web"}, facts.Server{Name: "nestprobe-1", StartedByUs: true}
+	client := facts.Vantage{Name: "container:client", Container: true}
+	for name, test := range map[string]struct {
+		server  facts.Server
+		vantage facts.Vantage
+		want    []string
+	}{
+		"container":           {web, client, []string{create, connect + "web", connect + "client"}},
+		"helper on a network": {web, facts.Vantage{Name: "network:shop", Container: true}, []string{create, connect + "web", connect + "CONTAINER"}},
+		"this machine":        {web, facts.Vantage{Name: "host"}, []string{create, connect + "web"}},
+		"on the host":         {web, facts.Vantage{Name: "container:client", Container: true, OnHost: true}, []string{create, connect + "web"}},
+		"server of a run":     {ours, facts.Vantage{Name: "client", Container: true}, []string{create, connect + "CONTAINER"}},
+	} {
+		c := &vantageCase{Input: Input{Server: test.server}, vantage: test.vantage}
+		assert.Check(t, slices.Equal(c.newNetworkCommands(), test.want), "%s: %q", name, c.newNetworkCommands())
 	}
 }
