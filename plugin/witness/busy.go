@@ -57,17 +57,17 @@ func (w watch) crowd(ctx context.Context, address Address) (s facts.Sighting, qu
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
 	case max(r.came, arrived+max(0, r.untraced())) < opened:
 		return facts.Sighting{Seen: facts.SeenNothing}, false, nil // or all of them would be here
-	case reset && (r.came >= opened || !r.closed(all(opened))), !reset && len(r.gone()) < opened:
+	case reset && (r.came >= opened || !r.closed(all(opened))), !reset && len(r.gone(r.closes())) < opened:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
 	}
-	strangers, err := w.strangers(ctx, time.Since(began))
+	strangers, err := w.strangers(ctx, time.Since(began), r.closes())
 	switch {
 	case err != nil, !reset && strangers.alike >= few, reset && strangers.all >= few:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, err
 	case reset:
 		return facts.Sighting{Seen: facts.SeenClosed}, strangers.all == 0, nil
 	default:
-		return r.sighting(r.gone()[0]), strangers.all == 0, nil
+		return r.sighting(r.most(r.gone(r.closes()))), strangers.all == 0, nil
 	}
 }
 
@@ -87,8 +87,8 @@ type strangers struct {
 }
 
 // strangers counts the connections of other clients in a round without connections of its
-// own that takes as long.
-func (w watch) strangers(ctx context.Context, took time.Duration) (found strangers, err error) {
+// own that takes as long. It says whether connections that the server closes are alike.
+func (w watch) strangers(ctx context.Context, took time.Duration, closes bool) (found strangers, err error) {
 	var r round
 	if r.before, err = w.reader.Traffic(ctx, w.port); err != nil {
 		return found, err
@@ -106,6 +106,6 @@ func (w watch) strangers(ctx context.Context, took time.Duration) (found strange
 		return found, err
 	}
 	err = w.until(ctx, &r.after, func(waited time.Duration) bool { return waited >= longestPause })
-	found.alike = len(r.gone())
+	found.alike = len(r.gone(closes))
 	return found, err
 }

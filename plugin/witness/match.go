@@ -3,6 +3,7 @@ package witness
 import (
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 )
@@ -71,7 +72,7 @@ func (r round) count(others []listening.Connection, opened []int) facts.Sighting
 	case len(opened) == 0 || r.during.Truncated || r.untraced() > 0:
 	case len(others) == 0 && r.came == 0:
 		return facts.Sighting{Seen: facts.SeenNothing}
-	case len(others) == len(opened) && r.alike(others) && len(r.gone()) == len(r.arrived()) &&
+	case len(others) == len(opened) && r.alike(others) && len(r.gone(r.closes())) == len(r.arrived()) &&
 		(r.seen(others[0]) != facts.SeenClosed || r.closed(opened)):
 		return r.sighting(others[0])
 	}
@@ -137,14 +138,33 @@ func (r round) alike(all []listening.Connection) bool {
 	return !slices.ContainsFunc(all, func(c listening.Connection) bool { return r.seen(c) != r.seen(all[0]) })
 }
 
-// gone returns the connections that arrived in the round and are no longer open.
-func (r round) gone() []listening.Connection {
+// closes says whether the other side closed some of the connections that were opened.
+func (r round) closes() bool {
+	return slices.ContainsFunc(r.held, func(h netprobe.HeldConnection) bool { return h.Closed })
+}
+
+// gone returns the connections that arrived in the round and are no longer open, with
+// those that the server closed or without: if it closed none that was opened, they are of
+// other clients.
+func (r round) gone(closed bool) []listening.Connection {
 	return slices.DeleteFunc(r.arrived(), func(c listening.Connection) bool {
+		if !closed && r.seen(c) == facts.SeenClosed {
+			return true
+		}
 		i := slices.IndexFunc(r.after.Connections, func(later listening.Connection) bool {
 			return later.Local == c.Local && later.Remote == c.Remote
 		})
 		return i >= 0 && (r.after.Connections[i].State == listening.StateOpen || r.after.Connections[i].State == listening.StateHandshake)
 	})
+}
+
+// most returns one of the connections of which the same was seen as of most of them.
+func (r round) most(all []listening.Connection) listening.Connection {
+	count := map[facts.Seen]int{}
+	for _, c := range all {
+		count[r.seen(c)]++
+	}
+	return slices.MaxFunc(all, func(a, b listening.Connection) int { return count[r.seen(a)] - count[r.seen(b)] })
 }
 
 func (r round) sighting(c listening.Connection) facts.Sighting {

@@ -95,7 +95,7 @@ func (w watch) quietRound(ctx context.Context, addresses []Address) (r round, qu
 	if r, err = w.round(ctx, addresses); err != nil || !r.counts() {
 		return r, true, err
 	}
-	others, err := w.strangers(ctx, time.Since(began)-stay)
+	others, err := w.strangers(ctx, time.Since(began)-stay, r.closes())
 	return r, others.all == 0, err
 }
 
@@ -170,7 +170,7 @@ func (w watch) untilStayed(ctx context.Context, r *round) error {
 // open as were opened.
 func (w watch) untilGone(ctx context.Context, r *round) error {
 	return w.until(ctx, &r.after, func(waited time.Duration) bool {
-		return waited >= r.patience/4 || len(r.gone()) >= min(r.opened(), len(r.arrived()))
+		return waited >= r.patience/4 || len(r.gone(r.closes())) >= min(r.opened(), len(r.arrived()))
 	})
 }
 

@@ -191,10 +191,25 @@ func TestWatchFullQueue(t *testing.T) {
 	assert.Check(t, seen[0] == facts.SeenNothing || seen[0] == facts.SeenWaiting, "%v", seen)
 }
 
+// answers answers what a client sends, and closes first: the kernel then keeps the
+// connection in its list for a minute.
+func answers(conn net.Conn) {
+	if _, err := conn.Read(make([]byte, 1)); err == nil {
+		_, _ = conn.Write([]byte{1})
+	}
+	_ = conn.Close()
+}
+
 // Other clients come and go all the time, as many as 200 a second.
 func TestWatchBusyServer(t *testing.T) {
 	t.Parallel()
-	server := serve(t, holds)
+	for name, handle := range map[string]func(net.Conn){"clients close": holds, "the server closes": answers} {
+		t.Run(name, func(t *testing.T) { watchBusy(t, serve(t, handle)) })
+	}
+}
+
+func watchBusy(t *testing.T, server netip.AddrPort) {
+	t.Helper()
 	forwarder := serve(t, forwards(server))
 	other := serve(t, holds)
 	ctx, stop := context.WithCancel(t.Context())
@@ -214,7 +229,9 @@ func TestWatchBusyServer(t *testing.T) {
 					return
 				}
 				served.Add(1)
-				time.Sleep(3 * time.Millisecond) // what a request takes
+				_, _ = conn.Write([]byte{1})
+				_ = conn.SetReadDeadline(time.Now().Add(3 * time.Millisecond)) // what a request takes
+				_, _ = conn.Read(make([]byte, 1))
 				_ = conn.Close()
 			}
 		})

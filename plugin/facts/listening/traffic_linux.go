@@ -15,6 +15,14 @@ import (
 // of JSON.
 const maxConnections = 4000
 
+// A connection that both sides have closed stays in the kernel's list for timeWait, in
+// milliseconds. A busy server that closes first has thousands of those: the ones that
+// have been closed for longer than recently are left out.
+const (
+	timeWait = 60_000
+	recently = 5_000
+)
+
 // states are TCP's states of a connection that a server has not finished, as Traffic has
 // them.
 var states = map[uint8]State{
@@ -49,6 +57,9 @@ func ReadTraffic(port uint16) (Traffic, error) {
 			})
 			return true
 		}
+		if closedLongAgo(message) {
+			return true
+		}
 		if len(traffic.Connections) == maxConnections {
 			traffic.Truncated = true
 			return false
@@ -65,6 +76,12 @@ func ReadTraffic(port uint16) (Traffic, error) {
 		return Traffic{}, fmt.Errorf("reading the connections of port %d from the kernel: %w", port, err)
 	}
 	return traffic, nil
+}
+
+// closedLongAgo says whether a message's connection is none that has been closed recently.
+func closedLongAgo(message []byte) bool {
+	remaining := binary.NativeEndian.Uint32(message[52:]) // of the timer
+	return message[1] == stateTimeWait && remaining < timeWait-recently
 }
 
 func unmapped(a netip.AddrPort) netip.AddrPort {

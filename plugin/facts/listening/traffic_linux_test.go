@@ -1,6 +1,7 @@
 package listening
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -97,6 +98,30 @@ func TestReadTrafficThatTheClientCloses(t *testing.T) {
 	expected := only(conn, StateClientClosed, true)
 	assert.NilError(t, conn.Close())
 	until(t, expected)
+}
+
+// A connection that both sides have closed is seen, unless that was long ago.
+func TestReadTrafficThatIsClosed(t *testing.T) {
+	t.Parallel()
+	ownNamespace(t)
+	listener, err := net.Listen("tcp", ":80")
+	assert.NilError(t, err)
+	defer func() { _ = listener.Close() }()
+	conn := dial(t)
+	accepted, err := listener.Accept()
+	assert.NilError(t, err)
+	assert.NilError(t, accepted.Close())
+	assert.NilError(t, conn.Close())
+	until(t, only(conn, StateServerClosed, false))
+	states := map[uint8]bool{}
+	err = request(unix.IPPROTO_TCP, 1<<stateTimeWait, 80, func(message []byte) bool {
+		states[message[1]] = closedLongAgo(message)
+		binary.NativeEndian.PutUint32(message[52:], timeWait-recently-1)
+		assert.Check(t, closedLongAgo(message))
+		return true
+	})
+	assert.NilError(t, err)
+	assert.DeepEqual(t, states, map[uint8]bool{stateTimeWait: false})
 }
 
 // A queue takes one connection more than its limit. The kernel drops the end of further
