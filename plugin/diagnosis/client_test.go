@@ -11,6 +11,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/proxy"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -126,4 +127,84 @@ func TestNetworkOfAContainer(t *testing.T) {
 			assert.Equal(t, got == "", test.want == "", got)
 		})
 	}
+}
+
+// What listens, and where, decides what to do.
+func TestWhatListens(t *testing.T) {
+	t.Parallel()
+	onHost := func(addresses ...string) facts.Server {
+		return listens(facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: 8080}, addresses...)
+	}
+	ipv6Only := func(s facts.Server) facts.Server {
+		s.Listeners.Sockets[0].DualStack = listening.DualStackNo
+		return s
+	}
+	unix := listens(on(own))
+	unix.Listeners.Unix = []string{"/run/web.sock"}
+	shares := listens(facts.Server{Name: "web", HostNetwork: true, Port: 8080}, "127.0.0.1:8080")
+	refused := func(kind report.Kind, address string) []report.Probe {
+		return []report.Probe{row(kind, address, netprobe.Refused)}
+	}
+	answered := row(report.KindContainerName, "web:8080", netprobe.UnexpectedStatus)
+	answered.Status = 502
+	for name, test := range map[string]struct {
+		server  facts.Server
+		vantage facts.Vantage
+		rows    []report.Probe
+		want    string // what the findings contain
+	}{
+		"the host at one of its addresses": {
+			onHost("192.0.2.7:8080"), inBridge, refused(report.KindHostGateway, "172.17.0.1:8080"),
+			"error server-listens-elsewhere: on the host, only 192.0.2.7 listens on port 8080, and nothing at 172.17.0.1",
+		},
+		"the host for IPv6 alone": {
+			ipv6Only(onHost("[::]:8080")), inBridge, refused(report.KindHostGateway, "172.17.0.1:8080"),
+			"error server-listens-elsewhere: on the host, only ::, for IPv6 alone, listens on port 8080",
+		},
+		"a container for IPv6 alone": {
+			ipv6Only(listens(on(own), "[::]:8080")), inOwn, refused(report.KindContainerIP, ownIP),
+			"=> have the server listen on 0.0.0.0 too, or on [::] for both",
+		},
+		"a container on the host's network, on loopback": {
+			shares, inBridge, refused(report.KindPublishedGateway, "172.17.0.1:8080"),
+			"error host-listens-on-loopback: on the host, only 127.0.0.1 listens on port 8080; container web has --network host",
+		},
+		"only a Unix socket": {
+			unix, inOwn, refused(report.KindContainerIP, ownIP), "=> have the server listen on TCP port 8080, not only on a Unix socket",
+		},
+		"a proxy without its backend": {
+			listens(on(own), "[::]:8080"), inOwn, []report.Probe{answered}, "error unexpected-status: 502 (Bad Gateway) says that the server is a proxy",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Check(t, is.Contains(explainOne(test.server, test.vantage, test.rows...), test.want))
+		})
+	}
+}
+
+// A name that the client's hosts file has is not looked up anywhere else.
+func TestNameInTheHostsFile(t *testing.T) {
+	t.Parallel()
+	name := row(report.KindContainerName, "web:8080", netprobe.ConnectTimeout)
+	name.Resolved = []string{"192.0.2.4"}
+	client := inOwn
+	client.Name, client.Hosts = "container:client", []facts.ExtraHost{{Name: "db", Address: "192.0.2.5"}, {Name: "web", Address: "192.0.2.4"}}
+	got := explainOne(on(own), client, name, row(report.KindContainerIP, ownIP, ""))
+	assert.Check(t, is.Contains(got, "container client was started with this entry of its hosts file"))
+	assert.Check(t, is.Contains(got, "=> start the client again without the entry of its hosts file for web"))
+	client.Hosts = client.Hosts[:1]
+	got = explainOne(on(own), client, name, row(report.KindContainerIP, ownIP, ""))
+	assert.Check(t, is.Contains(got, "=> use a name that only this server has"))
+}
+
+// The engine connects a container to a network only when it has left the network none.
+func TestLeaveNetworkNone(t *testing.T) {
+	t.Parallel()
+	failed := row(report.KindContainerIP, ownIP, netprobe.Unreachable)
+	got := explainOne(on(own), facts.Vantage{Name: "container:client", Container: true, NoNetwork: true}, failed)
+	assert.Check(t, is.Contains(got, "container client is on the network none, which has only loopback"))
+	assert.Check(t, is.Contains(got, "docker network disconnect none client; docker network connect NETWORK client"))
+	got = explainOne(facts.Server{Name: "web", NoNetwork: true, StartedByUs: true}, host, failed)
+	assert.Check(t, !strings.Contains(got, "disconnect"), got)
 }

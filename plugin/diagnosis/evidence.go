@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
@@ -31,10 +32,21 @@ func publishedAt(s facts.Server) string { return "the port is published at " + j
 // onlyListeners says that no other socket listens on the port.
 func onlyListeners(s facts.Server) string {
 	on := s.Listeners.On(s.Port)
-	if len(on) > 1 {
+	switch {
+	case len(on) > 1:
 		return fmt.Sprintf("only %s listen on port %d", join(on), s.Port)
+	case onlyIPv6(s):
+		return fmt.Sprintf("only %s, for IPv6 alone, listens on port %d", join(on), s.Port)
+	default:
+		return fmt.Sprintf("only %s listens on port %d", join(on), s.Port)
 	}
-	return fmt.Sprintf("only %s listens on port %d", join(on), s.Port)
+}
+
+// onlyIPv6 says whether what listens on the port serves every IPv6 address, and no IPv4
+// one.
+func onlyIPv6(s facts.Server) bool {
+	anyOf := func(ip netip.Addr) bool { return s.Listeners.Serves(netip.AddrPortFrom(ip, s.Port)) }
+	return anyOf(netip.IPv6Unspecified()) && !anyOf(netip.IPv4Unspecified())
 }
 
 // listenersOn says which sockets listen on the port.

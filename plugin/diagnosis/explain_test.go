@@ -169,6 +169,10 @@ func TestExplainSecondAnswers(t *testing.T) {
 			netprobe.NoResponse, 0, netprobe.PhaseRequest,
 			netprobe.AskLonger, netprobe.Result{Failure: netprobe.NoResponse, Phase: netprobe.PhaseRequest}, diagnosis.ServerSilent, "time limit of 10s",
 		},
+		"closed after the time limit": {
+			netprobe.NoResponse, 0, netprobe.PhaseRequest,
+			netprobe.AskLonger, netprobe.Result{Failure: netprobe.ClosedWithoutResponse, Timings: netprobe.Timings{Total: 2 * time.Second}}, diagnosis.ServerCloses, "closed without a response after 2s",
+		},
 		"silent in TLS": {
 			netprobe.NoResponse, 0, netprobe.PhaseTLS,
 			netprobe.AskLonger, netprobe.Result{Failure: netprobe.NoResponse, Phase: netprobe.PhaseTLS}, diagnosis.ServerSilent, "",

@@ -52,7 +52,7 @@ func (c *vantageCase) forwarder(r row) *report.Fault {
 	}
 	if len(c.Server.Unserved()) > 0 {
 		also(fault, "%s", unservedAddresses(c.Server))
-		fault.Hint = listenEverywhere
+		fault.Hint = everywhere(c.Server)
 	}
 	return fault
 }

@@ -9,9 +9,19 @@ var HostListensOnLoopback = define("host-listens-on-loopback", serverState, defi
 	shownBy: ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		s := c.Server
-		if !c.isToServer(r) || !s.Host || len(s.PublishedBy) > 0 || !s.Listeners.OnlyLoopback(s.Port) {
+		if !c.isToServer(r) || !s.Host && !c.sharesHost() || len(s.PublishedBy) > 0 || !s.Listeners.OnlyLoopback(s.Port) {
 			return nil
 		}
-		return because("on the host, %s", onlyListeners(s))
+		fault := because("on the host, %s", onlyListeners(s))
+		if !s.Host {
+			also(fault, "container %s has --network host, so its loopback is that of the host", s.Name)
+		}
+		return fault
 	},
 })
+
+// sharesHost says whether the server is in a container that shares the network of the
+// engine's host, which is no VM, and the vantage is another container.
+func (c *vantageCase) sharesHost() bool {
+	return c.Server.HostNetwork && c.vantage.Container && !c.Engine.NetworksElsewhere()
+}

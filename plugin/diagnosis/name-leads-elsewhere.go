@@ -11,7 +11,7 @@ import (
 )
 
 var NameLeadsElsewhere = define("name-leads-elsewhere", addressOnly, definition{
-	title:       "The name leads to other servers, too",
+	title:       "The name does not lead to this server alone",
 	hint:        "use a name that only this server has, such as the name of its container, or give the alias to one container only",
 	explains:    []report.Cause{WrongServer, DefaultBridgeHasNoDNS},
 	whenReached: report.SeverityWarning, // whoever uses the name may reach the other server
@@ -26,19 +26,22 @@ var NameLeadsElsewhere = define("name-leads-elsewhere", addressOnly, definition{
 		fault := &report.Fault{}
 		for _, ip := range foreign {
 			also(fault, "%s leads to %s, %s", r.to.host, ip, c.whose(ip))
-		}
-		if c.inHostsFile(r.to.host) {
-			also(fault, "the hosts file of %s has %s (--add-host, extra_hosts)", c.vantage.Place(), r.to.host)
-			fault.Hint = "start the client container again without this entry in its hosts file"
+			if c.inHostsFile(r.to.host, ip) {
+				also(fault, "%s was started with this entry of its hosts file (--add-host, extra_hosts)", c.vantage.Place())
+				suggest(fault, "start the client again without the entry of its hosts file for %s, or use another name of the server", r.to.host)
+			}
 		}
 		return fault
 	},
 })
 
-// inHostsFile says whether the client was started with an entry for a name in its hosts
-// file, which comes before DNS.
-func (c *vantageCase) inHostsFile(name string) bool {
-	return slices.ContainsFunc(c.vantage.ExtraHosts, func(h facts.ExtraHost) bool { return strings.EqualFold(h.Name, name) })
+// inHostsFile says whether the user has set the address of a name for the vantage. Its
+// resolver then asks no DNS server.
+func (c *vantageCase) inHostsFile(name string, ip netip.Addr) bool {
+	return slices.ContainsFunc(c.vantage.Hosts, func(h facts.ExtraHost) bool {
+		address, err := netip.ParseAddr(h.Address)
+		return err == nil && address == ip && strings.EqualFold(h.Name, name)
+	})
 }
 
 // whose says which container has an address.

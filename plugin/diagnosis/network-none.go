@@ -16,16 +16,29 @@ var NetworkNone = define("network-none", serverState, definition{
 		s, v := c.Server, c.vantage
 		switch {
 		case s.NoNetwork:
-			return because("container %s is on the network none, which has only loopback", s.Name)
+			fault := because("container %s is on the network none, which has only loopback", s.Name)
+			return c.leaveNone(fault, s.Name, !s.StartedByUs)
 		case v.Detached != "":
 			return Detached(strings.TrimPrefix(v.Name, "container:"), v.Detached, false)
 		case v.NoNetwork:
-			return because("container %s is on the network none, which has only loopback", v.Name)
+			name, given := strings.CutPrefix(v.Name, "container:")
+			return c.leaveNone(because("%s is on the network none, which has only loopback", v.Place()), name, given)
 		default:
 			return nil
 		}
 	},
 })
+
+// leaveNone adds what to do for a container that has not been started for this run. The
+// engine connects it to a network only when it has left the network none. Podman has no
+// such network.
+func (c *vantageCase) leaveNone(fault *report.Fault, container string, stays bool) *report.Fault {
+	if stays && !c.Engine.Podman {
+		fault.Hint = "start the container without --network none; or, if it is no sandbox, connect it to a network"
+		fault.Commands = []string{"docker network disconnect none " + container, "docker network connect NETWORK " + container}
+	}
+	return fault
+}
 
 // Detached is about a container that was disconnected from each of its networks while it
 // ran. When it is connected again, its published ports come back. The network is the one

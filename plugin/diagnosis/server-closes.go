@@ -1,6 +1,8 @@
 package diagnosis
 
 import (
+	"time"
+
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -21,18 +23,24 @@ var ServerCloses = define("server-closes", badAnswer, definition{
 				return because("with nothing sent: %s", a.Result.Detail)
 			}
 		}
+		for _, a := range c.asked(r, netprobe.AskLonger) {
+			if closed(a.Result.Failure) && c.accepts(r) {
+				return c.closesWordless(because("given up to %s, the connection to %s was accepted, and closed without a response after %s",
+					a.Limit(), a.Address, a.Result.Timings.Total.Round(10*time.Millisecond)))
+			}
+		}
 		if seen := c.seen(r); !closed(r.Failure) || seen != facts.SeenClosed && seen != facts.SeenAccepted {
 			return nil
 		}
-		return c.closesWordless(r)
+		return c.closesWordless(because("the connection to %s arrived at the server, which closed it without a response", r.Address))
 	},
 })
 
-// closesWordless is the fault of a server that closes the connection without an answer.
-func (c *vantageCase) closesWordless(r row) *report.Fault {
-	fault := because("the connection to %s arrived at the server, which closed it without a response", r.Address)
+// closesWordless completes the fault of a server that closes the connection without an
+// answer.
+func (c *vantageCase) closesWordless(fault *report.Fault) *report.Fault {
 	fault.Evidence = append(fault.Evidence, c.Server.Log...)
-	fault.Hint = "the server itself closes the connection: find the reason in its log, such as a list of allowed clients, or a protocol in which the client speaks first"
+	fault.Hint = "the server itself closes the connection: find the reason in its log, such as a list of allowed clients, or that the server expects another protocol than the one it was probed with"
 	if !c.Server.StartedByUs && !c.Server.Host {
 		fault.Commands = []string{commandFor(c.Server, "docker logs")}
 	}

@@ -1,6 +1,11 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var ServerListensElsewhere = define("server-listens-elsewhere", serverState, definition{
 	title:    "The server listens on another port or address",
@@ -13,12 +18,32 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 		case nothingOnPort(c.Server):
 			return c.otherPort(r)
 		case c.notOnAddress(r) && !c.forwarderCloses():
-			return because("%s", unservedAddresses(c.Server))
+			fault := because("%s", unservedAddresses(c.Server))
+			fault.Hint = everywhere(c.Server)
+			return fault
+		case c.notOnHostAddress(r):
+			fault := because("on the host, %s, and nothing at %s", onlyListeners(c.Server), join(addressesOf(r)))
+			suggest(fault, "have the server on the host listen on the address that refuses too, or use an address of the host at which it listens")
+			return fault
 		default:
 			return nil
 		}
 	},
 })
+
+// notOnHostAddress says whether a row leads to an address of the host that refuses, while
+// the server listens at others. The gateways of a rootless engine refuse for another
+// reason, and a port that a container publishes needs no socket.
+func (c *vantageCase) notOnHostAddress(r row) bool {
+	s := c.Server
+	if !s.Host || len(s.PublishedBy) > 0 || c.Engine.NetworksElsewhere() || !toServerOnHost(r) || !refused(r.Failure) ||
+		len(s.Listeners.On(s.Port)) == 0 || s.Listeners.Truncated || s.Listeners.OnlyLoopback(s.Port) {
+		return false
+	}
+	served := func(ip netip.Addr) bool { return s.Listeners.Serves(netip.AddrPortFrom(ip, s.Port)) }
+	to := addressesOf(r)
+	return len(to) > 0 && !slices.ContainsFunc(to, served)
+}
 
 // otherPort is the fault of a server with sockets on other ports only.
 func (c *vantageCase) otherPort(r row) *report.Fault {

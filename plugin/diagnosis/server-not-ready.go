@@ -43,6 +43,9 @@ func (c *vantageCase) notReady() *report.Fault {
 		return fault
 	}
 	fault.Hint = "give it more time, or read its log"
+	if len(s.Listeners.Unix) > 0 && !s.HostNetwork {
+		suggest(fault, "have the server listen on TCP port %d, not only on a Unix socket; if it is still starting, give it more time", s.Port)
+	}
 	fault.Commands = []string{commandFor(s, "docker logs")}
 	return fault
 }

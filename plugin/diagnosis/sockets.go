@@ -64,6 +64,14 @@ func (c *vantageCase) notOnAddress(r row) bool {
 	}
 }
 
+// everywhere is what to do about a server that does not listen on all of its addresses.
+func everywhere(s facts.Server) string {
+	if onlyIPv6(s) {
+		return "have the server listen on 0.0.0.0 too, or on [::] for both: it has limited its socket to IPv6 (IPV6_V6ONLY)"
+	}
+	return listenEverywhere
+}
+
 const listenEverywhere = "have the server listen on 0.0.0.0, so that it serves every address of its container: the engine forwards to one of them"
 
 // unservedAddresses says at which addresses of its container the server does not

@@ -70,6 +70,7 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 			c.addNetwork(name, endpoint)
 		}
 	}
+	c.NoNetwork = c.NoNetwork && !slices.ContainsFunc(c.Networks, hasAddress) // it may have left the network none
 	if c.Running && len(c.Networks) == 0 && response.HostConfig != nil {
 		c.Detached = joinedNetwork(response.HostConfig.NetworkMode)
 		c.NoNetwork = c.NoNetwork || c.Detached != ""
@@ -79,6 +80,8 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 	}
 	return c
 }
+
+func hasAddress(n Network) bool { return n.IPv4.IsValid() || n.IPv6.IsValid() }
 
 // joinedNetwork is the network that containers of a mode join at their start; empty for
 // the modes that join none. The network of a rootless Podman's container is no network of

@@ -37,6 +37,17 @@ func TestDetached(t *testing.T) {
 	}
 }
 
+// The engine still reports the mode none for a container that has left that network.
+func TestLeftNetworkNone(t *testing.T) {
+	t.Parallel()
+	for networks, want := range map[string]bool{
+		`"none": {"IPAddress": ""}`: true, `"shop": {"IPAddress": "172.18.0.2", "IPPrefixLen": 16}`: false,
+	} {
+		c := ReadContainer(parse(t, `{"State": {"Running": true}, "HostConfig": {"NetworkMode": "none"}, "NetworkSettings": {"Networks": {`+networks+`}}}`), 80)
+		assert.Check(t, is.Equal(c.NoNetwork, want), networks)
+	}
+}
+
 func TestReadClient(t *testing.T) {
 	t.Parallel()
 	c := ReadClient(parse(t, `{"Config": {"Env": ["A=1", "B=x=y", "A=2", "AB=3", "C"]},

@@ -11,23 +11,23 @@ import (
 
 // Vantage is a place that probes were sent from.
 type Vantage struct {
-	Name       string        // as the probes have it
-	Container  bool          // a network namespace of the server's engine; else the machine of this process
-	Down       *report.Fault // why it reaches nothing at all, whatever its address is
-	NoNetwork  bool
-	Detached   string // as Container has it
-	NetworkOf  string // the container whose network it shares; empty if it has its own
-	OnHost     bool   // a container that shares the network of the engine's host
-	Networks   []Network
-	Routes     []Route        // from the machine of this process to the server's addresses, if they are known
-	Addresses  []netip.Addr   // of that machine's interfaces; none if they are not known
-	Asked      []SecondAnswer // if no address works from it
-	ExtraHosts []ExtraHost    // entries of the hosts file of the container that the user named
-	Answerers  []string       // who answered instead of the server, as sentences
-	Watched    Watched        // what the witness saw of connections from here; empty if nobody looked
-	Proxies    Proxies        // of the environment of the container that the user named; nil for none
-	Optional   bool           // the user did not name it: that it reaches nothing may be no error
-	Beside     bool           // the user did not name it, and it has no network of the server's
+	Name      string        // as the probes have it
+	Container bool          // a network namespace of the server's engine; else the machine of this process
+	Down      *report.Fault // why it reaches nothing at all, whatever its address is
+	NoNetwork bool
+	Detached  string // as Container has it
+	NetworkOf string // the container whose network it shares; empty if it has its own
+	OnHost    bool   // a container that shares the network of the engine's host
+	Networks  []Network
+	Routes    []Route        // from the machine of this process to the server's addresses, if they are known
+	Addresses []netip.Addr   // of that machine's interfaces; none if they are not known
+	Asked     []SecondAnswer // if no address works from it
+	Answerers []string       // who answered instead of the server, as sentences
+	Watched   Watched        // what the witness saw of connections from here; empty if nobody looked
+	Proxies   Proxies        // of the environment of the container that the user named; nil for none
+	Hosts     []ExtraHost    // entries of its hosts file that the user has set
+	Optional  bool           // the user did not name it: that it reaches nothing may be no error
+	Beside    bool           // the user did not name it, and it has no network of the server's
 }
 
 // LacksFamily says whether the vantage has no address of the family that it needs to
