@@ -22,11 +22,11 @@ func TestAgentImageUploadedOnce(t *testing.T) {
 				uploads.Add(1)
 			}
 		})
-		b.makeContainer(t, "users", "none", nil, true)
+		b.makeContainer(t, "users", "", nil, true)
 		// The server and the helper of --from need the agent in parallel, and so do the peers
 		// of the network modes.
 		for _, args := range [][]string{
-			inside("--from", "users", "--network", "none"), {"run", "--networks", "user-bridge,several,dual-stack", b.image}, {"run"},
+			inside("--from", "users"), {"run", "--networks", "user-bridge,several,dual-stack", b.image}, {"run"},
 		} {
 			p := start(t, through(b.nestprobe(t, args...), tap))
 			assert.Check(t, is.Equal(p.status(t), 0), "%s", &p.stderr)

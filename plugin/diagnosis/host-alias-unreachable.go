@@ -13,7 +13,7 @@ var HostAliasUnreachable = define("host-alias-unreachable", addressOnly, definit
 			fault := because("nothing listens on port %d of the engine's host, and the server answers at %s", r.to.port, other.Address)
 			fault.Hint = "use " + other.Address + ": the server runs on another machine than the engine"
 			return fault
-		case refused(r.Failure):
+		case refused(r.Failure) && (len(c.Server.PublishedBy) == 0 || c.Engine.Rootless): // else the container may refuse
 			return c.refusedByAlias(r)
 		default:
 			return nil

@@ -98,7 +98,7 @@ func settle(ctx context.Context, race netprobe.Race) []netprobe.Result {
 		retry := race
 		retry.Attempts = nil
 		for i, r := range results {
-			if !r.OK {
+			if !r.OK && r.Failure != netprobe.Silent { // an engine's port says nothing first
 				failing = append(failing, i)
 				retry.Attempts = append(retry.Attempts, race.Attempts[i])
 			}
