@@ -39,6 +39,7 @@ func probeRole(ctx context.Context, _ []string, std stdio) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	stops := map[int]context.CancelFunc{}
+	var traffic listening.TrafficReader
 	for {
 		select {
 		case request, ok := <-requests:
@@ -52,7 +53,7 @@ func probeRole(ctx context.Context, _ []string, std stdio) error {
 			}
 			working, stop := context.WithCancel(ctx)
 			stops[request.Number] = stop
-			group.Go(func() error { return reply(working, request, out) })
+			group.Go(func() error { return reply(working, request, &traffic, out) })
 		case <-ctx.Done():
 			return group.Wait()
 		}
@@ -74,7 +75,7 @@ func probeOnNode(ctx context.Context, encoded string, std stdio) error {
 }
 
 // reply prints the reply to a request.
-func reply(ctx context.Context, request engine.ProbeRequest, out *lines) error {
+func reply(ctx context.Context, request engine.ProbeRequest, traffic *listening.TrafficReader, out *lines) error {
 	result := engine.ProbeReply{Number: request.Number}
 	switch {
 	case request.Hold != nil:
@@ -83,7 +84,11 @@ func reply(ctx context.Context, request engine.ProbeRequest, out *lines) error {
 		found, err := listening.Read()
 		result.Listeners = &engine.Read[listening.Listeners]{Found: found, Error: message(err)}
 	case request.Traffic != 0:
-		found, err := listening.ReadTraffic(request.Traffic)
+		read := traffic.Traffic
+		if request.Baseline {
+			read = traffic.Baseline
+		}
+		found, err := read(request.Traffic)
 		result.Traffic = &engine.Read[listening.Traffic]{Found: found, Error: message(err)}
 	default:
 		result.Results = request.Race.Run(ctx)

@@ -21,6 +21,7 @@ type ProbeRequest struct {
 	Hold      *HoldRequest  `json:"hold"`      // open connections
 	Listeners bool          `json:"listeners"` // list the listening sockets
 	Traffic   uint16        `json:"traffic"`   // list the connections of this port
+	Baseline  bool          `json:"baseline"`  // with Traffic: list none, and later only those that come from now on
 	Stop      bool          `json:"stop"`      // end the request with this number now
 }
 
@@ -181,9 +182,20 @@ func (p *RemoteProber) Sockets(ctx context.Context) (listening.Listeners, error)
 	return reply.Listeners.result()
 }
 
-// Traffic lists the connections of a TCP port in the prober's network namespace.
+// Traffic lists the connections of a TCP port in the prober's network namespace that were
+// not there at the last baseline.
 func (p *RemoteProber) Traffic(ctx context.Context, port uint16) (listening.Traffic, error) {
-	reply, err := p.ask(ctx, ProbeRequest{Traffic: port})
+	return p.traffic(ctx, ProbeRequest{Traffic: port})
+}
+
+// Baseline reads the traffic of a TCP port without connections. Traffic leaves out those
+// that are there now.
+func (p *RemoteProber) Baseline(ctx context.Context, port uint16) (listening.Traffic, error) {
+	return p.traffic(ctx, ProbeRequest{Traffic: port, Baseline: true})
+}
+
+func (p *RemoteProber) traffic(ctx context.Context, request ProbeRequest) (listening.Traffic, error) {
+	reply, err := p.ask(ctx, request)
 	if err != nil {
 		return listening.Traffic{}, err
 	}

@@ -22,12 +22,16 @@ type sockets interface {
 }
 
 // thisMachine reads the sockets of this process's network namespace.
-type thisMachine struct{}
+type thisMachine struct{ traffic listening.TrafficReader }
 
-func (thisMachine) Sockets(context.Context) (listening.Listeners, error) { return listening.Read() }
+func (*thisMachine) Sockets(context.Context) (listening.Listeners, error) { return listening.Read() }
 
-func (thisMachine) Traffic(_ context.Context, port uint16) (listening.Traffic, error) {
-	return listening.ReadTraffic(port)
+func (m *thisMachine) Traffic(_ context.Context, port uint16) (listening.Traffic, error) {
+	return m.traffic.Traffic(port)
+}
+
+func (m *thisMachine) Baseline(_ context.Context, port uint16) (listening.Traffic, error) {
+	return m.traffic.Baseline(port)
 }
 
 // engineHost reads the sockets of the engine's host, and the connections of this machine
@@ -69,7 +73,7 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 	case len(publishers) == 1:
 		where = container.NetworkMode("container:" + publishers[0].Container)
 	case r.known.Server.Host && (e.Desktop || e.Rootless):
-		r.witness = thisMachine{}
+		r.witness = &thisMachine{}
 		return nil
 	case slices.ContainsFunc(r.places, r.isInside):
 		return nil // see insider

@@ -90,7 +90,7 @@ type strangers struct {
 // own that takes as long. It says whether connections that the server closes are alike.
 func (w watch) strangers(ctx context.Context, took time.Duration, closes bool) (found strangers, err error) {
 	var r round
-	if r.before, err = w.reader.Traffic(ctx, w.port); err != nil {
+	if r.before, err = w.reader.Baseline(ctx, w.port); err != nil {
 		return found, err
 	}
 	after := func(d time.Duration) func(time.Duration) bool {

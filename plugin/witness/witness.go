@@ -22,6 +22,8 @@ import (
 
 // Reader reads the connections of a port in the server's network namespace.
 type Reader interface {
+	// Baseline lists no connections, and Traffic those that were not there at the baseline.
+	Baseline(ctx context.Context, port uint16) (listening.Traffic, error)
 	Traffic(ctx context.Context, port uint16) (listening.Traffic, error)
 }
 
@@ -117,7 +119,7 @@ type round struct {
 // have had the time for it, and closes them after they have stayed open.
 func (w watch) round(ctx context.Context, addresses []Address) (r round, err error) {
 	asked := time.Now()
-	if r.before, err = w.reader.Traffic(ctx, w.port); err != nil {
+	if r.before, err = w.reader.Baseline(ctx, w.port); err != nil {
 		return r, err
 	}
 	r.patience = max(arrival, arrivalFactor*time.Since(asked))

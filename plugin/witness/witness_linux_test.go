@@ -23,10 +23,16 @@ import (
 
 // kernel reads the sockets of this process's network namespace. It leaves out the
 // counters, which count the connections of forwarders here too.
-type kernel struct{}
+type kernel struct{ listening.TrafficReader }
 
-func (kernel) Traffic(_ context.Context, port uint16) (listening.Traffic, error) {
-	traffic, err := listening.ReadTraffic(port)
+func (k *kernel) Baseline(_ context.Context, port uint16) (listening.Traffic, error) {
+	traffic, err := k.TrafficReader.Baseline(port)
+	traffic.Counters = listening.Counters{}
+	return traffic, err
+}
+
+func (k *kernel) Traffic(_ context.Context, port uint16) (listening.Traffic, error) {
+	traffic, err := k.TrafficReader.Traffic(port)
 	traffic.Counters = listening.Counters{}
 	return traffic, err
 }
@@ -124,7 +130,7 @@ func watch(t *testing.T, closedLater bool, server netip.AddrPort, addresses ...n
 		all[i] = witness.Address{From: witness.Here{}, Address: a.String()}
 	}
 	began := time.Now()
-	sightings, err := witness.Watch(t.Context(), kernel{}, server.Port(), all, timeout)
+	sightings, err := witness.Watch(t.Context(), &kernel{}, server.Port(), all, timeout)
 	assert.NilError(t, err)
 	t.Logf("it took %s", time.Since(began).Round(100*time.Microsecond))
 	seen := make([]facts.Seen, len(sightings))
@@ -204,7 +210,9 @@ func answers(conn net.Conn) {
 func TestWatchBusyServer(t *testing.T) {
 	t.Parallel()
 	for name, handle := range map[string]func(net.Conn){"clients close": holds, "the server closes": answers} {
-		t.Run(name, func(t *testing.T) { watchBusy(t, serve(t, handle)) })
+		t.Run(name, func(t *testing.T) { //nolint:tparallel // one disturbs the other
+			watchBusy(t, serve(t, handle))
+		})
 	}
 }
 
@@ -253,7 +261,7 @@ func TestWatchName(t *testing.T) {
 	t.Parallel()
 	server := serve(t, holds)
 	address := witness.Address{From: witness.Here{}, Address: "localhost:" + strconv.Itoa(int(server.Port()))}
-	sightings, err := witness.Watch(t.Context(), kernel{}, server.Port(), []witness.Address{address}, timeout)
+	sightings, err := witness.Watch(t.Context(), &kernel{}, server.Port(), []witness.Address{address}, timeout)
 	assert.NilError(t, err)
 	assert.Check(t, is.Equal(sightings[0].Seen, facts.SeenAccepted))
 	assert.Check(t, is.Equal(sightings[0].Peer, netip.MustParseAddr("127.0.0.1")))

@@ -10,5 +10,5 @@ func Read() (Listeners, error) { return Listeners{}, ErrUnsupported }
 // Inodes always fails.
 func Inodes(netip.AddrPort) ([]uint64, error) { return nil, ErrUnsupported }
 
-// ReadTraffic always fails.
-func ReadTraffic(uint16) (Traffic, error) { return Traffic{}, ErrUnsupported }
+// readTraffic always fails.
+func readTraffic(uint16, func(Connection) bool) (Traffic, error) { return Traffic{}, ErrUnsupported }

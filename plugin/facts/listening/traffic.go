@@ -1,6 +1,9 @@
 package listening
 
-import "net/netip"
+import (
+	"net/netip"
+	"sync"
+)
 
 // Traffic is what can be seen of a TCP port in a network namespace at one moment.
 type Traffic struct {
@@ -55,4 +58,44 @@ type Counters struct {
 	Opened    uint64 `json:"opened"`    // connections that arrived and were established (PassiveOpens)
 	Overflows uint64 `json:"overflows"` // handshakes that a full accept queue dropped (ListenOverflows)
 	Resets    uint64 `json:"resets"`    // segments that were answered with a reset (OutRsts)
+}
+
+// ReadTraffic reads the connections of a TCP port in the network namespace of the calling
+// thread. It needs what [Read] needs, and fails as it does.
+func ReadTraffic(port uint16) (Traffic, error) {
+	return readTraffic(port, func(Connection) bool { return false })
+}
+
+// TrafficReader reads the connections that have come since a baseline. A server may have
+// thousands that are open, and as many that it has closed and that its kernel remembers
+// for a minute. Its methods can be called in parallel.
+type TrafficReader struct {
+	mu    sync.Mutex
+	known map[ends]bool // at the baseline
+}
+
+// ends are the local and the remote address of a connection.
+type ends [2]netip.AddrPort
+
+// Baseline reads the traffic of a port. It lists no connection, and Traffic leaves out
+// those that are there now.
+func (r *TrafficReader) Baseline(port uint16) (Traffic, error) {
+	known := map[ends]bool{}
+	traffic, err := readTraffic(port, func(c Connection) bool {
+		known[ends{c.Local, c.Remote}] = true
+		return true
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.known = known
+	return traffic, err
+}
+
+// Traffic reads the traffic of a port, without the connections that were there at the last
+// baseline. It fails as ReadTraffic does.
+func (r *TrafficReader) Traffic(port uint16) (Traffic, error) {
+	r.mu.Lock()
+	known := r.known
+	r.mu.Unlock()
+	return readTraffic(port, func(c Connection) bool { return known[ends{c.Local, c.Remote}] })
 }

@@ -15,14 +15,6 @@ import (
 // of JSON.
 const maxConnections = 4000
 
-// A connection that both sides have closed stays in the kernel's list for timeWait, in
-// milliseconds. A busy server that closes first has thousands of those: the ones that
-// have been closed for longer than recently are left out.
-const (
-	timeWait = 60_000
-	recently = 5_000
-)
-
 // states are TCP's states of a connection that a server has not finished, as Traffic has
 // them.
 var states = map[uint8]State{
@@ -37,9 +29,9 @@ var states = map[uint8]State{
 	stateTimeWait:    StateServerClosed,
 }
 
-// ReadTraffic reads the connections of a TCP port in the network namespace of the calling
-// thread. It needs what [Read] needs, and fails as it does.
-func ReadTraffic(port uint16) (Traffic, error) {
+// readTraffic reads the connections of a TCP port in the network namespace of the calling
+// thread, without those that are to be left out.
+func readTraffic(port uint16, leaveOut func(Connection) bool) (Traffic, error) {
 	traffic := Traffic{Connections: []Connection{}, Queues: []Queue{}}
 	wanted := uint32(1 << stateListen)
 	for state := range states {
@@ -57,31 +49,26 @@ func ReadTraffic(port uint16) (Traffic, error) {
 			})
 			return true
 		}
-		if closedLongAgo(message) {
-			return true
-		}
-		if len(traffic.Connections) == maxConnections {
-			traffic.Truncated = true
-			return false
-		}
-		traffic.Connections = append(traffic.Connections, Connection{
+		connection := Connection{
 			Local:    unmapped(localAddress(message)),
 			Remote:   unmapped(remoteAddress(message)),
 			State:    states[message[1]],
 			Accepted: binary.NativeEndian.Uint32(message[68:]) != 0, // the inode of the process's file
-		})
+		}
+		switch {
+		case leaveOut(connection):
+		case len(traffic.Connections) == maxConnections:
+			traffic.Truncated = true
+			return false
+		default:
+			traffic.Connections = append(traffic.Connections, connection)
+		}
 		return true
 	})
 	if err != nil {
 		return Traffic{}, fmt.Errorf("reading the connections of port %d from the kernel: %w", port, err)
 	}
 	return traffic, nil
-}
-
-// closedLongAgo says whether a message's connection is none that has been closed recently.
-func closedLongAgo(message []byte) bool {
-	remaining := binary.NativeEndian.Uint32(message[52:]) // of the timer
-	return message[1] == stateTimeWait && remaining < timeWait-recently
 }
 
 func unmapped(a netip.AddrPort) netip.AddrPort {
