@@ -207,10 +207,10 @@ func answers(conn net.Conn) {
 }
 
 // Other clients come and go all the time, as many as 200 a second.
-func TestWatchBusyServer(t *testing.T) {
+func TestWatchBusyServer(t *testing.T) { //nolint:tparallel // one subtest would disturb the other
 	t.Parallel()
 	for name, handle := range map[string]func(net.Conn){"clients close": holds, "the server closes": answers} {
-		t.Run(name, func(t *testing.T) { //nolint:tparallel // one disturbs the other
+		t.Run(name, func(t *testing.T) {
 			watchBusy(t, serve(t, handle))
 		})
 	}
