@@ -209,14 +209,19 @@ func answers(conn net.Conn) {
 // Other clients come and go all the time, as many as 200 a second.
 func TestWatchBusyServer(t *testing.T) { //nolint:tparallel // one subtest would disturb the other
 	t.Parallel()
-	for name, handle := range map[string]func(net.Conn){"clients close": holds, "the server closes": answers} {
+	for name, test := range map[string]struct {
+		handle func(net.Conn)
+		least  int // of five times, to be told from other clients; a machine under load makes them slow
+	}{
+		"clients close": {holds, 5}, "the server closes": {answers, 3},
+	} {
 		t.Run(name, func(t *testing.T) {
-			watchBusy(t, serve(t, handle))
+			watchBusy(t, serve(t, test.handle), test.least)
 		})
 	}
 }
 
-func watchBusy(t *testing.T, server netip.AddrPort) {
+func watchBusy(t *testing.T, server netip.AddrPort, least int) {
 	t.Helper()
 	forwarder := serve(t, forwards(server))
 	other := serve(t, holds)
@@ -244,13 +249,17 @@ func watchBusy(t *testing.T, server netip.AddrPort) {
 			}
 		})
 	}
-	began := time.Now()
+	began, told := time.Now(), 0
 	for range 5 {
 		seen := watch(t, false, server, forwarder, other, server)
-		assert.Check(t, is.Equal(seen[0], facts.SeenAccepted))
+		if seen[0] == facts.SeenAccepted {
+			told++
+		}
+		assert.Check(t, seen[0] == facts.SeenAccepted || seen[0] == facts.SeenUnknown, "%v", seen)
 		assert.Check(t, seen[1] == facts.SeenNothing || seen[1] == facts.SeenUnknown, "%v", seen)
 		assert.Check(t, is.Equal(seen[2], facts.SeenAccepted))
 	}
+	assert.Check(t, told >= least, "%d of 5", told)
 	t.Logf("%d connections of other clients in %s", served.Load(), time.Since(began))
 	stop()
 	clients.Wait()
