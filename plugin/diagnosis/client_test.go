@@ -157,11 +157,11 @@ func TestWhatListens(t *testing.T) {
 			onHost("192.0.2.7:8080"), inBridge, refused(report.KindHostGateway, "172.17.0.1:8080"),
 			"error server-listens-elsewhere: on the host, only 192.0.2.7 listens on port 8080, and nothing at 172.17.0.1",
 		},
-		"the host for IPv6 alone": {
+		"the host only for IPv6": {
 			ipv6Only(onHost("[::]:8080")), inBridge, refused(report.KindHostGateway, "172.17.0.1:8080"),
-			"error server-listens-elsewhere: on the host, only ::, for IPv6 alone, listens on port 8080",
+			"error server-listens-elsewhere: on the host, only ::, which takes only IPv6, listens on port 8080",
 		},
-		"a container for IPv6 alone": {
+		"a container only for IPv6": {
 			ipv6Only(listens(on(own), "[::]:8080")), inOwn, refused(report.KindContainerIP, ownIP),
 			"=> have the server listen on 0.0.0.0 too, or on [::] for both",
 		},

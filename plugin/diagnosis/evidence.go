@@ -36,7 +36,7 @@ func onlyListeners(s facts.Server) string {
 	case len(on) > 1:
 		return fmt.Sprintf("only %s listen on port %d", join(on), s.Port)
 	case onlyIPv6(s):
-		return fmt.Sprintf("only %s, for IPv6 alone, listens on port %d", join(on), s.Port)
+		return fmt.Sprintf("only %s, which takes only IPv6, listens on port %d", join(on), s.Port)
 	default:
 		return fmt.Sprintf("only %s listens on port %d", join(on), s.Port)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 var NameLeadsElsewhere = define("name-leads-elsewhere", addressOnly, definition{
-	title:       "The name does not lead to this server alone",
+	title:       "The name does not lead to this server only",
 	hint:        "use a name that only this server has, such as the name of its container, or give the alias to one container only",
 	explains:    []report.Cause{WrongServer, DefaultBridgeHasNoDNS},
 	whenReached: report.SeverityWarning, // whoever uses the name may reach the other server

@@ -22,7 +22,7 @@ func Connected(p report.Probe) bool {
 func Judge(probes []report.Probe, server []facts.Network, watched facts.Watched) []report.Probe {
 	judged := slices.Clone(probes)
 	for i := range judged {
-		judge(&judged[i], watched.Of(probes[i].Address).Seen)
+		judge(&judged[i], watched.Of(judged[i].Address).Seen)
 		judgeName(&judged[i], server)
 	}
 	return judged

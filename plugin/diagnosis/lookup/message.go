@@ -29,7 +29,7 @@ type Match struct {
 // or several lines of a log.
 //
 // Messages and text are compared word by word, in order. A word that few messages have
-// counts more than one that many have, so that "connection" alone matches nothing.
+// counts more than one that many have, so that only "connection" matches nothing.
 func WithMessage(text string) []Match { return newMessageIndex().find(text) }
 
 // messageIndex has the messages of all causes.
