@@ -47,10 +47,10 @@ const maxHosts = 4
 // was not the expected one. Terms are those of the first probe. Names are what the
 // server may be called in a Host header; localhost is always tried. There is no
 // question if the failure is proof enough, if another probe cannot decide it, or if the
-// server was asked for nothing.
+// probe sent no request.
 func (t Target) Questions(first Result, terms Race, names []string) []Question {
-	asksNothing := t.scheme() == TCP && t.Expect.Body == "" && t.Identity == ""
-	if first.OK || first.Identity == IdentityMismatch || asksNothing {
+	noRequest := t.scheme() == TCP && t.Expect.Body == "" && t.Identity == ""
+	if first.OK || first.Identity == IdentityMismatch || noRequest {
 		return nil
 	}
 	a := asker{target: t, terms: terms}

@@ -160,7 +160,7 @@ func TestQuestionsProveTheReason(t *testing.T) {
 	}
 }
 
-// refuses is a server that refuses all clients before they have asked for anything.
+// refuses is a server that refuses all clients before their first request.
 func refuses(conn net.Conn) {
 	_, _ = io.WriteString(conn, "-DENIED protected mode\r\n")
 	_, _ = io.Copy(io.Discard, conn)
@@ -213,7 +213,7 @@ func TestNoQuestions(t *testing.T) {
 		"an error":           {http, netprobe.Result{Failure: netprobe.UnexpectedStatus, Status: 500}},
 		"tcp closed":         {tcp, netprobe.Result{Failure: netprobe.ClosedWithoutResponse}},
 		"the WebSocket ends": {http, netprobe.Result{Failure: netprobe.ClosedWithoutResponse, Phase: netprobe.PhaseWebSocket, Status: 200}},
-		"asked for nothing":  {tcp, netprobe.Result{Failure: netprobe.NoResponse}},
+		"no request":         {tcp, netprobe.Result{Failure: netprobe.NoResponse}},
 	} {
 		got := test.target.Questions(test.first, netprobe.Race{}, []string{"web"})
 		assert.Check(t, is.Len(got, 0), name)
@@ -224,7 +224,7 @@ func TestNoQuestions(t *testing.T) {
 	assert.Check(t, is.Len(waiting.Questions(silent, netprobe.Race{Timeout: 15 * time.Second}, nil), 0), "no time limit is longer")
 }
 
-// The Host headers that are tried are few, and none is asked for twice.
+// The Host headers that are tried are few, and none is tried twice.
 func TestQuestionsTryFewHosts(t *testing.T) {
 	t.Parallel()
 	target := netprobe.Target{Address: "web:8080"}.WithHost("shop")

@@ -36,17 +36,33 @@ func (m *thisMachine) Baseline(_ context.Context, port uint16) (listening.Traffi
 
 // engineHost reads the sockets of the engine's host, and the connections of this machine
 // too: an engine in a VM does not always say so, and the host that is meant may be either.
-type engineHost struct{ *engine.RemoteProber }
+type engineHost struct {
+	*engine.RemoteProber
 
-func (h engineHost) Traffic(ctx context.Context, port uint16) (listening.Traffic, error) {
+	machine thisMachine
+}
+
+func (h *engineHost) Baseline(ctx context.Context, port uint16) (listening.Traffic, error) {
+	traffic, err := h.RemoteProber.Baseline(ctx, port)
+	if err != nil {
+		return traffic, err
+	}
+	here, err := h.machine.Baseline(ctx, port)
+	return merge(traffic, here), unlessUnsupported(err)
+}
+
+func (h *engineHost) Traffic(ctx context.Context, port uint16) (listening.Traffic, error) {
 	traffic, err := h.RemoteProber.Traffic(ctx, port)
 	if err != nil {
 		return traffic, err
 	}
-	here, err := listening.ReadTraffic(port)
-	if err != nil {
-		return traffic, nil //nolint:nilerr // it is not Linux, where only the engine's host can be read
-	}
+	here, err := h.machine.Traffic(ctx, port)
+	return merge(traffic, here), unlessUnsupported(err)
+}
+
+// merge adds to the traffic of the engine's host that of this machine, each connection and
+// queue once: the two may be the same.
+func merge(traffic, here listening.Traffic) listening.Traffic {
 	for _, c := range here.Connections {
 		if !slices.Contains(traffic.Connections, c) {
 			traffic.Connections = append(traffic.Connections, c)
@@ -57,14 +73,22 @@ func (h engineHost) Traffic(ctx context.Context, port uint16) (listening.Traffic
 			traffic.Queues = append(traffic.Queues, q)
 		}
 	}
-	return traffic, nil
+	return traffic
+}
+
+// unlessUnsupported drops the error of a machine that is not Linux, which adds nothing.
+func unlessUnsupported(err error) error {
+	if errors.Is(err, listening.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // startWitness starts the witness beside the helpers of the places, unless one of those is
 // in the server's network namespace. The connections to a port of the host that a
 // container publishes arrive at the container. If the engine runs in a VM or is rootless,
-// its host is this machine. The witness lives until watching ends. If it cannot be started, that is
-// recorded and no error.
+// its host is this machine. The witness lives until watching ends. If it cannot be
+// started, that is recorded and no error.
 func (r *run) startWitness(ctx, watching context.Context) error {
 	e := r.description.Endpoint.Engine
 	where := container.NetworkMode("host")
@@ -87,7 +111,7 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 	}
 	r.witnessAgent, r.witness = started.Agent, started
 	if r.known.Server.Host && len(publishers) == 0 {
-		r.witness = engineHost{started}
+		r.witness = &engineHost{RemoteProber: started}
 	}
 	return nil
 }
@@ -124,7 +148,7 @@ func (r *run) watch(ctx context.Context) error {
 	if err := r.fromEach(ctx, r.retryRefused); err != nil {
 		return err
 	}
-	if r.known.Server.Host && len(r.known.Server.PublishedBy) == 0 && len(r.known.Server.Queues) == 0 {
+	if r.hostIsUnknown() {
 		r.trustSilent()
 		return nil
 	}
@@ -148,9 +172,20 @@ func (r *run) watch(ctx context.Context) error {
 	return nil
 }
 
+// hostIsUnknown says whether the sockets of the host that is meant cannot be read: the
+// engine's own host has no listener on the port, so it may be a VM, and this machine is not
+// Linux.
+func (r *run) hostIsUnknown() bool {
+	s := r.known.Server
+	if !s.Host || len(s.PublishedBy) > 0 || len(s.Queues) > 0 {
+		return false
+	}
+	_, err := listening.ReadTraffic(s.Port)
+	return errors.Is(err, listening.ErrUnsupported)
+}
+
 // trustSilent takes connections that were accepted and stayed open for those of a server
-// on a host whose sockets cannot be read: neither that of the engine nor this machine has a
-// listener, so it is behind a VM.
+// on a host whose sockets cannot be read. Their identity is unverified.
 func (r *run) trustSilent() {
 	for _, p := range r.places {
 		for i := range p.probes {

@@ -60,14 +60,14 @@ func (w watch) crowd(ctx context.Context, address Address) (s facts.Sighting, qu
 	case reset && (r.came >= opened || !r.closed(all(opened))), !reset && len(r.gone(r.closes())) < opened:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
 	}
-	strangers, err := w.strangers(ctx, time.Since(began), r.closes())
+	others, err := w.countOthers(ctx, time.Since(began), r.closes())
 	switch {
-	case err != nil, !reset && strangers.alike >= few, reset && strangers.all >= few:
+	case err != nil, !reset && others.alike >= few, reset && others.all >= few:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, err
 	case reset:
-		return facts.Sighting{Seen: facts.SeenClosed}, strangers.all == 0, nil
+		return facts.Sighting{Seen: facts.SeenClosed}, others.all == 0, nil
 	default:
-		return r.sighting(r.most(r.gone(r.closes()))), strangers.all == 0, nil
+		return r.sighting(r.most(r.gone(r.closes()))), others.all == 0, nil
 	}
 }
 
@@ -80,15 +80,15 @@ func all(n int) []int {
 	return indices
 }
 
-// strangers are connections of other clients.
-type strangers struct {
+// otherClients are connections of other clients.
+type otherClients struct {
 	all   int
 	alike int // of those, the ones that come, stay and go as the connections of a round do
 }
 
-// strangers counts the connections of other clients in a round without connections of its
+// countOthers counts the connections of other clients in a round without connections of its
 // own that takes as long. It says whether connections that the server closes are alike.
-func (w watch) strangers(ctx context.Context, took time.Duration, closes bool) (found strangers, err error) {
+func (w watch) countOthers(ctx context.Context, took time.Duration, closes bool) (found otherClients, err error) {
 	var r round
 	if r.before, err = w.reader.Baseline(ctx, w.port); err != nil {
 		return found, err

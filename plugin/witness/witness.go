@@ -60,6 +60,11 @@ const (
 	arrival       = 400 * time.Millisecond
 	arrivalFactor = 5
 
+	// connecting is how long it may take at least to connect: the addresses have been
+	// connected to before, and a lost first packet is sent again after 1 s (RFC 6298,
+	// section 2). On Podman that was seen while another container was being started.
+	connecting = 3 * time.Second
+
 	// firstPause and longestPause are between two looks at the sockets.
 	firstPause   = time.Millisecond
 	longestPause = 20 * time.Millisecond
@@ -97,7 +102,7 @@ func (w watch) quietRound(ctx context.Context, addresses []Address) (r round, qu
 	if r, err = w.round(ctx, addresses); err != nil || !r.counts() {
 		return r, true, err
 	}
-	others, err := w.strangers(ctx, time.Since(began)-stay, r.closes())
+	others, err := w.countOthers(ctx, time.Since(began)-stay, r.closes())
 	return r, others.all == 0, err
 }
 
@@ -123,7 +128,7 @@ func (w watch) round(ctx context.Context, addresses []Address) (r round, err err
 		return r, err
 	}
 	r.patience = max(arrival, arrivalFactor*time.Since(asked))
-	opened, err := hold(ctx, addresses, w.timeout)
+	opened, err := hold(ctx, addresses, max(w.timeout, connecting))
 	if err == nil {
 		r.held = opened.connections
 		err = w.untilAccepted(ctx, &r)
