@@ -7,7 +7,7 @@ var DefaultBridgeHasNoDNS = define("default-bridge-has-no-dns", addressOnly, def
 	hint:  "connect both to a user-defined bridge network, or use the address",
 	rule: func(c *vantageCase, r row) *report.Fault {
 		switch {
-		case c.vantage.OnHost && unnamed(r.Failure) && r.Kind == report.KindContainerName:
+		case c.vantage.OnHost && Unnamed(r.Failure) && r.Kind == report.KindContainerName:
 			fault := because("%s is on the network of the engine's host, where container names are not looked up", c.vantage.Place())
 			fault.Hint = "use the address of the server, or a port that it publishes; or start the client on a network of the server"
 			fault.Commands = []string{"docker run --network NETWORK ..."}

@@ -21,8 +21,8 @@ func secondAnswers(c *vantageCase) bool { return len(c.vantage.Asked) > 0 }
 // routes are those of this machine to the server's addresses.
 func routes(c *vantageCase) bool { return len(c.vantage.Routes) > 0 }
 
-// observed is what a probe saw.
-func observed(p report.Probe) string {
+// Observed is what a probe saw.
+func Observed(p report.Probe) string {
 	return fmt.Sprintf("from %s: %s (%s): %s", p.Vantage, p.Address, p.Kind, p.Detail)
 }
 

@@ -12,11 +12,11 @@ func dropped(f netprobe.Failure) bool {
 // silent says whether the connection was accepted, and nothing came over it.
 func silent(f netprobe.Failure) bool { return f == netprobe.Silent || f == netprobe.NoResponse }
 
-// unanswered says whether nothing came back, with or without a connection.
-func unanswered(f netprobe.Failure) bool { return dropped(f) || f == netprobe.NoResponse }
+// Unanswered says whether nothing came back, with or without a connection.
+func Unanswered(f netprobe.Failure) bool { return dropped(f) || f == netprobe.NoResponse }
 
-// unnamed says whether the name was not found.
-func unnamed(f netprobe.Failure) bool {
+// Unnamed says whether the name was not found.
+func Unnamed(f netprobe.Failure) bool {
 	return f == netprobe.NameNotFound || f == netprobe.NameTimeout
 }
 

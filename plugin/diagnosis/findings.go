@@ -25,14 +25,14 @@ func Merge(lists ...[]report.Finding) []report.Finding {
 	return merged
 }
 
-// maxEvidence bounds the lines of one finding: enough for every address of some
+// MaxEvidence bounds the lines of one finding: enough for every address of some
 // servers.
-const maxEvidence = 24
+const MaxEvidence = 24
 
 // appendNew adds the lines that are not there yet, as far as there is room.
 func appendNew(evidence, lines []string) []string {
 	for _, line := range lines {
-		if !slices.Contains(evidence, line) && len(evidence) < maxEvidence {
+		if !slices.Contains(evidence, line) && len(evidence) < MaxEvidence {
 			evidence = append(evidence, line)
 		}
 	}

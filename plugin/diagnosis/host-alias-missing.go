@@ -23,7 +23,7 @@ var HostAliasMissing = define("host-alias-missing", addressOnly, definition{
 func (c *vantageCase) hasAlias() bool {
 	return slices.ContainsFunc(c.rows, func(r row) bool {
 		alias := r.Kind == report.KindPublishedHostAlias || r.Kind == report.KindHostAlias
-		return alias && !unnamed(r.Failure)
+		return alias && !Unnamed(r.Failure)
 	})
 }
 

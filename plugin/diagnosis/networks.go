@@ -100,7 +100,7 @@ func (c *vantageCase) layer2FromMachine(r row) (facts.Network, bool) {
 // containerNameNotFound says whether a container looked up the server's name and did
 // not find it.
 func (c *vantageCase) containerNameNotFound(r row) bool {
-	return c.vantage.Container && unnamed(r.Failure) && (r.Kind == report.KindContainerName || r.Kind == report.KindDindHost)
+	return c.vantage.Container && Unnamed(r.Failure) && (r.Kind == report.KindContainerName || r.Kind == report.KindDindHost)
 }
 
 // elsewhere is where the network of a container is, if that is not on the machine

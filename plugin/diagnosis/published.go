@@ -41,7 +41,7 @@ func toServerOnHost(r row) bool {
 // aliasNotFound says whether the name of a row is one for the host, and has no
 // address.
 func aliasNotFound(r row) bool {
-	return unnamed(r.Failure) && (r.Kind == report.KindPublishedHostAlias || r.Kind == report.KindHostAlias)
+	return Unnamed(r.Failure) && (r.Kind == report.KindPublishedHostAlias || r.Kind == report.KindHostAlias)
 }
 
 // droppedAtEngineHost says whether packets to a published port were dropped, and not

@@ -20,7 +20,7 @@ var ServerOverloaded = define("server-overloaded", serverState, definition{
 			return nil
 		case c.seen(r) == facts.SeenWaiting:
 			fault = because("the connection to %s arrived at the server, and no process accepts it", r.Address)
-		case isFull && (unanswered(r.Failure) || silent(r.Failure)):
+		case isFull && (Unanswered(r.Failure) || silent(r.Failure)):
 			fault = because("the accept queue of %s is full: %d connections wait, and more are dropped", full.Address, full.Length)
 		default:
 			return nil

@@ -26,7 +26,7 @@ func (c *vantageCase) isToServer(r row) bool {
 	if c.ownLoopback(r) || c.seen(r).Arrived() {
 		return false
 	}
-	return c.serverHostResponded(r) || unanswered(r.Failure)
+	return c.serverHostResponded(r) || Unanswered(r.Failure)
 }
 
 // nothingOnPort says whether no socket listens on the server's port. It needs

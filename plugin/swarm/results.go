@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -22,7 +21,7 @@ func (r *run) summarize(measured bool) {
 		r.report.Probes = append(r.report.Probes, probes...)
 		return
 	}
-	explained := diagnosis.ExplainNodes(r.facts(), probes)
+	explained := explain(r.facts(), probes)
 	r.report.Probes = append(r.report.Probes, explained.Probes...)
 	r.report.Findings = explained.Findings
 	r.report.OK = true
@@ -96,10 +95,10 @@ func (r *run) serverOf(n *node) report.Server {
 }
 
 // facts returns what the diagnosis needs to know about the nodes besides the probes.
-func (r *run) facts() diagnosis.Nodes {
-	facts := diagnosis.Nodes{Port: r.port}
+func (r *run) facts() swarmFacts {
+	facts := swarmFacts{Port: r.port}
 	for i, n := range r.nodes {
-		known := diagnosis.Node{
+		known := nodeFacts{
 			Name:         n.name,
 			Vantage:      n.vantage(),
 			Address:      n.address,
@@ -110,14 +109,14 @@ func (r *run) facts() diagnosis.Nodes {
 			ImageMissing: n.imageMissing,
 			Image:        r.serverOf(n).Image,
 			Context:      n.reached.Context,
-			Gossip:       map[string]diagnosis.Gossip{},
+			Gossip:       map[string]gossip{},
 		}
 		if n.reached.Err != nil {
 			known.NotLoaded = n.reached.Err.Error()
 		}
 		for _, from := range r.nodes {
 			if seen := from.result(len(r.nodes)+i, 0); seen != nil {
-				known.Gossip[from.vantage()] = diagnosis.Gossip{Detail: seen.Detail, Failure: seen.Failure}
+				known.Gossip[from.vantage()] = gossip{Detail: seen.Detail, Failure: seen.Failure}
 			}
 		}
 		facts.Nodes = append(facts.Nodes, known)

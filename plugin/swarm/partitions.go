@@ -1,16 +1,17 @@
-package diagnosis
+package swarm
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // partitions are the links between nodes, some of which drop packets.
 type partitions struct {
-	nodes []Node
+	nodes []nodeFacts
 	port  uint16
 	links [][]*link // by the node that probes, then by the one that is probed
 }
@@ -29,7 +30,7 @@ func (l *link) reached() bool {
 }
 
 // newPartitions sorts the probes by their links.
-func newPartitions(n Nodes, probes []report.Probe) *partitions {
+func newPartitions(n swarmFacts, probes []report.Probe) *partitions {
 	p := &partitions{nodes: n.Nodes, port: n.Port}
 	index := map[string]int{}
 	for from, node := range n.Nodes {
@@ -37,7 +38,7 @@ func newPartitions(n Nodes, probes []report.Probe) *partitions {
 		links := make([]*link, len(n.Nodes))
 		for to, other := range n.Nodes {
 			gossip, probed := other.Gossip[node.Vantage]
-			links[to] = &link{from: from, to: to, gossip: probed && unanswered(gossip.Failure)}
+			links[to] = &link{from: from, to: to, gossip: probed && diagnosis.Unanswered(gossip.Failure)}
 		}
 		p.links = append(p.links, links)
 	}
@@ -62,10 +63,10 @@ func (p *partitions) isDropped(r *report.Probe, l *link) bool {
 	switch {
 	case r.OK || l.from == l.to || !p.runs(l.to, r.Kind):
 		return false
-	case unnamed(r.Failure):
+	case diagnosis.Unnamed(r.Failure):
 		return l.gossip
 	default:
-		return unanswered(r.Failure)
+		return diagnosis.Unanswered(r.Failure)
 	}
 }
 
@@ -90,8 +91,8 @@ func (p *partitions) cutOff(to int) bool {
 
 // firewall is what firewalls between the nodes drop.
 func (p *partitions) firewall(links []*link) report.Finding {
-	finding := Finding(&report.Fault{
-		Cause:    FirewallDrops,
+	finding := diagnosis.Finding(&report.Fault{
+		Cause:    diagnosis.FirewallDrops,
 		Evidence: bounded(slices.Concat(p.pairs(links), p.reachable(links), timeouts(links))),
 		Hint:     p.openPorts(links),
 	})
@@ -118,7 +119,7 @@ func (p *partitions) ports(links []*link) []string {
 			switch {
 			case r.Kind == report.KindPublishedEngineHost:
 				dropped[published] = true
-			case r.Kind == report.KindContainerIP, r.Kind == report.KindContainerName && !unnamed(r.Failure):
+			case r.Kind == report.KindContainerIP, r.Kind == report.KindContainerName && !diagnosis.Unnamed(r.Failure):
 				dropped[overlayPorts] = true
 			}
 		}
@@ -226,8 +227,8 @@ func timeouts(links []*link) []string {
 	var lines []string
 	for _, l := range links {
 		for _, r := range l.dropped {
-			if r.Kind != report.KindContainerName || unnamed(r.Failure) {
-				lines = append(lines, observed(*r))
+			if r.Kind != report.KindContainerName || diagnosis.Unnamed(r.Failure) {
+				lines = append(lines, diagnosis.Observed(*r))
 			}
 		}
 	}

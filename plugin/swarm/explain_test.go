@@ -1,4 +1,4 @@
-package diagnosis_test
+package swarm
 
 import (
 	"fmt"
@@ -9,19 +9,22 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // swarmCase is a Swarm of three nodes, a, b and c, with what fails between
 // them: "ab" is from a to b.
 type swarmCase struct {
-	nodes  map[string]func(*diagnosis.Node)       // what is unlike a node that takes part
+	nodes  map[string]func(*nodeFacts)            // what is unlike a node that takes part
 	fails  map[string]map[string]netprobe.Failure // by link, then by name, ip, port or gossip
 	title  string
 	causes map[string]report.Severity // of the findings; "" where it is open
 	says   []string                   // in the evidence and hint
 	silent []string                   // not in them
+}
+
+func row(kind report.Kind, address string, failure netprobe.Failure) report.Probe {
+	return report.Probe{Kind: kind, Address: address, OK: failure == "", Failure: failure, Detail: string(failure)}
 }
 
 var kindOf = map[string]report.Kind{
@@ -32,12 +35,12 @@ var kindOf = map[string]report.Kind{
 
 // measured is what was seen. A node that is silent has no rows; one that has no
 // server has that of its port if it is down, else none.
-func (c swarmCase) measured() (diagnosis.Nodes, []report.Probe) {
-	nodes := diagnosis.Nodes{Port: 20001}
+func (c swarmCase) measured() (swarmFacts, []report.Probe) {
+	nodes := swarmFacts{Port: 20001}
 	for i, name := range []string{"a", "b", "c"} {
-		n := diagnosis.Node{
+		n := nodeFacts{
 			Name: name, Vantage: "node:" + name, Address: fmt.Sprintf("192.0.2.%d", i+1),
-			Active: true, State: "ready", Image: "agent:1", Gossip: map[string]diagnosis.Gossip{},
+			Active: true, State: "ready", Image: "agent:1", Gossip: map[string]gossip{},
 		}
 		if change := c.nodes[name]; change != nil {
 			change(&n)
@@ -51,7 +54,7 @@ func (c swarmCase) measured() (diagnosis.Nodes, []report.Probe) {
 			if from.HelperError != "" {
 				continue
 			}
-			n.Gossip[from.Vantage] = diagnosis.Gossip{Failure: fails["gossip"], Detail: string(fails["gossip"])}
+			n.Gossip[from.Vantage] = gossip{Failure: fails["gossip"], Detail: string(fails["gossip"])}
 			for _, kind := range []string{"name", "ip", "port"} {
 				if n.ServerError != "" && (kind != "port" || n.State != "down") {
 					continue
@@ -76,13 +79,13 @@ func noOverlay() map[string]netprobe.Failure {
 	return map[string]netprobe.Failure{"name": timeout, "ip": timeout}
 }
 
-func isDown(n *diagnosis.Node) {
+func isDown(n *nodeFacts) {
 	n.State, n.ServerError, n.HelperError = "down", "it is down", "it is down"
 }
 
-func downAndAnswers(n *diagnosis.Node) { isDown(n); n.Context = "there" }
+func downAndAnswers(n *nodeFacts) { isDown(n); n.Context = "there" }
 
-func lacksImage(n *diagnosis.Node) {
+func lacksImage(n *nodeFacts) {
 	n.ServerError, n.HelperError, n.ImageMissing = "No such image", "No such image", true
 }
 
@@ -135,14 +138,14 @@ var swarmCases = map[string]swarmCase{
 		causes: map[string]report.Severity{"": report.SeverityError},
 	},
 	"down": {
-		nodes:  map[string]func(*diagnosis.Node){"c": isDown},
+		nodes:  map[string]func(*nodeFacts){"c": isDown},
 		fails:  map[string]map[string]netprobe.Failure{"ac": all(timeout), "bc": all(timeout)},
 		causes: map[string]report.Severity{"": report.SeverityError},
 		title:  "Not every node takes part, and what was measured does not decide why",
 		says:   []string{"node c (192.0.2.3) takes no part: it is down", "from node:a: its engine's port 7946: connect-timeout"},
 	},
 	"down, and it answers its user": {
-		nodes:  map[string]func(*diagnosis.Node){"c": downAndAnswers},
+		nodes:  map[string]func(*nodeFacts){"c": downAndAnswers},
 		fails:  map[string]map[string]netprobe.Failure{"ac": all(timeout), "bc": all(timeout)},
 		causes: map[string]report.Severity{"firewall-drops": report.SeverityError},
 		says: []string{
@@ -152,22 +155,22 @@ var swarmCases = map[string]swarmCase{
 		silent: []string{"4789"}, // there was no server on the overlay to probe
 	},
 	"down, and its machine refuses": { // so it runs, without an engine
-		nodes:  map[string]func(*diagnosis.Node){"c": downAndAnswers},
+		nodes:  map[string]func(*nodeFacts){"c": downAndAnswers},
 		fails:  map[string]map[string]netprobe.Failure{"ac": all(netprobe.Refused), "bc": all(netprobe.Refused)},
 		causes: map[string]report.Severity{"": report.SeverityError},
 	},
 	"drained": {
-		nodes: map[string]func(*diagnosis.Node){"c": func(n *diagnosis.Node) {
+		nodes: map[string]func(*nodeFacts){"c": func(n *nodeFacts) {
 			n.Active, n.State, n.ServerError, n.HelperError = false, "drained", "it is drained", "it is drained"
 		}},
 	},
 	"no image": {
-		nodes:  map[string]func(*diagnosis.Node){"c": lacksImage},
+		nodes:  map[string]func(*nodeFacts){"c": lacksImage},
 		causes: map[string]report.Severity{"image-unavailable": report.SeverityError},
 		says:   []string{"node c: No such image", "docker save -o image.tar agent:1", "docker --context c load -i image.tar"},
 	},
 	"no image, though its context was tried": {
-		nodes: map[string]func(*diagnosis.Node){"c": func(n *diagnosis.Node) {
+		nodes: map[string]func(*nodeFacts){"c": func(n *nodeFacts) {
 			lacksImage(n)
 			n.Context, n.NotLoaded = "there", "no space left on device"
 		}},
@@ -175,13 +178,13 @@ var swarmCases = map[string]swarmCase{
 		says:   []string{"no space left on device", "docker --context there load"},
 	},
 	"a helper that reports nothing": {
-		nodes:  map[string]func(*diagnosis.Node){"c": func(n *diagnosis.Node) { n.HelperError = "its helper has not ended within 40s" }},
+		nodes:  map[string]func(*nodeFacts){"c": func(n *nodeFacts) { n.HelperError = "its helper has not ended within 40s" }},
 		causes: map[string]report.Severity{"": report.SeverityError},
 		says:   []string{"node c (192.0.2.3) takes no part: its helper has not ended within 40s"},
 	},
 }
 
-func TestExplainNodes(t *testing.T) {
+func TestExplain(t *testing.T) {
 	t.Parallel()
 	for name, c := range swarmCases {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +192,7 @@ func TestExplainNodes(t *testing.T) {
 			nodes, rows := c.measured()
 			found := map[string]report.Severity{}
 			var text strings.Builder
-			result := diagnosis.ExplainNodes(nodes, rows)
+			result := explain(nodes, rows)
 			for _, f := range result.Findings {
 				found[string(f.Cause)] = f.Severity
 				fmt.Fprintln(&text, f.Title, strings.Join(f.Evidence, "\n"), f.Hint, strings.Join(f.Commands, "\n"))
@@ -216,10 +219,10 @@ func TestExplainNodes(t *testing.T) {
 func TestExplainManyNodes(t *testing.T) {
 	t.Parallel()
 	const many = 40
-	var nodes diagnosis.Nodes
+	var nodes swarmFacts
 	var rows []report.Probe
 	for i := range many {
-		nodes.Nodes = append(nodes.Nodes, diagnosis.Node{Name: fmt.Sprint("n", i), Vantage: fmt.Sprint("node:n", i), Active: true, State: "ready"})
+		nodes.Nodes = append(nodes.Nodes, nodeFacts{Name: fmt.Sprint("n", i), Vantage: fmt.Sprint("node:n", i), Active: true, State: "ready"})
 		for to := range many {
 			r := row(report.KindContainerIP, fmt.Sprint("n", to, ":1"), "")
 			if to != i {
@@ -229,7 +232,7 @@ func TestExplainManyNodes(t *testing.T) {
 			rows = append(rows, r)
 		}
 	}
-	found := diagnosis.ExplainNodes(nodes, rows).Findings
+	found := explain(nodes, rows).Findings
 	assert.Assert(t, is.Len(found, 1))
 	assert.Check(t, len(found[0].Evidence) <= 48, "%d lines", len(found[0].Evidence))
 }

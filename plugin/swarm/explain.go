@@ -1,23 +1,25 @@
-package diagnosis
+package swarm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// Nodes is what is known of the nodes of a Swarm, each of which has probed the
+// swarmFacts is what is known of the nodes of a Swarm, each of which has probed the
 // servers of all, besides what the probes observed. The Server of a probe is an index
 // into Nodes.
-type Nodes struct {
-	Nodes []Node
+type swarmFacts struct {
+	Nodes []nodeFacts
 	Port  uint16 // of every node, at which its server is published
 }
 
-// Node is one node of a Swarm.
-type Node struct {
+// nodeFacts is one node of a Swarm.
+type nodeFacts struct {
 	Name        string
 	Vantage     string // as the probes from it have it
 	Address     string
@@ -31,27 +33,27 @@ type Node struct {
 	NotLoaded    string // why it could not be loaded there
 	Context      string // the user's context for the node's engine, which answered; empty for none
 
-	Gossip map[string]Gossip // by the vantage that probed it
+	Gossip map[string]gossip // by the vantage that probed it
 }
 
 // down is the state of a node that the managers hear nothing of.
 const down = "down"
 
-// Gossip is whether a node's engine takes connections of other engines.
-type Gossip struct {
+// gossip is whether a node's engine takes connections of other engines.
+type gossip struct {
 	Failure netprobe.Failure // empty if it does
 	Detail  string
 }
 
-// ExplainNodes finds out why nodes do not reach each other. If no address works
+// explain finds out why nodes do not reach each other. If no address works
 // between two nodes, that is an error; if another one does, it is a warning.
-func ExplainNodes(n Nodes, probes []report.Probe) Result {
-	result := Result{Probes: slices.Clone(probes)}
+func explain(n swarmFacts, probes []report.Probe) diagnosis.Result {
+	result := diagnosis.Result{Probes: slices.Clone(probes)}
 	p := newPartitions(n, result.Probes)
 	var found []report.Finding
 	for _, node := range n.Nodes {
 		if node.ImageMissing {
-			found = append(found, Finding(node.imageFault()))
+			found = append(found, diagnosis.Finding(node.imageFault()))
 		}
 	}
 	if links := p.broken(); len(links) > 0 {
@@ -65,11 +67,29 @@ func ExplainNodes(n Nodes, probes []report.Probe) Result {
 	}
 	failing, severity := p.failing()
 	result.Findings = slices.Concat(
-		Merge(found),
+		diagnosis.Merge(found),
 		undecided("Not every node takes part", p.missingNodes(), report.SeverityError),
 		undecided("Some probes between nodes fail", failing, severity),
 	)
 	return result
+}
+
+// imageFault is the fault of a node that does not have the image.
+func (n nodeFacts) imageFault() *report.Fault {
+	fault := &report.Fault{
+		Cause:    diagnosis.ImageUnavailable,
+		Evidence: []string{fmt.Sprintf("node %s: %s", n.Name, n.ServerError)},
+		Hint:     "load the image on the nodes that lack it, or create a docker context for each, through which nestprobe loads it",
+	}
+	if n.NotLoaded != "" {
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("node %s: the image could not be loaded through context %s: %s", n.Name, n.Context, n.NotLoaded))
+	}
+	to := cmp.Or(n.Context, n.Name)
+	fault.Commands = []string{ // no pipe, which Windows PowerShell 5.1 corrupts
+		"docker save -o image.tar " + n.Image,
+		"docker --context " + to + " load -i image.tar",
+	}
+	return fault
 }
 
 // undecided returns the finding on what has no cause; none without evidence.
@@ -78,17 +98,17 @@ func undecided(what string, fault *report.Fault, severity report.Severity) []rep
 		return nil
 	}
 	fault.Evidence = bounded(fault.Evidence)
-	finding := Finding(fault)
+	finding := diagnosis.Finding(fault)
 	finding.Title, finding.Severity = what+", and what was measured does not decide why", severity
 	return []report.Finding{finding}
 }
 
 // bounded leaves out the lines that are too many for one finding.
 func bounded(lines []string) []string {
-	if len(lines) <= maxEvidence {
+	if len(lines) <= diagnosis.MaxEvidence {
 		return lines
 	}
-	return append(lines[:maxEvidence:maxEvidence], fmt.Sprintf("and %d lines more", len(lines)-maxEvidence))
+	return append(lines[:diagnosis.MaxEvidence:diagnosis.MaxEvidence], fmt.Sprintf("and %d lines more", len(lines)-diagnosis.MaxEvidence))
 }
 
 // absent is what is known of the nodes that take no part, although they should.
@@ -98,7 +118,7 @@ func (p *partitions) missingNodes() *report.Fault {
 		if !n.Active || n.HelperError == "" || n.ImageMissing || p.cutOff(i) {
 			continue
 		}
-		also(fault, "node %s (%s) takes no part: %s", n.Name, n.Address, n.HelperError)
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("node %s (%s) takes no part: %s", n.Name, n.Address, n.HelperError))
 		fault.Evidence = append(fault.Evidence, p.observedOf(i)...)
 	}
 	return fault
@@ -116,7 +136,7 @@ func (p *partitions) failing() (*report.Fault, report.Severity) {
 			if r.OK || r.Cause != "" {
 				continue
 			}
-			fault.Evidence = append(fault.Evidence, observed(*r))
+			fault.Evidence = append(fault.Evidence, diagnosis.Observed(*r))
 			if !l.reached() {
 				severity = report.SeverityError
 			}
@@ -131,7 +151,7 @@ func (p *partitions) observedOf(to int) []string {
 	for from, other := range p.nodes {
 		for _, r := range p.links[from][to].rows {
 			if !r.OK {
-				lines = append(lines, observed(*r))
+				lines = append(lines, diagnosis.Observed(*r))
 			}
 		}
 		if gossip, ok := p.nodes[to].Gossip[other.Vantage]; ok {
