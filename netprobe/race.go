@@ -86,13 +86,13 @@ type course struct {
 }
 
 func (c *course) run(ctx context.Context, attempts []Attempt) []Result {
-	open, settle := context.WithCancel(ctx) // until the first answer
-	defer settle()
+	phase, end := newOpenPhase(ctx)
+	defer end()
 	results := make([]Result, len(attempts))
 	var group errgroup.Group
 	for i, attempt := range attempts {
 		group.Go(func() error {
-			c.try(ctx, open, settle, attempt, &results[i])
+			c.try(ctx, phase, attempt, &results[i])
 			return nil
 		})
 	}
@@ -100,21 +100,40 @@ func (c *course) run(ctx context.Context, attempts []Attempt) []Result {
 	return results
 }
 
-// try probes one address until its outcome is known, or open ends; then for its
+// underWay is how much longer than until the first answer the probes that are under way may
+// take. Those of addresses that are as good end at about the same time, and need no other
+// probe.
+const underWay = 25 * time.Millisecond
+
+// openPhase is the part of a race until the first answer.
+type openPhase struct {
+	open    context.Context // ends with the first answer
+	probing context.Context // of each probe, which ends underWay later
+	settle  func()          // the first answer is there
+}
+
+func newOpenPhase(ctx context.Context) (phase openPhase, end func()) {
+	open, closed := context.WithCancel(ctx)
+	probing, cut := context.WithCancel(ctx)
+	stop := context.AfterFunc(open, func() { time.AfterFunc(underWay, cut) })
+	return openPhase{open, probing, closed}, func() { stop(); closed(); cut() }
+}
+
+// try probes one address until its outcome is known, or the open phase ends; then for its
 // grace, and at last once more. It leaves the result of the last probe in last, with
 // the number of all.
-func (c *course) try(ctx, open context.Context, settle func(), attempt Attempt, last *Result) {
+func (c *course) try(ctx context.Context, phase openPhase, attempt Attempt, last *Result) {
 	if c.once {
 		last.record(c.probe(ctx, attempt.Target, c.options))
 		return
 	}
-	if c.untilAnswer(open, settle, attempt, last) {
+	if c.untilAnswer(phase, attempt, last) {
 		return
 	}
 	if attempt.Grace > 0 {
 		grace, cancel := context.WithTimeout(ctx, attempt.Grace)
 		defer cancel()
-		if c.untilAnswer(grace, settle, attempt, last) {
+		if c.untilAnswer(openPhase{grace, grace, phase.settle}, attempt, last) {
 			return
 		}
 	}
@@ -124,17 +143,17 @@ func (c *course) try(ctx, open context.Context, settle func(), attempt Attempt, 
 }
 
 // untilAnswer repeats the probe while its failure may be that of a server that is
-// not ready. It returns false when open ended before the outcome was known.
-func (c *course) untilAnswer(open context.Context, settle func(), attempt Attempt, last *Result) bool {
+// not ready. It returns false when the phase ended before the outcome was known.
+func (c *course) untilAnswer(phase openPhase, attempt Attempt, last *Result) bool {
 	pauses := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(firstPause),
 		backoff.WithMaxInterval(longestPause),
 		backoff.WithMaxElapsedTime(0), // ctx is the limit
 	)
 	err := backoff.Retry(func() error {
-		result := c.probe(open, attempt.Target, c.options)
-		if over(open) && !result.OK {
-			last.recordTimeout(open, result)
+		result := c.probe(phase.probing, attempt.Target, c.options)
+		if over(phase.probing) && !result.OK {
+			last.recordTimeout(phase.probing, result)
 			return backoff.Permanent(errNotReady)
 		}
 		last.record(result)
@@ -145,10 +164,10 @@ func (c *course) untilAnswer(open context.Context, settle func(), attempt Attemp
 		if attempt.ends(result) || final {
 			roundTrip := result.Timings.Connect + result.Timings.FirstByte
 			c.bound.CompareAndSwap(0, int64(max(minBound, boundFactor*roundTrip)))
-			settle()
+			phase.settle()
 		}
 		return nil
-	}, backoff.WithContext(pauses, open))
+	}, backoff.WithContext(pauses, phase.open))
 	return err == nil
 }
 

@@ -99,7 +99,7 @@ func (w watch) countOthers(ctx context.Context, took time.Duration, closes bool)
 			return waited >= d
 		}
 	}
-	if err = w.until(ctx, &r.during, after(took)); err != nil {
+	if err = w.until(ctx, &r.during, after(took)); err != nil || found.all == 0 {
 		return found, err
 	}
 	if err = w.untilStayed(ctx, &r); err != nil {

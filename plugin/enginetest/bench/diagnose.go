@@ -11,8 +11,8 @@ import (
 )
 
 // compareDiagnose measures the diagnosis of a server that is well and of one whose
-// published port nothing listens on, against the helpers that it takes: one on the
-// default bridge, and where something is wrong one in the server's own namespace.
+// published port nothing listens on, against the helpers that both take: one on the
+// default bridge, and the witness in the server's own namespace.
 func compareDiagnose(ctx context.Context, floor []string, known target, pairs int) (err error) {
 	api, err := known.open()
 	if err != nil {
@@ -30,7 +30,7 @@ func compareDiagnose(ctx context.Context, floor []string, known target, pairs in
 		return err
 	}
 	return printAll(ctx, []comparison{
-		{"diagnose, healthy / bare helper", []string{"docker", "nestprobe", "diagnose", healthy}, append(floor, "-helpers", "bridge"), pairs, false},
+		{"diagnose, healthy / bare helpers", []string{"docker", "nestprobe", "diagnose", healthy}, append(floor, "-helpers", "bridge,container:"+healthy), pairs, false},
 		{"diagnose, a fault / bare helpers", []string{"docker", "nestprobe", "diagnose", faulty}, append(floor, "-helpers", "bridge,container:"+faulty), pairs, true},
 	})
 }
