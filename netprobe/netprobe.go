@@ -96,6 +96,7 @@ const (
 // Options are the bounds and the means of a probe. The zero value is usable.
 type Options struct {
 	Timeout   time.Duration // one attempt, all phases; 0 is DefaultTimeout
+	Lookup    time.Duration // the lookup of the address's name; 0 is as long as Timeout
 	Settle    time.Duration // how long a silent TCP connection must stay open; 0 is DefaultSettle
 	TLS       *tls.Config   // for HTTPS; nil verifies against the system's roots and the address's host
 	Resolver  *net.Resolver // nil is net.DefaultResolver

@@ -32,6 +32,9 @@ type Attempt struct {
 	Target
 	// Grace is how much longer than until the first answer the address is retried.
 	Grace time.Duration `json:"grace,omitempty"`
+	// Lookup is how long the lookup of the address's name may take; 0: as long as the
+	// probe. It holds for each probe, also for the last one.
+	Lookup time.Duration `json:"lookup,omitempty"`
 	// Elsewhere says that the address should not lead to the server. An answer from there
 	// does not end the race, unless it has the expected identity.
 	Elsewhere bool `json:"elsewhere,omitempty"`
@@ -124,7 +127,7 @@ func newOpenPhase(ctx context.Context) (phase openPhase, end func()) {
 // the number of all.
 func (c *course) try(ctx context.Context, phase openPhase, attempt Attempt, last *Result) {
 	if c.once {
-		last.record(c.probe(ctx, attempt.Target, c.options))
+		last.record(c.probe(ctx, attempt.Target, c.optionsOf(attempt)))
 		return
 	}
 	if c.untilAnswer(phase, attempt, last) {
@@ -138,8 +141,15 @@ func (c *course) try(ctx context.Context, phase openPhase, attempt Attempt, last
 		}
 	}
 	if !over(ctx) {
-		c.lastProbe(ctx, attempt.Target, last)
+		c.lastProbe(ctx, attempt, last)
 	}
+}
+
+// optionsOf are those of the probes of one attempt.
+func (c *course) optionsOf(attempt Attempt) Options {
+	options := c.options
+	options.Lookup = attempt.Lookup
+	return options
 }
 
 // untilAnswer repeats the probe while its failure may be that of a server that is
@@ -151,7 +161,7 @@ func (c *course) untilAnswer(phase openPhase, attempt Attempt, last *Result) boo
 		backoff.WithMaxElapsedTime(0), // ctx is the limit
 	)
 	err := backoff.Retry(func() error {
-		result := c.probe(phase.probing, attempt.Target, c.options)
+		result := c.probe(phase.probing, attempt.Target, c.optionsOf(attempt))
 		if over(phase.probing) && !result.OK {
 			last.recordTimeout(phase.probing, result)
 			return backoff.Permanent(errNotReady)
@@ -184,10 +194,10 @@ var errNotReady = errors.New("the server is not ready")
 
 // lastProbe probes an address once, for as long as the answer of another one
 // allows.
-func (c *course) lastProbe(ctx context.Context, target Target, last *Result) {
-	options := c.options
+func (c *course) lastProbe(ctx context.Context, attempt Attempt, last *Result) {
+	options := c.optionsOf(attempt)
 	options.Timeout = min(options.Timeout, time.Duration(c.bound.Load()))
-	if result := c.probe(ctx, target, options); result.OK || !over(ctx) {
+	if result := c.probe(ctx, attempt.Target, options); result.OK || !over(ctx) {
 		last.record(result)
 	}
 }

@@ -62,6 +62,31 @@ func race(t *testing.T, timeout time.Duration, addresses ...string) []Result {
 	return Race{Attempts: attemptsAt(addresses...), Timeout: timeout, Wait: time.Hour}.Run(t.Context())
 }
 
+// Each probe of an address has the attempt's own limit for the lookup of its name, also the
+// last one.
+func TestRaceLimitsLookups(t *testing.T) {
+	t.Parallel()
+	var ofName, ofAddress []time.Duration
+	refused := make(chan struct{})
+	c := course{probe: func(_ context.Context, target Target, options Options) Result {
+		if target.Address != "name:1" {
+			<-refused
+			ofAddress = append(ofAddress, options.Lookup)
+			return Result{OK: true}
+		}
+		if ofName = append(ofName, options.Lookup); len(ofName) == 1 {
+			close(refused)
+			return Result{Failure: Refused} // and is probed again
+		}
+		return Result{OK: true}
+	}}
+	attempts := attemptsAt("name:1", "127.0.0.1:1")
+	attempts[0].Lookup = time.Minute
+	c.run(t.Context(), attempts)
+	assert.DeepEqual(t, ofName, []time.Duration{time.Minute, time.Minute})
+	assert.DeepEqual(t, ofAddress, []time.Duration{0})
+}
+
 // An address that refuses is tried again after pauses from 5 ms to 250 ms, each half
 // as long to one and a half times as long as the one that is due.
 func TestRacePausesGrow(t *testing.T) {

@@ -20,13 +20,17 @@ func (p *prober) resolve(ctx context.Context) ([]netip.AddrPort, *setback) {
 	if ip, err := netip.ParseAddr(p.host); err == nil {
 		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), p.port)}, nil
 	}
-	ctx, cancel := context.WithDeadline(ctx, p.deadline)
-	defer cancel()
 	began := time.Now()
+	deadline := p.deadline
+	if limit := began.Add(p.opts.Lookup); p.opts.Lookup > 0 && limit.Before(deadline) {
+		deadline = limit
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
 	ips, err := p.opts.Resolver.LookupNetIP(ctx, "ip", p.host)
 	p.result.Timings.Resolve = time.Since(began)
 	if err != nil {
-		return nil, p.resolveSetback(err)
+		return nil, p.resolveSetback(err, deadline)
 	}
 	addresses := p.addresses(ips)
 	for _, a := range addresses {
@@ -48,11 +52,11 @@ func (p *prober) addresses(ips []netip.Addr) []netip.AddrPort {
 	return addrs
 }
 
-func (p *prober) resolveSetback(err error) *setback {
+func (p *prober) resolveSetback(err error, deadline time.Time) *setback {
 	var dns *net.DNSError
 	switch {
 	case timedOut(err) || errors.Is(err, context.Canceled):
-		return &setback{NameTimeout, "the lookup of the name did not end within " + p.waited(), err}
+		return &setback{NameTimeout, "the lookup of the name did not end within " + deadline.Sub(p.start).Round(time.Millisecond).String(), err}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &setback{NameNotFound, "the name has no address", err}
 	}

@@ -92,6 +92,7 @@ func TestNames(t *testing.T) {
 	for name, test := range map[string]struct {
 		resolver *net.Resolver
 		timeout  time.Duration
+		lookup   time.Duration
 		want     want
 	}{
 		"no such name": {
@@ -114,11 +115,19 @@ func TestNames(t *testing.T) {
 			resolver: silent, timeout: shortTimeout,
 			want: want{failure: netprobe.NameTimeout, detail: "did not end within 250ms"},
 		},
+		"silent name server, and a limit for the lookup": {
+			resolver: silent, timeout: longTimeout, lookup: shortTimeout,
+			want: want{failure: netprobe.NameTimeout, detail: "did not end within 250ms"},
+		},
+		"silent name server, and a limit for the lookup that is longer than the probe's": {
+			resolver: silent, timeout: shortTimeout, lookup: longTimeout,
+			want: want{failure: netprobe.NameTimeout, detail: "did not end within 250ms"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := probe(t, netprobe.Target{Address: "server.test:4647"},
-				netprobe.Options{Timeout: test.timeout, Resolver: test.resolver})
+				netprobe.Options{Timeout: test.timeout, Lookup: test.lookup, Resolver: test.resolver})
 			test.want.phase = netprobe.PhaseResolve
 			check(t, got, test.want)
 			if got.Remote != "" || len(got.Tried) != 0 || got.Timings.Resolve <= 0 || got.Timings.Connect != 0 {

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/docker/cli/cli/command"
@@ -15,6 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -68,11 +70,12 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 		connection: opened,
 		progress:   &progress{out: dockerCLI.Err()},
 		engine: engine.Engine{
-			API:        opened.API,
-			Host:       resolved.EngineHost(),
-			Loopback:   resolved.IsLoopback(),
-			Describe:   opened.Describe,
-			AgentImage: engine.OneByOne(func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) }),
+			API:           opened.API,
+			Host:          resolved.EngineHost(),
+			Loopback:      resolved.IsLoopback(),
+			HostAddresses: hostAddresses(resolved),
+			Describe:      opened.Describe,
+			AgentImage:    engine.OneByOne(func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) }),
 			AgentBinary: func(ctx context.Context) ([]byte, error) {
 				os, arch, err := opened.Platform(ctx)
 				if err != nil {
@@ -83,6 +86,16 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 			RegistryAuth: func(image string) (string, error) { return command.RetrieveAuthTokenFromImage(config, image) },
 		},
 	}
+}
+
+// hostAddresses returns this machine's addresses on its default routes, if the engine is
+// known to be here: a container has addresses of its own, and a loopback endpoint may be one
+// end of a tunnel.
+func hostAddresses(resolved *endpoint.Endpoint) []netip.Addr {
+	if resolved.EngineHost() != "" || resolved.IsLoopback() || endpoint.InContainer() {
+		return nil
+	}
+	return facts.DefaultAddresses()
 }
 
 // loadAgentImage loads the agent's image on an engine that does not have it, and

@@ -135,8 +135,9 @@ func checkSameEngine(ctx context.Context, api *connection.Connection, container 
 // a request.
 func (j *job) engine(settings connection.Settings, api *connection.Connection) engine.Engine {
 	return engine.Engine{
-		API:  api.API,
-		Host: cmp.Or(settings.EngineHost(), j.Host),
+		API:           api.API,
+		Host:          cmp.Or(settings.EngineHost(), j.Host),
+		HostAddresses: j.HostAddresses,
 		Describe: func(ctx context.Context) (connection.Description, error) {
 			if j.Description != nil {
 				return *j.Description, nil

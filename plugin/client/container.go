@@ -109,14 +109,15 @@ func (r *run) follow(c *worker) (*Message, error) {
 // newJob is the Job of the client container with an id.
 func (r *run) newJob(access Access, endpoint json.RawMessage, id string) Job {
 	job := Job{
-		Run:         r.labels.Run,
-		Request:     r.request,
-		ServerEnv:   r.options.ServerEnv,
-		Endpoint:    endpoint,
-		Host:        r.engine.Host,
-		Vantage:     r.vantage(access),
-		Container:   id,
-		Description: &r.description,
+		Run:           r.labels.Run,
+		Request:       r.request,
+		ServerEnv:     r.options.ServerEnv,
+		Endpoint:      endpoint,
+		Host:          r.engine.Host,
+		HostAddresses: r.engine.HostAddresses,
+		Vantage:       r.vantage(access),
+		Container:     id,
+		Description:   &r.description,
 	}
 	if r.options.Relay {
 		job.Vantage, job.Identities = VantageRelay, r.newIdentities()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
@@ -20,8 +21,10 @@ type Job struct {
 	ServerEnv []string           `json:"serverEnv"` // see experiment.Options
 	Endpoint  json.RawMessage    `json:"endpoint"`  // of the engine to start servers on, as Settings.Carry writes it, secrets included
 	Host      string             `json:"host"`      // of the user's tcp or ssh endpoint, which a mounted socket does not show
-	Vantage   string             `json:"vantage"`   // the client's name in the Report
-	Container string             `json:"container"` // the client's id; empty if another engine runs it
+	// HostAddresses are Engine.HostAddresses of the engine that runs the client.
+	HostAddresses []netip.Addr `json:"hostAddresses,omitempty"`
+	Vantage       string       `json:"vantage"`   // the client's name in the Report
+	Container     string       `json:"container"` // the client's id; empty if another engine runs it
 	// Description of the engine, if it is the one that runs the client. Nil: the
 	// client reads it itself.
 	Description  *connection.Description `json:"description,omitempty"`

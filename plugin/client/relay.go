@@ -136,13 +136,15 @@ func (r *run) probeThroughRelay(ctx context.Context, relay *worker, identities [
 // relayAttempts returns attempts at the relay's published addresses, for each server.
 func (r *run) relayAttempts(facts facts.Addresses, identities []string) [][]experiment.Attempt {
 	facts.EngineHost = r.engine.Host
+	facts.HostAddresses = r.engine.HostAddresses
 	facts.NodeAddress = r.description.NodeAddress
 	facts.Desktop = r.description.Endpoint.Engine.Desktop
 	attempts := make([][]experiment.Attempt, len(identities))
 	for i, identity := range identities {
 		prefix := fmt.Sprintf("/servers/%d", i+1)
 		for _, candidate := range experiment.HostCandidates(facts) {
-			if !strings.HasPrefix(string(candidate.Kind), "published-") {
+			alias := candidate.Kind == report.KindPublishedHostAlias && candidate.Elsewhere
+			if alias || !strings.HasPrefix(string(candidate.Kind), "published-") {
 				continue
 			}
 			candidate.Kind = report.KindRelay

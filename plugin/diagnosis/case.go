@@ -185,6 +185,9 @@ func (c *vantageCase) ruledOut() *report.Fault {
 	}
 	s := c.Server
 	for _, r := range c.rows {
+		if c.notExpected(r) {
+			continue
+		}
 		fault.Evidence = append(fault.Evidence, Observed(r.Probe))
 		if c.Engine.Loopback && !c.Engine.Desktop && !c.vantage.Container && refused(r.Failure) && r.Kind == report.KindPublishedLocalhost {
 			fault.Hint = "the endpoint is a port of this machine's loopback: if it is one end of a tunnel, the engine publishes on the machine at the other end, so use the address of that machine"

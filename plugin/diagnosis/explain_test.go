@@ -347,6 +347,15 @@ func TestExplain(t *testing.T) {
 			[]report.Cause{diagnosis.DefaultBridgeHasNoDNS, "", diagnosis.HostAliasMissing, diagnosis.LocalhostIsThisContainer, diagnosis.LocalhostIsThisContainer},
 			[]string{"info default-bridge-has-no-dns", "info host-alias-missing", "info localhost-is-this-container"},
 		},
+		"this machine has no name of Docker Desktop's for itself": {
+			rootful, on(bridge, published), host,
+			[]report.Probe{
+				row(report.KindPublishedLocalhost, loopback, ""),
+				row(report.KindPublishedHostAlias, "host.docker.internal:32768", netprobe.NameNotFound),
+				row(report.KindPublishedHostAlias, "host.docker.internal:32768", netprobe.NameTimeout),
+			},
+			[]report.Cause{"", "", ""}, nil,
+		},
 		"published only on loopback, from another network": {
 			rootful, on(bridge, onLocal), inOwn,
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedGateway, gateway, refused), row(report.KindPublishedLocalhost, loopback, refused)},

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
@@ -29,6 +30,9 @@ type Engine struct {
 	// Loopback says that the endpoint is a port of this machine's loopback. The
 	// engine may be on this machine, or at the other end of a tunnel.
 	Loopback bool
+	// HostAddresses are those of the engine's host on its default routes; none if the host
+	// is not known to be the machine of the command.
+	HostAddresses []netip.Addr
 	// Describe returns what the engine says of itself. It is called while the first
 	// containers are being started, and again if a temporary network may need another
 	// subnet.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -18,12 +19,21 @@ type Candidate struct {
 	// Elsewhere says that nothing leads from the address to the server, as far as the engine
 	// knows: what answers there is likely to be another server.
 	Elsewhere bool
+	// Lookup is netprobe.Attempt.Lookup.
+	Lookup time.Duration
 }
 
-// desktopAliases are the names of the host of Docker Desktop. They are in the hosts file
-// of the user's machine. Other hosts do not resolve them, and a lookup would only send
-// them to a name server.
-var desktopAliases = []string{"host.docker.internal", "gateway.docker.internal"}
+// hostAlias is the name of the engine's host that people try from everywhere. Docker
+// Desktop writes it into the hosts file of the user's machine, with gatewayAlias.
+const (
+	hostAlias    = "host.docker.internal"
+	gatewayAlias = "gateway.docker.internal"
+)
+
+// hostsFileLookup is how long this machine may look up hostAlias. Where it has the name, it
+// reads it from its hosts file, without a name server. Everywhere else a name server that
+// does not answer must not delay the result.
+const hostsFileLookup = 50 * time.Millisecond
 
 // HostCandidates lists the addresses to try from a process on the user's machine, each
 // once, in the order of preference.
@@ -37,7 +47,10 @@ func HostCandidates(f facts.Addresses) []Candidate {
 		l.containerIPs(f)
 	}
 	if f.EngineHost != "" {
-		l.elsewhere()
+		l.elsewhere(report.KindPublishedLocalhost, report.KindPublishedAny)
+	}
+	if !f.Desktop {
+		l.elsewhere(report.KindPublishedHostAlias) // whatever a name server or the hosts file says
 	}
 	return l.Candidates
 }
@@ -46,10 +59,12 @@ func HostCandidates(f facts.Addresses) []Candidate {
 // current engines, and those of old versions of Docker Desktop for Mac, which people
 // still copy.
 var HostAliases = []string{
-	"host.docker.internal",
-	"gateway.docker.internal",
-	"host.containers.internal",
-	"host.lima.internal",
+	hostAlias,
+	gatewayAlias,
+	"host.containers.internal",      // Podman
+	"host.lima.internal",            // Colima and Lima
+	"host.rancher-desktop.internal", // Rancher Desktop
+	"host.orb.internal",             // OrbStack
 	"docker.for.mac.host.internal",
 	"docker.for.mac.localhost",
 }
@@ -140,11 +155,11 @@ func (l *CandidateList) localhost(bindings []facts.Binding) {
 	}
 }
 
-// elsewhere marks the addresses of this machine's loopback: the engine publishes on
-// another machine, to which a tunnel may lead.
-func (l *CandidateList) elsewhere() {
+// elsewhere marks the addresses of some kinds. Those of this machine's loopback do not lead
+// to an engine that publishes on another machine, unless through a tunnel.
+func (l *CandidateList) elsewhere(kinds ...report.Kind) {
 	for i, c := range l.Candidates {
-		if c.Kind == report.KindPublishedLocalhost || c.Kind == report.KindPublishedAny {
+		if slices.Contains(kinds, c.Kind) {
 			l.Candidates[i].Elsewhere = true
 		}
 	}
@@ -152,14 +167,26 @@ func (l *CandidateList) elsewhere() {
 
 // published lists the published port on addresses other than loopback.
 func (l *CandidateList) published(f facts.Addresses) {
-	if f.Desktop {
-		for _, name := range desktopAliases {
-			l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "Docker Desktop's name of this machine")
-		}
-	}
+	l.ownAliases(f)
 	l.engineHosts(f)
 	l.gateways(f.Bindings, f.Networks, "the engine's own address on ")
 	l.any(f.Bindings)
+}
+
+// ownAliases lists the names of the engine's host that this machine may have.
+func (l *CandidateList) ownAliases(f facts.Addresses) {
+	if f.Desktop {
+		for _, name := range []string{hostAlias, gatewayAlias} {
+			l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "Docker Desktop's name of this machine")
+		}
+		return
+	}
+	for _, b := range bindingsFor(hostAlias, f.Bindings) {
+		l.add(Candidate{
+			Kind: report.KindPublishedHostAlias, Address: net.JoinHostPort(hostAlias, strconv.Itoa(int(b.HostPort))),
+			Reason: "Docker Desktop's name of the engine's host, which other machines may have too", Lookup: hostsFileLookup,
+		})
+	}
 }
 
 func (l *CandidateList) containerIPs(f facts.Addresses) {
@@ -197,6 +224,12 @@ func (l *CandidateList) engineHosts(f facts.Addresses) {
 	for _, b := range f.Bindings {
 		if !b.HostIP.IsUnspecified() && !b.HostIP.IsLoopback() {
 			l.Add(report.KindPublishedEngineHost, b.HostIP, b.HostPort, "published only on this address of the engine's host")
+			continue
+		}
+		for _, ip := range f.HostAddresses {
+			if ip.Is4() == b.HostIP.Is4() {
+				l.Add(report.KindPublishedEngineHost, ip, b.HostPort, "the address of the engine's host on its default route")
+			}
 		}
 	}
 }
@@ -207,15 +240,20 @@ func (l *CandidateList) addPublished(kind report.Kind, host string, bindings []f
 	if host == "" {
 		return
 	}
+	for _, b := range bindingsFor(host, bindings) {
+		l.AddName(kind, host, b.HostPort, reason)
+	}
+}
+
+// bindingsFor returns the bindings of a host's address family, or else all.
+func bindingsFor(host string, bindings []facts.Binding) []facts.Binding {
 	ip, err := netip.ParseAddr(host)
 	isIPv6 := err == nil && ip.Is6()
-	ofFamily := func(b facts.Binding) bool { return b.HostIP.Is6() == isIPv6 }
-	noneOfFamily := !slices.ContainsFunc(bindings, ofFamily)
-	for _, b := range bindings {
-		if noneOfFamily || ofFamily(b) {
-			l.AddName(kind, host, b.HostPort, reason)
-		}
+	otherFamily := func(b facts.Binding) bool { return b.HostIP.Is6() != isIPv6 }
+	if ofFamily := slices.DeleteFunc(slices.Clone(bindings), otherFamily); len(ofFamily) > 0 {
+		return ofFamily
 	}
+	return bindings
 }
 
 // hostNetwork lists the addresses of a server that listens on the engine's
@@ -224,7 +262,9 @@ func (l *CandidateList) hostNetwork(f facts.Addresses) {
 	const reason = "the server shares the network of the engine's host"
 	l.Add(report.KindPublishedLocalhost, Loopback4, f.Port, reason)
 	l.Add(report.KindPublishedLocalhost, Loopback6, f.Port, reason)
-	l.engineHosts(facts.Addresses{EngineHost: f.EngineHost, NodeAddress: f.NodeAddress, Bindings: []facts.Binding{{HostIP: any4, HostPort: f.Port}}})
+	f.Bindings = []facts.Binding{{HostIP: any4, HostPort: f.Port}, {HostIP: netip.IPv6Unspecified(), HostPort: f.Port}}
+	l.ownAliases(f)
+	l.engineHosts(f)
 	l.Add(report.KindPublishedAny, any4, f.Port, reason)
 }
 

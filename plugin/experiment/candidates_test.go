@@ -28,6 +28,8 @@ func TestHostCandidates(t *testing.T) {
 		return facts.Binding{HostIP: netip.MustParseAddr(ip), HostPort: port}
 	}
 
+	ownAddresses := []netip.Addr{netip.MustParseAddr("10.231.1.2"), netip.MustParseAddr("fd00::7")}
+
 	for _, test := range []struct {
 		name  string
 		facts facts.Addresses
@@ -50,6 +52,7 @@ func TestHostCandidates(t *testing.T) {
 			want: []string{
 				"published-localhost 127.0.0.1:32768",
 				"published-localhost [::1]:32768",
+				"published-host-alias host.docker.internal:32768",
 				"published-gateway 172.17.0.1:32768",
 				"published-any 0.0.0.0:32768",
 				"container-ip 172.17.0.2:80",
@@ -63,6 +66,7 @@ func TestHostCandidates(t *testing.T) {
 			want: []string{
 				"published-localhost 127.0.0.1:32768",
 				"published-localhost [::1]:32771",
+				"published-host-alias host.docker.internal:32768",
 				"published-gateway 172.18.0.1:32768",
 				"published-gateway [fd00::1]:32771",
 				"published-any 0.0.0.0:32768",
@@ -78,6 +82,7 @@ func TestHostCandidates(t *testing.T) {
 			want: []string{
 				"published-localhost 127.0.0.1:32768",
 				"published-localhost [::1]:32768",
+				"published-host-alias host.docker.internal:32768",
 				"published-gateway 172.17.0.1:32768",
 				"published-any 0.0.0.0:32768",
 				"container-ip 172.17.0.2:80",
@@ -89,6 +94,7 @@ func TestHostCandidates(t *testing.T) {
 			want: []string{
 				"published-localhost [::1]:32768",
 				"published-localhost 127.0.0.1:32768",
+				"published-host-alias host.docker.internal:32768",
 			},
 		},
 		{
@@ -99,6 +105,7 @@ func TestHostCandidates(t *testing.T) {
 			want: []string{
 				"published-localhost 127.0.0.1:8080",
 				"published-localhost [::1]:8080",
+				"published-host-alias host.docker.internal:8080",
 				"published-gateway 172.17.0.1:8080",
 				"published-any 0.0.0.0:8080",
 				"container-ip 172.17.0.2:80",
@@ -110,6 +117,7 @@ func TestHostCandidates(t *testing.T) {
 			want: []string{
 				"published-localhost 127.0.0.2:8080",
 				"published-localhost [::1]:8080",
+				"published-host-alias host.docker.internal:8080",
 				"published-any 0.0.0.0:8080",
 			},
 		},
@@ -119,6 +127,7 @@ func TestHostCandidates(t *testing.T) {
 				binding("10.231.1.2", 8080),
 			}},
 			want: []string{
+				"published-host-alias host.docker.internal:8080",
 				"published-engine-host 10.231.1.2:8080",
 				"published-gateway 172.17.0.1:8080",
 				"container-ip 172.17.0.2:80",
@@ -132,6 +141,8 @@ func TestHostCandidates(t *testing.T) {
 				"published-localhost 127.0.0.1:8081",
 				"published-localhost [::1]:8080",
 				"published-localhost [::1]:8081",
+				"published-host-alias host.docker.internal:8080",
+				"published-host-alias host.docker.internal:8081",
 				"published-any 0.0.0.0:8080",
 				"published-any 0.0.0.0:8081",
 			},
@@ -146,6 +157,7 @@ func TestHostCandidates(t *testing.T) {
 			want: []string{
 				"published-localhost 127.0.0.1:8080",
 				"published-localhost [::1]:8080",
+				"published-host-alias host.docker.internal:8080",
 				"published-engine-host 10.231.1.2:8080",
 				"published-engine-host 10.231.1.3:8080",
 				"published-gateway 172.17.0.1:8080",
@@ -159,6 +171,7 @@ func TestHostCandidates(t *testing.T) {
 			want: []string{
 				"published-localhost 127.0.0.1:8080",
 				"published-localhost [::1]:8080",
+				"published-host-alias host.docker.internal:8080",
 				"published-engine-host [fd00::9]:8080",
 				"published-any 0.0.0.0:8080",
 			},
@@ -175,11 +188,57 @@ func TestHostCandidates(t *testing.T) {
 			},
 		},
 		{
+			name: "an engine of this machine, with its addresses on the default routes",
+			facts: facts.Addresses{
+				Port: 80, Networks: []facts.Network{bridge}, HostAddresses: ownAddresses,
+				Bindings: []facts.Binding{binding("0.0.0.0", 32768), binding("::", 32771), binding("10.231.1.9", 8080)},
+			},
+			want: []string{
+				"published-localhost 127.0.0.1:32768",
+				"published-localhost [::1]:32771",
+				"published-host-alias host.docker.internal:32768",
+				"published-host-alias host.docker.internal:8080",
+				"published-engine-host 10.231.1.2:32768",
+				"published-engine-host [fd00::7]:32771",
+				"published-engine-host 10.231.1.9:8080",
+				"published-gateway 172.17.0.1:32768",
+				"published-gateway 172.17.0.1:8080",
+				"published-any 0.0.0.0:32768",
+				"container-ip 172.17.0.2:80",
+			},
+		},
+		{
+			name: "only on loopback, and the machine's own address is tried, to see it refuse",
+			facts: facts.Addresses{
+				Port: 80, HostAddresses: ownAddresses, Bindings: []facts.Binding{binding("127.0.0.1", 8080)},
+			},
+			want: []string{
+				"published-localhost 127.0.0.1:8080",
+				"published-localhost [::1]:8080",
+				"published-host-alias host.docker.internal:8080",
+				"published-engine-host 10.231.1.2:8080",
+				"published-any 0.0.0.0:8080",
+			},
+		},
+		{
+			name:  "the network of an engine's host, which is this machine",
+			facts: facts.Addresses{HostNetwork: true, HostAddresses: ownAddresses, Port: 80},
+			want: []string{
+				"published-localhost 127.0.0.1:80",
+				"published-localhost [::1]:80",
+				"published-host-alias host.docker.internal:80",
+				"published-engine-host 10.231.1.2:80",
+				"published-engine-host [fd00::7]:80",
+				"published-any 0.0.0.0:80",
+			},
+		},
+		{
 			name:  "the network of the engine's host",
 			facts: facts.Addresses{HostNetwork: true, EngineHost: "example.test", Port: 80},
 			want: []string{
 				"published-localhost 127.0.0.1:80",
 				"published-localhost [::1]:80",
+				"published-host-alias host.docker.internal:80",
 				"published-engine-host example.test:80",
 				"published-any 0.0.0.0:80",
 			},
@@ -193,6 +252,31 @@ func TestHostCandidates(t *testing.T) {
 			}
 			assert.DeepEqual(t, got, test.want)
 		})
+	}
+}
+
+// A name that few machines have is looked up for a short time. What answers there is in
+// doubt, except on Docker Desktop, which gives this machine the name.
+func TestAliasOfThisMachine(t *testing.T) {
+	t.Parallel()
+	bindings := []facts.Binding{{HostIP: any4, HostPort: 8080}}
+	for _, known := range []facts.Addresses{
+		{Bindings: bindings},
+		{Bindings: bindings, EngineHost: "10.231.1.2"},
+		{Bindings: bindings, Desktop: true},
+		{HostNetwork: true, Port: 8080},
+	} {
+		var aliases []Candidate
+		for _, c := range HostCandidates(known) {
+			if c.Kind == report.KindPublishedHostAlias {
+				aliases = append(aliases, c)
+			}
+		}
+		assert.Assert(t, len(aliases) > 0, "%+v", known)
+		for _, c := range aliases {
+			assert.Check(t, c.Elsewhere != known.Desktop, "%+v", c)
+			assert.Check(t, (c.Lookup > 0) != known.Desktop, "%+v", c)
+		}
 	}
 }
 
@@ -233,7 +317,7 @@ func TestContainerCandidates(t *testing.T) {
 		GatewayIPv4: netip.MustParseAddr("172.17.0.1"),
 	}
 	facts := facts.Addresses{
-		EngineHost: "10.231.1.2", Port: 80, Names: []string{"web", "alias"},
+		EngineHost: "10.231.1.2", HostAddresses: []netip.Addr{netip.MustParseAddr("10.231.1.3")}, Port: 80, Names: []string{"web", "alias"},
 		Networks: []facts.Network{server}, Client: []facts.Network{client},
 		Bindings: []facts.Binding{{HostIP: any4, HostPort: 32768}, {HostIP: netip.IPv6Unspecified(), HostPort: 32769}},
 	}
@@ -249,6 +333,7 @@ func TestContainerCandidates(t *testing.T) {
 	}
 	want = append(want,
 		"published-engine-host 10.231.1.2:32768",
+		"published-engine-host 10.231.1.3:32768",
 		"published-localhost 127.0.0.1:32768",
 		"published-localhost [::1]:32769",
 		"published-any 0.0.0.0:32768",

@@ -139,6 +139,7 @@ func (s *server) attempts(v inspectedVantage) []Attempt {
 	request := s.run.request
 	known := s.found.Addresses
 	known.EngineHost = s.run.engine.Host
+	known.HostAddresses = s.run.engine.HostAddresses
 	known.NodeAddress = s.run.description.NodeAddress
 	known.Desktop = s.run.description.Endpoint.Engine.Desktop
 	known.Client = v.found.Networks

@@ -81,7 +81,7 @@ type Attempt struct {
 // RaceOf returns a race between attempts, with the settings of the given race.
 func RaceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
 	for _, a := range attempts {
-		race.Attempts = append(race.Attempts, netprobe.Attempt{Target: a.Target, Grace: a.Grace, Elsewhere: a.Elsewhere})
+		race.Attempts = append(race.Attempts, netprobe.Attempt{Target: a.Target, Grace: a.Grace, Lookup: a.Lookup, Elsewhere: a.Elsewhere})
 	}
 	return race
 }

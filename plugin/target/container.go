@@ -137,6 +137,7 @@ func (r *run) setServer(response container.InspectResponse, port uint16) {
 func (r *run) containerCandidates(p *place) []experiment.Candidate {
 	addresses := r.found.Addresses
 	addresses.EngineHost = r.engine.Host
+	addresses.HostAddresses = r.engine.HostAddresses
 	addresses.NodeAddress = r.description.NodeAddress
 	addresses.Desktop = r.description.Endpoint.Engine.Desktop
 	addresses.Client = p.found.Networks

@@ -3,8 +3,6 @@ package target
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
@@ -52,42 +50,11 @@ func (r *run) hostCandidates(p *place) []experiment.Candidate {
 			l.AddName(report.KindHostAlias, name, port, "an engine's name for its host")
 		}
 	}
-	for _, ip := range r.hostAddresses() {
+	for _, ip := range r.engine.HostAddresses {
 		l.Add(report.KindHostAddress, ip, port, "an address of the host's interfaces")
 	}
 	if host := r.engine.Host; host != "" {
 		l.AddName(report.KindHostAddress, host, port, "the endpoint's host")
 	}
 	return l.Candidates
-}
-
-// hostAddresses returns the addresses of the host's outgoing interfaces, if the host is
-// known to be this machine.
-func (r *run) hostAddresses() []netip.Addr {
-	if r.engine.Host != "" || r.engine.Loopback {
-		return nil
-	}
-	var found []netip.Addr
-	for _, destination := range documentationAddresses {
-		if ip, ok := sourceAddress(destination); ok {
-			found = append(found, ip)
-		}
-	}
-	return found
-}
-
-// documentationAddresses are assigned to no machine (RFC 5737 and 3849), so packets to
-// them take the default route.
-var documentationAddresses = []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
-
-// sourceAddress returns the address from which this machine would send packets to another
-// address. Connecting a UDP socket sends none.
-func sourceAddress(to netip.Addr) (netip.Addr, bool) {
-	connection, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	defer func() { _ = connection.Close() }()
-	local, err := netip.ParseAddrPort(connection.LocalAddr().String())
-	return local.Addr().Unmap(), err == nil
 }

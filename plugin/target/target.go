@@ -214,7 +214,7 @@ func (r *run) facts() Facts {
 	if !r.known.Server.Host {
 		return found
 	}
-	found.EngineHost, found.Addresses = r.engine.Host, r.hostAddresses()
+	found.EngineHost, found.Addresses = r.engine.Host, r.engine.HostAddresses
 	for _, p := range r.places {
 		found.Networks = append(found.Networks, p.found.Networks...)
 	}
