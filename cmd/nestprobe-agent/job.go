@@ -70,11 +70,12 @@ func runJob(ctx context.Context, std stdio, measure func(context.Context, engine
 
 func (j *job) options() experiment.Options {
 	return experiment.Options{
-		Progress:   j.out,
-		Vantage:    experiment.Vantage{Name: j.Vantage, Container: j.Container},
-		ID:         j.Run,
-		Identities: j.Identities,
-		ServerEnv:  j.ServerEnv,
+		Progress:    j.out,
+		Vantage:     experiment.Vantage{Name: j.Vantage, Container: j.Container},
+		ClientJoins: j.Container != "",
+		ID:          j.Run,
+		Identities:  j.Identities,
+		ServerEnv:   j.ServerEnv,
 	}
 }
 

@@ -50,6 +50,15 @@ func RemoveNetwork(ctx context.Context, api API, name string) error {
 	return nil
 }
 
+// LeaveNetwork disconnects a container from a network. It is no error if one of them does
+// not exist.
+func LeaveNetwork(ctx context.Context, api API, name, container string) error {
+	if err := Retry(ctx, func() error { return api.NetworkDisconnect(ctx, name, container, true) }); err != nil {
+		return fmt.Errorf("disconnecting container %s from network %s: %w", container, name, err)
+	}
+	return nil
+}
+
 // RemoveService removes a Swarm service. It is no error if the service does not exist.
 func RemoveService(ctx context.Context, api API, name string) error {
 	if err := Retry(ctx, func() error { return api.ServiceRemove(ctx, name) }); err != nil {

@@ -129,6 +129,17 @@ func checkNoIPv4(made []netip.Prefix) error {
 	return nil
 }
 
+// JoinNetwork connects a running container to a network. Its default route stays where it
+// is, on engines that let the caller decide it (API 1.48): the network may lead nowhere.
+func JoinNetwork(ctx context.Context, api API, name, container string) error {
+	joining, cancel := Extend(ctx, CreateGrace)
+	defer cancel()
+	if err := api.NetworkConnect(joining, name, container, &network.EndpointSettings{GwPriority: -1}); err != nil {
+		return fmt.Errorf("connecting it to network %s: %w", name, err)
+	}
+	return nil
+}
+
 func (t *TemporaryNetwork) options(routed []netip.Prefix) network.CreateOptions {
 	options := network.CreateOptions{
 		Driver:     t.Driver,

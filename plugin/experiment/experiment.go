@@ -7,6 +7,7 @@ package experiment
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,9 @@ import (
 type Options struct {
 	Progress engine.Progress
 	Vantage  Vantage
+	// ClientJoins says that the container of the Vantage was started for this run, which
+	// connects it to its temporary networks too.
+	ClientJoins bool
 	// ServerEnv is the environment of the servers: that of the Request, and docker's
 	// proxies.
 	ServerEnv []string
@@ -80,6 +84,7 @@ type run struct {
 	peer        *peer               // from which probes are sent too; nil if there is none
 	peerTaken   bool                // another container has the peer's name
 	temporary   engine.NetworkMaker // of the temporary networks
+	joined      []string            // of these, those that the client container was connected to
 	servers     []*server
 	networks    *facts.NetworkCache
 	reaches     []report.Reach
@@ -149,7 +154,13 @@ func (r *run) measure(ctx context.Context) error {
 			}
 			defer r.options.mode.end()
 		}
-		if err := r.startAndProbe(ctx, gathering.Wait); err != nil || r.options.BeforeCleanUp == nil {
+		awaitFacts := sync.OnceValue(func() error {
+			if err := gathering.Wait(); err != nil {
+				return err
+			}
+			return r.joinNetworks(ctx)
+		})
+		if err := r.startAndProbe(ctx, awaitFacts); err != nil || r.options.BeforeCleanUp == nil {
 			return err
 		}
 		return r.options.BeforeCleanUp(ctx, r.report)

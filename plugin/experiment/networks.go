@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
@@ -28,6 +29,26 @@ func (r *run) createNetworks(ctx context.Context) error {
 	return nil
 }
 
+// joinNetworks connects the client container to the temporary networks. It follows
+// gatherFacts and createNetworks. A client without networks is left as it is: engines
+// connect a container on the host's network, or on none, to no other one.
+func (r *run) joinNetworks(ctx context.Context) error {
+	client := r.vantage.found
+	if !r.options.ClientJoins || r.plan.Connection.Peer || len(r.temporary.Made) == 0 ||
+		client.HostNetwork || client.NoNetwork || len(client.Networks) == 0 {
+		return nil
+	}
+	for _, name := range r.temporary.Made {
+		if err := engine.JoinNetwork(ctx, r.engine.API, name, r.vantage.Container); err != nil {
+			return fmt.Errorf("the client container: %w", err)
+		}
+		r.joined = append(r.joined, name)
+	}
+	var err error
+	r.vantage.found, err = r.vantage.inspect(ctx, r.engine.API)
+	return err
+}
+
 // serverNetworks returns the networks that the servers are connected to.
 func (r *run) serverNetworks() []Network {
 	if len(r.plan.Connection.Temporary) > 0 {
@@ -43,8 +64,13 @@ func (r *run) serverNetworks() []Network {
 	return []Network{{Name: "default"}}
 }
 
-// removeNetworks removes the temporary networks, which are no longer in use.
+// removeNetworks removes the temporary networks, which only the client container still uses.
 func (r *run) removeNetworks(ctx context.Context) error {
+	for _, name := range r.joined {
+		if err := engine.LeaveNetwork(ctx, r.engine.API, name, r.vantage.Container); err != nil {
+			return err
+		}
+	}
 	for _, name := range r.temporary.Made {
 		if err := engine.RemoveNetwork(ctx, r.engine.API, name); err != nil {
 			return err

@@ -57,7 +57,11 @@ func NewOnDemandServers(ctx context.Context, engine engine.Engine, request Reque
 		r.labels = r.request.Labels(r.options.ID, time.Now())
 		return r.createNetworks(ctx)
 	})
-	if err := group.Wait(); err != nil {
+	err := group.Wait()
+	if err == nil {
+		err = r.joinNetworks(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, r.cleanUp(ctx, true))
 	}
 	unstarted := newServer(r, 0)
