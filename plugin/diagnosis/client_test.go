@@ -208,3 +208,34 @@ func TestLeaveNetworkNone(t *testing.T) {
 	got = explainOne(facts.Server{Name: "web", NoNetwork: true, StartedByUs: true}, host, failed)
 	assert.Check(t, !strings.Contains(got, "disconnect"), got)
 }
+
+// A client that has only internal networks stays on them: the server joins one. A published
+// port is no advice, since nothing was seen to answer there.
+func TestClientOnInternalNetwork(t *testing.T) {
+	t.Parallel()
+	shut := facts.Network{Name: "shut", Driver: "bridge", Internal: true}
+	apart := facts.Network{Name: "apart", Driver: "bridge", Internal: true, ICCDisabled: true}
+	back := with(own, func(n *facts.Network) { n.Internal = true })
+	other := facts.Server{Name: "web", Port: 8080, Networks: []facts.Network{own}, Bindings: []facts.Binding{published}}
+	both := facts.Server{Name: "web", Port: 8080, Networks: []facts.Network{back, bridge}, Bindings: []facts.Binding{published}}
+	timeout := row(report.KindContainerIP, ownIP, netprobe.ConnectTimeout)
+	for name, test := range map[string]struct {
+		server   facts.Server
+		networks []facts.Network
+		row      report.Probe
+		want     string // the end of the finding
+	}{
+		"server elsewhere":            {other, []facts.Network{shut}, timeout, "=> connect the server to network shut too: the client then reaches it by name, and still nothing else: docker network connect shut web"},
+		"the host's gateway":          {other, []facts.Network{shut}, row(report.KindPublishedGateway, gateway, netprobe.ConnectTimeout), ": docker network connect shut web"},
+		"a network that isolates":     {other, []facts.Network{apart, shut}, timeout, ": docker network connect shut web"},
+		"only one that isolates":      {other, []facts.Network{apart}, timeout, ": docker network connect apart web"},
+		"server in the run":           {facts.Server{Port: 8080, Networks: []facts.Network{own}, StartedByUs: true}, []facts.Network{shut}, timeout, ": docker network connect shut CONTAINER"},
+		"already on the server's own": {both, []facts.Network{back}, row(report.KindPublishedGateway, gateway, netprobe.ConnectTimeout), "=> connect the client to another network of the server too: docker network create NETWORK; docker network connect NETWORK web; docker network connect NETWORK client"},
+	} {
+		v := facts.Vantage{Name: "container:client", Container: true, Networks: test.networks}
+		got := explainOne(test.server, v, test.row)
+		assert.Check(t, strings.HasPrefix(got, "error network-internal: container client has only network "), "%s: %s", name, got)
+		assert.Check(t, strings.HasSuffix(got, test.want), "%s: %s", name, got)
+		assert.Check(t, !strings.Contains(got, "published port"), "%s: %s", name, got)
+	}
+}

@@ -19,7 +19,7 @@ var NetworkInternal = define("network-internal", networkSetting, definition{
 		case between && n.Internal && c.Server.OnlyInternal():
 			return c.internal(n)
 		case c.vantage.OnlyInternal() && (between || c.leavesNetwork(r)):
-			return c.clientOnInternal(c.vantage.Networks[0])
+			return c.clientOnInternal()
 		default:
 			return nil
 		}
@@ -62,18 +62,30 @@ func (c *vantageCase) internal(n facts.Network) *report.Fault {
 	return fault
 }
 
-// clientOnInternal is the fault of a client that has only internal networks.
-func (c *vantageCase) clientOnInternal(n facts.Network) *report.Fault {
+// clientOnInternal is the fault of a client that has only internal networks. It stays on
+// them: the server is connected to one of them, and nothing else of the client's changes.
+func (c *vantageCase) clientOnInternal() *report.Fault {
+	n := c.internalToJoin()
 	fault := because("%s has only network %s, which is internal: it has no route to other networks, nor to the engine's host", c.vantage.Place(), n.Name)
-	if c.Server.Host || len(c.Server.Networks) == 0 {
+	switch {
+	case c.Server.Host || len(c.Server.Networks) == 0:
 		suggest(fault, "connect the client to another network too")
 		fault.Commands = command("docker network connect NETWORK %s", c.clientName())
-		return fault
-	}
-	suggest(fault, "connect the client to a network of the server too")
-	if len(c.vantage.SharedNetworks(c.Server)) > 0 {
+	case len(c.vantage.SharedNetworks(c.Server)) > 0:
 		suggest(fault, "connect the client to another network of the server too")
+		if fault.Commands = c.newNetworkCommands(); !c.isOn(c.networkToJoin(n)) {
+			fault.Commands = c.connectCommands(c.networkToJoin(n))
+		}
+	default:
+		suggest(fault, "connect the server to network %s too: the client then reaches it by name, and still nothing else", n.Name)
+		fault.Commands = []string{networkCommand(c.Server, n.Name)}
 	}
-	fault.Commands = c.connectCommands(c.networkToJoin(c.Server.Networks[0]))
 	return fault
+}
+
+// internalToJoin returns the network of the client on which it reaches a server that is
+// connected to it.
+func (c *vantageCase) internalToJoin() facts.Network {
+	i := slices.IndexFunc(c.vantage.Networks, func(n facts.Network) bool { return !n.Layer2() && !n.ICCDisabled })
+	return c.vantage.Networks[max(0, i)]
 }

@@ -150,16 +150,13 @@ func (c *vantageCase) notCommon(n facts.Network, consequence string, args ...any
 	return fault
 }
 
-// orPublished adds to a hint the published port as another way, if it may be one.
+// orPublished adds to a hint the published port as another way, if it was seen to work from
+// the vantage.
 func (c *vantageCase) orPublished() string {
-	switch {
-	case len(c.Server.Bindings) == 0:
-		return ", or publish the port"
-	case slices.ContainsFunc(c.rows, func(r row) bool { return r.OK && isPublished(r.Kind) }):
+	if slices.ContainsFunc(c.rows, func(r row) bool { return r.OK && isPublished(r.Kind) }) {
 		return ", or use the published port"
-	default:
-		return ""
 	}
+	return ""
 }
 
 // networkToJoin returns the server's network on which a client reaches it by name and
