@@ -72,12 +72,7 @@ func (s *server) isElsewhere(p report.Probe) bool {
 // distrust changes the answers from addresses that should not lead to the server, if no
 // witness could be started.
 func (s *server) distrust(probes []report.Probe) {
-	for i := range probes {
-		if p := &probes[i]; p.OK && p.Identity == netprobe.IdentityUnverified && s.isElsewhere(*p) {
-			p.OK, p.Failure, p.Identity = false, netprobe.WrongServer, netprobe.IdentityMismatch
-			p.Detail = "an answer, but nothing is published at this address"
-		}
-	}
+	witness.Distrust(probes, s.isElsewhere, "an answer, but nothing that is known leads from this address to the server")
 }
 
 // watch has a witness look for connections to the addresses that accepted one.

@@ -200,12 +200,7 @@ func (r *run) trustSilent() {
 // them: another server gave them.
 func (r *run) distrust() {
 	for _, p := range r.places {
-		for i := range p.probes {
-			if probe := &p.probes[i]; probe.OK && probe.Identity == netprobe.IdentityUnverified {
-				probe.OK, probe.Failure, probe.Identity = false, netprobe.WrongServer, netprobe.IdentityMismatch
-				probe.Detail = "an answer, but the container does not run"
-			}
-		}
+		witness.Distrust(p.probes, func(report.Probe) bool { return true }, "an answer, but the container does not run")
 	}
 }
 

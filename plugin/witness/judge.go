@@ -51,24 +51,29 @@ func judgeName(p *report.Probe, server []facts.Network) {
 	if len(foreign) == 0 || !p.OK && p.Phase != netprobe.PhaseAnswer && p.Failure != netprobe.Silent {
 		return
 	}
-	p.OK, p.Failure, p.Identity = false, netprobe.WrongServer, netprobe.IdentityMismatch
-	p.Detail = fmt.Sprintf("the name leads to %s, which is not this server's address", foreign[0])
+	blameOther(p, fmt.Sprintf("the name leads to %s, which is not this server's address", foreign[0]))
+}
+
+// Distrust changes the answers that nobody has proven and that are in doubt, for a reason:
+// another server gave them.
+func Distrust(probes []report.Probe, inDoubt func(report.Probe) bool, reason string) {
+	for i := range probes {
+		if p := &probes[i]; p.OK && p.Identity == netprobe.IdentityUnverified && inDoubt(*p) {
+			blameOther(p, reason)
+		}
+	}
+}
+
+// blameOther makes a probe one that another server answered.
+func blameOther(p *report.Probe, detail string) {
+	p.OK, p.Failure, p.Identity, p.Detail = false, netprobe.WrongServer, netprobe.IdentityMismatch, detail
 }
 
 func judge(p *report.Probe, seen facts.Seen) {
 	switch {
 	case p.Identity == netprobe.IdentityVerified, !Connected(*p):
 	case seen == facts.SeenNothing:
-		if answered := p.Phase == netprobe.PhaseAnswer || p.OK; answered {
-			p.Failure, p.Detail = netprobe.WrongServer, "another server answered: the connection did not arrive at this one"
-		}
-		if p.Failure == netprobe.WrongServer || p.Failure == netprobe.Silent {
-			p.Identity = netprobe.IdentityMismatch
-		}
-		if p.Failure == netprobe.Silent {
-			p.Detail = "connection accepted, but it did not arrive at the server"
-		}
-		p.OK = false
+		judgeUnseen(p)
 	case seen == facts.SeenUnknown && p.Failure == netprobe.Silent:
 		p.OK, p.Failure = true, "" // a server with so many clients accepts connections
 		p.Detail = "connection accepted, too many other clients to tell whether by this server"
@@ -77,6 +82,16 @@ func judge(p *report.Probe, seen facts.Seen) {
 		if p.Failure == netprobe.Silent {
 			p.OK, p.Failure, p.Detail = judgeSilent(seen)
 		}
+	}
+}
+
+// judgeUnseen judges a connection that did not arrive at the server.
+func judgeUnseen(p *report.Probe) {
+	switch {
+	case p.Phase == netprobe.PhaseAnswer, p.OK:
+		blameOther(p, "another server answered: the connection did not arrive at this one")
+	case p.Failure == netprobe.Silent:
+		p.Identity, p.Detail = netprobe.IdentityMismatch, "connection accepted, but it did not arrive at the server"
 	}
 }
 

@@ -78,3 +78,17 @@ func TestJudgeName(t *testing.T) {
 		})
 	}
 }
+
+// Only good answers that nobody has proven and that are in doubt become those of another
+// server.
+func TestDistrust(t *testing.T) {
+	t.Parallel()
+	refused := report.Probe{Address: "refused", Failure: netprobe.Refused, Identity: netprobe.IdentityUnverified}
+	witnessed := report.Probe{Address: "witnessed", OK: true, Identity: netprobe.IdentityWitnessed}
+	trusted := report.Probe{Address: "trusted", OK: true, Identity: netprobe.IdentityUnverified}
+	doubted := report.Probe{Address: "doubted", OK: true, Identity: netprobe.IdentityUnverified}
+	probes := []report.Probe{refused, witnessed, trusted, doubted}
+	Distrust(probes, func(p report.Probe) bool { return p.Address != "trusted" }, "the reason")
+	other := report.Probe{Address: "doubted", Failure: netprobe.WrongServer, Identity: netprobe.IdentityMismatch, Detail: "the reason"}
+	assert.DeepEqual(t, probes, []report.Probe{refused, witnessed, trusted, other})
+}
