@@ -24,7 +24,7 @@ func ContainerName(run string, access int) string {
 // runClient starts a client container, sends it its Job, and waits for its Outcome.
 func (r *run) runClient(ctx context.Context, access Access, endpoint json.RawMessage, name string) (accessResult, error) {
 	done := r.options.Progress.Step("Starting a client container (access " + string(access) + ")")
-	client, err := startWorker(ctx, r.engine.API, r.newContainer(access, name))
+	client, err := startWorker(ctx, r.engine, r.newContainer(access, name))
 	done()
 	var fault *report.Fault
 	if access == AccessSocket && isSourceMissing(err) {
@@ -66,9 +66,9 @@ type worker struct {
 }
 
 // startWorker starts an agent. When ctx ends, it interrupts the agent's Job.
-func startWorker(ctx context.Context, api engine.API, c engine.AgentContainer) (*worker, error) {
+func startWorker(ctx context.Context, eng engine.Engine, c engine.AgentContainer) (*worker, error) {
 	receiving, end := engine.Extend(ctx, reportGrace)
-	a, err := engine.StartAgent(ctx, receiving, api, c)
+	a, err := eng.StartAgent(ctx, receiving, c)
 	if err != nil {
 		end()
 		return nil, err

@@ -132,7 +132,7 @@ func (n *nestedEngine) runClient(ctx context.Context) (accessResult, error) {
 	r := n.run
 	c := engine.NewAgentContainer(n.client, r.image, "client", r.labels)
 	c.HostConfig.NetworkMode = container.NetworkMode("container:" + n.engineName)
-	client, err := startWorker(ctx, r.engine.API, c)
+	client, err := startWorker(ctx, r.engine, c)
 	if err != nil {
 		return accessResult{}, fmt.Errorf("the client container: %w", err)
 	}
@@ -198,7 +198,7 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 	}
 	sibling := engine.NewAgentContainer(n.sibling, n.run.image, "probe", n.run.labels)
 	sibling.Networking = n.run.joinClientNetwork(sibling.HostConfig)
-	started, err := engine.StartAgent(ctx, ctx, api, sibling)
+	started, err := n.run.engine.StartAgent(ctx, ctx, sibling)
 	if err != nil {
 		return nil, fmt.Errorf("the sibling container: %w", err)
 	}

@@ -38,7 +38,7 @@ func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment
 		image, err := eng.AgentImage(ctx)
 		if err == nil {
 			where := container.NetworkMode("container:" + vantage.Container)
-			pending.prober, err = engine.StartProber(ctx, receiving, eng.API, name, image, where, request.Labels(id, time.Now(), request.PullAllowance()))
+			pending.prober, err = eng.StartProber(ctx, receiving, name, image, where, request.Labels(id, time.Now(), request.PullAllowance()))
 		}
 		pending.err = err
 	}()

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -64,10 +65,9 @@ func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 
 // StartAgent creates and starts an agent's container, and watches it until watching
 // ends. The caller removes the container by its name, even after an error.
-func StartAgent(ctx, watching context.Context, api API, c AgentContainer) (*Agent, error) {
-	creating, cancel := Extend(ctx, CreateGrace)
-	defer cancel()
-	created, err := api.ContainerCreate(creating, c.Config, c.HostConfig, c.Networking, (*ocispec.Platform)(nil), c.name)
+func (e Engine) StartAgent(ctx, watching context.Context, c AgentContainer) (*Agent, error) {
+	api := e.API
+	created, err := e.createAgent(ctx, c)
 	if err != nil {
 		return nil, CreateFault("container "+c.name, err)
 	}
@@ -88,6 +88,27 @@ func StartAgent(ctx, watching context.Context, api API, c AgentContainer) (*Agen
 		return nil, StartFault("container "+c.name, err)
 	}
 	return a, nil
+}
+
+// createAgent creates an agent's container. If the engine does not have the agent's image, a
+// plugin of another version has replaced it by its own: then it is loaded again, once.
+func (e Engine) createAgent(ctx context.Context, c AgentContainer) (container.CreateResponse, error) {
+	created, err := c.create(ctx, e.API)
+	if c.Binary != nil || !errdefs.IsNotFound(err) { // the image of the user is not loaded here
+		return created, err
+	}
+	image, loadErr := e.AgentImage(ctx)
+	if loadErr != nil {
+		return created, loadErr
+	}
+	c.Config.Image = image
+	return c.create(ctx, e.API)
+}
+
+func (c AgentContainer) create(ctx context.Context, api API) (container.CreateResponse, error) {
+	creating, cancel := Extend(ctx, CreateGrace)
+	defer cancel()
+	return api.ContainerCreate(creating, c.Config, c.HostConfig, c.Networking, (*ocispec.Platform)(nil), c.name)
 }
 
 // copyIn copies the agent into a container whose image does not have it.

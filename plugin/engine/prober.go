@@ -78,10 +78,10 @@ const HelperBytes = 4
 // StartProber starts the agent on a network, or in the network namespace of a container or
 // of the engine's host. It receives replies until watching ends. The caller removes the
 // container by its name, even after an error.
-func StartProber(ctx, watching context.Context, api API, name, image string, where container.NetworkMode, l Labels) (*RemoteProber, error) {
+func (e Engine) StartProber(ctx, watching context.Context, name, image string, where container.NetworkMode, l Labels) (*RemoteProber, error) {
 	c := NewAgentContainer(name, image, "probe", l)
 	c.HostConfig.NetworkMode = where
-	a, err := StartAgent(ctx, watching, api, c)
+	a, err := e.StartAgent(ctx, watching, c)
 	if err != nil {
 		return nil, fmt.Errorf("starting a helper in network %s: %w", where, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
 
@@ -65,13 +64,7 @@ func (r *run) openPeer(ctx context.Context) error {
 		return err
 	}
 	where := container.NetworkMode(r.serverNetworks()[0].Name)
-	prober, err := engine.StartProber(ctx, ctx, api, r.peerName(), image, where, r.labels)
-	if errdefs.IsNotFound(err) {
-		// A plugin of another version has replaced the agent's image by its own.
-		if image, err = r.engine.AgentImage(ctx); err == nil {
-			prober, err = engine.StartProber(ctx, ctx, api, r.peerName(), image, where, r.labels)
-		}
-	}
+	prober, err := r.engine.StartProber(ctx, ctx, r.peerName(), image, where, r.labels)
 	if fault := new(report.Fault); errors.As(err, &fault) && fault.Cause == diagnosis.NameInUse {
 		r.peerTaken = true
 	}

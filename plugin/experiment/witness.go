@@ -115,7 +115,7 @@ func (s *server) startWitness(ctx, watching context.Context) error {
 	if err == nil {
 		s.witnessName = "nestprobe-" + r.name + "-witness-" + engine.NewToken(engine.HelperBytes)
 		where := container.NetworkMode("container:" + s.id)
-		if s.witness, err = engine.StartProber(ctx, watching, r.engine.API, s.witnessName, image, where, r.labels); err == nil {
+		if s.witness, err = r.engine.StartProber(ctx, watching, s.witnessName, image, where, r.labels); err == nil {
 			return nil
 		}
 	}

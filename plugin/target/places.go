@@ -235,7 +235,7 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 		c.HostConfig.NetworkMode = container.NetworkMode(p.network)
 	}
 	var err error
-	if p.agent, err = engine.StartAgent(ctx, watching, api, c); err != nil {
+	if p.agent, err = r.engine.StartAgent(ctx, watching, c); err != nil {
 		return fmt.Errorf("probing from %s: %w", p.vantage.Name, err)
 	}
 	p.vantage.Prober = engine.NewRemoteProber(watching, p.agent)

@@ -105,7 +105,7 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 		where = container.NetworkMode("container:" + r.known.Container.ID)
 	}
 	r.witnessName = r.newHelperName()
-	started, err := engine.StartProber(ctx, watching, r.engine.API, r.witnessName, r.image, where, r.labels)
+	started, err := r.engine.StartProber(ctx, watching, r.witnessName, r.image, where, r.labels)
 	if err != nil {
 		return r.recordUnknown(ctx, err)
 	}
