@@ -74,7 +74,10 @@ var stopped = []int{128 + 15, 128 + 9}
 
 // addStart adds how to start a container again that has exited.
 func (r *run) addStart(ctx context.Context, response container.InspectResponse, fault *report.Fault) {
-	if slices.Contains(stopped, response.State.ExitCode) && !response.State.OOMKilled {
+	switch {
+	case response.State.OOMKilled:
+		r.addMemory(ctx, response, fault)
+	case slices.Contains(stopped, response.State.ExitCode):
 		fault.Hint = "it was stopped or killed: start it again"
 	}
 	if missing := r.missingNetwork(ctx, response); missing != "" {
@@ -103,6 +106,9 @@ func (r *run) restartFault(ctx context.Context, response container.InspectRespon
 	}
 	if fault.Cause == diagnosis.ServerExited {
 		fault.Commands = []string{"docker logs " + name}
+	}
+	if ended.OOMKilled && fault.Cause == diagnosis.ServerExited {
+		r.addMemory(ctx, response, fault)
 	}
 	return fault
 }

@@ -163,7 +163,15 @@ func TestDownFault(t *testing.T) {
 			diagnosis.ServerExited, []string{"the network shop on which it was created is gone, so it cannot be started as it is", "docker logs web\ndocker network disconnect -f shop web"},
 		},
 		"stopped":     {`{"State": {"Status": "exited", "ExitCode": 137}}`, nil, diagnosis.ServerExited, []string{"=> it was stopped or killed: start it again", "docker start web"}},
-		"out of room": {`{"State": {"Status": "exited", "ExitCode": 137, "OOMKilled": true}}`, nil, diagnosis.ServerExited, []string{"the kernel killed it for using too much memory", "=> give the container more memory, or reduce what the server needs"}},
+		"out of room": {`{"State": {"Status": "exited", "ExitCode": 137, "OOMKilled": true}}`, nil, diagnosis.ServerExited, []string{"the kernel killed it for using too much memory", "it has no memory limit of its own, so the engine's host ran out of memory, or a limit of all containers was reached", "=> free memory on the engine's host, or reduce what the server needs, and start it again"}},
+		"out of room, with a limit": {
+			`{"State": {"Status": "exited", "ExitCode": 137, "OOMKilled": true}, "HostConfig": {"Memory": 67108864, "MemorySwap": 134217728}}`, nil,
+			diagnosis.ServerExited, []string{"its memory limit is 64m", "docker logs web\ndocker update --memory 128m --memory-swap 192m web\ndocker start web"},
+		},
+		"restarting, with a limit": {
+			`{"RestartCount": 1, "State": {"Restarting": true, "ExitCode": 137, "OOMKilled": true}, "HostConfig": {"Memory": 6000001, "MemorySwap": -1}}`, nil,
+			diagnosis.ServerExited, []string{"the kernel killed it for using too much memory", "docker logs web\ndocker update --memory 12000002b --memory-swap -1 web"},
+		},
 		"dead":        {`{"State": {"Status": "dead", "Dead": true}}`, nil, diagnosis.ServerExited, []string{"docker rm -f web"}},
 		"removing":    {`{"State": {"Status": "removing"}}`, nil, diagnosis.ServerExited, []string{"the engine is removing container web"}},
 	} {
