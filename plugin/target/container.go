@@ -48,6 +48,7 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if r.known.Server.Down != nil {
 		r.distrust()
 	}
+	r.noteUnknown()
 	r.summarize()
 	r.addState()
 	return nil

@@ -29,6 +29,7 @@ func (r *run) explainHost(ctx context.Context) error {
 	if err := r.probeFromPlaces(ctx, r.hostCandidates); err != nil {
 		return err
 	}
+	r.noteUnknown()
 	r.summarize()
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -172,8 +173,8 @@ func TestDownFault(t *testing.T) {
 			`{"RestartCount": 1, "State": {"Restarting": true, "ExitCode": 137, "OOMKilled": true}, "HostConfig": {"Memory": 6000001, "MemorySwap": -1}}`, nil,
 			diagnosis.ServerExited, []string{"the kernel killed it for using too much memory", "docker logs web\ndocker update --memory 12000002b --memory-swap -1 web"},
 		},
-		"dead":        {`{"State": {"Status": "dead", "Dead": true}}`, nil, diagnosis.ServerExited, []string{"docker rm -f web"}},
-		"removing":    {`{"State": {"Status": "removing"}}`, nil, diagnosis.ServerExited, []string{"the engine is removing container web"}},
+		"dead":     {`{"State": {"Status": "dead", "Dead": true}}`, nil, diagnosis.ServerExited, []string{"docker rm -f web"}},
+		"removing": {`{"State": {"Status": "removing"}}`, nil, diagnosis.ServerExited, []string{"the engine is removing container web"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -331,5 +332,28 @@ func TestStaleNetworkFault(t *testing.T) {
 				assert.Check(t, is.Contains(lines(fault), test.want))
 			}
 		})
+	}
+}
+
+// notes are the notes of a command's progress.
+type notes struct {
+	engine.Progress
+	all []string
+}
+
+func (n *notes) Note(text string) { n.all = append(n.all, text) }
+
+// That the sockets could not be read is worth a note only if the server runs.
+func TestUnknownListenersAreNoted(t *testing.T) {
+	t.Parallel()
+	for _, down := range []*report.Fault{nil, {Cause: diagnosis.ServerExited}} {
+		noted := &notes{}
+		r := newTestRun(&containersEngine{})
+		r.progress, r.known.Server.Down = noted, down
+		r.noteUnknown()
+		assert.Equal(t, len(noted.all), 0)
+		assert.NilError(t, r.recordUnknown(t.Context(), errors.New("cannot join network of a non running container")))
+		r.noteUnknown()
+		assert.Equal(t, len(noted.all) == 1, down == nil, "%q", noted.all)
 	}
 }

@@ -258,6 +258,13 @@ func (r *run) recordUnknown(ctx context.Context, err error) error {
 		return err
 	}
 	r.known.ListenersError = netprobe.Visible(err.Error(), report.MaxLine)
-	r.progress.Note("what listens is not known: " + r.known.ListenersError)
 	return nil
+}
+
+// noteUnknown notes why it is not known what listens, unless the server's state explains it:
+// no helper can join a container that ends meanwhile.
+func (r *run) noteUnknown() {
+	if r.known.ListenersError != "" && r.known.Server.Down == nil {
+		r.progress.Note("what listens is not known: " + r.known.ListenersError)
+	}
 }
