@@ -206,7 +206,11 @@ func TestLeaveNetworkNone(t *testing.T) {
 	assert.Check(t, is.Contains(got, "container client is on the network none, which has only loopback"))
 	assert.Check(t, is.Contains(got, "docker network disconnect none client; docker network connect NETWORK client"))
 	got = explainOne(facts.Server{Name: "web", NoNetwork: true, StartedByUs: true}, host, failed)
+	assert.Check(t, strings.HasSuffix(got, ": docker run --network NETWORK ..."), got)
 	assert.Check(t, !strings.Contains(got, "disconnect"), got)
+	onPodman := diagnosis.Input{Engine: facts.Engine{Podman: true}, Server: facts.Server{Name: "web", NoNetwork: true}, Vantages: []facts.Vantage{host}}
+	commands := diagnosis.Explain(onPodman, nil).Findings[0].Commands
+	assert.Check(t, is.DeepEqual(commands, []string{"docker rm -f web", "docker run --name web --network NETWORK ..."}))
 }
 
 // A client that has only internal networks stays on them: the server joins one. A published
@@ -237,5 +241,31 @@ func TestClientOnInternalNetwork(t *testing.T) {
 		assert.Check(t, strings.HasPrefix(got, "error network-internal: container client has only network "), "%s: %s", name, got)
 		assert.Check(t, strings.HasSuffix(got, test.want), "%s: %s", name, got)
 		assert.Check(t, !strings.Contains(got, "published port"), "%s: %s", name, got)
+	}
+}
+
+// The MTU in the command is that of the path, if it was measured and is smaller than that of
+// the server's network; else it is an example.
+func TestMTUOfTheCommand(t *testing.T) {
+	t.Parallel()
+	stalled := row(report.KindContainerIP, ownIP, netprobe.StalledBody)
+	for name, test := range map[string]struct {
+		networkMTU, pathMTU int
+		want                string
+	}{
+		"not known":                {0, 0, "for example 1400, or let ICMP type 3 pass: docker network create -o com.docker.network.driver.mtu=1400 NETWORK"},
+		"that of Ethernet":         {0, 1500, "mtu=1400 NETWORK"},
+		"smaller":                  {0, 1280, "give the containers' network the MTU of the path, or let ICMP type 3 pass; if large answers still stall, a link is narrower still: docker network create -o com.docker.network.driver.mtu=1280 NETWORK"},
+		"smaller than the network": {9000, 1500, "mtu=1500 NETWORK"},
+		"that of the network":      {1420, 1420, "mtu=1400 NETWORK"},
+		"that of a small network":  {1380, 1380, "for example 1280, or let ICMP type 3 pass: docker network create -o com.docker.network.driver.mtu=1280 NETWORK"},
+	} {
+		v := facts.Vantage{Name: "host", Asked: []facts.SecondAnswer{
+			second(stalled, netprobe.AskLonger, netprobe.Result{Failure: netprobe.StalledBody}),
+			second(stalled, netprobe.AskSmall, netprobe.Result{OK: true, PathMTU: test.pathMTU}),
+		}}
+		got := explainOne(on(with(own, func(n *facts.Network) { n.MTU = test.networkMTU })), v, stalled)
+		assert.Check(t, strings.HasPrefix(got, "error mtu-blackhole: "), "%s: %s", name, got)
+		assert.Check(t, strings.HasSuffix(got, test.want), "%s: %s", name, got)
 	}
 }

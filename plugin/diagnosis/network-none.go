@@ -29,11 +29,17 @@ var NetworkNone = define("network-none", serverState, definition{
 	},
 })
 
-// leaveNone adds what to do for a container that has not been started for this run. The
-// engine connects it to a network only when it has left the network none. Podman has no
-// such network.
+// leaveNone adds what to do. A container that has not been started for this run can be
+// connected to a network when it has left the network none. Podman has no such network, so
+// the container has to be created anew.
 func (c *vantageCase) leaveNone(fault *report.Fault, container string, stays bool) *report.Fault {
-	if stays && !c.Engine.Podman {
+	switch {
+	case !stays:
+		fault.Commands = command("docker run --network NETWORK ...")
+	case c.Engine.Podman:
+		fault.Hint = "create the container anew on a network"
+		fault.Commands = []string{"docker rm -f " + container, "docker run --name " + container + " --network NETWORK ..."}
+	default:
 		fault.Hint = "start the container without --network none; or, if it is no sandbox, connect it to a network"
 		fault.Commands = []string{"docker network disconnect none " + container, "docker network connect NETWORK " + container}
 	}
