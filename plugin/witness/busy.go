@@ -10,10 +10,10 @@ import (
 
 // Bounds for an address of a server that has other clients.
 const (
-	tries = 4  // rounds
-	agree = 2  // of them must show that the connections arrive, if the server has other clients
-	crowd = 10 // connections of a round: so many others do not come, stay and go together by chance
-	few   = 5  // connections of others that do the same in a round without any: too many to tell
+	rounds           = 4
+	roundsThatAgree  = 2  // of them must show that the connections arrive, if the server has other clients
+	roundConnections = 10 // of a round: so many others do not arrive, stay and close together by chance
+	maxOthers        = 5  // connections of others that do the same in a round without any: too many to tell
 )
 
 // single watches one address, if necessary with several connections and in several
@@ -26,43 +26,43 @@ func (w watch) single(ctx context.Context, address Address) (facts.Sighting, err
 	if s := r.sightings()[0]; s.Seen != undecided && (!s.counted || quiet) {
 		return s.Sighting, nil
 	}
-	for arrived, try := 0, 0; try < tries; try++ {
-		s, quiet, err := w.crowd(ctx, address)
+	for arrived, n := 0, 0; n < rounds; n++ {
+		s, quiet, err := w.manyAtOnce(ctx, address)
 		if err != nil || s.Seen == facts.SeenNothing {
 			return s, err
 		}
 		if s.Seen.Arrived() {
 			arrived++
 		}
-		if quiet || arrived == agree {
+		if quiet || arrived == roundsThatAgree {
 			return s, nil
 		}
 	}
 	return facts.Sighting{Seen: facts.SeenUnknown}, nil
 }
 
-// crowd watches several connections to one address that are opened and closed together.
-// If the server has other clients too, the crowd is still seen to come, stay and go. It
-// also says whether it saw no connection of other clients.
-func (w watch) crowd(ctx context.Context, address Address) (s facts.Sighting, quiet bool, err error) {
+// manyAtOnce watches several connections to one address that are opened and closed
+// together. If the server has other clients too, they are still seen to arrive, stay and
+// close. It also says whether it saw no connection of other clients.
+func (w watch) manyAtOnce(ctx context.Context, address Address) (s facts.Sighting, quiet bool, err error) {
 	began := time.Now()
-	r, err := w.round(ctx, slices.Repeat([]Address{address}, crowd))
+	r, err := w.round(ctx, slices.Repeat([]Address{address}, roundConnections))
 	if err != nil {
 		return s, false, err
 	}
 	opened, arrived := r.opened(), len(r.arrived())
 	reset := arrived < opened // by the server, which leaves no trace but the count
 	switch {
-	case opened < crowd || r.during.Truncated:
+	case opened < roundConnections || r.during.Truncated:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
-	case max(r.came, arrived+max(0, r.untraced())) < opened:
+	case max(r.everArrived, arrived+max(0, r.untraced())) < opened:
 		return facts.Sighting{Seen: facts.SeenNothing}, false, nil // or all of them would be here
-	case reset && (r.came >= opened || !r.closed(all(opened))), !reset && len(r.gone(r.closes())) < opened:
+	case reset && (r.everArrived >= opened || !r.closed(all(opened))), !reset && len(r.gone(r.closes())) < opened:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
 	}
 	others, err := w.countOthers(ctx, time.Since(began), r.closes())
 	switch {
-	case err != nil, !reset && others.alike >= few, reset && others.all >= few:
+	case err != nil, !reset && others.alike >= maxOthers, reset && others.all >= maxOthers:
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, err
 	case reset:
 		return facts.Sighting{Seen: facts.SeenClosed}, others.all == 0, nil
@@ -83,7 +83,7 @@ func all(n int) []int {
 // otherClients are connections of other clients.
 type otherClients struct {
 	all   int
-	alike int // of those, the ones that come, stay and go as the connections of a round do
+	alike int // of those, the ones that arrive, stay and close as the connections of a round do
 }
 
 // countOthers counts the connections of other clients in a round without connections of its

@@ -70,7 +70,7 @@ func (r round) counts() bool {
 func (r round) count(others []listening.Connection, opened []int) facts.Sighting {
 	switch {
 	case len(opened) == 0 || r.during.Truncated || r.untraced() > 0:
-	case len(others) == 0 && r.came == 0:
+	case len(others) == 0 && r.everArrived == 0:
 		return facts.Sighting{Seen: facts.SeenNothing}
 	case len(others) == len(opened) && r.alike(others) && len(r.gone(r.closes())) == len(r.arrived()) &&
 		(r.seen(others[0]) != facts.SeenClosed || r.closed(opened)):

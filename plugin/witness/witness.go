@@ -117,7 +117,7 @@ type round struct {
 	before, during, after listening.Traffic
 	held                  []netprobe.HeldConnection
 	patience              time.Duration // for a connection to arrive
-	came                  int           // how many arrived, with those that came later than most
+	everArrived           int           // how many arrived, with those that arrived later than most
 }
 
 // round opens a connection to each address, waits until all are seen and accepted, or
@@ -168,10 +168,10 @@ const stay = 30 * time.Millisecond
 // untilStayed waits, and forgets the connections that are not there any more, and those
 // that have come meanwhile.
 func (w watch) untilStayed(ctx context.Context, r *round) error {
-	came := r.during
+	earlier := r.during
 	err := w.until(ctx, &r.during, func(waited time.Duration) bool { return waited >= stay })
-	r.came = len(r.arrived())
-	r.during.Connections = slices.DeleteFunc(r.during.Connections, func(c listening.Connection) bool { return !contains(came, c) })
+	r.everArrived = len(r.arrived())
+	r.during.Connections = slices.DeleteFunc(r.during.Connections, func(c listening.Connection) bool { return !contains(earlier, c) })
 	return err
 }
 
