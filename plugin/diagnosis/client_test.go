@@ -269,3 +269,43 @@ func TestMTUOfTheCommand(t *testing.T) {
 		assert.Check(t, strings.HasSuffix(got, test.want), "%s: %s", name, got)
 	}
 }
+
+// Packets to a published port that are dropped for a client on another network are no proof
+// of a firewall, if a container on the server's network reaches the port.
+func TestPublishedPortIsIsolatedToo(t *testing.T) {
+	t.Parallel()
+	server := listens(on(own, published), "[::]:8080")
+	outside, inside := inBridge, inOwn
+	outside.Name, inside.Name = "network:bridge", "network:own"
+	atGateway := func(v facts.Vantage, failure netprobe.Failure) report.Probe {
+		r := row(report.KindPublishedGateway, gateway, failure)
+		r.Vantage = v.Name
+		return r
+	}
+	toServer := row(report.KindContainerIP, ownIP, netprobe.ConnectTimeout)
+	toServer.Vantage = outside.Name
+	for name, test := range map[string]struct {
+		inside report.Probe
+		cause  report.Cause
+	}{
+		"reached from its network": {atGateway(inside, ""), diagnosis.NetworksIsolated},
+		"reached from nowhere":     {atGateway(inside, netprobe.ConnectTimeout), diagnosis.FirewallDrops},
+	} {
+		in := diagnosis.Input{Engine: rootful, Server: server, Vantages: []facts.Vantage{outside, inside}}
+		rows := []report.Probe{toServer, atGateway(outside, netprobe.ConnectTimeout), test.inside}
+		assert.Check(t, is.Equal(diagnosis.Explain(in, rows).Probes[1].Cause, test.cause), name)
+	}
+}
+
+// A server on the host's network need not listen at each of the host's addresses, and a port
+// that nobody named need not be published.
+func TestHealthyOnTheHostsNetwork(t *testing.T) {
+	t.Parallel()
+	server := facts.Server{Name: "web", Port: 8080, HostNetwork: true, PublishRequested: true, PublishByDefault: true}
+	reached, other := row(report.KindPublishedLocalhost, "127.0.0.1:8080", ""), row(report.KindPublishedLocalhost, "[::1]:8080", netprobe.Refused)
+	own := row(report.KindPublishedEngineHost, "[fd00::7]:8080", netprobe.Refused)
+	assert.Check(t, is.Equal(explainOne(server, host, reached, other, own), ""))
+	server.PublishByDefault = false // the user has named one
+	assert.Check(t, is.Contains(explainOne(server, host, reached, other, own), "info network-host-mode: "))
+	assert.Check(t, is.Contains(explainOne(server, host, other), "error network-host-mode: "))
+}

@@ -22,7 +22,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			fault.Evidence = c.listensInContainer(r)
 			fault.Hint = "have the firewall between them accept packets to this port: the refusal does not come from the server"
 			fault.Commands = []string{"sudo iptables -S FORWARD", "sudo nft list ruleset"}
-		case c.droppedAtEngineHost(r) && !c.isolatedByPodman():
+		case c.droppedAtEngineHost(r) && !c.isolatedByPodman() && c.reachedFromItsNetwork(r) == nil:
 			fault.Evidence = c.publishedElsewhere(r)
 			fault.Hint = "have the firewall of the engine's host accept packets from its containers' networks to this port"
 			if c.isolatedFromServer() && !c.Engine.Podman {

@@ -6,13 +6,17 @@ var NetworkHostMode = define("network-host-mode", networkSetting, definition{
 	title: "The server shares the host's network and publishes nothing",
 	hint:  "leave out --network host and publish the port",
 	rule: func(c *vantageCase, r row) *report.Fault {
-		if !c.Server.HostNetwork || !c.toThisMachine(r) && (!c.toEngineHost(r) || c.vantage.OnlyInternal()) {
+		switch {
+		case !c.Server.HostNetwork, c.serverReached() && !c.Engine.NetworksElsewhere(): // it does not listen at the others
+			return nil
+		case c.toThisMachine(r), c.toEngineHost(r) && !c.vantage.OnlyInternal():
+			return c.hostMode()
+		default:
 			return nil
 		}
-		return c.hostMode()
 	},
 	vantage: func(c *vantageCase) *report.Fault {
-		if !c.serverReached() || !publishIgnored(c.Server) || !c.Server.HostNetwork {
+		if !c.serverReached() || !publishIgnored(c.Server) || c.Server.PublishByDefault || !c.Server.HostNetwork {
 			return nil
 		}
 		return c.hostMode()

@@ -26,7 +26,7 @@ var NetworkInternal = define("network-internal", networkSetting, definition{
 	},
 	vantage: func(c *vantageCase) *report.Fault {
 		n, ok := publishIgnoredOn(c.Server)
-		if !ok || !c.serverReached() && !c.needsBinding() {
+		if !ok || !c.serverReached() && !c.needsBinding() || c.serverReached() && c.Server.PublishByDefault {
 			return nil
 		}
 		return c.internal(n)

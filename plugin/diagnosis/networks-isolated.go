@@ -1,6 +1,11 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var NetworksIsolated = define("networks-isolated", networkSetting, definition{
 	title: "Client and server have no network in common",
@@ -15,6 +20,9 @@ var NetworksIsolated = define("networks-isolated", networkSetting, definition{
 			fault = because("%s, and container names are known only on their networks", c.noCommonNetwork())
 		case c.droppedAtEngineHost(r) && c.isolatedByPodman():
 			fault = because("%s, and Podman isolates such networks for published ports too", c.noCommonNetwork())
+		case c.droppedAtEngineHost(r) && c.reachedFromItsNetwork(r) != nil:
+			other := c.reachedFromItsNetwork(r)
+			fault = because("%s, and packets to the published port are dropped too, which answers from %s at %s: an engine without docker-proxy does that, or else a firewall between the networks", c.noCommonNetwork(), other.Vantage, other.Address)
 		default:
 			return nil
 		}
@@ -37,3 +45,29 @@ func (c *vantageCase) nameOfOtherNetwork(r row) bool {
 // option isolate, whose rules apply after a published port's address has been replaced
 // by the container's (netavark 1.4, NETAVARK_ISOLATION; measured on Podman 4.3).
 func (c *vantageCase) isolatedByPodman() bool { return c.Engine.Podman && c.isolatedFromServer() }
+
+// reachedFromItsNetwork returns a probe from a container on the server's own network that
+// reaches the same published port, if packets of the client to the server were dropped; else
+// nil. Where the engine has no docker-proxy (dockerd --userland-proxy=false), a published
+// port is redirected to the container's address before the rules that isolate bridges
+// (measured on Engine 26.1). A firewall that lets one network in and not the other looks the
+// same, and a network in common helps in both cases.
+func (c *vantageCase) reachedFromItsNetwork(r row) *report.Probe {
+	if !c.isolatedFromServer() {
+		return nil
+	}
+	i := slices.IndexFunc(c.all, func(p report.Probe) bool {
+		return p.OK && isEngineHost(p.Kind) && parse(p.Address).port == r.to.port && c.sharesNetwork(p.Vantage)
+	})
+	if i < 0 {
+		return nil
+	}
+	return &c.all[i]
+}
+
+// sharesNetwork says whether a vantage is a container on a network of the server.
+func (c *vantageCase) sharesNetwork(name string) bool {
+	return slices.ContainsFunc(c.Vantages, func(v facts.Vantage) bool {
+		return v.Name == name && v.Container && len(v.SharedNetworks(c.Server)) > 0
+	})
+}

@@ -16,6 +16,8 @@ var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, d
 		fault := because("%s", publishedAt(c.Server))
 		_, _, remote := c.remoteGateway(r)
 		switch {
+		case c.Server.HostNetwork:
+			return nil
 		case c.toThisMachine(r) && c.Engine.Host == "" && !coversAddress(c.Server, r.to):
 			suggest(fault, "use an address at which it is published: port %d is not published for %s", r.to.port, r.to.ip)
 		case c.toEngineHost(r) && dropped(r.Failure) && c.vantage.LacksFamily(r.to.ip) && !remote && !c.publishedForIPv4():

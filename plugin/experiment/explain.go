@@ -74,6 +74,7 @@ func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, p
 func (s *server) facts() facts.Server {
 	facts := facts.NewServer(s.name, s.run.plan.Port, s.found)
 	facts.StartedByUs = !s.run.plan.Keep
+	facts.PublishByDefault = s.run.request.PublishPort
 	if s.exit != nil {
 		facts.Down = s.exit.Fault(s.name)
 	}

@@ -20,6 +20,7 @@ type Server struct {
 	Networks         []Network
 	Bindings         []Binding            // where Port is published
 	PublishRequested bool                 // it was started with Port to be published
+	PublishByDefault bool                 // nobody has named a port to publish: that it is not published is no fault by itself
 	Listeners        *listening.Listeners // of its network namespace; nil if they were not read or could not be
 	Queues           []listening.Queue    // of the sockets that listen on Port; none if they were not read
 	Log              []string             // the last lines that it printed, as evidence; none if its log was not read
