@@ -74,7 +74,7 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 		}
 		copies[r.index].Cause, copies[r.index].Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
 		here := *fault
-		here.Evidence = append(slices.Clone(fault.Evidence), Observed(r.Probe)) // what proves it, then where it shows
+		here.Evidence = slices.Concat(fault.Evidence, c.resolverSettings(r), []string{Observed(r.Probe)}) // what proves it, then where it shows
 		faults = append(faults, &here)
 	}
 	return faults
@@ -188,7 +188,7 @@ func (c *vantageCase) ruledOut() *report.Fault {
 		if c.notExpected(r) {
 			continue
 		}
-		fault.Evidence = append(fault.Evidence, Observed(r.Probe))
+		fault.Evidence = appendNew(append(fault.Evidence, Observed(r.Probe)), c.resolverSettings(r))
 		if c.Engine.Loopback && !c.Engine.Desktop && !c.vantage.Container && refused(r.Failure) && r.Kind == report.KindPublishedLocalhost {
 			fault.Hint = "the endpoint is a port of this machine's loopback: if it is one end of a tunnel, the engine publishes on the machine at the other end, so use the address of that machine"
 		}

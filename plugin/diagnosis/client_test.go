@@ -309,3 +309,18 @@ func TestHealthyOnTheHostsNetwork(t *testing.T) {
 	assert.Check(t, is.Contains(explainOne(server, host, reached, other, own), "info network-host-mode: "))
 	assert.Check(t, is.Contains(explainOne(server, host, other), "error network-host-mode: "))
 }
+
+// What the user has set for the resolver of the client is evidence about names that it does
+// not find, once, and about no addresses.
+func TestResolverOfTheClient(t *testing.T) {
+	t.Parallel()
+	v := facts.Vantage{Name: "container:client", Container: true, Networks: []facts.Network{bridge}, Resolver: "--dns 192.0.2.53 --dns-search example"}
+	const settings = "container client was started with --dns 192.0.2.53 --dns-search example"
+	unknown, late := row(report.KindContainerName, "web:8080", netprobe.NameNotFound), row(report.KindContainerName, "app:8080", netprobe.NameTimeout)
+	got := explainOne(on(own), v, unknown, late)
+	assert.Check(t, is.Equal(strings.Count(got, settings), 1), got)
+	got = explainOne(on(own), v, row(report.KindContainerIP, ownIP, netprobe.ConnectTimeout))
+	assert.Check(t, !strings.Contains(got, settings), got)
+	v.Resolver = ""
+	assert.Check(t, !strings.Contains(explainOne(on(own), v, unknown, late), "was started with"))
+}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -24,6 +25,16 @@ func routes(c *vantageCase) bool { return len(c.vantage.Routes) > 0 }
 // Observed is what a probe saw.
 func Observed(p report.Probe) string {
 	return fmt.Sprintf("from %s: %s (%s): %s", p.Vantage, p.Address, p.Kind, p.Detail)
+}
+
+// resolverSettings says how the user has set up the resolver of the vantage, if a row is
+// about a name of the server that it did not find, or that led elsewhere.
+func (c *vantageCase) resolverSettings(r row) []string {
+	led := r.Failure == netprobe.WrongServer && r.Kind == report.KindContainerName
+	if c.vantage.Resolver == "" || !led && !Unnamed(r.Failure) {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s was started with %s", c.vantage.Place(), c.vantage.Resolver)}
 }
 
 // publishedAt says at which addresses the port is published.

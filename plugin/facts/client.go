@@ -38,6 +38,21 @@ func ReadClient(response container.InspectResponse) Client {
 	return c
 }
 
+// ResolverOptions returns the settings of the resolver as options of docker run; empty if it
+// has only those of the engine.
+func (c Client) ResolverOptions() string {
+	var options []string
+	for _, setting := range []struct {
+		option string
+		values []string
+	}{{"--dns", c.DNS}, {"--dns-search", c.DNSSearch}, {"--dns-option", c.DNSOptions}} {
+		for _, value := range setting.values {
+			options = append(options, setting.option+" "+value)
+		}
+	}
+	return strings.Join(options, " ")
+}
+
 // addHost adds an entry in one of its forms: name:address or, since Docker CLI 25,
 // name=address. The address may be an IPv6 one, in brackets or not.
 func (c *Client) addHost(entry string) {

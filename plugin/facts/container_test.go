@@ -59,6 +59,8 @@ func TestReadClient(t *testing.T) {
 	assert.DeepEqual(t, c.DNS, []string{"192.0.2.53"})
 	assert.DeepEqual(t, c.DNSSearch, []string{"example"})
 	assert.DeepEqual(t, c.DNSOptions, []string{"ndots:1"})
+	assert.Equal(t, c.ResolverOptions(), "--dns 192.0.2.53 --dns-search example --dns-option ndots:1")
+	assert.Equal(t, Client{}.ResolverOptions(), "")
 	for name, want := range map[string]string{"A": "2", "B": "x=y", "AB": "3", "C": "", "D": ""} {
 		assert.Check(t, is.Equal(c.Getenv(name), want), name)
 	}

@@ -295,6 +295,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 		OnHost:    p.vantage.Container != "" && p.found.HostNetwork,
 		Proxies:   p.proxies(),
 		Hosts:     p.client.ExtraHosts,
+		Resolver:  p.client.ResolverOptions(),
 		NetworkOf: p.networkOf,
 		Networks:  p.found.Networks,
 		Optional:  p.optional,
