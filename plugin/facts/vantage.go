@@ -12,7 +12,8 @@ import (
 // Vantage is a place that probes were sent from.
 type Vantage struct {
 	Name      string        // as the probes have it
-	Container bool          // a network namespace of the server's engine; else the machine of this process
+	Container bool          // a network namespace of the server's engine; else that of this process
+	Foreign   bool          // this process is in a container that the server's engine does not run
 	Down      *report.Fault // why it reaches nothing at all, whatever its address is
 	NoNetwork bool
 	Detached  string // as Container has it
@@ -54,6 +55,8 @@ func (v Vantage) Place() string {
 		return "a container on network " + name
 	case ok:
 		return kind + " " + name
+	case v.Foreign:
+		return "this container"
 	case v.Container:
 		return "the " + v.Name + " container"
 	default:

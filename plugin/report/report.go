@@ -24,10 +24,11 @@ type Report struct {
 	OK            bool      `json:"ok"`            // true if the exit status is 0
 	Error         string    `json:"error"`         // what stopped the command; empty if it could measure
 	Endpoint      Endpoint  `json:"endpoint"`
-	Checks        []Check   `json:"checks"`   // of diagnose
-	Accesses      []Access  `json:"accesses"` // of in-container
-	Nodes         []Node    `json:"nodes"`    // of run --nodes
-	Modes         []Mode    `json:"modes"`    // of --networks
+	Self          *Self     `json:"self,omitempty"` // nil if the command does not run in a container
+	Checks        []Check   `json:"checks"`         // of diagnose
+	Accesses      []Access  `json:"accesses"`       // of in-container
+	Nodes         []Node    `json:"nodes"`          // of run --nodes
+	Modes         []Mode    `json:"modes"`          // of --networks
 	Servers       []Server  `json:"servers"`
 	Probes        []Probe   `json:"probes"`
 	Best          []Best    `json:"best"` // for each server and each vantage that reaches it, the main vantage first
@@ -53,6 +54,13 @@ type Engine struct {
 	Arch       string `json:"arch"`       // the CPU, as a GOARCH
 	Rootless   bool   `json:"rootless"`
 	Desktop    bool   `json:"desktop"` // Docker Desktop: the engine runs in a VM
+}
+
+// Self is the container in which the command runs.
+type Self struct {
+	Container string `json:"container"` // its ID; empty if it is not known
+	Name      string `json:"name"`      // empty if the engine at the endpoint does not run it
+	Network   string `json:"network"`   // own, host, or shared with another container
 }
 
 // Check is one check of diagnose.
@@ -123,9 +131,28 @@ const (
 	ModeFailed ModeResult = "failed" // it is not reached from some vantage, and the cause is not known
 )
 
-// VantagePeer is the vantage of a container on the server's own network. Addresses
-// that work there may not work anywhere else.
-const VantagePeer = "peer"
+// The names of vantages. VantageContainer begins that of a running container, before its
+// name. VantagePeer is a container on the server's own network: addresses that work there
+// may not work anywhere else.
+const (
+	VantageHost      = "host"
+	VantagePeer      = "peer"
+	VantageContainer = "container:"
+	vantageForeign   = "container" // the command's own, if the engine does not run it
+)
+
+// Vantage returns the vantage of the command itself. A container that uses the network of
+// the engine's host counts as the host.
+func (s *Self) Vantage() string {
+	switch {
+	case s == nil || s.Network == "host":
+		return VantageHost
+	case s.Name == "":
+		return vantageForeign
+	default:
+		return VantageContainer + s.Name
+	}
+}
 
 // Reach says whether a mode's server is reached from one vantage.
 type Reach struct {

@@ -1,0 +1,207 @@
+package self
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/network"
+	"github.com/moby/sys/mountinfo"
+	"github.com/prometheus/procfs"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/routing"
+)
+
+// readSigns reads the files. What cannot be read hints at nothing.
+func readSigns() signs {
+	var f files
+	f.mounts, _ = mountinfo.GetMounts(nil)
+	cgroup, _ := os.ReadFile("/proc/self/cgroup")
+	env, err := os.ReadFile(containerEnv)
+	f.cgroup, f.containerEnv, f.marked = string(cgroup), string(env), err == nil
+	if _, err := os.Stat("/.dockerenv"); err == nil {
+		f.marked = true
+	}
+	return f.signs()
+}
+
+// isHere says whether an engine that does not know this process's container is known to run
+// in the same network namespace: in a development container with an engine of its own, or
+// beside it in a pod. Then its published ports are on this process's localhost. An error
+// says which call the engine has not answered.
+func (e Endpoint) isHere(ctx context.Context, api API) (bool, error) {
+	if e.Host != "" {
+		return leadsHere(ctx, e.Host), nil
+	}
+	if e.Socket != "" && listensHere(ctx, e.Socket) {
+		return true, nil
+	}
+	bridges := bridgeAddresses()
+	if len(bridges) == 0 {
+		return false, nil
+	}
+	networks, err := api.NetworkList(ctx, network.ListOptions{})
+	if err != nil {
+		return false, fmt.Errorf("listing networks: %w", err)
+	}
+	return slices.ContainsFunc(networks, func(n network.Summary) bool { return hasGateway(n, bridges) }), nil
+}
+
+// leadsHere says whether a host has an address of one of this process's interfaces. It has
+// just been connected to, so looking it up takes no longer than that did.
+func leadsHere(ctx context.Context, host string) bool {
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return false // such as a name that only ssh knows
+	}
+	own := facts.OwnAddresses()
+	return slices.ContainsFunc(addresses, func(a netip.Addr) bool { return slices.Contains(own, a.Unmap()) })
+}
+
+// hasGateway says whether the gateway of a bridge network is among addresses. Docker leaves
+// out that of the default bridge until it has been restarted, so for a network without a
+// gateway the first address of its subnet counts.
+func hasGateway(n network.Inspect, addresses []netip.Addr) bool {
+	if n.Driver != "bridge" {
+		return false
+	}
+	return slices.ContainsFunc(n.IPAM.Config, func(c network.IPAMConfig) bool {
+		gateway := facts.ParseAddr(c.Gateway)
+		if subnet, err := netip.ParsePrefix(c.Subnet); err == nil && !gateway.IsValid() {
+			gateway = subnet.Masked().Addr().Next()
+		}
+		return slices.Contains(addresses, gateway)
+	})
+}
+
+// bridgeAddresses returns the addresses of the bridges among this process's interfaces. A
+// container has none, unless an engine runs in its network namespace.
+func bridgeAddresses() []netip.Addr {
+	links, _ := routing.Links()
+	var found []netip.Addr
+	for _, link := range links {
+		if link.Type() != "bridge" {
+			continue
+		}
+		addresses, _ := routing.Addresses(link)
+		for _, a := range addresses {
+			if ip, ok := netip.AddrFromSlice(a.IP); ok {
+				found = append(found, ip.Unmap())
+			}
+		}
+	}
+	return found
+}
+
+// engines are the names of the programs that serve Docker's API, and of those that open
+// its socket for them. Another program at the socket may be the end of a tunnel.
+var engines = []string{"dockerd", "podman", "systemd", "init"}
+
+// listensHere says whether the process that listens at a socket is an engine in this
+// process's network namespace. Of a rootless engine, only the process that started it is:
+// it forwards the published ports.
+func listensHere(ctx context.Context, socket string) bool {
+	pid := listener(ctx, socket)
+	proc, err := procfs.NewDefaultFS()
+	if pid == 0 || err != nil {
+		return false
+	}
+	own, err := proc.Self()
+	if err != nil {
+		return false
+	}
+	peer, err := proc.Proc(pid)
+	if err != nil {
+		return false
+	}
+	if name, err := peer.Comm(); err != nil || !slices.Contains(engines, name) {
+		return false
+	}
+	if sameNamespace(own, peer, "net") {
+		return true
+	}
+	for !sameNamespace(own, peer, "user") { // of RootlessKit
+		stat, err := peer.Stat()
+		if err != nil || stat.PPID == 0 {
+			return false
+		}
+		if peer, err = proc.Proc(stat.PPID); err != nil {
+			return false
+		}
+		if sameNamespace(own, peer, "net") {
+			return true
+		}
+	}
+	return false
+}
+
+// sameNamespace says whether two processes are known to share a namespace. Those of other
+// users' processes are known only to root.
+func sameNamespace(a, b procfs.Proc, kind string) bool {
+	of := func(p procfs.Proc) string {
+		link, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", p.PID, kind))
+		return link
+	}
+	own := of(a)
+	return own != "" && own == of(b)
+}
+
+// listener returns the process that listens at a unix socket; 0 if this process cannot see
+// it, since it is outside of this PID namespace (unix(7), SO_PEERCRED).
+func listener(ctx context.Context, socket string) int {
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "unix", socket)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = connection.Close() }()
+	opened, ok := connection.(*net.UnixConn)
+	if !ok {
+		return 0
+	}
+	raw, err := opened.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	pid := 0
+	err = raw.Control(func(fd uintptr) {
+		if credentials, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil { //nolint:gosec // a file descriptor
+			pid = int(credentials.Pid)
+		}
+	})
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// defaultGateways returns the gateways of this process's default routes.
+func defaultGateways() []facts.Network {
+	routes, _ := routing.Routes()
+	var found []facts.Network
+	for _, route := range routes {
+		gateway, ok := netip.AddrFromSlice(route.Gw)
+		if prefix, known := routing.Prefix(route.Dst); !ok || known && prefix.Bits() > 0 {
+			continue
+		}
+		link, err := netlink.LinkByIndex(route.LinkIndex)
+		if err != nil {
+			continue
+		}
+		n := facts.Network{Name: strings.TrimSpace(link.Attrs().Name)}
+		if gateway = gateway.Unmap(); gateway.Is4() {
+			n.GatewayIPv4 = gateway
+		} else {
+			n.GatewayIPv6 = gateway
+		}
+		found = append(found, n)
+	}
+	return found
+}

@@ -1,0 +1,186 @@
+package self
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+)
+
+// fakeAPI is an engine that has some containers. Real ones cannot be made to refuse an
+// inspection, or to lose the traces of who shares a network.
+type fakeAPI struct {
+	API
+
+	containers map[string]container.InspectResponse
+	refuses    error
+	inspected  []string
+	listed     bool
+}
+
+func (f *fakeAPI) ContainerInspect(_ context.Context, id string) (container.InspectResponse, error) {
+	f.inspected = append(f.inspected, id)
+	if f.refuses != nil {
+		return container.InspectResponse{}, f.refuses
+	}
+	found, ok := f.containers[id]
+	if !ok {
+		return found, errdefs.ErrNotFound
+	}
+	return found, nil
+}
+
+func (f *fakeAPI) ContainerList(context.Context, container.ListOptions) ([]container.Summary, error) {
+	f.listed = true
+	var all []container.Summary
+	for id, c := range f.containers {
+		summary := container.Summary{ID: id}
+		summary.HostConfig.NetworkMode = string(c.HostConfig.NetworkMode)
+		all = append(all, summary)
+	}
+	return all, nil
+}
+
+// running is a container with a network mode and an address, if that is not empty.
+func running(id, name, mode, ip string, mounts ...string) container.InspectResponse {
+	c := container.InspectResponse{
+		ContainerJSONBase: &container.ContainerJSONBase{ID: id, Name: "/" + name, HostConfig: &container.HostConfig{NetworkMode: container.NetworkMode(mode)}},
+		NetworkSettings:   &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{}},
+	}
+	if ip != "" {
+		c.NetworkSettings.Networks["front"] = &network.EndpointSettings{IPAddress: ip}
+	}
+	for _, at := range mounts {
+		c.Mounts = append(c.Mounts, container.MountPoint{Destination: at})
+	}
+	return c
+}
+
+func withUpper(c container.InspectResponse, upper string) container.InspectResponse {
+	c.GraphDriver.Data = map[string]string{"UpperDir": upper}
+	return c
+}
+
+func TestFind(t *testing.T) {
+	const here = "172.20.0.5"
+	socket := "/var/run/docker.sock"
+	for name, test := range map[string]struct {
+		signs      signs
+		containers []container.InspectResponse
+		refuses    error
+
+		want    string // its name and kind of network
+		err     string
+		listed  bool
+		noCalls bool
+	}{
+		"known by its control group": {
+			signs:      signs{own: []string{one}, network: []string{one}},
+			containers: []container.InspectResponse{running(one, "job", "front", here)},
+			want:       "job own",
+		},
+		"known by its files, and its root": {
+			signs:      signs{network: []string{one}, upper: "/ab/diff"},
+			containers: []container.InspectResponse{withUpper(running(one, "job", "front", here), "/ab/diff")},
+			want:       "job own",
+		},
+		"on the network of the host": {
+			signs:      signs{network: []string{one}, upper: "/ab/diff"},
+			containers: []container.InspectResponse{withUpper(running(one, "job", "host", ""), "/ab/diff")},
+			want:       "job host",
+		},
+		"shares a network, by its control group": {
+			signs: signs{own: []string{one}, network: []string{two}},
+			containers: []container.InspectResponse{
+				running(one, "side", "container:"+two, ""), running(two, "app", "front", here),
+			},
+			want: "side shared",
+		},
+		"shares a network, by its root": {
+			signs: signs{network: []string{two}, upper: "/ab/diff"},
+			containers: []container.InspectResponse{
+				withUpper(running(one, "side", "container:"+two, ""), "/ab/diff"),
+				withUpper(running(two, "app", "front", here), "/cd/diff"),
+				withUpper(running(three, "other", "container:"+two, ""), "/ef/diff"),
+			},
+			want: "side shared", listed: true,
+		},
+		"shares a network, by its mounts": {
+			signs: signs{network: []string{two}, mounted: []string{"/", "/run/docker.sock"}},
+			containers: []container.InspectResponse{
+				running(one, "side", "container:"+two, "", socket),
+				running(two, "app", "front", here),
+				running(three, "other", "container:"+two, "", socket, "/data"),
+			},
+			want: "side shared", listed: true,
+		},
+		"shares the network of the host with another one": {
+			signs: signs{own: []string{one}, network: []string{two}},
+			containers: []container.InspectResponse{
+				running(one, "side", "container:"+two, ""), running(two, "app", "host", ""),
+			},
+			want: "side host",
+		},
+		"in another network namespace than its container": {
+			signs:      signs{own: []string{one}},
+			containers: []container.InspectResponse{running(one, "job", "front", "172.20.0.9")},
+		},
+		"a container within a container, of another engine": {
+			signs:      signs{own: []string{one}, network: []string{three}},
+			containers: []container.InspectResponse{running(one, "outer", "front", here)},
+		},
+		"not known":       {signs: signs{own: []string{one}, network: []string{two}}},
+		"only a mark":     {signs: signs{marked: true}, noCalls: true},
+		"not to be asked": {signs: signs{own: []string{one}}, refuses: errors.New("forbidden"), err: "forbidden"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := &fakeAPI{containers: map[string]container.InspectResponse{}, refuses: test.refuses}
+			for _, c := range test.containers {
+				api.containers[c.ID] = c
+			}
+			resolve := func(path string) (string, error) { return strings.Replace(path, "/var/run", "/run", 1), nil }
+			f := finder{API: api, signs: test.signs, addresses: []netip.Addr{netip.MustParseAddr(here)}, resolve: resolve}
+			found, err := f.find(t.Context())
+			got := ""
+			if found != nil {
+				got = facts.ContainerName(found.Inspection) + " " + string(networkOf(found))
+			}
+			assert.Equal(t, got, test.want)
+			if test.err == "" {
+				assert.NilError(t, err)
+			} else {
+				assert.ErrorContains(t, err, test.err)
+			}
+			assert.Equal(t, api.listed, test.listed)
+			assert.Equal(t, len(api.inspected) == 0, test.noCalls)
+		})
+	}
+}
+
+func TestOnEngine(t *testing.T) {
+	self := &facts.Self{Client: &facts.ClientContainer{}}
+	for _, m := range [][2]string{{"/srv/run", "/var/run"}, {"/opt/docker.sock", "/var/run/docker.sock"}, {"/srv/data", "/data"}} {
+		self.Client.Inspection.Mounts = append(self.Client.Inspection.Mounts, container.MountPoint{Source: m[0], Destination: m[1]})
+	}
+	resolve := func(path string) (string, error) { return strings.Replace(path, "/var/run", "/run", 1), nil }
+	for file, want := range map[string]string{
+		"/var/run/docker.sock": "/opt/docker.sock",
+		"/run/docker.sock":     "/opt/docker.sock",
+		"/run/podman.sock":     "/srv/run/podman.sock",
+		"/data":                "/srv/data",
+		"/database":            "",
+		"/tmp/docker.sock":     "",
+	} {
+		assert.Equal(t, self.OnEngine(file, resolve), want, file)
+	}
+	assert.Equal(t, (*facts.Self)(nil).OnEngine("/run/docker.sock", resolve), "/run/docker.sock")
+	assert.Equal(t, (&facts.Self{}).OnEngine("/run/docker.sock", resolve), "")
+}
