@@ -23,7 +23,7 @@ import (
 func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
 	rep := report.New(diagnoseName)
 	result, err := checks.Run(ctx, o.checksInput(dockerCLI, dockerCLI.CurrentContext(), flags))
-	rep.Endpoint, rep.Checks = result.Endpoint, result.Checks
+	rep.Endpoint, rep.Self, rep.Checks = result.Endpoint, result.Self, result.Checks
 	rep.Findings = append(rep.Findings, result.Findings...)
 	return rep, err
 }
@@ -55,7 +55,7 @@ func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.C
 			rep.Findings = append(rep.Findings, finding)
 		}
 		if names[i] == dockerCLI.CurrentContext() {
-			rep.Endpoint = result.Endpoint
+			rep.Endpoint, rep.Self = result.Endpoint, result.Self
 		}
 	}
 	return rep, err

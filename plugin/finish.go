@@ -98,18 +98,18 @@ func unreachable(rep *report.Report) string {
 	}
 }
 
-// place names the vantage that matters for a reader: the host, if it was probed
-// from there.
+// place names the vantage that matters for a reader: where the command runs, if it was
+// probed from there.
 func place(rep *report.Report) string {
-	vantage := experiment.VantageClient
+	vantage, here := experiment.VantageClient, rep.Self.Vantage()
 	for i, p := range rep.Probes {
-		if i == 0 || p.Vantage == experiment.VantageHost {
+		if i == 0 || p.Vantage == here {
 			vantage = p.Vantage
 		}
 	}
 	container, ok := strings.CutPrefix(vantage, experiment.VantageContainer)
 	switch {
-	case vantage == experiment.VantageHost || rep.Command == runName:
+	case vantage == here || rep.Command == runName:
 		return "here"
 	case ok:
 		return "container " + container

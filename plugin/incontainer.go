@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -178,7 +179,7 @@ func (o *clientOptions) clientContainer(s session, request experiment.Request) (
 		Progress:   s.progress,
 		Access:     client.Access(o.access),
 		Endpoint:   s.endpoint.Settings,
-		SocketPath: o.socketPath,
+		SocketPath: cmp.Or(o.socketPath, s.mountedSocket()),
 		Relay:      o.relay,
 		ServerEnv:  s.serverEnv(request),
 		DindImage:  o.dindImage,

@@ -57,7 +57,7 @@ measured, 130 if interrupted.`,
 func runOnHost(ctx context.Context, s session, request experiment.Request) (*report.Report, error) {
 	return experiment.Run(ctx, s.engine, request, experiment.Options{
 		Progress:  s.progress,
-		Vantage:   experiment.Vantage{Name: experiment.VantageHost},
+		Vantage:   experiment.Here(s.engine.Self),
 		ServerEnv: s.serverEnv(request),
 	})
 }

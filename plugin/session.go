@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 
 	"github.com/docker/cli/cli/command"
@@ -17,6 +18,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/self"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -55,7 +57,13 @@ func withSession(ctx context.Context, dockerCLI command.Cli, name string, adjust
 		return rep, err
 	}
 	defer opened.Close()
-	measured, err := measure(ctx, newSession(dockerCLI, resolved, opened))
+	s := newSession(dockerCLI, resolved, opened)
+	if s.engine.Self, err = self.Find(ctx, opened.API, self.At(resolved.Settings)); err != nil && ctx.Err() == nil { // it only adds detail
+		s.progress.Note("this command runs in a container, and it is not known in which one: " + opened.Explain(ctx, err).Error())
+	}
+	s.engine.HostAddresses = hostAddresses(s.engine)
+	measured, err := measure(ctx, s)
+	measured.Self = s.engine.Self.Report()
 	if measured.Endpoint.Host == "" {
 		measured.Endpoint = rep.Endpoint // the engine was lost before it described itself
 	}
@@ -70,12 +78,11 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 		connection: opened,
 		progress:   &progress{out: dockerCLI.Err()},
 		engine: engine.Engine{
-			API:           opened.API,
-			Host:          resolved.EngineHost(),
-			Loopback:      resolved.IsLoopback(),
-			HostAddresses: hostAddresses(resolved),
-			Describe:      opened.Describe,
-			AgentImage:    engine.OneByOne(func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) }),
+			API:        opened.API,
+			Host:       resolved.EngineHost(),
+			Loopback:   resolved.IsLoopback(),
+			Describe:   opened.Describe,
+			AgentImage: engine.OneByOne(func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) }),
 			AgentBinary: func(ctx context.Context) ([]byte, error) {
 				os, arch, err := opened.Platform(ctx)
 				if err != nil {
@@ -91,8 +98,8 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 // hostAddresses returns this machine's addresses on its default routes, if the engine is
 // known to be here: a container has addresses of its own, and a loopback endpoint may be one
 // end of a tunnel.
-func hostAddresses(resolved *endpoint.Endpoint) []netip.Addr {
-	if resolved.EngineHost() != "" || resolved.IsLoopback() || endpoint.InContainer() {
+func hostAddresses(e engine.Engine) []netip.Addr {
+	if e.Host != "" || e.Loopback || !e.Self.OnHost() {
 		return nil
 	}
 	return facts.DefaultAddresses()
@@ -102,6 +109,15 @@ func hostAddresses(resolved *endpoint.Endpoint) []netip.Addr {
 // returns its reference.
 func loadAgentImage(ctx context.Context, opened *connection.Connection) (string, error) {
 	return agentimage.EnsureNear(ctx, opened.API, agents.Files, opened.Platform)
+}
+
+// mountedSocket returns the path that the endpoint's socket has on the engine's host, if
+// this process is in a container into which it is mounted; else it is empty.
+func (s session) mountedSocket() string {
+	if s.engine.Self == nil || s.endpoint.Transport != connection.Unix {
+		return ""
+	}
+	return s.engine.Self.OnEngine(s.endpoint.SocketOnEngine(false), filepath.EvalSymlinks)
 }
 
 // serverEnv returns the environment of the servers. The built-in server needs no proxies.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -20,7 +21,10 @@ var accessChecks = category("API access from containers", []check{
 func (s *state) checkSocketMount(context.Context) (checkResult, error) {
 	desktop := s.endpoint.Engine.Desktop
 	path := s.settings.SocketOnEngine(desktop)
-	mount := fmt.Sprintf("docker run -v %s:/var/run/docker.sock ...", path)
+	if s.self != nil && s.settings.Transport == connection.Unix {
+		return s.checkSocketFromHere()
+	}
+	mount := socketMount(path)
 	switch {
 	case desktop:
 		return pass("%s (a path in the VM of Docker Desktop)", mount)
@@ -31,6 +35,21 @@ func (s *state) checkSocketMount(context.Context) (checkResult, error) {
 		return inconclusive("%v", err) // the check "answer" has just used it
 	}
 	return pass("%s", mount)
+}
+
+func socketMount(path string) string {
+	return fmt.Sprintf("docker run -v %s:/var/run/docker.sock ...", path)
+}
+
+// checkSocketFromHere is about a socket that has been mounted into this container: the
+// engine looks for the source of a mount on its own host.
+func (s *state) checkSocketFromHere() (checkResult, error) {
+	here := s.settings.SocketOnEngine(false)
+	path := s.self.OnEngine(here, filepath.EvalSymlinks)
+	if path == "" {
+		return inconclusive("%s is a path in this container, and it is not known where that is on the engine's host; usually: %s", here, socketMount("/var/run/docker.sock"))
+	}
+	return pass("%s (in this container it is %s)", socketMount(path), here)
 }
 
 func (s *state) checkEndpointInContainer(context.Context) (checkResult, error) {

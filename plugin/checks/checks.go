@@ -36,6 +36,7 @@ const checkTimeout = 3 * time.Second
 // Result is what Run found.
 type Result struct {
 	Endpoint report.Endpoint
+	Self     *report.Self // the container of this process, as the engine knows it; nil if it is in none
 	Checks   []report.Check
 	Findings []report.Finding
 }
@@ -46,7 +47,7 @@ func Run(ctx context.Context, input Input) (Result, error) {
 	s := &state{Input: input}
 	defer s.close()
 	tasks := s.runChecks(ctx, allChecks())
-	result := Result{Endpoint: s.endpoint}
+	result := Result{Endpoint: s.endpoint, Self: s.self.Report()}
 	for _, t := range tasks {
 		result.Checks = append(result.Checks, t.report(input.Context))
 		if finding, ok := t.finding(); ok {

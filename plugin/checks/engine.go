@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/self"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -36,6 +37,8 @@ func (s *state) checkEngine(ctx context.Context) (checkResult, error) {
 		return s.requestFailed(ctx, err)
 	}
 	s.endpoint = described.Endpoint
+	// What it cannot find out only makes the check of the socket less certain.
+	s.self, _ = self.Find(ctx, s.connection.API, self.At(s.settings))
 	engine := s.endpoint.Engine
 	words := []string{strings.TrimSpace(engine.Product + " " + engine.Version)}
 	if engine.Rootless {

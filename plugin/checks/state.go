@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -41,6 +42,8 @@ type state struct {
 
 	connection   *connection.Connection // set by "answer"
 	versionFault *report.Fault          // set by "answer": no API version in common
+
+	self *facts.Self // the container of this process, set by "engine"
 
 	networks []network // set by "networks"
 

@@ -108,7 +108,7 @@ func (r *run) tryAccess(ctx context.Context, access Access, index int) (accessRe
 	}
 	r.labels = r.request.Labels(r.labels.Run, time.Now(), r.request.PullAllowance())
 	if access == AccessSocket && r.createsMissingSources() {
-		if err := r.options.checkSocket(r.socketPath()); err != nil {
+		if err := r.options.checkSocket(r.socketPath(), r.engine.Self); err != nil {
 			return failedAccess(access, r.socketMissingFault(err)), nil
 		}
 	}

@@ -128,7 +128,7 @@ func (r *run) prepareImage(ctx context.Context) error {
 func (r *run) allReached() bool {
 	reached := map[int]bool{}
 	for _, best := range r.report.Best {
-		if !r.options.Relay || best.Vantage == experiment.VantageHost {
+		if !r.options.Relay || best.Vantage == experiment.Here(r.engine.Self).Name {
 			reached[best.Server] = true
 		}
 	}

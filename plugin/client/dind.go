@@ -160,7 +160,7 @@ func (n *nestedEngine) runClient(ctx context.Context) (accessResult, error) {
 	result, err := resultOf(ctx, AccessDind, message.Outcome)
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, outside...)
-		for _, vantage := range []string{experiment.VantageClient, experiment.VantageHost} {
+		for _, vantage := range []string{experiment.VantageClient, experiment.Here(n.run.engine.Self).Name} {
 			result.report.Best = append(result.report.Best, experiment.PickBestFrom(vantage, outside, r.request)...)
 		}
 	}
@@ -204,7 +204,7 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 	}
 	defer started.Lease.Release()
 	prober := engine.NewRemoteProber(ctx, started)
-	vantages := []experiment.Vantage{{Name: experiment.VantageClient, Prober: prober}, {Name: experiment.VantageHost}}
+	vantages := []experiment.Vantage{{Name: experiment.VantageClient, Prober: prober}, experiment.Here(n.run.engine.Self)}
 	probes := make([][]report.Probe, len(vantages)*len(measured.Servers))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, v := range vantages {
@@ -231,9 +231,20 @@ func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) []
 		Server: facts.NewServer(n.engineName, 0, nested),
 		Vantages: []facts.Vantage{
 			{Name: experiment.VantageClient, Container: true, Networks: nested.Networks},
-			{Name: experiment.VantageHost, Routes: facts.Routes(nested.Networks), Addresses: facts.OwnAddresses()},
+			n.here(nested),
 		},
 	}, probes).Probes
+}
+
+// here returns what is known of the vantage of this process.
+func (n *nestedEngine) here(nested facts.Container) facts.Vantage {
+	v := experiment.Here(n.run.engine.Self)
+	if v.Client != nil {
+		known := v.Client.Vantage(v.Name)
+		known.Container = true
+		return known
+	}
+	return facts.Vantage{Name: v.Name, Foreign: v.Foreign, Routes: facts.Routes(nested.Networks), Addresses: facts.OwnAddresses()}
 }
 
 // probeServer probes one server's addresses from one vantage. The client has already
@@ -270,7 +281,7 @@ func nestedCandidates(published []report.PortBinding, networks []facts.Network, 
 			}
 			l.Add(report.KindDindHost, ip, b.HostPort, "the nested engine's container on "+n.Name)
 		}
-		if v.Prober != nil && !hostIP.Is6() {
+		if (v.Prober != nil || v.Container != "") && !hostIP.Is6() {
 			l.AddName(report.KindDindHost, name, b.HostPort, "the nested engine's container by name")
 		}
 	}

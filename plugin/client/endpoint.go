@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -38,10 +39,10 @@ func (r *run) socketPath() string {
 	return r.options.Endpoint.SocketOnEngine(r.description.Endpoint.Engine.Desktop)
 }
 
-// checkSocket looks for the socket on this machine, if the engine is here. Elsewhere it
-// trusts a path that the user gave.
-func (o Options) checkSocket(path string) error {
-	if o.Endpoint.Transport == connection.Unix {
+// checkSocket looks for the socket on this machine, if the engine is here. Elsewhere, and
+// in a container, it trusts a path that was given.
+func (o Options) checkSocket(path string, self *facts.Self) error {
+	if o.Endpoint.Transport == connection.Unix && self == nil {
 		_, err := os.Stat(path)
 		return err
 	}

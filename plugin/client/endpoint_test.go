@@ -10,6 +10,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -70,10 +71,13 @@ func TestCheckSocket(t *testing.T) {
 	here := connection.NewSettings("", "unix:///run/a.sock")
 	remote := connection.NewSettings("", "tcp://192.0.2.1:2376")
 	missing := filepath.Join(t.TempDir(), "missing.sock")
-	assert.Check(t, Options{Endpoint: here}.checkSocket(t.TempDir()))
-	assert.Check(t, is.ErrorContains(Options{Endpoint: here, SocketPath: missing}.checkSocket(missing), "missing.sock"))
-	assert.Check(t, is.ErrorContains(Options{Endpoint: remote}.checkSocket("/var/run/docker.sock"), "is not known"))
-	assert.Check(t, Options{Endpoint: remote, SocketPath: missing}.checkSocket(missing))
+	assert.Check(t, Options{Endpoint: here}.checkSocket(t.TempDir(), nil))
+	assert.Check(t, is.ErrorContains(Options{Endpoint: here, SocketPath: missing}.checkSocket(missing, nil), "missing.sock"))
+	assert.Check(t, is.ErrorContains(Options{Endpoint: remote}.checkSocket("/var/run/docker.sock", nil), "is not known"))
+	assert.Check(t, Options{Endpoint: remote, SocketPath: missing}.checkSocket(missing, nil))
+	inside := &facts.Self{Network: facts.OwnNetwork} // its paths are not those of the engine's host
+	assert.Check(t, Options{Endpoint: here, SocketPath: missing}.checkSocket(missing, inside))
+	assert.Check(t, is.ErrorContains(Options{Endpoint: here}.checkSocket("/var/run/docker.sock", inside), "is not known"))
 }
 
 func TestPrintedOptionsHoldNoSecrets(t *testing.T) {

@@ -61,7 +61,7 @@ func (r *run) runRelay(ctx context.Context, access Access, relay *worker, identi
 	result, err := resultOf(ctx, access, outcome)
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, probes...)
-		result.report.Best = append(experiment.PickBestFrom(experiment.VantageHost, probes, r.request), result.report.Best...)
+		result.report.Best = append(experiment.PickBestFrom(experiment.Here(r.engine.Self).Name, probes, r.request), result.report.Best...)
 		result.kept = r.request.Keep
 	}
 	return result, err
@@ -120,13 +120,14 @@ func (r *run) probeThroughRelay(ctx context.Context, relay *worker, identities [
 	// The relay waits as long for a server that it starts: it has the same Request.
 	waiting, cancel := context.WithTimeout(ctx, r.request.Wait)
 	defer cancel()
+	here := experiment.Here(r.engine.Self)
 	// One race for each server: an answer from one proves nothing about the others.
 	probes := make([][]report.Probe, len(servers))
 	var races sync.WaitGroup
 	for i, attempts := range servers {
 		races.Go(func() {
 			results := experiment.RaceOf(attempts, netprobe.Race{Timeout: r.request.Timeout, ThroughGateway: true}).Run(waiting)
-			probes[i] = experiment.Rows(experiment.VantageHost, i, attempts, results)
+			probes[i] = experiment.Rows(here.Name, i, attempts, results)
 		})
 	}
 	races.Wait()
@@ -139,10 +140,14 @@ func (r *run) relayAttempts(facts facts.Addresses, identities []string) [][]expe
 	facts.HostAddresses = r.engine.HostAddresses
 	facts.NodeAddress = r.description.NodeAddress
 	facts.Desktop = r.description.Endpoint.Engine.Desktop
+	here := experiment.Here(r.engine.Self)
+	if here.Client != nil {
+		facts.Client = here.Client.Networks
+	}
 	attempts := make([][]experiment.Attempt, len(identities))
 	for i, identity := range identities {
 		prefix := fmt.Sprintf("/servers/%d", i+1)
-		for _, candidate := range experiment.HostCandidates(facts) {
+		for _, candidate := range here.Candidates(facts) {
 			alias := candidate.Kind == report.KindPublishedHostAlias && candidate.Elsewhere
 			if alias || !strings.HasPrefix(string(candidate.Kind), "published-") {
 				continue

@@ -15,7 +15,7 @@ var ContainerNetworkRemote = define("container-network-remote", addressOnly, def
 		case layer2:
 			return remoteNetwork(n.Name, c.elsewhere(n), "connect the server to a bridge network too, and publish its port: a network of the driver "+n.Driver+" publishes none")
 		case ok && !n.Layer2():
-			return remoteNetwork(n.Name, c.elsewhere(n), "use the published port: this machine has no route to the addresses of containers there")
+			return remoteNetwork(n.Name, c.elsewhere(n), "use the published port: "+c.vantage.Place()+" has no route to the addresses of containers there")
 		default:
 			return nil
 		}

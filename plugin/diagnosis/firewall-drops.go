@@ -43,7 +43,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 // filtered: to its own address, or those of a port forwarder on this machine, which
 // accepts in the server's place.
 func (c *vantageCase) filteredFromMachine(r row) bool {
-	if c.vantage.Container || c.Engine.NetworksElsewhere() || c.Server.HostNetwork || !c.Server.Serves() || c.machineReaches() {
+	if c.vantage.Container || c.vantage.Foreign || c.Engine.NetworksElsewhere() || c.Server.HostNetwork || !c.Server.Serves() || c.machineReaches() {
 		return false
 	}
 	n, own := c.fromMachine(r)

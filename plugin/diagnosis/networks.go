@@ -116,6 +116,8 @@ func (c *vantageCase) elsewhere(n facts.Network) string {
 		return ""
 	case c.Engine.NetworksElsewhere():
 		return c.Engine.Place()
+	case c.vantage.Foreign:
+		return "of an engine that does not run this container"
 	case n.Driver != "bridge" || !gateway.IsValid() || len(c.vantage.Addresses) == 0 || slices.Contains(c.vantage.Addresses, gateway):
 		return ""
 	default:

@@ -1,6 +1,11 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var PublishedOnRemoteHost = define("published-on-remote-host", addressOnly, definition{
 	title:    "The port is published on the engine's host, which is not this machine",
@@ -11,6 +16,18 @@ var PublishedOnRemoteHost = define("published-on-remote-host", addressOnly, defi
 		}
 		fault := because("the engine is on %s, and publishes ports there", c.Engine.Host)
 		fault.Hint = "use " + c.Engine.Host + " instead of localhost"
+		if c.refusesAtEngineHost() {
+			fault.Evidence = []string{fmt.Sprintf("the endpoint is on %s, and that refuses the published port", c.Engine.Host)}
+			fault.Hint = "use the address of the machine that the engine runs on: the endpoint may be that of a proxy before it"
+		}
 		return fault
 	},
 })
+
+// refusesAtEngineHost says whether the endpoint's host refused the published port, so that
+// it may be where a proxy for the Docker API runs, and not where the engine publishes.
+func (c *vantageCase) refusesAtEngineHost() bool {
+	return slices.ContainsFunc(c.rows, func(r row) bool {
+		return r.Kind == report.KindPublishedEngineHost && r.to.host == c.Engine.Host && refused(r.Failure)
+	})
+}

@@ -23,7 +23,7 @@ func isPublished(kind report.Kind) bool { return isLocalhost(kind) || isEngineHo
 // toThisMachine says whether a row leads to loopback of this machine, and no port
 // forwarder accepted there.
 func (c *vantageCase) toThisMachine(r row) bool {
-	return isLocalhost(r.Kind) && !c.vantage.Container && !closed(r.Failure) && r.Failure != netprobe.WrongServer
+	return isLocalhost(r.Kind) && !c.vantage.Container && !c.vantage.Foreign && !closed(r.Failure) && r.Failure != netprobe.WrongServer
 }
 
 // toEngineHost says whether a row leads to another address of the engine's host, and

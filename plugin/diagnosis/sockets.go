@@ -10,7 +10,9 @@ import (
 )
 
 // ownLoopback says whether a row leads a container to itself.
-func (c *vantageCase) ownLoopback(r row) bool { return c.vantage.Container && isLocalhost(r.Kind) }
+func (c *vantageCase) ownLoopback(r row) bool {
+	return (c.vantage.Container || c.vantage.Foreign) && isLocalhost(r.Kind)
+}
 
 // serverHostResponded says whether the connection came as far as to be refused or
 // closed, or accepted by a port forwarder only, so that the sockets of the server's

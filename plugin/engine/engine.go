@@ -19,6 +19,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
 // Engine is the Docker API that an experiment runs on.
@@ -33,6 +34,9 @@ type Engine struct {
 	// HostAddresses are those of the engine's host on its default routes; none if the host
 	// is not known to be the machine of the command.
 	HostAddresses []netip.Addr
+	// Self is the container that this process is in; nil if it is in none. The agent
+	// leaves it nil: its work says in which container it is.
+	Self *facts.Self
 	// Describe returns what the engine says of itself. It is called while the first
 	// containers are being started, and again if a temporary network may need another
 	// subnet.

@@ -33,11 +33,24 @@ var containerKindRanking = []report.Kind{
 	report.KindPublishedAny,
 }
 
+// foreignKindRanking is that for a container of another engine: only the endpoint's host is
+// known to be that of the servers' engine.
+var foreignKindRanking = []report.Kind{
+	report.KindPublishedEngineHost,
+	report.KindPublishedHostAlias,
+	report.KindPublishedGateway,
+	report.KindContainerIP,
+	report.KindPublishedAny,
+	report.KindPublishedLocalhost,
+}
+
 // KindRanking returns the kinds of addresses that are tried from the vantage, the one
 // that stays valid longest first. For an engine on another host, localhost comes last: it
 // works only as long as a tunnel does.
 func (v Vantage) KindRanking(engineHost string) []report.Kind {
 	switch {
+	case v.Foreign:
+		return foreignKindRanking
 	case v.Container != "":
 		return containerKindRanking
 	case engineHost != "":

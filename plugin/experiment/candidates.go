@@ -99,6 +99,18 @@ func ContainerCandidates(f facts.Addresses) []Candidate {
 	return l.Candidates
 }
 
+// foreignCandidates lists the addresses to try from a container that the engine does not
+// run: it is on none of the engine's networks, and knows none of their names. Only the
+// endpoint's host is known to be the engine's.
+func foreignCandidates(f facts.Addresses, gateways []facts.Network) []Candidate {
+	f.Names, f.Client, f.SharesNamespace = nil, gateways, false
+	all := ContainerCandidates(f)
+	for i := range all {
+		all[i].Elsewhere = all[i].Kind != report.KindPublishedEngineHost
+	}
+	return all
+}
+
 // CandidateList collects candidates, each address once.
 type CandidateList struct {
 	Candidates []Candidate

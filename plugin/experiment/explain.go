@@ -49,15 +49,11 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (di
 func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, probes []report.Probe) (facts.Vantage, error) {
 	// A copy, since other goroutines start servers on demand from the same vantage.
 	v.found.ReportNetworks, v.found.Networks = slices.Clone(v.found.ReportNetworks), slices.Clone(v.found.Networks)
-	if err := r.networks.Complete(ctx, &v.found); err != nil {
+	if err := r.networks.Complete(ctx, &v.found.Container); err != nil {
 		return facts.Vantage{}, err
 	}
-	known := facts.Vantage{
-		Name:      v.Name,
-		Container: v.Container != "" && !v.found.HostNetwork,
-		NoNetwork: v.found.NoNetwork,
-		Networks:  v.found.Networks,
-	}
+	known := v.found.Vantage(v.Name)
+	known.Container, known.Foreign = v.Container != "" && !v.found.HostNetwork, v.Foreign
 	if v.Container == "" {
 		known.Routes, known.Addresses = facts.Routes(s.found.Networks), facts.OwnAddresses()
 	}

@@ -15,7 +15,7 @@ func (r *run) createNetworks(ctx context.Context) error {
 		Labels:   r.labels,
 		Progress: r.options.Progress,
 		Settings: r.networks,
-		Local:    r.vantage.Container == "",
+		Local:    !r.vantage.InContainer(),
 	}
 	for i, t := range r.plan.Connection.Temporary {
 		name := engine.NetworkName(r.name)

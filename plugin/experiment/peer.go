@@ -18,7 +18,7 @@ import (
 // inspectedVantage is a vantage and what the engine says of its container.
 type inspectedVantage struct {
 	Vantage
-	found facts.Container // zero for a vantage without a container
+	found facts.ClientContainer // zero for a vantage without a container
 }
 
 // peer is another container on the servers' first network. Probes are sent from it
@@ -77,7 +77,7 @@ func (r *run) openPeer(ctx context.Context) error {
 		prober.Agent.Lease.Release()
 		return fmt.Errorf("inspecting the peer: %w", err)
 	}
-	opened.found = facts.ReadContainer(response, 0)
+	opened.found.Container = facts.ReadContainer(response, 0)
 	r.peer = opened
 	return nil
 }

@@ -143,7 +143,7 @@ func (s *server) attempts(v inspectedVantage) []Attempt {
 	known.NodeAddress = s.run.description.NodeAddress
 	known.Desktop = s.run.description.Endpoint.Engine.Desktop
 	known.Client = v.found.Networks
-	known.SharesNamespace = v.Container != "" && (v.Container == s.found.Namespace || v.found.HostNetwork && s.found.HostNetwork)
+	known.SharesNamespace = v.Container != "" && (v.Container == s.found.Namespace || v.found.Namespace == s.found.Namespace || v.found.HostNetwork && s.found.HostNetwork)
 	known.Names = append([]string{s.name}, s.found.Aliases...)
 	candidates := v.Candidates(known)
 	attempts := make([]Attempt, len(candidates))

@@ -18,10 +18,10 @@ import (
 // The names of vantages. A running container of the user is VantageContainer followed by
 // its name.
 const (
-	VantageHost      = "host"
+	VantageHost      = report.VantageHost
 	VantageClient    = "client"
 	VantagePeer      = report.VantagePeer
-	VantageContainer = "container:"
+	VantageContainer = report.VantageContainer
 )
 
 // Vantage is where probes are sent from.
@@ -30,6 +30,13 @@ type Vantage struct {
 	// Container is the ID or name of the container from whose network the probes are
 	// sent, on the servers' engine; empty for a process outside of its containers.
 	Container string
+	// Foreign says that the probes are sent from a container that the servers' engine does
+	// not run.
+	Foreign bool
+	// Gateways are those by which a Foreign container leaves its own network.
+	Gateways []facts.Network
+	// Client is what is known of Container; nil if that is to be inspected.
+	Client *facts.ClientContainer
 	// Prober sends the probes; nil if this process sends them.
 	Prober Prober
 }
@@ -48,27 +55,47 @@ func (v Vantage) Holder() witness.Holder {
 	return v.Prober
 }
 
-// Candidates returns the addresses to try from the vantage.
-func (v Vantage) Candidates(f facts.Addresses) []Candidate {
-	if v.Container == "" {
-		return HostCandidates(f)
+// Here returns the vantage of this process, which is in a container if self is not nil.
+func Here(self *facts.Self) Vantage {
+	v := Vantage{Name: self.Report().Vantage()}
+	switch {
+	case self.OnHost():
+	case self.Foreign():
+		v.Foreign, v.Gateways = true, self.Gateways
+	default:
+		v.Container, v.Client = self.ID, self.Client
 	}
-	return ContainerCandidates(f)
+	return v
 }
 
-// inspect reads the networks of the vantage's container.
-func (v Vantage) inspect(ctx context.Context, api engine.API) (facts.Container, error) {
+// InContainer says whether the probes are sent from a container.
+func (v Vantage) InContainer() bool { return v.Container != "" || v.Foreign }
+
+// Candidates returns the addresses to try from the vantage.
+func (v Vantage) Candidates(f facts.Addresses) []Candidate {
+	switch {
+	case v.Foreign:
+		return foreignCandidates(f, v.Gateways)
+	case v.Container == "":
+		return HostCandidates(f)
+	default:
+		return ContainerCandidates(f)
+	}
+}
+
+// inspect reads what matters of the vantage's container.
+func (v Vantage) inspect(ctx context.Context, api engine.API) (facts.ClientContainer, error) {
+	if v.Client != nil {
+		return *v.Client, nil
+	}
 	if v.Container == "" {
-		return facts.Container{}, nil
+		return facts.ClientContainer{}, nil
 	}
 	response, err := facts.InspectContainer(ctx, api, v.Container)
 	if err != nil {
-		return facts.Container{}, err
+		return facts.ClientContainer{}, err
 	}
-	if response, _, err = facts.WithNetworkOwner(ctx, api, response); err != nil {
-		return facts.Container{}, err
-	}
-	return facts.ReadContainer(response, 0), nil
+	return facts.ReadClientContainer(ctx, api, response)
 }
 
 // Attempt is one candidate, and what is probed there.

@@ -108,6 +108,7 @@ func (c ClientContainer) Vantage(name string) Vantage {
 		Networks:  c.Networks,
 		Proxies:   c.Proxies,
 		Hosts:     c.ExtraHosts,
+		Resolver:  c.ResolverOptions(),
 	}
 }
 

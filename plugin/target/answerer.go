@@ -19,7 +19,7 @@ import (
 // machine. What cannot be read is left out.
 func (r *run) findAnswerers(ctx context.Context) error {
 	for _, p := range r.places {
-		if p.vantage.Container != "" {
+		if p.vantage.InContainer() {
 			continue
 		}
 		for _, probe := range p.probes {

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
@@ -38,15 +39,15 @@ func (r *run) explainHost(ctx context.Context) error {
 func (r *run) hostCandidates(p *place) []experiment.Candidate {
 	port := r.target.Port
 	var l experiment.CandidateList
-	if p.vantage.Container == "" {
+	if !p.vantage.InContainer() {
 		l.Add(report.KindHostAddress, experiment.Loopback4, port, "this machine's loopback address")
 		l.Add(report.KindHostAddress, experiment.Loopback6, port, "this machine's loopback address")
 	}
-	for _, n := range p.found.Networks {
+	for _, n := range slices.Concat(p.found.Networks, p.vantage.Gateways) {
 		l.Add(report.KindHostGateway, n.GatewayIPv4, port, "the gateway of this container on "+n.Name)
 		l.Add(report.KindHostGateway, n.GatewayIPv6, port, "the gateway of this container on "+n.Name)
 	}
-	if p.vantage.Container != "" {
+	if p.vantage.InContainer() {
 		for _, name := range experiment.HostAliases {
 			l.AddName(report.KindHostAlias, name, port, "an engine's name for its host")
 		}

@@ -23,15 +23,12 @@ import (
 // place is a network namespace to probe from.
 type place struct {
 	vantage   experiment.Vantage
-	found     facts.Container // of the container whose networks the probes use
-	namespace string          // ID of the container whose network namespace the user's container is in
-	networkOf string          // name of that container, if it is another one
-	optional  bool            // a default, which the user did not name
-	beside    bool            // a default that is no network of the server's
-	network   string          // that the helper joins
-	down      *report.Fault   // why its container reaches nothing
-	client    facts.Client    // what its container's settings say of its programs
-	helper    string          // name of the helper; empty on the host
+	found     facts.ClientContainer // the user's container, or the helper; zero on the host
+	optional  bool                  // a default, which the user did not name
+	beside    bool                  // a default that is no network of the server's
+	network   string                // that the helper joins
+	down      *report.Fault         // why its container reaches nothing
+	helper    string                // name of the helper; empty if this process probes
 	agent     *engine.Agent
 	attempts  []experiment.Attempt
 	probes    []report.Probe // of the attempts
@@ -58,9 +55,12 @@ func (r *run) choosePlaces(ctx context.Context) error {
 		return nil
 	}
 	if !r.known.Server.Host {
-		host := newHostPlace()
-		host.optional = true
-		r.addPlace(host)
+		here, err := r.newHerePlace(ctx)
+		if err != nil {
+			return err
+		}
+		here.optional = true
+		r.addPlace(here)
 	}
 	for _, n := range r.found.Networks {
 		if !r.found.HostNetwork && !r.found.NoNetwork {
@@ -87,10 +87,10 @@ func (r *run) addPlace(p *place) {
 }
 
 // findPlace returns the place that the user calls host, network:NAME, or by the name of a
-// container.
+// container. The host is where this process is, which may be a container.
 func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if name == experiment.VantageHost {
-		return newHostPlace(), nil
+		return r.newHerePlace(ctx)
 	}
 	if name, ok := strings.CutPrefix(name, VantageNetwork); ok {
 		_, err := r.engine.API.NetworkInspect(ctx, name, network.InspectOptions{})
@@ -110,24 +110,15 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
+	client, err := facts.ReadClientContainer(ctx, r.engine.API, response)
+	if err != nil {
+		return nil, err
+	}
+	if settings := proxy.FromEnvironment(client.Getenv); !settings.None() {
+		client.Proxies = settings
+	}
 	down, err := r.staleNetworkFault(ctx, response)
-	if err != nil {
-		return nil, err
-	}
-	namespace := facts.NamespaceOwner(response)
-	response, networkOf, err := facts.WithNetworkOwner(ctx, r.engine.API, response)
-	if err != nil {
-		return nil, err
-	}
-	return &place{
-		networkOf: networkOf,
-		vantage:   vantage,
-		found:     facts.ReadContainer(response, 0),
-		namespace: namespace,
-		helper:    r.newHelperName(),
-		down:      down,
-		client:    facts.ReadClient(response),
-	}, nil
+	return &place{vantage: vantage, found: client, helper: r.newHelperName(), down: down}, err
 }
 
 // findDefaultBridge returns the name of the network that containers join by default.
@@ -161,8 +152,16 @@ func (r *run) bridgeNameFor(ctx context.Context, bridge network.Inspect) string 
 	return bridge.Name
 }
 
-func newHostPlace() *place {
-	return &place{vantage: experiment.Vantage{Name: experiment.VantageHost}}
+// newHerePlace returns the place of this process, which needs no helper.
+func (r *run) newHerePlace(ctx context.Context) (*place, error) {
+	p := &place{vantage: experiment.Here(r.engine.Self)}
+	if p.vantage.Client == nil {
+		return p, nil
+	}
+	p.found = *p.vantage.Client
+	var err error
+	p.down, err = r.staleNetworkFault(ctx, p.found.Inspection)
+	return p, err
 }
 
 func (r *run) newNetworkPlace(name string) *place {
@@ -226,7 +225,7 @@ func (r *run) fromEach(ctx context.Context, do func(context.Context, *place) err
 // until watching ends.
 func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 	if p.helper == "" {
-		return nil
+		return r.networks.Complete(ctx, &p.found.Container)
 	}
 	api := r.engine.API
 	c := engine.NewAgentContainer(p.helper, r.image, "probe", r.labels)
@@ -244,9 +243,9 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 		if err != nil {
 			return fmt.Errorf("inspecting the helper on network %s: %w", p.network, err)
 		}
-		p.vantage.Container, p.found = p.agent.ID, facts.ReadContainer(response, 0)
+		p.vantage.Container, p.found.Container = p.agent.ID, facts.ReadContainer(response, 0)
 	}
-	return r.networks.Complete(ctx, &p.found)
+	return r.networks.Complete(ctx, &p.found.Container)
 }
 
 // probe probes addresses from a place. The server should already run, so each address is
@@ -280,40 +279,19 @@ func (r *run) isInside(p *place) bool {
 	case r.known.Server.HostNetwork:
 		return p.found.HostNetwork
 	default:
-		return p.namespace != "" && p.namespace == r.namespace
+		return p.network == "" && p.found.Namespace != "" && p.found.Namespace == r.namespace
 	}
 }
 
 // facts returns what the diagnosis needs to know about a place.
 func (p *place) facts(server facts.Container) facts.Vantage {
-	return facts.Vantage{
-		Name:      p.vantage.Name,
-		Container: p.vantage.Container != "" && !p.found.HostNetwork,
-		Down:      p.down,
-		NoNetwork: p.found.NoNetwork,
-		Detached:  p.found.Detached,
-		OnHost:    p.vantage.Container != "" && p.found.HostNetwork,
-		Proxies:   p.proxies(),
-		Hosts:     p.client.ExtraHosts,
-		Resolver:  p.client.ResolverOptions(),
-		NetworkOf: p.networkOf,
-		Networks:  p.found.Networks,
-		Optional:  p.optional,
-		Beside:    p.beside,
-		Asked:     p.asked,
-		Routes:    facts.Routes(server.Networks),
-		Addresses: facts.OwnAddresses(),
-		Watched:   p.watched,
-		Answerers: p.answerers,
-	}
-}
-
-// proxies are the proxy settings in the environment of the place's container; nil if it
-// has none.
-func (p *place) proxies() facts.Proxies {
-	settings := proxy.FromEnvironment(p.client.Getenv)
-	if settings.None() {
-		return nil
-	}
-	return settings
+	v := p.found.Vantage(p.vantage.Name)
+	v.Container = p.vantage.Container != "" && !p.found.HostNetwork
+	v.Foreign = p.vantage.Foreign
+	v.Down = p.down
+	v.Optional, v.Beside = p.optional, p.beside
+	v.Asked = p.asked
+	v.Routes, v.Addresses = facts.Routes(server.Networks), facts.OwnAddresses()
+	v.Watched, v.Answerers = p.watched, p.answerers
+	return v
 }

@@ -177,13 +177,14 @@ func (r *run) resolveHost(typed string, stopped []publisher) error {
 
 // isHost says whether an address is known to be one of the engine's host.
 func (r *run) isHost(ip netip.Addr) bool {
-	return ip.IsLoopback() || ip.IsUnspecified() || ip.String() == r.engine.Host || slices.Contains(facts.OwnAddresses(), ip)
+	own := r.engine.Self.OnHost() && slices.Contains(facts.OwnAddresses(), ip)
+	return ip.IsLoopback() || ip.IsUnspecified() || ip.String() == r.engine.Host || own
 }
 
 // isTaken says whether something accepts connections at the address, as it is seen from
 // here, although no container publishes its port.
 func (r *run) isTaken(ctx context.Context, address string) bool {
-	if r.engine.Host != "" {
+	if r.engine.Host != "" || !r.engine.Self.OnHost() {
 		return false // here is not the engine's host
 	}
 	dialer := net.Dialer{Timeout: r.target.Timeout}

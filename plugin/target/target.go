@@ -166,7 +166,7 @@ func (r *run) summarize() {
 		input.Vantages = append(input.Vantages, p.facts(r.found))
 	}
 	if len(r.places) == 0 { // the container does not run
-		input.Vantages = []facts.Vantage{{Name: experiment.VantageHost}}
+		input.Vantages = []facts.Vantage{{Name: experiment.Here(r.engine.Self).Name}}
 	}
 	explained := diagnosis.Explain(input, probes)
 	r.report.Probes = append(r.report.Probes, explained.Probes...)

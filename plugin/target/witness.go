@@ -97,7 +97,9 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 	case len(publishers) == 1:
 		where = container.NetworkMode("container:" + publishers[0].Container)
 	case r.known.Server.Host && (e.Desktop || e.Rootless):
-		r.witness = &thisMachine{}
+		if r.engine.Self.OnHost() {
+			r.witness = &thisMachine{}
+		}
 		return nil
 	case slices.ContainsFunc(r.places, r.isInside):
 		return nil // see insider
@@ -110,7 +112,7 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 		return r.recordUnknown(ctx, err)
 	}
 	r.witnessAgent, r.witness = started.Agent, started
-	if r.known.Server.Host && len(publishers) == 0 {
+	if r.known.Server.Host && len(publishers) == 0 && r.engine.Self.OnHost() {
 		r.witness = &engineHost{RemoteProber: started}
 	}
 	return nil
@@ -120,9 +122,13 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 // is one; nil if there is none.
 func (r *run) insider() sockets {
 	for _, p := range r.places {
-		if prober, ok := p.vantage.Prober.(*engine.RemoteProber); ok && r.isInside(p) {
+		if !r.isInside(p) {
+			continue
+		}
+		if prober, ok := p.vantage.Prober.(*engine.RemoteProber); ok {
 			return prober
 		}
+		return &thisMachine{} // this process is there
 	}
 	return r.witness
 }
@@ -136,6 +142,9 @@ func (r *run) watch(ctx context.Context) error {
 		}
 	}()
 	insider := r.insider()
+	if insider == nil && r.hostIsUnknown() {
+		r.trustSilent()
+	}
 	if insider == nil {
 		return nil
 	}
@@ -173,12 +182,15 @@ func (r *run) watch(ctx context.Context) error {
 }
 
 // hostIsUnknown says whether the sockets of the host that is meant cannot be read: the
-// engine's own host has no listener on the port, so it may be a VM, and this machine is not
-// Linux.
+// engine's own host has no listener on the port, so it may be a VM, and this process is not
+// on the machine of the user, or that is not Linux.
 func (r *run) hostIsUnknown() bool {
 	s := r.known.Server
 	if !s.Host || len(s.PublishedBy) > 0 || len(s.Queues) > 0 {
 		return false
+	}
+	if !r.engine.Self.OnHost() {
+		return true
 	}
 	_, err := listening.ReadTraffic(s.Port)
 	return errors.Is(err, listening.ErrUnsupported)

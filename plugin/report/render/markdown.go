@@ -157,7 +157,7 @@ func (m *markdown) probes() {
 }
 
 func (m *markdown) addresses(vantage string, server int, probes []*report.Probe) {
-	m.heading("From %s%s", prose(vantage), m.toServer(server))
+	m.heading("From %s%s", prose(placeOf(m.rep, vantage)), m.toServer(server))
 	m.tableHeader(columnTitles(probeHeader, "Kind", "Address", "Result", "Time", "What", "Cause")...)
 	for _, p := range probes {
 		r := &probeRow{probe: *p}

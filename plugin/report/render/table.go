@@ -35,7 +35,7 @@ func writeHuman(w io.Writer, rep *report.Report, color bool) error {
 		writeFindings(&out, rep.Findings)
 	}
 	if rep.Command == "diagnose" {
-		writeAddresses(&out, rep.Best)
+		writeAddresses(&out, rep)
 	} else if best := bestProbe(rep); best != nil {
 		writeAnswer(&out, best)
 	}
@@ -52,7 +52,7 @@ func writeTables(out *bytes.Buffer, rep *report.Report, color bool) error {
 			if len(probes) == 0 {
 				continue
 			}
-			writeHeading(out, vantage, server, len(vantages), len(rep.Servers))
+			writeHeading(out, rep, vantage, server, len(vantages))
 			if err := writeTable(out, probes, bestProbe(rep), color); err != nil {
 				return err
 			}
@@ -75,13 +75,17 @@ func writeAccesses(out *bytes.Buffer, accesses []report.Access) {
 	}
 }
 
-// writeHeading names the vantage and the server of a table if there are several.
-func writeHeading(out *bytes.Buffer, vantage string, server, vantages, servers int) {
+// writeHeading names the vantage and the server of a table if there are several. It always
+// names the vantage if that is the container of the command: people may take it for the
+// host.
+func writeHeading(out *bytes.Buffer, rep *report.Report, vantage string, server, vantages int) {
+	servers := len(rep.Servers)
+	named := vantages > 1 || isOwnContainer(rep, vantage)
 	switch {
-	case vantages > 1 && servers > 1:
-		fmt.Fprintf(out, "From %s, server %d:\n", vantage, server+1)
-	case vantages > 1:
-		fmt.Fprintf(out, "From %s:\n", vantage)
+	case named && servers > 1:
+		fmt.Fprintf(out, "From %s, server %d:\n", placeOf(rep, vantage), server+1)
+	case named:
+		fmt.Fprintf(out, "From %s:\n", placeOf(rep, vantage))
 	case servers > 1:
 		fmt.Fprintf(out, "Server %d:\n", server+1)
 	}
@@ -194,9 +198,9 @@ func writeFinding(out *bytes.Buffer, f report.Finding) {
 }
 
 // writeAddresses writes the address to use from each vantage.
-func writeAddresses(out *bytes.Buffer, bests []report.Best) {
-	for _, best := range bests {
-		fmt.Fprintf(out, "from %s use %s\n", best.Vantage, strings.TrimPrefix(best.URL, "tcp://"))
+func writeAddresses(out *bytes.Buffer, rep *report.Report) {
+	for _, best := range rep.Best {
+		fmt.Fprintf(out, "from %s use %s\n", placeOf(rep, best.Vantage), strings.TrimPrefix(best.URL, "tcp://"))
 	}
 }
 

@@ -64,3 +64,22 @@ func causeAndTitle(f report.Finding) string {
 
 // noAddressTried is what a format of addresses says if the Report has none.
 const noAddressTried = "no address was tried"
+
+// placeOf names a vantage in a table: the container in which the command runs is this
+// container.
+func placeOf(rep *report.Report, vantage string) string {
+	switch {
+	case !isOwnContainer(rep, vantage):
+		return vantage
+	case rep.Self.Name == "":
+		return "this container"
+	default:
+		return "this container (" + rep.Self.Name + ")"
+	}
+}
+
+// isOwnContainer says whether a vantage is the container in which the command runs, which
+// has not the network of the engine's host.
+func isOwnContainer(rep *report.Report, vantage string) bool {
+	return vantage == rep.Self.Vantage() && vantage != report.VantageHost
+}
