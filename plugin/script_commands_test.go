@@ -20,8 +20,11 @@ import (
 // Words of scripts that run a command or check what one has printed.
 
 // execute runs a command where the engine's clients are, so that `stdout` and `stderr`
-// can look at its output.
+// can look at its output. A command that begins with the word inside runs in a container.
 func execute(ts *testscript.TestScript, args []string) error {
+	if args[0] == "inside" {
+		args = append([]string{"docker", "exec"}, args[1:]...)
+	}
 	if netns := ts.Getenv("NETNS"); netns != "" {
 		args = append([]string{"nsenter", "--net=" + netns, "--"}, args...)
 	}
@@ -34,6 +37,13 @@ func runAsClient(ts *testscript.TestScript, neg bool, args []string) {
 	if (err != nil) != neg {
 		ts.Fatalf("%s: %v", strings.Join(args, " "), err)
 	}
+}
+
+// runInside runs a command in a running container, such as one of the image of `cli`:
+// `inside [OPTIONS] CONTAINER COMMAND`, with the options of docker exec. To check its exit
+// status: `exits STATUS inside [OPTIONS] CONTAINER COMMAND`.
+func runInside(ts *testscript.TestScript, neg bool, args []string) {
+	runAsClient(ts, neg, append([]string{"inside"}, args...))
 }
 
 // checkExitStatus does what client does, and checks the exit status:
@@ -62,6 +72,21 @@ func runRemoveCommand(ts *testscript.TestScript, _ bool, _ []string) {
 		ts.Fatalf("stderr has no command that removes what was kept")
 	}
 	ts.Check(execute(ts, []string{"sh", "-c", command}))
+}
+
+// requestFrom requests a path below the URL on the last line of stdout, from inside a
+// container of the image of `cli`, and checks the status and the body:
+// `answers CONTAINER PATH '200 foo'`. The outputs of the command before it stay those that
+// the script looks at.
+func requestFrom(ts *testscript.TestScript, _ bool, args []string) {
+	s, name, want := scriptOf(ts), args[0], args[2]
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile("stdout")), "\n")
+	url := lines[len(lines)-1] + args[1]
+	request := s.engine.Command(s.Context(), "docker", "exec", name, "testserver", "--get", url, "--get-until", want)
+	got, err := request.Output()
+	if answer := strings.TrimSpace(string(got)); err != nil || answer != want {
+		ts.Fatalf("%s in %s: %q, want %q: %v", url, name, answer, want, err)
+	}
 }
 
 // checkLastLines checks the last lines of stdout: `last LINE...`.

@@ -45,3 +45,13 @@ func provideDindImage(ts *testscript.TestScript, _ bool, args []string) {
 	s := scriptOf(ts)
 	ts.Setenv(args[0], enginetest.DindImage(s, s.engine))
 }
+
+// provideCLIImage puts the reference of an image with the docker command, the plugin and
+// the test server into a variable: `cli VARIABLE`. A container of it does nothing, so that
+// `inside` and `answers` can run commands in it.
+func provideCLIImage(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	plugin, err := builtPlugin()
+	ts.Check(err)
+	ts.Setenv(args[0], enginetest.CLIImage(s, s.engine, plugin))
+}

@@ -133,6 +133,7 @@ func selectEngine(env interface{ Setenv(name, value string) }, engine *enginetes
 		env.Setenv(name, value)
 	}
 	env.Setenv("CERTS", engine.CertDir)
+	env.Setenv("SOCKET", engine.Socket)
 	env.Setenv("NETNS", engine.Netns)
 	env.Setenv("IMAGE", image)
 }
@@ -177,6 +178,8 @@ func condition(engine *enginetest.Engine) func(string) (bool, error) {
 func commands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"client":   runAsClient,
+		"inside":   runInside,
+		"answers":  requestFrom,
 		"exits":    checkExitStatus,
 		"remove":   removeContainers,
 		"told":     runRemoveCommand,
@@ -194,6 +197,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"context":  createContext,
 		"registry": pushToRegistry,
 		"dind":     provideDindImage,
+		"cli":      provideCLIImage,
 
 		"tlsfront":    selectTLSEndpoint,
 		"loopback":    openLoopbackEndpoint,
