@@ -5,12 +5,15 @@ package plugin_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"gotest.tools/v3/poll"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
@@ -22,13 +25,19 @@ import (
 // execute runs a command where the engine's clients are, so that `stdout` and `stderr`
 // can look at its output. A command that begins with the word inside runs in a container.
 func execute(ts *testscript.TestScript, args []string) error {
-	if args[0] == "inside" {
-		args = append([]string{"docker", "exec"}, args[1:]...)
-	}
+	args = expandInside(args)
 	if netns := ts.Getenv("NETNS"); netns != "" {
 		args = append([]string{"nsenter", "--net=" + netns, "--"}, args...)
 	}
 	return ts.Exec(args[0], args[1:]...)
+}
+
+// expandInside turns the word inside into the command that it stands for.
+func expandInside(args []string) []string {
+	if args[0] == "inside" {
+		return append([]string{"docker", "exec"}, args[1:]...)
+	}
+	return args
 }
 
 // runAsClient runs a command where the engine's clients are: `client COMMAND`.
@@ -45,6 +54,26 @@ func runAsClient(ts *testscript.TestScript, neg bool, args []string) {
 func runInside(ts *testscript.TestScript, neg bool, args []string) {
 	runAsClient(ts, neg, append([]string{"inside"}, args...))
 }
+
+// repeatUntilSuccess runs a command again until it succeeds, for at most a minute, such as
+// one that needs an engine which starts: `eventually COMMAND`. It leaves the outputs that
+// the script looks at as they are.
+func repeatUntilSuccess(ts *testscript.TestScript, _ bool, args []string) {
+	s, command := scriptOf(ts), expandInside(args)
+	poll.WaitOn(pollLog{ts}, func(poll.LogT) poll.Result {
+		out, err := s.engine.Command(s.Context(), command[0], command[1:]...).CombinedOutput()
+		if err != nil {
+			return poll.Continue("%v: %v: %s", args, err, out)
+		}
+		return poll.Success()
+	}, poll.WithTimeout(time.Minute))
+}
+
+// pollLog fails a script whose condition does not come true.
+type pollLog struct{ *testscript.TestScript }
+
+// Log implements poll.LogT.
+func (p pollLog) Log(args ...any) { p.Logf("%s", fmt.Sprint(args...)) }
 
 // checkExitStatus does what client does, and checks the exit status:
 // `exits STATUS COMMAND`.
