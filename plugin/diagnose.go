@@ -40,7 +40,7 @@ type diagnoseOptions struct {
 }
 
 func (o *diagnoseOptions) install(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&o.from, "from", nil, `Where to probe from: "host", a running container, "network:NAME" (repeatable)`)
+	flags.StringArrayVar(&o.from, "from", nil, `Where to probe from: "host" (where this command runs), a running container, "network:NAME" (repeatable)`)
 	flags.BoolVar(&o.allContexts, "all-contexts", false, "Check all contexts in parallel")
 	flags.StringVar(&o.explain, "explain", "", "Explain a cause, or find the causes of an error message")
 	flags.BoolVar(&o.list, "list", false, "List all causes")

@@ -41,6 +41,18 @@ func TestPublishPrivately(t *testing.T) {
 		c := &vantageCase{Input: Input{Engine: engine}}
 		assert.Equal(t, c.publishPrivately(8080), want)
 	}
+	c := &vantageCase{Input: Input{Engine: facts.Engine{Major: 28}}, vantage: facts.Vantage{Container: true}}
+	assert.Equal(t, c.publishPrivately(8080), "8080")
+}
+
+// A server that the run has started is gone when its hint is read.
+func TestLastingHosts(t *testing.T) {
+	n := facts.Network{Name: "own", IPv4: netip.MustParseAddr("172.18.0.2"), Subnets: []netip.Prefix{netip.MustParsePrefix("172.18.0.0/16"), netip.MustParsePrefix("fd00::/64")}}
+	c := &vantageCase{Input: Input{Server: facts.Server{Networks: []facts.Network{n}}}}
+	hosts := []string{"web", "db", "172.18.0.2", "192.0.2.7"}
+	assert.DeepEqual(t, c.lastingHosts(hosts), hosts)
+	c.Server.StartedByUs = true
+	assert.DeepEqual(t, c.lastingHosts(hosts), []string{"NAME", "172.18.0.0/16,fd00::/64", "192.0.2.7"})
 }
 
 // A port that is published on loopback is published on the address that was tried.

@@ -28,7 +28,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			if c.isolatedFromServer() && !c.Engine.Podman {
 				fault.Hint += "; an engine without docker-proxy (dockerd --userland-proxy=false) isolates its bridges for published ports too: connect both to one network"
 			}
-		case toServerOnHost(r) && (dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || c.rejected(r)):
+		case c.toServerOnHost(r) && (dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || c.rejected(r)):
 			fault.Evidence = c.listensOnHost(r)
 			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
 		}
@@ -60,7 +60,7 @@ func (c *vantageCase) filteredFromMachine(r row) bool {
 // there. The listeners were read after the probes, and what refused was probed again. The
 // addresses of a rootless engine's or a VM's host are not those that containers see.
 func (c *vantageCase) rejected(r row) bool {
-	direct := isContainerAddress(r.Kind) || toServerOnHost(r)
+	direct := isContainerAddress(r.Kind) || c.toServerOnHost(r)
 	return direct && refused(r.Failure) && !c.Engine.Rootless && !c.Engine.Desktop && c.served(r) &&
 		(!c.Server.Host || !c.leadsToOtherMachine(r))
 }

@@ -13,7 +13,7 @@ var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, de
 	explains: []report.Cause{DirectRoutingBlocked},
 	shownBy:  ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
-		if toServerOnHost(r) && closed(r.Failure) && len(c.Server.PublishedBy) > 0 {
+		if c.toServerOnHost(r) && closed(r.Failure) && len(c.Server.PublishedBy) > 0 {
 			return c.forwarderOnHost()
 		}
 		if len(c.Server.PublishedBy) > 0 {
@@ -30,7 +30,7 @@ var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, de
 // forwarderOfHost is the fault of a port of the engine's host that a container publishes,
 // and that accepts and closes.
 func (c *vantageCase) forwarderOfHost(r row) *report.Fault {
-	if !toServerOnHost(r) || !closed(r.Failure) && !c.acceptedInVain(r) || c.seen(r).Arrived() {
+	if !c.toServerOnHost(r) || !closed(r.Failure) && !c.acceptedInVain(r) || c.seen(r).Arrived() {
 		return nil
 	}
 	fault := because("container %s publishes port %d, where a port forwarder accepts, and no server gets the connection", c.Server.PublishedBy[0], c.Server.Port)

@@ -40,7 +40,7 @@ func (c *vantageCase) hostAddress() string {
 		return "host-gateway"
 	}
 	i := slices.IndexFunc(c.rows, func(r row) bool {
-		return r.OK && r.to.ip.IsValid() && (isEngineHost(r.Kind) || toServerOnHost(r))
+		return r.OK && r.to.ip.IsValid() && (isEngineHost(r.Kind) || c.toServerOnHost(r))
 	})
 	if i < 0 {
 		return "ADDRESS"

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,10 +61,33 @@ func (c *vantageCase) proxied(hosts []string, caught facts.Caught) *report.Fault
 	} else {
 		also(fault, "no entry of its %s covers %s", setting.Name, hosts[0])
 	}
+	hosts = c.lastingHosts(hosts)
 	suggest(fault, "start the client container with %s in NO_PROXY and no_proxy, since some programs read only one of them", strings.Join(hosts, ","))
 	entries := quote(strings.TrimPrefix(setting.Value+","+strings.Join(hosts, ","), ","))
 	fault.Commands = command("docker run -e NO_PROXY=%s -e no_proxy=%s ...", entries, entries)
 	return fault
+}
+
+// lastingHosts are entries of NO_PROXY for servers like this one. A server that this run has
+// started is gone when they are read: its subnets stand for its addresses.
+func (c *vantageCase) lastingHosts(hosts []string) []string {
+	if !c.Server.StartedByUs {
+		return hosts
+	}
+	var lasting []string
+	for _, host := range hosts {
+		entry := "NAME"
+		if ip, err := netip.ParseAddr(host); err == nil {
+			entry = host
+			if n, ok := c.Server.NetworkWith(ip); ok && len(n.Subnets) > 0 {
+				entry = strings.ReplaceAll(join(n.Subnets), " ", "")
+			}
+		}
+		if !slices.Contains(lasting, entry) {
+			lasting = append(lasting, entry)
+		}
+	}
+	return lasting
 }
 
 // quote quotes a word for a POSIX shell.

@@ -36,7 +36,7 @@ var NetworkInternal = define("network-internal", networkSetting, definition{
 // leavesNetwork says whether a row leads to the engine's host, and nothing there
 // explains why it failed.
 func (c *vantageCase) leavesNetwork(r row) bool {
-	if toServerOnHost(r) {
+	if c.toServerOnHost(r) {
 		_, otherHost := c.onAnotherHost(r)
 		return !otherHost
 	}

@@ -30,9 +30,10 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 })
 
 // publishPrivately is the value of --publish for a port that only this machine must
-// reach. The loopback of an engine on another machine is no use to it.
+// reach. The loopback of an engine on another machine is no use to it, nor is that of the
+// engine's host to a container.
 func (c *vantageCase) publishPrivately(port uint16) string {
-	if c.Engine.Host != "" || c.Engine.Loopback {
+	if c.Engine.Host != "" || c.Engine.Loopback || c.vantage.Container || c.vantage.Foreign {
 		return fmt.Sprint(port)
 	}
 	return fmt.Sprintf("127.0.0.1::%d", port)

@@ -11,7 +11,7 @@ var PublishedOnLoopback = define("published-on-loopback", networkSetting, defini
 	title:    "The port is published only on the host's loopback",
 	explains: []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
 	rule: func(c *vantageCase, r row) *report.Fault {
-		if toServerOnHost(r) && refused(r.Failure) && c.Server.PublishedOnlyOnLoopback() {
+		if c.toServerOnHost(r) && refused(r.Failure) && c.Server.PublishedOnlyOnLoopback() {
 			return c.hostPortOnLoopback(r)
 		}
 		toOtherMachine := c.toThisMachine(r) && c.Engine.Host != ""
@@ -57,7 +57,7 @@ func (c *vantageCase) failsOnLoopback() bool {
 // or else at all addresses.
 func (c *vantageCase) reachable(r row) facts.Binding {
 	ip := r.to.ip
-	if !ip.IsValid() || ip.IsLoopback() || c.Engine.Rootless || c.Engine.Desktop {
+	if !ip.IsValid() || ip.IsLoopback() || c.vantage.Foreign || c.Engine.Rootless || c.Engine.Desktop {
 		ip = netip.IPv4Unspecified()
 	}
 	return facts.Binding{HostIP: ip, HostPort: r.to.port}

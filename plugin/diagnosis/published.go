@@ -29,13 +29,24 @@ func (c *vantageCase) toThisMachine(r row) bool {
 // toEngineHost says whether a row leads to another address of the engine's host, and
 // no port forwarder accepted there.
 func (c *vantageCase) toEngineHost(r row) bool {
-	return isEngineHost(r.Kind) && !closed(r.Failure) && r.Failure != netprobe.WrongServer && !aliasNotFound(r)
+	return isEngineHost(r.Kind) && !closed(r.Failure) && r.Failure != netprobe.WrongServer && !aliasNotFound(r) && !c.toForeignHost(r)
 }
 
 // toServerOnHost says whether a row leads to a server that runs on the engine's host.
-func toServerOnHost(r row) bool {
+func (c *vantageCase) toServerOnHost(r row) bool {
 	toHost := r.Kind == report.KindHostGateway || r.Kind == report.KindHostAlias || r.Kind == report.KindHostAddress
-	return toHost && !aliasNotFound(r)
+	return toHost && !aliasNotFound(r) && !c.toForeignHost(r)
+}
+
+// toForeignHost says whether a row leads to the host of a container that the server's engine
+// does not run, which need not be the host of that engine.
+func (c *vantageCase) toForeignHost(r row) bool {
+	switch r.Kind {
+	case report.KindHostGateway, report.KindHostAlias, report.KindPublishedGateway, report.KindPublishedHostAlias:
+		return c.vantage.Foreign
+	default:
+		return false
+	}
 }
 
 // aliasNotFound says whether the name of a row is one for the host, and has no

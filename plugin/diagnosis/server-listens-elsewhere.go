@@ -36,7 +36,7 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 // reason, and a port that a container publishes needs no socket.
 func (c *vantageCase) notOnHostAddress(r row) bool {
 	s := c.Server
-	if !s.Host || len(s.PublishedBy) > 0 || c.Engine.NetworksElsewhere() || !toServerOnHost(r) || !refused(r.Failure) ||
+	if !s.Host || len(s.PublishedBy) > 0 || c.Engine.NetworksElsewhere() || !c.toServerOnHost(r) || !refused(r.Failure) ||
 		len(s.Listeners.On(s.Port)) == 0 || s.Listeners.Truncated || s.Listeners.OnlyLoopback(s.Port) {
 		return false
 	}

@@ -96,6 +96,9 @@ func ContainerCandidates(f facts.Addresses) []Candidate {
 	l.engineHosts(f)
 	l.localhost(f.Bindings)
 	l.any(f.Bindings)
+	if !f.ClientOnHost {
+		l.elsewhere(report.KindPublishedLocalhost, report.KindPublishedAny) // a server in this container may answer
+	}
 	return l.Candidates
 }
 
@@ -167,8 +170,8 @@ func (l *CandidateList) localhost(bindings []facts.Binding) {
 	}
 }
 
-// elsewhere marks the addresses of some kinds. Those of this machine's loopback do not lead
-// to an engine that publishes on another machine, unless through a tunnel.
+// elsewhere marks the addresses of some kinds. Those of loopback do not lead to an engine
+// that publishes on another machine, unless through a tunnel, or outside of this container.
 func (l *CandidateList) elsewhere(kinds ...report.Kind) {
 	for i, c := range l.Candidates {
 		if slices.Contains(kinds, c.Kind) {

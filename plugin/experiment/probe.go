@@ -142,7 +142,7 @@ func (s *server) attempts(v inspectedVantage) []Attempt {
 	known.HostAddresses = s.run.engine.HostAddresses
 	known.NodeAddress = s.run.description.NodeAddress
 	known.Desktop = s.run.description.Endpoint.Engine.Desktop
-	known.Client = v.found.Networks
+	known.Client, known.ClientOnHost = v.found.Networks, v.found.HostNetwork
 	known.SharesNamespace = v.Container != "" && (v.Container == s.found.Namespace || v.found.Namespace == s.found.Namespace || v.found.HostNetwork && s.found.HostNetwork)
 	known.Names = append([]string{s.name}, s.found.Aliases...)
 	candidates := v.Candidates(known)

@@ -33,6 +33,7 @@ type Addresses struct {
 	Bindings         []Binding
 	SharesNamespace  bool      // the container that the probes come from shares the server's network namespace
 	Client           []Network // the networks of the container that the probes come from
+	ClientOnHost     bool      // that container shares the network of the engine's host
 }
 
 // Container is what an engine says of a container's addresses: parsed in Addresses, and

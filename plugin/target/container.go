@@ -141,7 +141,7 @@ func (r *run) containerCandidates(p *place) []experiment.Candidate {
 	addresses.HostAddresses = r.engine.HostAddresses
 	addresses.NodeAddress = r.description.NodeAddress
 	addresses.Desktop = r.description.Endpoint.Engine.Desktop
-	addresses.Client = p.found.Networks
+	addresses.Client, addresses.ClientOnHost = p.found.Networks, p.found.HostNetwork
 	addresses.SharesNamespace = p.vantage.Container != "" && r.isInside(p)
 	addresses.Names = r.names()
 	return p.vantage.Candidates(addresses)

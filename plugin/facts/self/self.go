@@ -51,7 +51,10 @@ func At(settings connection.Settings) Endpoint {
 // engine runs in the same network namespace. An error says which call the engine has not
 // answered: the result is what is known without that.
 func Find(ctx context.Context, api API, endpoint Endpoint) (*facts.Self, error) {
-	s := readSigns()
+	return findBy(ctx, api, endpoint, readSigns())
+}
+
+func findBy(ctx context.Context, api API, endpoint Endpoint, s signs) (*facts.Self, error) {
 	if !s.any() {
 		return nil, nil
 	}
