@@ -9,6 +9,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
 // runName is the name of the command, on the command line and in its Report.
@@ -53,11 +54,18 @@ measured, 130 if interrupted.`,
 	return cmd
 }
 
-// runOnHost measures from this machine.
+// runOnHost measures from where this process is: this machine, or its container.
 func runOnHost(ctx context.Context, s session, request experiment.Request) (*report.Report, error) {
+	here := experiment.Here(s.engine.Self)
+	if here.Client != nil {
+		var err error
+		if here.Down, err = target.StaleNetworkFault(ctx, s.engine.API, here.Client.Inspection); err != nil {
+			return report.New(runName), err
+		}
+	}
 	return experiment.Run(ctx, s.engine, request, experiment.Options{
 		Progress:  s.progress,
-		Vantage:   experiment.Here(s.engine.Self),
+		Vantage:   here,
 		ServerEnv: s.serverEnv(request),
 	})
 }

@@ -53,7 +53,7 @@ func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, p
 		return facts.Vantage{}, err
 	}
 	known := v.found.Vantage(v.Name)
-	known.Container, known.Foreign = v.Container != "" && !v.found.HostNetwork, v.Foreign
+	known.Container, known.Foreign, known.Down = v.Container != "" && !v.found.HostNetwork, v.Foreign, v.Down
 	if v.Container == "" {
 		known.Routes, known.Addresses = facts.Routes(s.found.Networks), facts.OwnAddresses()
 	}

@@ -37,6 +37,8 @@ type Vantage struct {
 	Gateways []facts.Network
 	// Client is what is known of Container; nil if that is to be inspected.
 	Client *facts.ClientContainer
+	// Down is why Container reaches nothing; nil if it may.
+	Down *report.Fault
 	// Prober sends the probes; nil if this process sends them.
 	Prober Prober
 }

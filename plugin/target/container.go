@@ -60,7 +60,7 @@ func (r *run) faultBefore(ctx context.Context, response container.InspectRespons
 	if down := r.downFault(ctx, response); down != nil {
 		return down, nil
 	}
-	return r.staleNetworkFault(ctx, response)
+	return StaleNetworkFault(ctx, r.engine.API, response)
 }
 
 // probeUnlessDown probes the container from the places, unless it cannot answer, and then

@@ -117,7 +117,7 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if settings := proxy.FromEnvironment(client.Getenv); !settings.None() {
 		client.Proxies = settings
 	}
-	down, err := r.staleNetworkFault(ctx, response)
+	down, err := StaleNetworkFault(ctx, r.engine.API, response)
 	return &place{vantage: vantage, found: client, helper: r.newHelperName(), down: down}, err
 }
 
@@ -160,7 +160,7 @@ func (r *run) newHerePlace(ctx context.Context) (*place, error) {
 	}
 	p.found = *p.vantage.Client
 	var err error
-	p.down, err = r.staleNetworkFault(ctx, p.found.Inspection)
+	p.down, err = StaleNetworkFault(ctx, r.engine.API, p.found.Inspection)
 	return p, err
 }
 

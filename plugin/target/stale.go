@@ -15,16 +15,16 @@ import (
 // labelConfigFiles is set by Compose on its containers, as LabelService is.
 const labelConfigFiles = "com.docker.compose.project.config_files"
 
-// staleNetworkFault is about a running container that shares the network of another one
+// StaleNetworkFault is about a running container that shares the network of another one
 // (docker run --network container:NAME) which has been stopped, restarted or removed since.
 // The engine gives the other one a new network namespace at each start, and the container
 // keeps the old one, in which only loopback is left. It is nil for any other container.
-func (r *run) staleNetworkFault(ctx context.Context, response container.InspectResponse) (*report.Fault, error) {
+func StaleNetworkFault(ctx context.Context, api facts.Inspector, response container.InspectResponse) (*report.Fault, error) {
 	if response.HostConfig == nil || !response.HostConfig.NetworkMode.IsContainer() || !facts.ReadContainer(response, 0).Running {
 		return nil, nil
 	}
 	id := response.HostConfig.NetworkMode.ConnectedContainer()
-	owner, err := facts.InspectContainer(ctx, r.engine.API, id)
+	owner, err := facts.InspectContainer(ctx, api, id)
 	if errdefs.IsNotFound(err) {
 		return goneOwnerFault(response, id), nil
 	}

@@ -79,7 +79,11 @@ func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, columns [
 	case len(mode.From) == 0:
 		result = string(mode.Result)
 	}
-	cells := append(make([]string, 0, 3+len(columns)), mode.Name, shorten(reach.Vantage, maxFrom), result)
+	from := reach.Vantage
+	if isOwnContainer(rep, from) {
+		from = "this container"
+	}
+	cells := append(make([]string, 0, 3+len(columns)), mode.Name, shorten(from, maxFrom), result)
 	for _, column := range columns {
 		cells = append(cells, modeCell(rep.Probes, mode.Server, reach.Vantage, column.kind))
 	}
