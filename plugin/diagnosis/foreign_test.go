@@ -96,7 +96,8 @@ func TestEndpointOfAProxy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rows := append(test.rows, row(report.KindPublishedLocalhost, loopback, netprobe.Refused))
+			rows := append([]report.Probe{}, test.rows...)
+			rows = append(rows, row(report.KindPublishedLocalhost, loopback, netprobe.Refused))
 			for i := range rows {
 				rows[i].Vantage = host.Name
 			}

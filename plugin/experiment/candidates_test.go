@@ -352,3 +352,38 @@ func names(candidates []Candidate) []string {
 	}
 	return names
 }
+
+// A container that the engine does not run knows only the endpoint's host. Whatever else
+// answers needs proof, and so does what answers on the localhost of any container.
+func TestCandidatesElsewhere(t *testing.T) {
+	known := facts.Addresses{
+		Port: 80, EngineHost: "docker", Names: []string{"web"},
+		Networks: []facts.Network{{Name: "bridge", IPv4: netip.MustParseAddr("172.17.0.2"), GatewayIPv4: netip.MustParseAddr("172.17.0.1")}},
+		Bindings: []facts.Binding{{HostIP: netip.IPv4Unspecified(), HostPort: 32768}},
+	}
+	gateways := []facts.Network{{Name: "eth0", GatewayIPv4: netip.MustParseAddr("192.168.0.1")}}
+	elsewhere := func(v Vantage) (certain, doubtful []string) {
+		for _, c := range v.Candidates(known) {
+			switch {
+			case c.Kind == report.KindPublishedHostAlias:
+			case c.Elsewhere:
+				doubtful = append(doubtful, c.Address)
+			default:
+				certain = append(certain, c.Address)
+			}
+		}
+		return certain, doubtful
+	}
+
+	certain, doubtful := elsewhere(Vantage{Name: "container", Foreign: true, Gateways: gateways})
+	assert.DeepEqual(t, certain, []string{"docker:32768"})
+	assert.DeepEqual(t, doubtful, []string{"172.17.0.2:80", "192.168.0.1:32768", "172.17.0.1:32768", "127.0.0.1:32768", "[::1]:32768", "0.0.0.0:32768"})
+
+	certain, doubtful = elsewhere(Vantage{Name: "container:job", Container: "1a"})
+	assert.DeepEqual(t, certain, []string{"web:80", "172.17.0.2:80", "172.17.0.1:32768", "docker:32768"})
+	assert.DeepEqual(t, doubtful, []string{"127.0.0.1:32768", "[::1]:32768", "0.0.0.0:32768"})
+
+	known.ClientOnHost = true
+	_, doubtful = elsewhere(Vantage{Name: "container:job", Container: "1a"})
+	assert.DeepEqual(t, doubtful, []string{"[::1]:32768"}) // which is not published
+}

@@ -81,8 +81,8 @@ func below(folder, file string) (rest string, ok bool) {
 }
 
 func resolved(file string, resolve func(string) (string, error)) string {
-	if real, err := resolve(file); err == nil {
-		return real
+	if without, err := resolve(file); err == nil {
+		return without
 	}
 	return file
 }

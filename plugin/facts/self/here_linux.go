@@ -172,7 +172,7 @@ func listener(ctx context.Context, socket string) int {
 	}
 	pid := 0
 	err = raw.Control(func(fd uintptr) {
-		if credentials, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil { //nolint:gosec // a file descriptor
+		if credentials, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
 			pid = int(credentials.Pid)
 		}
 	})

@@ -215,8 +215,8 @@ func (f finder) isIn(response container.InspectResponse) int {
 	}
 	for _, m := range response.Mounts {
 		at := m.Destination
-		if real, err := f.resolve(at); err == nil {
-			at = real
+		if without, err := f.resolve(at); err == nil {
+			at = without
 		}
 		if !slices.Contains(f.mounted, at) {
 			return unlikely
