@@ -23,7 +23,8 @@ func newRunCommand(dockerCLI command.Cli) *cobra.Command {
 		Long: `Start a server in a container and try, in parallel, each address at which this
 machine might reach it. Print which addresses work, and what happened at the
 others. Without IMAGE the server is a built-in one, and nothing is pulled.
-Everything that was started is removed again.
+Everything that was started is removed again. In a container, it measures from
+that container.
 
 ` + modesHelp("this machine") + `
 
