@@ -136,6 +136,17 @@ $(CROSS:%=cross-%): cross-%: agents
 	@GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) \
 	    $(PLUGIN) -o dist/docker-nestprobe-$*$(if $(findstring windows,$*),.exe) ./cmd/docker-nestprobe
 
+# The archives, for each platform and for both, of which a release has all.
+IMAGE := dist/nestprobe-image
+
+.PHONY: image-archives
+image-archives: needs-go cross-linux-amd64 cross-linux-arm64
+	@go run ./plugin/engine/agentimage/pluginimage -version '$(VERSION)' -out $(IMAGE) dist/docker-nestprobe-linux-amd64 dist/docker-nestprobe-linux-arm64
+
+.PHONY: image
+image: needs-docker image-archives ## build the image nestprobe for amd64 and arm64, without Docker, and load it into the engine
+	@arch=$$(docker version --format '{{.Server.Arch}}') && docker load --input $(IMAGE)-linux-$$arch.tar
+
 .PHONY: clean
 clean: ## remove what the other targets built
 	@rm -rf bin dist $(AGENTS)/nestprobe-agent-*

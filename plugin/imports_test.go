@@ -18,7 +18,7 @@ const module = "github.com/nestprobe/docker-nestprobe/"
 // import those of the layers below its own, and within its layer those that stand
 // after it.
 var layers = [][]string{
-	{"cmd/docker-nestprobe", "cmd/nestprobe-agent"},
+	{"cmd/docker-nestprobe", "cmd/nestprobe-agent", "plugin/engine/agentimage/pluginimage"},
 	{"plugin"},
 	{"plugin/checks", "plugin/client", "plugin/target", "plugin/swarm", "plugin/diagnosis/lookup"},
 	{"plugin/experiment"},

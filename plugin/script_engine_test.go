@@ -3,6 +3,11 @@
 package plugin_test
 
 import (
+	"context"
+	"fmt"
+	"os/exec"
+	"runtime"
+
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
@@ -54,4 +59,22 @@ func provideCLIImage(ts *testscript.TestScript, _ bool, args []string) {
 	plugin, err := builtPlugin()
 	ts.Check(err)
 	ts.Setenv(args[0], enginetest.CLIImage(s, s.engine, plugin))
+}
+
+// loadPluginImage makes the image of the plugin as `make image` does, loads it with the
+// docker command, and puts its reference into a variable, and the path of its archive for
+// several platforms into another one: `pluginimage VARIABLE OCI-VARIABLE`.
+func loadPluginImage(ts *testscript.TestScript, _ bool, args []string) {
+	const tag = "nestprobe-test:plugin"
+	s, out := scriptOf(ts), ts.MkAbs("nestprobe-image")
+	plugin, err := builtPlugin()
+	ts.Check(err)
+	made, err := exec.CommandContext(s.Context(), "go", "run", "./engine/agentimage/pluginimage", "-tag", tag, "-out", out, plugin).CombinedOutput() //nolint:gosec // the test's own arguments
+	if err != nil {
+		ts.Fatalf("%v: %s", err, made)
+	}
+	ts.Check(execute(ts, []string{"docker", "load", "--input", fmt.Sprintf("%s-linux-%s.tar", out, runtime.GOARCH)}))
+	ts.Defer(func() { _ = s.engine.Command(context.Background(), "docker", "rmi", tag).Run() })
+	ts.Setenv(args[0], tag)
+	ts.Setenv(args[1], out+".oci.tar")
 }

@@ -200,6 +200,8 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"dind":     provideDindImage,
 		"cli":      provideCLIImage,
 
+		"pluginimage": loadPluginImage,
+
 		"tlsfront":    selectTLSEndpoint,
 		"loopback":    openLoopbackEndpoint,
 		"squatter":    openSquattedEndpoint,
