@@ -34,6 +34,7 @@ func TestForeignContainer(t *testing.T) {
 	nested := facts.Engine{Host: "docker", Major: 28}
 	localhost := row(report.KindPublishedLocalhost, loopback, netprobe.Refused)
 	itsGateway := row(report.KindPublishedGateway, "192.168.0.1:32768", netprobe.Refused)
+	alias := row(report.KindPublishedHostAlias, "host.docker.internal:32768", netprobe.NameNotFound)
 	serverIP := row(report.KindContainerIP, ip, netprobe.ConnectTimeout)
 	for name, c := range map[string]struct {
 		engine facts.Engine
@@ -43,9 +44,9 @@ func TestForeignContainer(t *testing.T) {
 		not    []string
 	}{
 		"the endpoint's host is reached": {
-			nested, on(bridge, published), []report.Probe{row(report.KindPublishedEngineHost, "docker:32768", ""), localhost, serverIP, itsGateway},
+			nested, on(bridge, published), []report.Probe{row(report.KindPublishedEngineHost, "docker:32768", ""), localhost, serverIP, itsGateway, alias},
 			[]string{"info | localhost-is-this-container", "info | container-network-remote"},
-			[]string{"published-on-remote-host", "networks-isolated", "firewall-drops"},
+			[]string{"published-on-remote-host", "host-alias-missing", "networks-isolated", "firewall-drops"},
 		},
 		"a socket of another engine": {
 			rootful, listens(on(bridge, published), "0.0.0.0:8080"), []report.Probe{localhost, serverIP, itsGateway},

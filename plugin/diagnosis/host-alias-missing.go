@@ -11,7 +11,7 @@ var HostAliasMissing = define("host-alias-missing", addressOnly, definition{
 	hint:     "start the client container with --add-host and an address of the engine's host, or use that address",
 	explains: []report.Cause{LocalhostIsThisContainer},
 	rule: func(c *vantageCase, r row) *report.Fault {
-		if !aliasNotFound(r) || !c.vantage.Container || c.hasAlias() {
+		if !aliasNotFound(r) || !c.vantage.Container || c.vantage.Foreign || c.hasAlias() { // foreign: it would be the host of another engine
 			return nil
 		}
 		return &report.Fault{Commands: command("docker run --add-host %s:%s ...", r.to.host, c.hostAddress())}
