@@ -44,10 +44,21 @@ func DescribeTarget(ctx context.Context, target TargetInput) []report.Check {
 }
 
 func (t TargetInput) checks() []check {
-	if t.Meaning == "" {
-		return t.serverChecks()
+	return slices.Concat(t.wordChecks(), t.serverChecks())
+}
+
+// wordChecks says what the user's words were taken for, where that is not plain.
+func (t TargetInput) wordChecks() []check {
+	var words []check
+	if t.Meaning != "" {
+		words = append(words, check{name: "target", run: func(*state, context.Context) (checkResult, error) { return pass("%s", t.Meaning) }})
 	}
-	return append([]check{{name: "target", run: func(*state, context.Context) (checkResult, error) { return pass("%s", t.Meaning) }}}, t.serverChecks()...)
+	if t.Here != "" {
+		words = append(words, check{name: "from host", run: func(*state, context.Context) (checkResult, error) {
+			return pass("%s; one with --network host probes from the engine's host", t.Here)
+		}})
+	}
+	return words
 }
 
 func (t TargetInput) serverChecks() []check {

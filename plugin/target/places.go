@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -59,7 +60,7 @@ func (r *run) choosePlaces(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		here.optional = true
+		here.optional, here.beside = true, r.isDisposable(here)
 		r.addPlace(here)
 	}
 	for _, n := range r.found.Networks {
@@ -79,6 +80,18 @@ func (r *run) choosePlaces(ctx context.Context) error {
 	return nil
 }
 
+// isDisposable says whether the place is a container that exists only for this command, as
+// that of the plugin's image does, on a network that nobody has chosen. No program needs to
+// reach the server from there; the server's own networks say whether it is reached.
+func (r *run) isDisposable(p *place) bool {
+	ownNetworks := len(r.found.Networks) > 0 && !r.found.HostNetwork && !r.found.NoNetwork
+	if os.Getpid() != 1 || p.vantage.Client == nil || !ownNetworks {
+		return false
+	}
+	host := p.found.Inspection.HostConfig
+	return host != nil && (host.NetworkMode.IsDefault() || host.NetworkMode.IsBridge())
+}
+
 // addPlace adds a place, unless it is there already.
 func (r *run) addPlace(p *place) {
 	if !slices.ContainsFunc(r.places, func(other *place) bool { return other.vantage.Name == p.vantage.Name }) {
@@ -90,7 +103,14 @@ func (r *run) addPlace(p *place) {
 // container. The host is where this process is, which may be a container.
 func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if name == experiment.VantageHost {
-		return r.newHerePlace(ctx)
+		p, err := r.newHerePlace(ctx)
+		if err == nil && p.vantage.InContainer() {
+			r.known.Here = "this container"
+			if p.vantage.Client != nil {
+				r.known.Here += " (" + facts.ContainerName(p.found.Inspection) + ")"
+			}
+		}
+		return p, err
 	}
 	if name, ok := strings.CutPrefix(name, VantageNetwork); ok {
 		_, err := r.engine.API.NetworkInspect(ctx, name, network.InspectOptions{})
