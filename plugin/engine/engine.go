@@ -53,6 +53,15 @@ type Engine struct {
 	RegistryAuth func(image string) (string, error)
 }
 
+// PublishHost is Host if the engine may publish ports there; empty if Host is a container
+// on one of this process's networks, such as a proxy before the engine's socket.
+func (e Engine) PublishHost() string {
+	if e.Self.EndpointInContainer() {
+		return ""
+	}
+	return e.Host
+}
+
 // OneByOne returns an Engine.AgentImage whose calls run one after the other, so that only
 // the first one uploads the image to an engine that does not have it.
 func OneByOne(load func(context.Context) (string, error)) func(context.Context) (string, error) {

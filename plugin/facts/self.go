@@ -18,6 +18,7 @@ type Self struct {
 	Network  SelfNetwork
 	Client   *ClientContainer // nil if the engine at the endpoint does not run the container
 	Gateways []Network        // of the default routes, with the names of their interfaces; only if Client is nil
+	Endpoint string           // the container on one of its networks to which a tcp endpoint leads; empty if it leads to none
 }
 
 // SelfNetwork is the kind of network that a container uses.
@@ -37,6 +38,10 @@ func (s *Self) OnHost() bool { return s == nil || s.Network == HostNetwork }
 // Foreign says whether this process is in a container that the engine does not run. Its
 // localhost is not the engine's, and it is on none of the engine's networks.
 func (s *Self) Foreign() bool { return !s.OnHost() && s.Client == nil }
+
+// EndpointInContainer says whether the endpoint is that of another container, such as a
+// proxy before the engine's socket. The engine publishes no ports there.
+func (s *Self) EndpointInContainer() bool { return s != nil && s.Endpoint != "" }
 
 // Report returns the container as the Report has it; nil if there is none.
 func (s *Self) Report() *report.Self {

@@ -54,15 +54,10 @@ func (e Endpoint) isHere(ctx context.Context, api API) (bool, error) {
 	return slices.ContainsFunc(networks, func(n network.Summary) bool { return hasGateway(n, bridges) }), nil
 }
 
-// leadsHere says whether a host has an address of one of this process's interfaces. It has
-// just been connected to, so looking it up takes no longer than that did.
+// leadsHere says whether a host has an address of one of this process's interfaces.
 func leadsHere(ctx context.Context, host string) bool {
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return false // such as a name that only ssh knows
-	}
 	own := facts.OwnAddresses()
-	return slices.ContainsFunc(addresses, func(a netip.Addr) bool { return slices.Contains(own, a.Unmap()) })
+	return slices.ContainsFunc(addressesOf(ctx, host), func(a netip.Addr) bool { return slices.Contains(own, a) })
 }
 
 // hasGateway says whether the gateway of a bridge network is among addresses. Docker leaves

@@ -10,6 +10,7 @@ package self
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -67,7 +68,9 @@ func findBy(ctx context.Context, api API, endpoint Endpoint, s signs) (*facts.Se
 		if settings := proxy.FromEnvironment(os.Getenv); !settings.None() {
 			client.Proxies = settings
 		}
-		return &facts.Self{ID: client.Inspection.ID, Network: networkOf(client), Client: client}, err
+		found := &facts.Self{ID: client.Inspection.ID, Network: networkOf(client), Client: client}
+		found.Endpoint, err = endpoint.container(ctx, api, client.Container)
+		return found, err
 	}
 	here, hereErr := endpoint.isHere(ctx, api)
 	if here {
@@ -77,6 +80,39 @@ func findBy(ctx context.Context, api API, endpoint Endpoint, s signs) (*facts.Se
 		err = hereErr
 	}
 	return &facts.Self{ID: s.id(), Network: facts.OwnNetwork, Gateways: defaultGateways()}, err
+}
+
+// container returns the name of the container on a client's networks to which the endpoint
+// leads; empty if it leads to none. An error says which network could not be inspected.
+func (e Endpoint) container(ctx context.Context, api API, client facts.Container) (string, error) {
+	if e.Host == "" {
+		return "", nil
+	}
+	client.Networks, client.ReportNetworks = slices.Clone(client.Networks), slices.Clone(client.ReportNetworks)
+	if err := facts.NewNetworkCache(api).Complete(ctx, &client); err != nil {
+		return "", err
+	}
+	for _, ip := range addressesOf(ctx, e.Host) {
+		for _, n := range client.Networks {
+			if name := n.Members[ip]; name != "" {
+				return name, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// addressesOf looks a host up. It has just been connected to, so that takes no longer than
+// it did then. It returns none for a name that only ssh knows.
+func addressesOf(ctx context.Context, host string) []netip.Addr {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil
+	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	return found
 }
 
 func networkOf(c *facts.ClientContainer) facts.SelfNetwork {

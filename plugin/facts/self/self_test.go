@@ -51,6 +51,12 @@ func (f *fakeAPI) ContainerList(context.Context, container.ListOptions) ([]conta
 	return all, nil
 }
 
+func (f *fakeAPI) NetworkInspect(context.Context, string, network.InspectOptions) (network.Inspect, error) {
+	return network.Inspect{Driver: "bridge", Containers: map[string]network.EndpointResource{
+		"1": {Name: "socket-proxy", IPv4Address: "172.20.0.7/16"},
+	}}, nil
+}
+
 // running is a container with a network mode and an address, if that is not empty.
 func running(id, name, mode, ip string, mounts ...string) container.InspectResponse {
 	c := container.InspectResponse{
@@ -186,6 +192,18 @@ func TestForeign(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Assert(t, here == nil, "%+v", here)
 	assert.Equal(t, here.Report().Vantage(), "host")
+}
+
+// An endpoint that is a container on the same network is no host of the engine.
+func TestEndpointInContainer(t *testing.T) {
+	client := facts.ReadContainer(running(one, "job", "front", "172.20.0.5"), 0)
+	for host, want := range map[string]string{"172.20.0.7": "socket-proxy", "172.20.0.1": "", "": ""} {
+		name, err := Endpoint{Host: host}.container(t.Context(), &fakeAPI{}, client)
+		assert.NilError(t, err)
+		assert.Equal(t, name, want, host)
+		assert.Equal(t, (&facts.Self{Endpoint: name}).EndpointInContainer(), want != "")
+	}
+	assert.Assert(t, !(*facts.Self)(nil).EndpointInContainer())
 }
 
 func TestOnEngine(t *testing.T) {
