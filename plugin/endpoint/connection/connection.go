@@ -11,6 +11,7 @@
 package connection
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -74,14 +75,14 @@ type wire struct {
 func Open(ctx context.Context, settings Settings) (*Connection, error) {
 	c, err := settings.client()
 	if err != nil {
-		return nil, settings.Unusable(err)
+		return nil, settings.reviewed(ctx, settings.Unusable(err))
 	}
 	seen := &tracer{}
 	ping, err := c.ping(ctx, seen)
 	c.peer = seen.snapshot().peer
 	if err == nil {
 		c.client.NegotiateAPIVersionPing(ping)
-		err = c.checkVersion(ctx, ping.APIVersion)
+		err = cmp.Or(c.checkVersion(ctx, ping.APIVersion), c.checkPath(ctx))
 	}
 	if err != nil {
 		c.Close()
@@ -110,7 +111,7 @@ func (s Settings) client() (*Connection, error) {
 	}
 	var config *tls.Config // nil for plain HTTP
 	if s.TLS {
-		if config, err = s.use().tls.config(); err != nil {
+		if config, err = s.use().tls.Config(); err != nil {
 			return nil, err
 		}
 	}
@@ -124,6 +125,9 @@ func (s Settings) client() (*Connection, error) {
 			return errors.New("docker's client has an unknown transport")
 		}
 		transport.TLSClientConfig = config
+		if s.use().direct {
+			transport.Proxy = nil
+		}
 		return nil
 	})
 	api, err := client.NewClientWithOpts(options...)

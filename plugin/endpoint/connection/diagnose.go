@@ -23,7 +23,7 @@ func (c *Connection) diagnose(ctx context.Context, seen trace, err error) error 
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
-	return c.settings.withEndpoint(fault, seen.phase(), c.dialEvidence(&seen)...)
+	return c.settings.reviewed(ctx, c.settings.withEndpoint(fault, seen.phase(), c.dialEvidence(&seen)...))
 }
 
 func (c *Connection) cause(ctx context.Context, seen *trace, err error) *report.Fault {
@@ -88,7 +88,7 @@ func withoutAddress(err error) string {
 // handshakeCause explains a ping that connected and failed in the TLS handshake.
 func (c *Connection) handshakeCause(ctx context.Context, seen *trace, err error) *report.Fault {
 	fault := tlsFault(seen.tlsErr)
-	code, _ := alertOf(seen.tlsErr)
+	code, _ := Alert(seen.tlsErr)
 	switch {
 	case fault == nil:
 		return c.handshakeClosed(ctx, seen, err)

@@ -61,7 +61,7 @@ func (c *Connection) measureHandshake(ctx context.Context, config *tls.Config) h
 	conn := tls.Client(raw, config)
 	defer func() { _ = raw.Close() }()
 	if err := conn.HandshakeContext(ctx); err != nil {
-		_, alerted := alertOf(err)
+		_, alerted := Alert(err)
 		return handshake{spoke: alerted, err: err}
 	}
 	result := handshake{spoke: true, peer: conn.ConnectionState().PeerCertificates}

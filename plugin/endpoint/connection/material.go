@@ -31,9 +31,9 @@ func (t TLS) Format(state fmt.State, _ rune) {
 
 func (t TLS) hasClient() bool { return t.Cert != nil && t.Key != nil }
 
-// config is the TLS configuration that the docker CLI would use with the same
+// Config is the TLS configuration that the docker CLI would use with the same
 // files (docker/cli, cli/context/docker/load.go).
-func (t TLS) config() (*tls.Config, error) {
+func (t TLS) Config() (*tls.Config, error) {
 	config := tlsconfig.ClientDefault()
 	config.InsecureSkipVerify = t.SkipVerify
 	if t.CA != nil {

@@ -35,10 +35,10 @@ func TestMaterialFaults(t *testing.T) {
 		})
 	}
 	// One file of a pair is ignored, as with docker.
-	config, err := TLS{CA: ca.PEM, Cert: good.Cert}.config()
+	config, err := TLS{CA: ca.PEM, Cert: good.Cert}.Config()
 	assert.NilError(t, err)
 	assert.Equal(t, len(config.Certificates), 0)
-	config, err = TLS{SkipVerify: true}.config()
+	config, err = TLS{SkipVerify: true}.Config()
 	assert.NilError(t, err)
 	assert.Assert(t, config.InsecureSkipVerify && config.RootCAs == nil)
 }

@@ -62,7 +62,7 @@ func (c *Connection) get(ctx context.Context, scheme, path string) (*http.Respon
 
 // proxy is the proxy that docker's client goes through, or nil.
 func (c *Connection) proxy() *url.URL {
-	if c.settings.Transport != TCP {
+	if c.settings.Transport != TCP || c.settings.use().direct {
 		return nil
 	}
 	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: c.wire.base})

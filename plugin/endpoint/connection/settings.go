@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // Transport is how an endpoint is reached.
@@ -58,6 +59,8 @@ type secrets struct {
 	dial       Dial
 	// dialCommands are for a user to try if dialling fails.
 	dialCommands []string
+	direct       bool // past the proxy of the environment
+	review       Review
 }
 
 // Sources say in words where the settings of an endpoint are from, such as "from
@@ -99,6 +102,24 @@ func WithUserAgent(name string) Option { return func(s *secrets) { s.userAgent =
 // that a user may try if dialling fails.
 func WithDialer(dial Dial, commands ...string) Option {
 	return func(s *secrets) { s.dial, s.dialCommands = dial, commands }
+}
+
+// Review looks at the fault of an endpoint that does not work, and returns it, with more
+// evidence perhaps, or one that explains it. It must respect ctx.
+type Review func(ctx context.Context, fault *report.Fault) *report.Fault
+
+// WithReview sets who looks at a fault before it is returned.
+func WithReview(review Review) Option { return func(s *secrets) { s.review = review } }
+
+// WithoutProxy opens the endpoint directly, whatever proxies the environment has.
+func WithoutProxy() Option { return func(s *secrets) { s.direct = true } }
+
+// reviewed is a fault after its review, if there is one.
+func (s Settings) reviewed(ctx context.Context, fault *report.Fault) *report.Fault {
+	if review := s.use().review; review != nil {
+		return review(ctx, fault)
+	}
+	return fault
 }
 
 // NewSettings returns the settings for a host as docker writes it: unix://PATH,

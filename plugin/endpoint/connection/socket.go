@@ -186,9 +186,9 @@ func (s Settings) Socket(ctx context.Context) ([]string, error) {
 	}
 	fault := socketFault(err)
 	if fault == nil {
-		return nil, s.Unusable(err)
+		return nil, s.reviewed(ctx, s.Unusable(err))
 	}
-	return nil, s.withEndpoint(fault, netprobe.PhaseConnect)
+	return nil, s.reviewed(ctx, s.withEndpoint(fault, netprobe.PhaseConnect))
 }
 
 // SocketOnEngine is the path of the engine's socket on the engine's host: that of a

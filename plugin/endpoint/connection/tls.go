@@ -28,7 +28,7 @@ func tlsFault(err error) *report.Fault {
 	if fault := certificateFault(err); fault != nil {
 		return fault
 	}
-	code, ok := alertOf(err)
+	code, ok := Alert(err)
 	if !ok {
 		return nil
 	}
@@ -148,10 +148,10 @@ var rejections = map[uint8]string{
 
 const handshakeFailure = 40 // RFC 8446, section 6.2
 
-// alertOf returns the alert that the other side sent. crypto/tls hands it out
+// Alert returns the alert that the other side sent (RFC 8446, section 6.2). crypto/tls hands it out
 // as an unexported type of kind uint8 in a net.OpError with its own Op, so the value
 // is read by its kind, not from its text.
-func alertOf(err error) (code uint8, ok bool) {
+func Alert(err error) (code uint8, ok bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" || op.Err == nil {
 		return 0, false

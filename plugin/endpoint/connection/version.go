@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/versions"
@@ -60,6 +61,21 @@ func (c *Connection) checkVersion(ctx context.Context, offered string) error {
 		return c.versionFixed(fixed, oldest, offered)
 	}
 	return nil
+}
+
+// checkPath makes one call below the path of an endpoint that has one. An engine answers
+// a ping below /v1.40 too, but nothing else.
+func (c *Connection) checkPath(ctx context.Context) error {
+	path := strings.Trim(c.wire.base.Path, "/")
+	if path == "" {
+		return nil
+	}
+	if _, err := c.serverVersion(ctx); !cerrdefs.IsNotFound(err) {
+		return ctx.Err() // another fault is explained when it comes
+	}
+	why := sentence.Of(nil, "the engine at %s answers a ping, but no other request below /%s", c.settings.Host, path)
+	fault := unreachable(why, "leave out the path", "GET /version below /"+path+": not found")
+	return c.settings.reviewed(ctx, c.settings.withEndpoint(fault, netprobe.PhaseAnswer))
 }
 
 func (c *Connection) versionFixed(fixed, oldest, newest string) error {
