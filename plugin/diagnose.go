@@ -233,7 +233,7 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 	flags := cmd.Root().Flags() // docker's own
 	switch {
 	case len(args) > 0:
-		return o.measureTarget(cmd.Context(), dockerCLI)
+		return o.measureTarget(cmd.Context(), dockerCLI, flags)
 	case o.allContexts:
 		return o.checkContexts(cmd.Context(), dockerCLI, flags)
 	default:
@@ -242,11 +242,11 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 }
 
 // measureTarget explains why a running server can or cannot be reached.
-func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.Cli) (*report.Report, error) {
+func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
 	adjust := func(e *endpoint.Endpoint) {
 		e.Settings = e.WithAnswerTimeout(checks.AnswerTimeout(e.Transport, o.timeout))
 	}
-	return withSession(ctx, dockerCLI, diagnoseName, adjust, func(ctx context.Context, s session) (*report.Report, error) {
+	return withSession(ctx, dockerCLI, diagnoseName, flags, adjust, func(ctx context.Context, s session) (*report.Report, error) {
 		measured, found, err := target.Explain(ctx, s.engine, o.target, s.progress)
 		measured.Checks = checks.DescribeTarget(ctx, checks.TargetInput{Facts: found, Probes: measured.Probes, Findings: measured.Findings})
 		return measured, err

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/docker/cli/cli/command"
-	"github.com/docker/cli/cli/context/store"
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
@@ -32,29 +30,30 @@ func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cl
 // not delay the others.
 func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
 	rep := report.New(diagnoseName)
-	names, err := store.Names(dockerCLI.ContextStore())
-	if err != nil {
-		return rep, fmt.Errorf("listing the contexts: %w; see `docker context ls", err)
-	}
-	slices.Sort(names)
-	results := make([]checks.Result, len(names))
+	contexts := endpoint.Contexts(dockerCLI)
+	results := make([]checks.Result, len(contexts))
 	group, ctx := errgroup.WithContext(ctx)
-	for i, name := range names {
+	for i, c := range contexts {
 		group.Go(func() (err error) {
-			input := o.checksInput(dockerCLI, name, flags)
-			input.Context = name
+			input := o.checksInput(dockerCLI, c.Name, flags)
+			input.Context = c.Name
+			if c.Fault != nil {
+				input.Resolve = func() (connection.Settings, connection.Sources, error) {
+					return connection.Settings{}, connection.Sources{}, c.Fault
+				}
+			}
 			results[i], err = checks.Run(ctx, input)
 			return err
 		})
 	}
-	err = group.Wait()
+	err := group.Wait()
 	for i, result := range results {
 		rep.Checks = append(rep.Checks, result.Checks...)
 		for _, finding := range result.Findings {
-			finding.Evidence = append([]string{netprobe.Visible(fmt.Sprintf("context %q", names[i]), maxMessage)}, finding.Evidence...)
+			finding.Evidence = append([]string{netprobe.Visible(fmt.Sprintf("context %q", contexts[i].Name), maxMessage)}, finding.Evidence...)
 			rep.Findings = append(rep.Findings, finding)
 		}
-		if names[i] == dockerCLI.CurrentContext() {
+		if contexts[i].Name == dockerCLI.CurrentContext() {
 			rep.Endpoint, rep.Self = result.Endpoint, result.Self
 		}
 	}
@@ -70,11 +69,12 @@ func (o *diagnoseOptions) checksInput(dockerCLI command.Cli, name string, flags 
 	return checks.Input{
 		Docker: docker,
 		Resolve: func() (connection.Settings, connection.Sources, error) {
-			resolved, err := endpoint.ResolveContext(dockerCLI, name)
+			given := dockerFlags(flags)
+			resolved, err := endpoint.ResolveContext(dockerCLI, name, given)
 			if err != nil {
 				return connection.Settings{}, connection.Sources{}, err
 			}
-			return resolved.Settings, resolved.Sources(dockerCLI, flags.Changed), nil
+			return resolved.Settings, resolved.Sources(dockerCLI, given), nil
 		},
 		Environment:      os.Getenv,
 		ContainerProxies: func(host string) checks.ConfiguredProxies { return containerProxies(dockerCLI, host) },

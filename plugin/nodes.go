@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/docker/cli/cli/command"
-	"github.com/docker/cli/cli/context/store"
 	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
@@ -75,16 +74,12 @@ const (
 // the agent image there. It ignores contexts without an answer, and those of other
 // engines.
 func loadOnNodes(ctx context.Context, dockerCLI command.Cli, nodes []string) map[string]swarm.ReachedNode {
-	names, err := store.Names(dockerCLI.ContextStore())
-	if err != nil {
-		return nil // diagnose reports broken contexts
-	}
 	reached := map[string]swarm.ReachedNode{}
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	for _, name := range names {
+	for _, c := range endpoint.Contexts(dockerCLI) { // diagnose reports damaged ones
 		group.Go(func() {
-			node, found := reachNode(ctx, dockerCLI, name, nodes)
+			node, found := reachNode(ctx, dockerCLI, c.Name, nodes)
 			mu.Lock()
 			defer mu.Unlock()
 			if other, known := reached[node]; found.Context != "" && (!known || other.Err != nil) {
@@ -98,7 +93,7 @@ func loadOnNodes(ctx context.Context, dockerCLI command.Cli, nodes []string) map
 
 // reachNode returns the node of a context, if it is one of nodes.
 func reachNode(ctx context.Context, dockerCLI command.Cli, name string, nodes []string) (id string, found swarm.ReachedNode) {
-	resolved, err := endpoint.ResolveContext(dockerCLI, name)
+	resolved, err := endpoint.ResolveContext(dockerCLI, name, nil)
 	if err != nil {
 		return "", found
 	}

@@ -87,7 +87,7 @@ func runExperiment(cmd *cobra.Command, dockerCLI command.Cli, options *runOption
 	if err != nil {
 		return usageError(err)
 	}
-	rep, err := withSession(cmd.Context(), dockerCLI, c.name, nil, func(ctx context.Context, s session) (*report.Report, error) {
+	rep, err := withSession(cmd.Context(), dockerCLI, c.name, cmd.Root().Flags(), nil, func(ctx context.Context, s session) (*report.Report, error) {
 		measured, err := c.measure(ctx, s, request)
 		if request.Keep && onlyCleanUpFailed(err) { // printed before the Report, which may find a full disk
 			if remove := c.removeCommand(dockerCommand(cmd.Root().Flags()), measured, request); remove != "" {

@@ -10,6 +10,7 @@ import (
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/config/configfile"
 	"github.com/docker/cli/opts"
+	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
@@ -35,11 +36,11 @@ type session struct {
 type measure func(ctx context.Context, s session) (*report.Report, error)
 
 // withSession resolves the user's endpoint, connects to its engine, measures and
-// disconnects. The Report is never nil. The settings of the endpoint may be adjusted
+// disconnects. The Report is never nil. The flags are docker's own. The settings of the endpoint may be adjusted
 // before it is opened; nil for no adjustment.
-func withSession(ctx context.Context, dockerCLI command.Cli, name string, adjust func(*endpoint.Endpoint), measure measure) (*report.Report, error) {
+func withSession(ctx context.Context, dockerCLI command.Cli, name string, flags *pflag.FlagSet, adjust func(*endpoint.Endpoint), measure measure) (*report.Report, error) {
 	rep := report.New(name)
-	resolved, err := endpoint.Resolve(dockerCLI)
+	resolved, err := endpoint.Resolve(dockerCLI, dockerFlags(flags))
 	if err != nil {
 		return rep, err
 	}
@@ -68,6 +69,17 @@ func withSession(ctx context.Context, dockerCLI command.Cli, name string, adjust
 		measured.Endpoint = rep.Endpoint // the engine was lost before it described itself
 	}
 	return measured, opened.Explain(ctx, err)
+}
+
+// dockerFlags are the flags of docker that the user gave.
+func dockerFlags(flags *pflag.FlagSet) endpoint.Flags {
+	return func(name string) (value string, given bool) {
+		flag := flags.Lookup(name)
+		if flag == nil || !flag.Changed {
+			return "", false
+		}
+		return flag.Value.String(), true
+	}
 }
 
 func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *connection.Connection) session {

@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // HTTPProxyInterferes is found by its rule for a container from which the server is
-// reached, and by the checks for the environment and docker's configuration.
-var HTTPProxyInterferes = define("http-proxy-interferes", addressOnly, definition{
+// reached, by the checks for the environment and docker's configuration, and for an
+// endpoint that no engine answers through a proxy.
+var HTTPProxyInterferes = define(connection.HTTPProxyInterferes, addressOnly, definition{
 	title:       "A proxy setting would catch this address",
 	whenReached: report.SeverityWarning, // the probes use no proxy, but the container's programs do
 	vantage: func(c *vantageCase) *report.Fault {

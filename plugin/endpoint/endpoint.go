@@ -28,58 +28,65 @@ type Endpoint struct {
 	connection.Settings
 }
 
+// Flags returns the value of one of docker's own flags, such as "host", and whether the
+// user gave it. A nil Flags has none.
+type Flags func(name string) (value string, given bool)
+
 // Resolve returns the endpoint that the docker CLI would use with the same
 // flags, environment and configuration, by the CLI's own code. The cli must be
 // initialised. Resolve only reads settings and does not dial, so an engine that is
 // down is no error of it. Its errors are of type [*report.Fault].
-func Resolve(cli command.Cli) (*Endpoint, error) {
-	return ResolveContext(cli, cli.CurrentContext())
+func Resolve(cli command.Cli, flags Flags) (*Endpoint, error) {
+	return ResolveContext(cli, cli.CurrentContext(), flags)
 }
 
 // ResolveContext is [Resolve] for one of the user's contexts, as if it were the
 // current one. The default context is what flags and environment select.
-func ResolveContext(cli command.Cli, name string) (*Endpoint, error) {
+func ResolveContext(cli command.Cli, name string, flags Flags) (*Endpoint, error) {
 	store := cli.ContextStore()
 	if store == nil {
 		return nil, errors.New("resolve the Docker endpoint: the docker CLI is not initialised")
 	}
 	metadata, err := store.GetMetadata(name)
 	if err != nil {
-		return nil, contextFault(cli, name, err)
+		return nil, contextFault(cli, name, flags, err)
 	}
 	meta, err := docker.EndpointFromContext(metadata)
 	if err != nil {
-		return nil, contextFault(cli, name, err)
+		return nil, contextFault(cli, name, flags, err)
 	}
 	resolved, err := docker.WithTLSData(store, name, meta)
 	if err != nil {
-		return nil, contextFault(cli, name, err)
+		return nil, contextFault(cli, name, flags, err)
 	}
 	headers, err := customHeaders(cli.ConfigFile().HTTPHeaders)
 	if err != nil {
 		return nil, headersFault(err)
 	}
-	return newEndpoint(name, resolved, headers)
+	return newEndpoint(resolved, headers, originOf(cli, name, meta, flags))
 }
 
-func newEndpoint(name string, resolved docker.Endpoint, headers map[string]string) (*Endpoint, error) {
+func newEndpoint(resolved docker.Endpoint, headers map[string]string, from origin) (*Endpoint, error) {
 	options := []connection.Option{
 		connection.WithHeaders(headers),
 		connection.WithAPIVersion(os.Getenv(client.EnvOverrideAPIVersion)),
 		connection.WithUserAgent(command.UserAgent()),
 	}
-	if material, given := tlsOf(name, resolved); given {
+	material, given := tlsOf(from.context, resolved)
+	if given {
 		options = append(options, connection.WithTLS(material))
 	}
-	settings := connection.NewSettings(name, resolved.Host, options...)
-	if settings.Transport == connection.SSH {
-		dialer, err := sshDialer(resolved.Host)
-		if err != nil {
-			return nil, settings.Unusable(err)
-		}
-		settings = connection.NewSettings(name, resolved.Host, append(options, dialer)...)
+	settings := connection.NewSettings(from.context, resolved.Host, options...).From(from.source())
+	r := reviewer{origin: from, settings: settings, material: material, options: options}
+	if settings.Transport != connection.SSH {
+		options = append(options, connection.WithReview(r.review))
+		return &Endpoint{connection.NewSettings(from.context, resolved.Host, options...).From(from.source())}, nil
 	}
-	return &Endpoint{settings}, nil
+	dialer, err := sshDialer(resolved.Host)
+	if err != nil {
+		return nil, r.refused(settings.Unusable(err))
+	}
+	return &Endpoint{connection.NewSettings(from.context, resolved.Host, append(options, dialer)...).From(from.source())}, nil
 }
 
 // sshDialer opens connections by running ssh, as the docker CLI does.

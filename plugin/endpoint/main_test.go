@@ -52,11 +52,11 @@ func try(ctx context.Context, args []string) endpointtest.Outcome {
 }
 
 func settingsOf(args []string) (connection.Settings, error) {
-	cli, err := dockerCLI(args...)
+	cli, flags, err := dockerCLI(args...)
 	if err != nil {
 		return connection.Settings{}, err
 	}
-	e, err := Resolve(cli)
+	e, err := Resolve(cli, flags)
 	if err != nil {
 		return connection.Settings{}, err
 	}
@@ -64,19 +64,23 @@ func settingsOf(args []string) (connection.Settings, error) {
 }
 
 // dockerCLI is docker's own CLI, its flags parsed as docker parses them.
-func dockerCLI(args ...string) (*command.DockerCli, error) {
+func dockerCLI(args ...string) (*command.DockerCli, Flags, error) {
 	options := cliflags.NewClientOptions()
 	root := &cobra.Command{Use: "docker"}
 	options.InstallFlags(root.Flags())
 	if err := root.ParseFlags(args); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	flags := func(name string) (string, bool) {
+		flag := root.Flags().Lookup(name)
+		return flag.Value.String(), flag.Changed
 	}
 	options.SetDefaultOptions(root.Flags())
 	cli, err := command.NewDockerCli(command.WithOutputStream(io.Discard), command.WithErrorStream(io.Discard))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return cli, cli.Initialize(options)
+	return cli, flags, cli.Initialize(options)
 }
 
 // runDocker runs the real docker command.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/docker/docker/client"
+	"github.com/opencontainers/go-digest"
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
@@ -121,6 +122,13 @@ func TestSettingsFaults(t *testing.T) {
 	out, err = runDocker(t, environment{"DOCKER_CONFIG": spoilt}, "context", "create", "broken", "--docker", "host=unix:///run/other.sock")
 	assert.NilError(t, err, out)
 	breakContext(t, spoilt, "broken")
+	chosen, moved, hollow, bare := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	endpointtest.Write(t, filepath.Join(chosen, "config.json"), []byte(`{"currentContext": "absent"}`))
+	writeContext(t, moved, "another", `{"Name": "present", "Endpoints": {"docker": {"Host": "unix:///run/other.sock"}}}`)
+	writeContext(t, hollow, "present", `{"Name": "present"}`)
+	writeContext(t, bare, "present", `{"Name": "present", "Endpoints": {"docker": {"Host": "127.0.0.1:1"}}}`)
+	home := t.TempDir()
+	writeContext(t, filepath.Join(home, ".docker"), "athome", `{"Name": "athome"}`)
 	badCA := t.TempDir()
 	endpointtest.Write(t, filepath.Join(badCA, "ca.pem"), []byte("no certificate"))
 	mixed := ca.Folder(t, endpointtest.Pair{Cert: ca.Client(t).Cert, Key: ca.Client(t).Key})
@@ -135,14 +143,26 @@ func TestSettingsFaults(t *testing.T) {
 		sentence string
 		evidence []string
 	}{
-		"no such context by flag": {nil, []string{"--context", "absent"}, connection.EngineUnreachable,
-			`there is no context "absent"`, []string{"from --context", "contexts that exist: present, default"}},
-		"no such context by variable": {environment{"DOCKER_CONTEXT": "absent"}, nil, connection.EngineUnreachable,
+		"no such context by flag": {nil, []string{"--context", "absent"}, connection.ContextBroken,
+			`there is no context "absent"`, []string{"from --context", "contexts that exist: default, present"}},
+		"no such context by variable": {environment{"DOCKER_CONTEXT": "absent"}, nil, connection.ContextBroken,
 			`there is no context "absent"`, []string{"from DOCKER_CONTEXT"}},
-		"broken context": {environment{"DOCKER_CONFIG": spoilt}, []string{"--context", "broken"}, connection.EngineUnreachable,
+		"no such context by configuration": {environment{"DOCKER_CONFIG": chosen}, nil, connection.ContextBroken,
+			`there is no context "absent"`, []string{"from currentContext in " + chosen}},
+		"context of the home, with another configuration": {environment{"HOME": home}, []string{"--context", "athome"}, connection.ContextBroken,
+			`use the configuration that has it`, []string{home + "/.docker has this context"}},
+		"context in the folder of another name": {environment{"DOCKER_CONFIG": moved}, []string{"--context", "present"}, connection.ContextBroken,
+			`there is no context "present"`, []string{"its folder is that of another name"}},
+		"context without an endpoint": {environment{"DOCKER_CONFIG": hollow}, []string{"--context", "present"}, connection.ContextBroken,
+			"its files are damaged", []string{"cannot find docker endpoint in context"}},
+		"context whose host has no scheme": {environment{"DOCKER_CONFIG": bare}, []string{"--context", "present"}, connection.EndpointMalformed,
+			`the host 127.0.0.1:1 of context "present" has no scheme`, []string{"tried tcp://127.0.0.1:1"}},
+		"broken context": {environment{"DOCKER_CONFIG": spoilt}, []string{"--context", "broken"}, connection.ContextBroken,
 			`the context "broken" cannot be used`, []string{"reading it: "}},
-		"bad host": {environment{"DOCKER_HOST": "gopher://x"}, nil, connection.EngineUnreachable,
-			"cannot be used", []string{"gopher://x"}},
+		"bad host": {environment{"DOCKER_HOST": "gopher://x"}, nil, connection.EndpointMalformed,
+			"has the scheme gopher", []string{"docker says: invalid bind address format: gopher://x"}},
+		"socket without a scheme": {environment{"DOCKER_HOST": "/nonexistent/docker.sock"}, nil, connection.EndpointMalformed,
+			"has no unix:// before the path of a socket", []string{"docker takes it for tcp://localhost:2375/nonexistent/docker.sock"}},
 		"no folder": {remote("/nonexistent/certs"), nil, connection.TLSCertPathMissing,
 			"/nonexistent/certs, does not exist", []string{"DOCKER_CERT_PATH=/nonexistent/certs", "no folder: "}},
 		"no ca.pem": {remote(empty), nil, connection.TLSCertPathMissing,
@@ -151,8 +171,8 @@ func TestSettingsFaults(t *testing.T) {
 			connection.TLSCertPathMissing, "/nonexistent.pem does not exist", nil},
 		"bad CA":                     {remote(badCA), nil, connection.EngineUnreachable, "ca.pem seems invalid", nil},
 		"key of another certificate": {remote(mixed), nil, connection.EngineUnreachable, "private key does not match", nil},
-		"bad ssh address":            {nil, []string{"-H", "ssh://me:secret@127.0.0.1"}, connection.EngineUnreachable, "plain-text password is not supported", nil},
-		"npipe here":                 {nil, []string{"-H", "npipe:////./pipe/docker_engine"}, connection.EngineUnreachable, "protocol not available", nil},
+		"bad ssh address":            {nil, []string{"-H", "ssh://me:secret@127.0.0.1"}, connection.EndpointMalformed, "has a password", nil},
+		"npipe here":                 {nil, []string{"-H", "npipe:////./pipe/docker_engine"}, connection.EndpointMalformed, "is a named pipe of Windows", nil},
 		"bad headers":                {environment{"DOCKER_CUSTOM_HEADERS": "token"}, nil, connection.EngineUnreachable, "DOCKER_CUSTOM_HEADERS cannot be used, field 1", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,6 +188,12 @@ func TestSettingsFaults(t *testing.T) {
 			assert.Assert(t, err != nil, "docker works with these settings: %s", out)
 		})
 	}
+}
+
+// writeContext writes metadata into the folder of a context.
+func writeContext(t *testing.T, config, name, metadata string) {
+	t.Helper()
+	endpointtest.Write(t, filepath.Join(config, "contexts", "meta", digest.FromString(name).Encoded(), metadataFile), []byte(metadata))
 }
 
 // breakContext writes invalid metadata of a context.

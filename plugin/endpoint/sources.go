@@ -20,11 +20,11 @@ const (
 )
 
 // Sources says where the settings of a resolved endpoint are from, in docker's order
-// of precedence. The function flagged says whether one of docker's own flags, such as
-// "host", was given.
-func (e *Endpoint) Sources(cli command.Cli, flagged func(flag string) bool) connection.Sources {
+// of precedence.
+func (e *Endpoint) Sources(cli command.Cli, flags Flags) connection.Sources {
+	flagged := func(flag string) bool { _, given := flags(flag); return given }
 	sources := connection.Sources{
-		Context:    e.contextSource(cli, flagged),
+		Context:    cmp.Or(choice{cli: cli, name: e.Context, flags: flags}.source(), "by default"),
 		Host:       hostSource(flagged),
 		TLS:        tlsSource(flagged),
 		Files:      filesSource(flagged),
@@ -39,19 +39,6 @@ func (e *Endpoint) Sources(cli command.Cli, flagged func(flag string) bool) conn
 		sources.TLS, sources.Files = "", ""
 	}
 	return sources
-}
-
-func (e *Endpoint) contextSource(cli command.Cli, flagged func(string) bool) string {
-	switch {
-	case e.Context != cli.CurrentContext():
-		return "in the context store" // one of several contexts
-	case flagged("host"):
-		return "since -H is given"
-	case flagged("context"):
-		return "from --context"
-	default:
-		return cmp.Or(contextSource(cli, e.Context), "by default")
-	}
 }
 
 // hostSource, tlsSource and filesSource are for the default context.

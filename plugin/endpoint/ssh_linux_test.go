@@ -175,7 +175,7 @@ func TestSSHCommands(t *testing.T) {
 // TestSSHCancelled cancels while ssh waits for the other side.
 func TestSSHCancelled(t *testing.T) {
 	t.Setenv("PATH", sshScript(t, "exec sleep 60"))
-	e, err := newEndpoint("test", docker.Endpoint{EndpointMeta: docker.EndpointMeta{Host: "ssh://127.0.0.1"}}, nil)
+	e, err := newEndpoint(docker.Endpoint{EndpointMeta: docker.EndpointMeta{Host: "ssh://127.0.0.1"}}, nil, origin{context: "test"})
 	assert.NilError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)

@@ -46,6 +46,20 @@ var pasted = []struct {
 	{`curl: (7) Failed to connect to host.docker.internal port 8080 after 3 ms: Couldn't connect to server`, "host-alias-unreachable"},
 	{`psycopg2.OperationalError: FATAL:  the database system is starting up`, "server-not-ready"},
 
+	// the endpoint
+	{`Failed to initialize: unable to resolve docker endpoint: invalid bind address format: http://127.0.0.1:2375`, "endpoint-malformed"},
+	{`Failed to initialize: unable to resolve docker endpoint: parse "tcp://C:\\x\\docker.sock": invalid port ":\\x\\docker.sock" after host`, "endpoint-malformed"},
+	{`error during connect: Get "http://unix:2375/var/run/docker.sock/v1.50/version": dial tcp: lookup unix on 10.0.0.53:53: no such host`, "endpoint-malformed"},
+	{`Cannot connect to the Docker daemon at tcp://localhost:2375/var/run/docker.sock. Is the docker daemon running?`, "endpoint-malformed"},
+	{`docker.errors.DockerException: Invalid bind address format: port is required: tcp://localhost`, "endpoint-malformed"},
+	{"unable to parse docker host `engine:2375`", "endpoint-malformed"},
+	{`Failed to initialize: ssh host connection is not valid: invalid SSH URL: plain-text password is not supported`, "endpoint-malformed"},
+	{`unable to resolve docker endpoint: context "nosuch": context not found: open /home/me/.docker/contexts/meta/9e62f93e/meta.json: no such file or directory`, "context-broken"},
+	{`context "nosuch": context not found: open /home/me/.docker/contexts/meta/9e62f93e/meta.json: no such file or directory`, "context-broken"},
+	{`Current context "nosuch" is not found on the file system, please check your config file at /home/me/.docker/config.json`, "context-broken"},
+	{`failed to read metadata: parsing /home/me/.docker/contexts/meta/1df50324/meta.json: unexpected end of JSON input`, "context-broken"},
+	{`error during connect: Get "https://192.0.2.1:2376/v1.50/version": remote error: tls: expired certificate`, "clock-skew"},
+
 	// no answer, no route
 	{`Get "http://172.18.0.2:8080/": dial tcp 172.18.0.2:8080: i/o timeout`, "networks-isolated"},
 	{`Post "http://172.17.0.1:8080/v1": dial tcp 172.17.0.1:8080: i/o timeout (Client.Timeout exceeded)`, "firewall-drops"},
