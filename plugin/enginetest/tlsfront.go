@@ -19,11 +19,13 @@ import (
 // The faults of a TLS front.
 const (
 	FrontHealthy   = "healthy"
-	FrontExpired   = "expired"   // the certificate was good until yesterday
-	FrontOtherName = "othername" // it is for another host
-	FrontOtherCA   = "otherca"   // the client's CA has not signed it
-	FrontRejects   = "rejects"   // the client's certificate is of another CA
-	FrontPlain     = "plain"     // there is no TLS
+	FrontExpired   = "expired"    // the certificate was good until yesterday
+	FrontOtherName = "othername"  // it is for another host
+	FrontOtherCA   = "otherca"    // the client's CA has not signed it
+	FrontRejects   = "rejects"    // the client's certificate is of another CA
+	FrontPlain     = "plain"      // there is no TLS
+	FrontAhead     = "ahead"      // the engine's clock is two years ahead
+	FrontOldClient = "old-client" // the client's certificate was good until yesterday
 )
 
 // TLSFront gives a local engine a TLS endpoint on this machine's loopback, with a
@@ -32,12 +34,14 @@ const (
 func (e *Engine) TLSFront(tb testing.TB, fault string) (host, certDir string) {
 	tb.Helper()
 	server, client := tb.TempDir(), tb.TempDir()
-	must(tb, certs.Write(server, client, nil, nil, func(server, _ *x509.Certificate) {
+	must(tb, certs.Write(server, client, nil, nil, func(server, client *x509.Certificate) {
 		switch fault {
 		case FrontExpired:
 			server.NotBefore, server.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
 		case FrontOtherName:
 			server.DNSNames, server.IPAddresses = []string{"engine.example"}, nil
+		case FrontOldClient:
+			client.NotBefore, client.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
 		}
 	}))
 	config := serverConfig(tb, server)
@@ -50,6 +54,8 @@ func (e *Engine) TLSFront(tb testing.TB, fault string) (host, certDir string) {
 		must(tb, os.Link(filepath.Join(server, "ca.pem"), filepath.Join(client, "ca.pem")))
 	case FrontPlain:
 		config = nil
+	case FrontAhead:
+		config.Time = func() time.Time { return time.Now().Add(2 * 365 * 24 * time.Hour) }
 	}
 	return "tcp://" + e.forward(tb, config), client
 }
