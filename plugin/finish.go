@@ -69,10 +69,12 @@ func finishCommand(cmd *cobra.Command, dockerCLI command.Cli, renderer *render.R
 	}
 }
 
-// addFinding adds the cause of an error to the findings, if it is known.
+// addFinding adds the causes of an error to the findings, as far as they are known.
 func addFinding(rep *report.Report, err error) {
-	if fault := new(report.Fault); errors.As(err, &fault) {
-		rep.Findings = append(rep.Findings, diagnosis.Finding(fault))
+	for _, part := range joinedErrors(err) {
+		if fault := new(report.Fault); errors.As(part, &fault) {
+			rep.Findings = diagnosis.Merge(rep.Findings, []report.Finding{diagnosis.Finding(fault)})
+		}
 	}
 }
 

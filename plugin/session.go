@@ -12,6 +12,7 @@ import (
 	"github.com/docker/cli/opts"
 	"github.com/spf13/pflag"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
@@ -59,12 +60,15 @@ func withSession(ctx context.Context, dockerCLI command.Cli, name string, flags 
 	}
 	defer opened.Close()
 	s := newSession(dockerCLI, resolved, opened)
-	if s.engine.Self, err = self.Find(ctx, opened.API, self.At(resolved.Settings)); err != nil && ctx.Err() == nil { // it only adds detail
+	if s.engine.Self, err = self.Find(ctx, opened.API, self.At(resolved.Settings), opened.Omitted); err != nil && ctx.Err() == nil { // it only adds detail
 		s.progress.Note("this command runs in a container, and it is not known in which one: " + opened.Explain(ctx, err).Error())
 	}
 	s.engine.HostAddresses = hostAddresses(s.engine)
 	measured, err := measure(ctx, s)
 	measured.Self = s.engine.Self.Report()
+	if omitted, ok := opened.Omitted.Finding(); ok && ctx.Err() == nil {
+		measured.Findings = diagnosis.Merge(measured.Findings, []report.Finding{omitted})
+	}
 	if measured.Endpoint.Host == "" {
 		measured.Endpoint = rep.Endpoint // the engine was lost before it described itself
 	}
@@ -94,6 +98,7 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 			Host:       resolved.EngineHost(),
 			Loopback:   resolved.IsLoopback(),
 			Describe:   opened.Describe,
+			Omitted:    opened.Omitted,
 			AgentImage: engine.OneByOne(func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) }),
 			AgentBinary: func(ctx context.Context) ([]byte, error) {
 				os, arch, err := opened.Platform(ctx)

@@ -94,6 +94,9 @@ func (j *job) connectAndMeasure(ctx context.Context, measure func(context.Contex
 		return outcome(false, nil, api.Explain(ctx, err))
 	}
 	measured, err := measure(ctx, j.engine(settings, api), j)
+	if omitted, ok := api.Omitted.Finding(); ok && measured != nil {
+		measured.Findings = diagnosis.Merge(measured.Findings, []report.Finding{omitted})
+	}
 	return outcome(true, measured, api.Explain(ctx, err))
 }
 
@@ -137,6 +140,7 @@ func checkSameEngine(ctx context.Context, api *connection.Connection, container 
 func (j *job) engine(settings connection.Settings, api *connection.Connection) engine.Engine {
 	return engine.Engine{
 		API:           api.API,
+		Omitted:       api.Omitted,
 		Host:          cmp.Or(settings.EngineHost(), j.Host),
 		HostAddresses: j.HostAddresses,
 		Describe: func(ctx context.Context) (connection.Description, error) {

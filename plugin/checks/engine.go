@@ -38,7 +38,7 @@ func (s *state) checkEngine(ctx context.Context) (checkResult, error) {
 	}
 	s.endpoint = described.Endpoint
 	// What it cannot find out only makes the check of the socket less certain.
-	s.self, _ = self.Find(ctx, s.connection.API, self.At(s.settings))
+	s.self, _ = self.Find(ctx, s.connection.API, self.At(s.settings), s.connection.Omitted)
 	engine := s.endpoint.Engine
 	words := []string{strings.TrimSpace(engine.Product + " " + engine.Version)}
 	if engine.Rootless {

@@ -20,7 +20,7 @@ var leftoverChecks = category("leftovers", []check{{
 }})
 
 func (s *state) checkLeftovers(ctx context.Context) (checkResult, error) {
-	found, err := engine.ListLeftovers(ctx, s.connection.API, time.Now())
+	found, err := engine.ListLeftovers(ctx, s.connection.API, s.connection.Omitted, time.Now())
 	if err != nil {
 		return s.requestFailed(ctx, err)
 	}

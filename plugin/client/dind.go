@@ -193,7 +193,7 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 		return nil, fmt.Errorf("inspecting the nested engine: %w", err)
 	}
 	nested := facts.ReadContainer(response, 0)
-	if err := facts.NewNetworkCache(api).Complete(ctx, &nested); err != nil {
+	if err := facts.NewNetworkCache(api, nil).Complete(ctx, &nested); err != nil {
 		return nil, err
 	}
 	sibling := engine.NewAgentContainer(n.sibling, n.run.image, "probe", n.run.labels)

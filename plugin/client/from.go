@@ -28,10 +28,12 @@ func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment
 	pending := &pendingProber{ready: make(chan struct{})}
 	scope := engine.NewScope()
 	scope.Undo(func(ctx context.Context) error {
+		var lease *engine.Lease
 		if pending.prober != nil {
-			pending.prober.Agent.Lease.Release()
+			lease = pending.prober.Agent.Lease
+			lease.Release()
 		}
-		return engine.RemoveContainer(ctx, eng.API, name)
+		return engine.RemoveContainer(ctx, eng.API, name, lease)
 	})
 	go func() { // closes pending.ready, which is awaited below
 		defer close(pending.ready)

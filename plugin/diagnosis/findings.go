@@ -18,9 +18,10 @@ func Merge(lists ...[]report.Finding) []report.Finding {
 		}
 		known := &merged[i]
 		if weight(added.Severity) > weight(known.Severity) {
-			known.Severity, known.Hint, known.Commands = added.Severity, added.Hint, added.Commands
+			evidence := known.Evidence
+			*known, added.Evidence = added, evidence
 		}
-		known.Evidence = appendNew(known.Evidence, added.Evidence)
+		known.Evidence = appendNew(slices.Clip(known.Evidence), added.Evidence)
 	}
 	return merged
 }

@@ -41,6 +41,8 @@ type Engine struct {
 	// containers are being started, and again if a temporary network may need another
 	// subnet.
 	Describe func(context.Context) (connection.Description, error)
+	// Omitted collects the calls that only add detail and did not succeed. May be nil.
+	Omitted *connection.Omitted
 	// AgentImage loads the agent's image on the engine, if it is not there yet, and
 	// returns its reference.
 	AgentImage func(context.Context) (string, error)

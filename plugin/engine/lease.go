@@ -72,8 +72,12 @@ func attach(ctx context.Context, api API, id string) (types.HijackedResponse, er
 	}
 }
 
-// Release ends the lease and waits until the output has been read.
+// Release ends the lease, unless it has ended or is nil, and waits until the output has
+// been read.
 func (l *Lease) Release() {
+	if l == nil {
+		return
+	}
 	l.connection.Close()
 	<-l.drained
 }

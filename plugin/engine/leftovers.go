@@ -13,6 +13,8 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 )
 
 // leftoversLimit bounds the removal of leftovers, which is done in parallel to the run.
@@ -26,10 +28,10 @@ const leftoversLimit = 10 * time.Second
 // run. Containers, networks and services of this run are kept, even if their deadline
 // seems to be over: the agent's clock may differ from that of the machine that has set
 // the deadlines.
-func RemoveLeftovers(ctx context.Context, api API, run string, now time.Time, progress Progress) {
+func RemoveLeftovers(ctx context.Context, engine Engine, run string, now time.Time, progress Progress) {
 	limited, cancel := context.WithTimeout(ctx, leftoversLimit)
 	defer cancel()
-	removed, err := removeExpired(limited, api, run, now)
+	removed, err := removeExpired(limited, engine, run, now)
 	if err != nil && ctx.Err() == nil {
 		progress.Note("could not remove leftovers of earlier runs: " + err.Error())
 	}
@@ -38,8 +40,9 @@ func RemoveLeftovers(ctx context.Context, api API, run string, now time.Time, pr
 	}
 }
 
-func removeExpired(ctx context.Context, api API, run string, now time.Time) (int, error) {
-	left, err := ListLeftovers(ctx, api, now)
+func removeExpired(ctx context.Context, engine Engine, run string, now time.Time) (int, error) {
+	api := engine.API
+	left, err := ListLeftovers(ctx, api, engine.Omitted, now)
 	if err != nil {
 		return 0, fmt.Errorf("listing leftovers: %w", err)
 	}
@@ -50,7 +53,7 @@ func removeExpired(ctx context.Context, api API, run string, now time.Time) (int
 	}
 	for _, c := range left.Containers {
 		r.group.Go(func() {
-			err := RemoveContainer(ctx, api, c.ID)
+			err := RemoveContainer(ctx, api, c.ID, nil)
 			if err != nil || hasPassed(c.Labels[LabelDeadline], now) {
 				r.note(err) // else a dead container: its own run may be removing it too, so it is not counted
 			}
@@ -76,15 +79,16 @@ type Leftovers struct {
 }
 
 // ListLeftovers lists what has nestprobe's labels and a deadline before now, and dead
-// containers that have nestprobe's labels.
-func ListLeftovers(ctx context.Context, api API, now time.Time) (Leftovers, error) {
+// containers that have nestprobe's labels. What the engine does not list is noted in
+// omitted, which may be nil.
+func ListLeftovers(ctx context.Context, api API, omitted *connection.Omitted, now time.Time) (Leftovers, error) {
 	ours := filters.NewArgs(filters.Arg("label", LabelRun))
 	containers, err := ListContainers(ctx, api, ours)
-	if err != nil {
+	if err != nil && !omitted.Note(ctx, "GET /containers/json", err) {
 		return Leftovers{}, err
 	}
 	networks, err := api.NetworkList(ctx, network.ListOptions{Filters: ours})
-	if err != nil {
+	if err != nil && !omitted.Note(ctx, "GET /networks", err) {
 		return Leftovers{}, err
 	}
 	tasks := slices.DeleteFunc(slices.Clone(containers), func(c container.Summary) bool { return !isTask(c) })

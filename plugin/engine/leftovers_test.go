@@ -97,7 +97,7 @@ func TestRemoveLeftoversKeepsOwnRun(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	engine := &fakeLeftovers{deadline: now.Add(-time.Minute), listed: func() {}}
-	RemoveLeftovers(t.Context(), engine, "own", now, quiet{})
+	RemoveLeftovers(t.Context(), Engine{API: engine}, "own", now, quiet{})
 	slices.Sort(engine.removed)
 	assert.Check(t, is.DeepEqual(engine.removed, []string{
 		"awaited earlier's task", "earlier's client", "earlier's dead container", "earlier's network", "earlier's service",

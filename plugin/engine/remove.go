@@ -11,11 +11,17 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // RemoveContainer removes a container, running or not, with its anonymous volumes. It is
-// no error if the container does not exist.
-func RemoveContainer(ctx context.Context, api API, name string) error {
+// no error if the container does not exist. Then it releases the container's lease, if
+// there is one; if the removal is forbidden, the end of the lease removes the container.
+func RemoveContainer(ctx context.Context, api API, name string, lease *Lease) error {
+	defer lease.Release()
 	err := Retry(ctx, func() error {
 		err := api.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
 		if errdefs.IsConflict(err) {
@@ -23,10 +29,47 @@ func RemoveContainer(ctx context.Context, api API, name string) error {
 		}
 		return err
 	})
+	if connection.IsRefusal(err) {
+		lease.Release()
+		return containerIsLeft(ctx, api, name, err)
+	}
 	if err != nil {
 		return fmt.Errorf("removing container %s: %w", name, err)
 	}
 	return nil
+}
+
+// ownEnd is how long a container may take to go when its lease has ended: it took 0.4 s.
+const ownEnd = 5 * time.Second
+
+// containerIsLeft is the fault of a container whose removal is forbidden; nil if it was
+// never made, or that the engine removes when its lease has ended.
+func containerIsLeft(ctx context.Context, api API, name string, refusal error) error {
+	waiting, cancel := context.WithTimeout(ctx, ownEnd)
+	defer cancel()
+	for {
+		found, err := api.ContainerInspect(waiting, name)
+		if errdefs.IsNotFound(err) {
+			return nil
+		}
+		goes := err == nil && found.ContainerJSONBase != nil && found.HostConfig != nil && found.HostConfig.AutoRemove
+		if !goes || !Pause(waiting, RetryPause) {
+			return isLeft("container "+name, "docker rm -fv "+name, refusal)
+		}
+	}
+}
+
+// isLeft is the fault of what stays on the engine, since its removal is forbidden.
+func isLeft(what, command string, refusal error) error {
+	fault := new(report.Fault)
+	if !errors.As(connection.Explain(refusal), &fault) {
+		return refusal
+	}
+	fault.Err = fmt.Errorf("%s is left on the engine: %w", what, fault.Err)
+	fault.Evidence = append(fault.Evidence, what+" is left on the engine")
+	fault.Hint = "remove it where that is allowed, or " + fault.Hint
+	fault.Commands = append(fault.Commands, command)
+	return fault
 }
 
 func awaitRemoval(ctx context.Context, api API, name string) error {
@@ -44,7 +87,14 @@ func awaitRemoval(ctx context.Context, api API, name string) error {
 
 // RemoveNetwork removes a network. It is no error if the network does not exist.
 func RemoveNetwork(ctx context.Context, api API, name string) error {
-	if err := Retry(ctx, func() error { return api.NetworkRemove(ctx, name) }); err != nil {
+	err := Retry(ctx, func() error { return api.NetworkRemove(ctx, name) })
+	if connection.IsRefusal(err) {
+		if _, inspectErr := api.NetworkInspect(ctx, name, network.InspectOptions{}); errdefs.IsNotFound(inspectErr) {
+			return nil // it was never made
+		}
+		return isLeft("network "+name, "docker network rm "+name, err)
+	}
+	if err != nil {
 		return fmt.Errorf("removing network %s: %w", name, err)
 	}
 	return nil

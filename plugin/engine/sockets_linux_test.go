@@ -123,7 +123,7 @@ func (b *socketsBench) await(t *testing.T, target string, server netip.AddrPort)
 	ctx, cancel := context.WithTimeout(t.Context(), hangs)
 	defer cancel()
 	name := "nestprobe-" + b.labels.Run + "-await"
-	defer func() { assert.Check(t, RemoveContainer(context.Background(), b.api, name)) }()
+	defer func() { assert.Check(t, RemoveContainer(context.Background(), b.api, name, nil)) }()
 	prober, err := Engine{API: b.api}.StartProber(ctx, ctx, name, b.agent, container.NetworkMode("container:"+target), b.labels)
 	assert.NilError(t, err)
 	defer prober.Agent.Lease.Release()
@@ -150,7 +150,7 @@ func (b *socketsBench) state(t *testing.T, id string) string {
 // removes it.
 func (b *socketsBench) read(ctx context.Context, image string, where container.NetworkMode) (found listening.Listeners, err error) {
 	name := "nestprobe-" + b.labels.Run + "-witness-" + NewToken(HelperBytes)
-	defer func() { err = errors.Join(err, RemoveContainer(context.WithoutCancel(ctx), b.api, name)) }()
+	defer func() { err = errors.Join(err, RemoveContainer(context.WithoutCancel(ctx), b.api, name, nil)) }()
 	witness, err := Engine{API: b.api}.StartProber(ctx, ctx, name, image, where, b.labels)
 	if err != nil {
 		return found, err

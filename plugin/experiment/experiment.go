@@ -106,7 +106,7 @@ func newRun(eng engine.Engine, request Request, options Options) *run {
 		report:   report.New("run"),
 		scope:    options.Scope.Part(),
 		vantage:  inspectedVantage{Vantage: options.Vantage},
-		networks: facts.NewNetworkCache(eng.API),
+		networks: facts.NewNetworkCache(eng.API, eng.Omitted),
 	}
 	r.scope.Undo(r.removeNetworks)
 	r.scope.Undo(r.removeContainers)
@@ -140,7 +140,7 @@ func (r *run) measure(ctx context.Context) error {
 	group.Go(gathering.Wait)
 	group.Go(func() error {
 		if r.options.mode == nil { // else it was done for all modes together
-			engine.RemoveLeftovers(ctx, r.engine.API, r.options.ID, time.Now(), r.options.Progress)
+			engine.RemoveLeftovers(ctx, r.engine, r.options.ID, time.Now(), r.options.Progress)
 		}
 		return nil
 	})
@@ -262,8 +262,7 @@ func (r *run) removeContainers(ctx context.Context) error {
 			continue
 		}
 		group.Go(func() error {
-			defer s.releaseLease()
-			return engine.RemoveContainer(ctx, r.engine.API, s.name)
+			return engine.RemoveContainer(ctx, r.engine.API, s.name, s.lease)
 		})
 	}
 	return group.Wait()

@@ -184,12 +184,12 @@ func (f *OnDemandServers) removeFailed(ctx context.Context, s *server) error {
 // remove removes a server and its entry in the run. The entry stays if the server cannot
 // be removed, for Close to try again.
 func (f *OnDemandServers) remove(ctx context.Context, s *server) error {
-	defer s.releaseLease()
 	if err := s.removeWitness(ctx); err != nil {
+		s.lease.Release()
 		return err
 	}
 	if !s.taken {
-		if err := engine.RemoveContainer(ctx, f.run.engine.API, s.name); err != nil {
+		if err := engine.RemoveContainer(ctx, f.run.engine.API, s.name, s.lease); err != nil {
 			return err
 		}
 	}

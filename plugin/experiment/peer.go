@@ -89,8 +89,9 @@ func (r *run) removePeer(ctx context.Context) error {
 	if !r.plan.Connection.Peer || r.peerTaken {
 		return nil
 	}
+	var lease *engine.Lease
 	if r.peer != nil {
-		defer r.peer.prober.Agent.Lease.Release()
+		lease = r.peer.prober.Agent.Lease
 	}
-	return engine.RemoveContainer(ctx, r.engine.API, r.peerName())
+	return engine.RemoveContainer(ctx, r.engine.API, r.peerName(), lease)
 }

@@ -46,7 +46,7 @@ func (m *modeRuns) measure(ctx context.Context) error {
 	r := m.shared
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		engine.RemoveLeftovers(ctx, r.engine.API, r.options.ID, time.Now(), r.options.Progress)
+		engine.RemoveLeftovers(ctx, r.engine, r.options.ID, time.Now(), r.options.Progress)
 		return nil
 	})
 	group.Go(func() error {

@@ -214,9 +214,3 @@ func (s *server) describeExit(ctx context.Context, e engine.Exit) (*engine.Exit,
 	e.Lines = engine.LastLog(ctx, api, s.id, engine.HasTerminal(response))
 	return &e, nil
 }
-
-func (s *server) releaseLease() {
-	if s.lease != nil {
-		s.lease.Release()
-	}
-}

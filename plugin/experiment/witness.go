@@ -154,10 +154,11 @@ func (s *server) removeWitness(ctx context.Context) error {
 	if s.witnessName == "" {
 		return nil
 	}
+	var lease *engine.Lease
 	if s.witness != nil {
-		defer s.witness.Agent.Lease.Release()
+		lease = s.witness.Agent.Lease
 	}
-	err := engine.RemoveContainer(ctx, s.run.engine.API, s.witnessName)
+	err := engine.RemoveContainer(ctx, s.run.engine.API, s.witnessName, lease)
 	if err == nil {
 		s.witness, s.witnessName = nil, ""
 	}

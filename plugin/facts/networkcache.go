@@ -8,19 +8,23 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 )
 
 // NetworkCache holds the settings of an engine's networks. It inspects each network
 // once. Its methods may be called from several goroutines.
 type NetworkCache struct {
-	api   Inspector
-	mu    sync.Mutex
-	known map[string]network.Inspect
+	api     Inspector
+	omitted *connection.Omitted
+	mu      sync.Mutex
+	known   map[string]network.Inspect
 }
 
-// NewNetworkCache returns a cache that is empty.
-func NewNetworkCache(api Inspector) *NetworkCache {
-	return &NetworkCache{api: api, known: map[string]network.Inspect{}}
+// NewNetworkCache returns a cache that is empty. The settings of networks only add detail:
+// those that the engine does not give are noted in omitted, which may be nil.
+func NewNetworkCache(api Inspector, omitted *connection.Omitted) *NetworkCache {
+	return &NetworkCache{api: api, omitted: omitted, known: map[string]network.Inspect{}}
 }
 
 // Complete adds the settings of the networks that a container is on. A network that
@@ -56,7 +60,12 @@ func (n *NetworkCache) Inspect(ctx context.Context, name string) (network.Inspec
 }
 
 func (n *NetworkCache) inspect(ctx context.Context, name string) (network.Inspect, error) {
-	found, err := n.api.NetworkInspect(ctx, name, network.InspectOptions{})
+	limited, cancel := context.WithTimeout(ctx, connection.DetailTimeout)
+	defer cancel()
+	found, err := n.api.NetworkInspect(limited, name, network.InspectOptions{})
+	if n.omitted.Note(ctx, "GET /networks/{id}", err) {
+		err = nil
+	}
 	if err != nil && !errdefs.IsNotFound(err) {
 		return found, fmt.Errorf("inspecting network %s: %w", name, err)
 	}
@@ -70,7 +79,7 @@ func (n *Network) addSettings(found network.Inspect) {
 	const bridge = "com.docker.network.bridge."
 	n.Driver = found.Driver
 	n.Internal = found.Internal
-	n.Default = found.Options[bridge+"default_bridge"] == "true" || defaultNetworks[found.Name]
+	n.Default = found.Options[bridge+"default_bridge"] == "true" || defaultNetworks[n.Name]
 	n.ICCDisabled = found.Options[bridge+"enable_icc"] == "false"
 	n.GatewayMode = found.Options[bridge+"gateway_mode_ipv4"]
 	n.MTU, _ = strconv.Atoi(found.Options["com.docker.network.driver.mtu"])

@@ -102,7 +102,7 @@ func (r *run) measure(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error {
-		engine.RemoveLeftovers(ctx, r.engine.API, r.id, time.Now(), r.options.Progress)
+		engine.RemoveLeftovers(ctx, r.engine, r.id, time.Now(), r.options.Progress)
 		return nil
 	})
 	group.Go(func() error { return r.startAndProbe(ctx) })

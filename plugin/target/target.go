@@ -123,7 +123,7 @@ func newRun(eng engine.Engine, target Target, progress engine.Progress) *run {
 		report:   report.New("diagnose"),
 		labels:   engine.NewLabels(engine.NewID(), began, perHelper+engine.DeadlineMargin, false),
 		scope:    engine.NewScope(),
-		networks: facts.NewNetworkCache(eng.API),
+		networks: facts.NewNetworkCache(eng.API, eng.Omitted),
 		began:    began,
 	}
 	r.scope.Undo(r.removeHelpers)
@@ -196,10 +196,11 @@ func (r *run) removeHelpers(ctx context.Context) error {
 			return
 		}
 		group.Go(func() error {
+			var lease *engine.Lease
 			if agent != nil {
-				defer agent.Lease.Release()
+				lease = agent.Lease
 			}
-			return engine.RemoveContainer(ctx, r.engine.API, name)
+			return engine.RemoveContainer(ctx, r.engine.API, name, lease)
 		})
 	}
 	for _, p := range r.places {

@@ -4,6 +4,7 @@ import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 // The Docker endpoint and the engine behind it.
 const (
+	APIForbidden          report.Cause = "api-forbidden"
 	APIVersionUnsupported report.Cause = "api-version-unsupported"
 	ClockSkew             report.Cause = "clock-skew"
 	ContextBroken         report.Cause = "context-broken"

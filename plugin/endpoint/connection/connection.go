@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 )
 
@@ -50,12 +51,16 @@ type Connection struct {
 	// API is docker's client, its API version negotiated. It repeats a request to list
 	// or inspect something that changes at that moment.
 	API client.APIClient
+	// Omitted collects the calls that the command went on without.
+	Omitted *Omitted
 
 	settings Settings
 	client   *client.Client
+	calls    *watchedTransport
 	wire     wire
 	ssh      sshErrors
-	version  chan *types.Version // holds the engine's or, while that is unknown, nil
+	version  chan *types.Version // see detail
+	info     chan *system.Info   // see detail
 	peer     []*x509.Certificate // the engine's, from the first ping
 }
 
@@ -96,7 +101,8 @@ func (c *Connection) Format(state fmt.State, verb rune) { c.settings.Format(stat
 
 // Close releases the connections to the engine.
 func (c *Connection) Close() {
-	_ = c.client.Close() // closes idle connections and returns nil, always
+	_ = c.client.Close() // returns nil, always
+	c.calls.next.CloseIdleConnections()
 }
 
 // client makes docker's client as the docker CLI does (docker/cli,
@@ -115,8 +121,9 @@ func (s Settings) client() (*Connection, error) {
 			return nil, err
 		}
 	}
-	c := &Connection{settings: s, version: make(chan *types.Version, 1)}
+	c := &Connection{settings: s, Omitted: &Omitted{}, version: make(chan *types.Version, 1), info: make(chan *system.Info, 1)}
 	c.version <- nil
+	c.info <- nil
 	var transport *http.Transport
 	options := append(s.options(c), func(made *client.Client) error {
 		// Later the client hides its transport behind one for tracing.
@@ -128,13 +135,17 @@ func (s Settings) client() (*Connection, error) {
 		if s.use().direct {
 			transport.Proxy = nil
 		}
+		// The client needs its own transport to attach to containers, so another one is
+		// put behind it rather than around it.
+		c.calls = &watchedTransport{next: transport.Clone()}
+		transport.RegisterProtocol(base.Scheme, c.calls)
 		return nil
 	})
 	api, err := client.NewClientWithOpts(options...)
 	if err != nil {
 		return nil, err
 	}
-	c.API, c.client = retryingClient{api}, api
+	c.API, c.client = retryingClient{APIClient: api, connection: c}, api
 	c.wire = wire{base: base, dial: transport.DialContext, tls: config.Clone()}
 	return c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -25,19 +26,32 @@ type Description struct {
 
 // Platform is the OS and the CPU of the engine's containers by Go's names, such as
 // "linux" and "arm64". It takes one request of /version, about 1 ms on a local
-// engine, which [Connection.Describe] does not repeat. Errors are those of
+// engine, which [Connection.Describe] does not repeat; of /info, if that is not to be had;
+// and without both, the CPU is taken to be that of this machine. Errors are those of
 // [Connection.Explain].
 func (c *Connection) Platform(ctx context.Context) (os, arch string, err error) {
 	version, err := c.serverVersion(ctx)
 	if err != nil {
 		return "", "", c.Explain(ctx, err)
 	}
-	return version.Os, goArch(version.Arch), nil
+	if version.Os != "" {
+		return version.Os, goArch(version.Arch), nil
+	}
+	info, err := c.serverInfo(ctx)
+	if err != nil {
+		return "", "", c.Explain(ctx, err)
+	}
+	if info.Architecture != "" {
+		return info.OSType, goArch(info.Architecture), nil
+	}
+	c.Omitted.assume("the engine's CPU is taken to be that of this machine, " + runtime.GOARCH)
+	return cmp.Or(c.calls.engineHeaders().os, "linux"), runtime.GOARCH, nil
 }
 
 // Describe requests /version and /info of the engine in parallel. /info is the
 // slower one, 5 to 20 ms, so call Describe in parallel with other work. It is safe
-// for use by several goroutines. On an error the result holds what is known.
+// for use by several goroutines. Both calls only add detail, see [Omitted]. On an error
+// the result holds what is known.
 func (c *Connection) Describe(ctx context.Context) (Description, error) {
 	var (
 		version types.Version
@@ -49,11 +63,11 @@ func (c *Connection) Describe(ctx context.Context) (Description, error) {
 		return err
 	})
 	calls.Go(func() (err error) {
-		info, err = c.API.Info(ctx)
+		info, err = c.serverInfo(ctx)
 		return err
 	})
 	err := c.Explain(ctx, calls.Wait())
-	return Description{Endpoint: c.settings.describe(version, info), NodeAddress: nodeAddress(info)}, err
+	return Description{Endpoint: c.settings.describe(version, info, c.calls.engineHeaders()), NodeAddress: nodeAddress(info)}, err
 }
 
 // nodeAddress is the engine's address in its Swarm; empty if that is no IP address.
@@ -65,39 +79,55 @@ func nodeAddress(info system.Info) string {
 	return address.String()
 }
 
-// serverVersion returns the engine's answer to /version, and sends the request if there
-// is none yet. It does not keep an error: the next caller sends the request again.
+// serverVersion returns the engine's answer to /version; an empty one if it is not to be
+// had and only adds detail.
 func (c *Connection) serverVersion(ctx context.Context) (types.Version, error) {
-	var known *types.Version
+	return detail(ctx, c, "GET /version", c.version, c.API.ServerVersion)
+}
+
+// serverInfo returns the engine's answer to /info as serverVersion does that to /version.
+func (c *Connection) serverInfo(ctx context.Context) (system.Info, error) {
+	return detail(ctx, c, "GET /info", c.info, c.API.Info)
+}
+
+// detail returns the answer to a call that only adds detail, and sends the request if
+// there was none yet. Known holds the answer or, as long as there is none, nil. An error
+// is not kept: the next caller sends the request again.
+func detail[T any](ctx context.Context, c *Connection, call string, known chan *T, request func(context.Context) (T, error)) (T, error) {
+	var answer *T
 	select {
-	case known = <-c.version: // empty while another goroutine sends the request
+	case answer = <-known: // empty while another goroutine sends the request
 	case <-ctx.Done():
-		return types.Version{}, ctx.Err()
+		return *new(T), ctx.Err()
 	}
-	defer func() { c.version <- known }()
-	if known != nil {
-		return *known, nil
+	defer func() { known <- answer }()
+	if answer != nil {
+		return *answer, nil
 	}
-	version, err := c.API.ServerVersion(ctx)
-	if err == nil {
-		known = &version
+	limited, cancel := context.WithTimeout(ctx, DetailTimeout)
+	defer cancel()
+	got, err := request(limited)
+	if err != nil && !c.Omitted.Note(ctx, call, err) {
+		return got, err
 	}
-	return version, err
+	answer = &got
+	return got, nil
 }
 
 // describe is the endpoint with its engine, as the Report has it.
-func (s Settings) describe(version types.Version, info system.Info) report.Endpoint {
+func (s Settings) describe(version types.Version, info system.Info, said headers) report.Endpoint {
 	desktop := info.OperatingSystem == "Docker Desktop"
+	name, number := said.product()
 	return report.Endpoint{
 		Context:   s.Context,
 		Host:      s.Host,
 		Transport: string(s.Transport),
 		TLS:       s.TLS,
 		Engine: report.Engine{
-			Product:    sentence.Visible(product(version, desktop)),
-			Version:    sentence.Visible(version.Version),
+			Product:    sentence.Visible(cmp.Or(product(version, desktop), name)),
+			Version:    sentence.Visible(cmp.Or(version.Version, number)),
 			APIVersion: sentence.Visible(version.APIVersion),
-			OS:         sentence.Visible(version.Os),
+			OS:         sentence.Visible(cmp.Or(version.Os, info.OSType, said.os)),
 			Arch:       sentence.Visible(goArch(cmp.Or(version.Arch, info.Architecture))),
 			Rootless:   isRootless(info.SecurityOptions),
 			Desktop:    desktop,

@@ -27,7 +27,10 @@ func (c *Connection) diagnose(ctx context.Context, seen trace, err error) error 
 }
 
 func (c *Connection) cause(ctx context.Context, seen *trace, err error) *report.Fault {
+	refusal := new(Refusal)
 	switch {
+	case errors.As(err, &refusal):
+		return c.refusedPing(ctx, refusal, err)
 	case c.settings.Transport == SSH:
 		return c.sshCause(err, *seen)
 	case seen.connected:
@@ -229,6 +232,24 @@ func (c *Connection) notAnEngine(ctx context.Context, seen *trace, err error) *r
 		fault.Hint = "check that an engine is behind this address, it may be a forwarder's"
 		fault.Err = sentence.Of(err, "%s accepts the connection, but closes it without an answer", host)
 	}
+	return fault
+}
+
+// refusedPing is for a ping that was answered with 401 or 403. If another call passes, an
+// engine is there.
+func (c *Connection) refusedPing(ctx context.Context, refusal *Refusal, err error) *report.Fault {
+	fault := forbidden(err, refusal)
+	_, newest, versionErr := c.versionRange(ctx)
+	if versionErr == nil {
+		fault.Evidence = append(fault.Evidence, "GET /version is allowed, and the engine serves API versions up to "+newest)
+		return fault
+	}
+	if again := new(Refusal); errors.As(versionErr, &again) {
+		fault.Evidence = append(fault.Evidence, fmt.Sprintf("%s was answered with %d too", again.Call, again.Status))
+	}
+	fault.Cause = EngineUnreachable
+	fault.Hint = "check the endpoint's address and port, and which credentials what answers there requires"
+	fault.Err = sentence.Of(err, "what answers at %s forbids every call that was tried (%d)", c.settings.Host, refusal.Status)
 	return fault
 }
 

@@ -22,6 +22,9 @@ import (
 // [Connection.Explain] knows more, because it can ping the engine.
 func Explain(err error) error {
 	var known *report.Fault
+	if IsRefusal(err) {
+		return explainRefusals(err, nil)
+	}
 	if err == nil || errors.As(err, &known) {
 		return err
 	}
@@ -60,6 +63,11 @@ func isLost(err error) bool {
 // or the time of [Open] for an unreachable endpoint, bounded by ctx.
 func (c *Connection) Explain(ctx context.Context, err error) error {
 	var known *report.Fault
+	if IsRefusal(err) && ctx.Err() == nil {
+		return explainRefusals(err, func(fault *report.Fault, refusal *Refusal) {
+			addForbidden(fault, refusal, c.TryCalls(ctx, measureTimeout))
+		})
+	}
 	if err == nil || errors.As(err, &known) || ctx.Err() != nil {
 		return err
 	}
@@ -75,10 +83,29 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 	if now != nil {
 		return err // cancelled during the ping
 	}
+	if fault := c.refusedBeforeItWasRead(ctx, err); fault != nil {
+		return fault
+	}
 	fault = unreachable(sentence.Of(err, "the engine at %s closed the connection", c.settings.Host),
 		"it answers again now, so run the command once more",
 		"the client said: "+err.Error(), "the engine answers a ping now")
 	return c.settings.withEndpoint(fault, netprobe.PhaseRequest)
+}
+
+// refusedBeforeItWasRead is for a proxy that forbids a call and closes the connection
+// while the request is still being sent, such as an image: its answer is lost.
+func (c *Connection) refusedBeforeItWasRead(ctx context.Context, err error) error {
+	all := c.TryCalls(ctx, measureTimeout)
+	for _, tried := range all {
+		if tried.Refusal == nil || tried.For != "" {
+			continue
+		}
+		fault := forbidden(err, tried.Refusal)
+		addForbidden(fault, tried.Refusal, all)
+		fault.Evidence = append(fault.Evidence, "before that, the connection was closed, and the client said: "+err.Error())
+		return fault
+	}
+	return nil
 }
 
 // classify names the cause of an error by its types and errno, or returns nil.

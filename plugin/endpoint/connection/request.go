@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // reply is the response to a plain GET of /_ping.
@@ -46,17 +47,27 @@ func (c *Connection) requestPing(ctx context.Context, scheme string) reply {
 // get requests a path that has no API version, within measureTimeout. The caller
 // closes the body.
 func (c *Connection) get(ctx context.Context, scheme, path string) (*http.Response, error) {
+	return c.request(ctx, measureTimeout, http.MethodGet, scheme, path, nil)
+}
+
+// request sends a request for a path that has no API version and may have a query. The
+// limit includes reading the body, which the caller closes.
+func (c *Connection) request(ctx context.Context, limit time.Duration, method, scheme, path string, body io.Reader) (*http.Response, error) {
+	path, query, _ := strings.Cut(path, "?")
 	target := c.wire.base.JoinPath(path)
-	target.Scheme = scheme
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	target.Scheme, target.RawQuery = scheme, query
+	request, err := http.NewRequestWithContext(ctx, method, target.String(), body)
 	if err != nil {
 		return nil, err
 	}
 	for name, value := range c.settings.use().headers {
 		request.Header.Set(name, value)
 	}
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/json")
+	}
 	bounded := c.client.HTTPClient()
-	bounded.Timeout = measureTimeout
+	bounded.Timeout = limit
 	return bounded.Do(request)
 }
 

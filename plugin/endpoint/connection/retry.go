@@ -2,10 +2,13 @@ package connection
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
@@ -15,11 +18,35 @@ import (
 // something because it changes at that moment. Podman 4.3 looks at every container
 // to list containers or networks, or to inspect a network, and answers 500 when
 // one of them ends meanwhile ("read /proc/PID/cgroup: no such process").
-type retryingClient struct{ client.APIClient }
+//
+// It also finds out why a client may not attach to a container, which the upgrade of the
+// connection hides.
+type retryingClient struct {
+	client.APIClient
+	connection *Connection
+}
 
 // retryTime bounds how long a request is repeated. It is mostly enough for many
 // containers that end one after the other.
 const retryTime = 2 * time.Second
+
+// ContainerAttach attaches to a container. Docker's client drops an answer other than the
+// upgrade, so after an error the same call is sent without one; with neither logs nor a
+// stream it does nothing.
+func (c retryingClient) ContainerAttach(ctx context.Context, id string, options container.AttachOptions) (types.HijackedResponse, error) {
+	attached, err := c.APIClient.ContainerAttach(ctx, id, options)
+	if err == nil || ctx.Err() != nil {
+		return attached, err
+	}
+	again, againErr := c.connection.request(ctx, measureTimeout, http.MethodPost, c.connection.wire.base.Scheme, "/containers/"+id+"/attach?logs=0&stream=0", nil)
+	if againErr == nil {
+		return attached, errors.Join(err, again.Body.Close())
+	}
+	if IsRefusal(againErr) {
+		return attached, againErr
+	}
+	return attached, err
+}
 
 func (c retryingClient) ContainerInspect(ctx context.Context, id string) (container.InspectResponse, error) {
 	return retry(ctx, func() (container.InspectResponse, error) { return c.APIClient.ContainerInspect(ctx, id) })

@@ -49,7 +49,7 @@ func TestRetryingClient(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
 				engine := &failing{times: test.times, err: test.err}
-				list, err := retryingClient{engine}.NetworkList(t.Context(), network.ListOptions{})
+				list, err := retryingClient{APIClient: engine}.NetworkList(t.Context(), network.ListOptions{})
 				assert.Check(t, errors.Is(err, test.want) || err == nil && test.want == nil, "%v", err)
 				assert.Check(t, is.Equal(len(list) == 1, test.want == nil))
 				assert.Check(t, test.tries == 0 || engine.requests == test.tries, engine.requests)
@@ -65,7 +65,7 @@ func TestRetryingClientEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), retryTime/2)
 		defer cancel()
 		engine := &failing{times: 1 << 20, err: errdefs.ErrInternal}
-		_, err := retryingClient{engine}.NetworkList(ctx, network.ListOptions{})
+		_, err := retryingClient{APIClient: engine}.NetworkList(ctx, network.ListOptions{})
 		assert.Check(t, is.ErrorIs(err, context.DeadlineExceeded))
 	})
 }

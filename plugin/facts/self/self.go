@@ -50,12 +50,13 @@ func At(settings connection.Settings) Endpoint {
 
 // Find returns the container that this process is in; nil if it is in none, or if the
 // engine runs in the same network namespace. An error says which call the engine has not
-// answered: the result is what is known without that.
-func Find(ctx context.Context, api API, endpoint Endpoint) (*facts.Self, error) {
-	return findBy(ctx, api, endpoint, readSigns())
+// answered: the result is what is known without that. Networks that the engine does not
+// let be inspected are added to omitted.
+func Find(ctx context.Context, api API, endpoint Endpoint, omitted *connection.Omitted) (*facts.Self, error) {
+	return findBy(ctx, api, endpoint, omitted, readSigns())
 }
 
-func findBy(ctx context.Context, api API, endpoint Endpoint, s signs) (*facts.Self, error) {
+func findBy(ctx context.Context, api API, endpoint Endpoint, omitted *connection.Omitted, s signs) (*facts.Self, error) {
 	if !s.any() {
 		return nil, nil
 	}
@@ -69,7 +70,7 @@ func findBy(ctx context.Context, api API, endpoint Endpoint, s signs) (*facts.Se
 			client.Proxies = settings
 		}
 		found := &facts.Self{ID: client.Inspection.ID, Network: networkOf(client), Client: client}
-		found.Endpoint, err = endpoint.container(ctx, api, client.Container)
+		found.Endpoint, err = endpoint.container(ctx, facts.NewNetworkCache(api, omitted), client.Container)
 		return found, err
 	}
 	here, hereErr := endpoint.isHere(ctx, api)
@@ -84,12 +85,12 @@ func findBy(ctx context.Context, api API, endpoint Endpoint, s signs) (*facts.Se
 
 // container returns the name of the container on a client's networks to which the endpoint
 // leads; empty if it leads to none. An error says which network could not be inspected.
-func (e Endpoint) container(ctx context.Context, api API, client facts.Container) (string, error) {
+func (e Endpoint) container(ctx context.Context, networks *facts.NetworkCache, client facts.Container) (string, error) {
 	if e.Host == "" {
 		return "", nil
 	}
 	client.Networks, client.ReportNetworks = slices.Clone(client.Networks), slices.Clone(client.ReportNetworks)
-	if err := facts.NewNetworkCache(api).Complete(ctx, &client); err != nil {
+	if err := networks.Complete(ctx, &client); err != nil {
 		return "", err
 	}
 	for _, ip := range addressesOf(ctx, e.Host) {

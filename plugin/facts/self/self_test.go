@@ -175,20 +175,20 @@ func TestFind(t *testing.T) {
 
 // Without a sign the engine is not called: there is none here.
 func TestNoCallsWithoutSigns(t *testing.T) {
-	found, err := findBy(t.Context(), nil, Endpoint{Socket: "/nowhere"}, signs{})
+	found, err := findBy(t.Context(), nil, Endpoint{Socket: "/nowhere"}, nil, signs{})
 	assert.NilError(t, err)
 	assert.Assert(t, found == nil)
 }
 
 // A container that the engine does not know is none of its own, unless the engine runs here.
 func TestForeign(t *testing.T) {
-	found, err := findBy(t.Context(), &fakeAPI{}, Endpoint{Host: "host.invalid"}, signs{own: []string{one}})
+	found, err := findBy(t.Context(), &fakeAPI{}, Endpoint{Host: "host.invalid"}, nil, signs{own: []string{one}})
 	assert.NilError(t, err)
 	assert.Assert(t, found.Foreign())
 	assert.Equal(t, found.ID, one)
 	assert.Equal(t, found.Report().Vantage(), "container")
 
-	here, err := findBy(t.Context(), &fakeAPI{}, Endpoint{Host: "127.0.0.1"}, signs{own: []string{one}})
+	here, err := findBy(t.Context(), &fakeAPI{}, Endpoint{Host: "127.0.0.1"}, nil, signs{own: []string{one}})
 	assert.NilError(t, err)
 	assert.Assert(t, here == nil, "%+v", here)
 	assert.Equal(t, here.Report().Vantage(), "host")

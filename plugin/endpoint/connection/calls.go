@@ -1,0 +1,90 @@
+package connection
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// watchedTransport sends the requests of docker's client, except those that attach to a
+// container. It turns an answer that forbids a call into a [Refusal], and notes how long
+// each answer took. The client does neither: its errors do not say which call failed.
+type watchedTransport struct {
+	next *http.Transport
+
+	mu     sync.Mutex
+	calls  []Call
+	engine headers // of the engine's last answer
+}
+
+// headers are what an engine says of itself in every answer (moby,
+// api/server/middleware/version.go; Podman, pkg/api/server/handler_api.go).
+type headers struct {
+	server string // such as "Docker/20.10.24 (linux)" or "Libpod/4.3.1 (linux)"
+	os     string
+}
+
+// Call is a call that was answered.
+type Call struct {
+	Name string // such as "GET /info"
+	Took time.Duration
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *watchedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	began := time.Now()
+	response, err := t.next.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	t.note(Call{Name: callOf(request), Took: time.Since(began)}, response.Header)
+	if refusal := refusalOf(response); refusal != nil {
+		_ = response.Body.Close()
+		return nil, refusal
+	}
+	return response, nil
+}
+
+// maxCalls bounds how many calls are noted. A relay makes calls as long as it runs.
+const maxCalls = 1000
+
+func (t *watchedTransport) note(call Call, answer http.Header) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if answer.Get("Api-Version") != "" {
+		t.engine = headers{server: answer.Get("Server"), os: answer.Get("Ostype")}
+	}
+	if len(t.calls) < maxCalls {
+		t.calls = append(t.calls, call)
+	}
+}
+
+// Calls returns the calls that were answered so far, with the time to the first byte of
+// each answer.
+func (c *Connection) Calls() []Call {
+	c.calls.mu.Lock()
+	defer c.calls.mu.Unlock()
+	return append([]Call(nil), c.calls.calls...)
+}
+
+// engineHeaders returns what the engine's answers so far say of it.
+func (t *watchedTransport) engineHeaders() headers {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.engine
+}
+
+// product is the engine's name and version.
+func (h headers) product() (name, version string) {
+	name, version, _ = strings.Cut(h.server, "/")
+	version, _, _ = strings.Cut(version, " ")
+	switch name {
+	case "Docker":
+		return "Docker Engine", version
+	case "Libpod":
+		return "Podman Engine", version
+	default:
+		return "", ""
+	}
+}

@@ -1,0 +1,103 @@
+package connection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
+
+// DetailTimeout bounds a call that only adds detail. An engine that answers at all answers
+// its slowest one, /info, within 20 ms; a busy one was seen to take seconds.
+const DetailTimeout = 10 * time.Second
+
+// Omitted are the calls of the API that only add detail, such as /info, and that did not
+// succeed: the command goes on without them. A nil Omitted goes on without nothing. Its
+// methods may be called from several goroutines.
+type Omitted struct {
+	mu      sync.Mutex
+	calls   []omittedCall
+	assumed []string
+}
+
+type omittedCall struct {
+	name    string
+	why     string
+	refused bool
+}
+
+// Note says whether a command can go on without the answer to a call, and if so, notes the
+// call. It can not if the call succeeded, if ctx has ended, or if the engine was lost.
+func (o *Omitted) Note(ctx context.Context, call string, err error) bool {
+	if o == nil || err == nil || ctx.Err() != nil {
+		return false
+	}
+	noted := omittedCall{name: call}
+	refusal := new(Refusal)
+	switch {
+	case errors.As(err, &refusal):
+		noted = omittedCall{refusal.Call, fmt.Sprintf("forbidden (%d) %s", refusal.Status, refusal.Words), true}
+	case errors.Is(err, context.DeadlineExceeded):
+		noted.why = fmt.Sprintf("no answer within %s", DetailTimeout)
+	case errdefs.IsNotFound(err), isLost(err):
+		return false
+	default:
+		noted.why = sentence.Visible(err.Error())
+	}
+	noted.why = strings.TrimSpace(noted.why)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.ContainsFunc(o.calls, func(c omittedCall) bool { return c.name == noted.name }) {
+		o.calls = append(o.calls, noted)
+	}
+	return true
+}
+
+// assume adds what was taken for granted without the answers.
+func (o *Omitted) assume(what string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Contains(o.assumed, what) {
+		o.assumed = append(o.assumed, what)
+	}
+}
+
+// Finding returns one warning that names all calls; false if there is none.
+func (o *Omitted) Finding() (report.Finding, bool) {
+	if o == nil {
+		return report.Finding{}, false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.calls) == 0 {
+		return report.Finding{}, false
+	}
+	fault := &report.Fault{
+		Cause: EngineUnreachable,
+		Hint:  "what was measured does not depend on them; look at the engine's log for why it does not answer them",
+	}
+	var refused []string
+	slices.SortFunc(o.calls, func(a, b omittedCall) int { return strings.Compare(a.name, b.name) })
+	for _, c := range o.calls {
+		fault.Evidence = append(fault.Evidence, c.name+": "+c.why)
+		if c.refused {
+			refused = append(refused, c.name)
+		}
+	}
+	fault.Evidence = append(fault.Evidence, o.assumed...)
+	if len(refused) > 0 {
+		fault.Cause, fault.Hint = APIForbidden, "what was measured does not depend on them; to know more, "+AllowHint(refused...)
+	}
+	finding := fault.Finding()
+	finding.Severity = report.SeverityWarning
+	finding.Title = "Not all that is known: calls that only add detail did not succeed"
+	return finding, true
+}
