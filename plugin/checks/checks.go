@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -29,9 +30,9 @@ type check struct {
 	run        func(*state, context.Context) (checkResult, error)
 }
 
-// checkTimeout limits a check. An engine that answers at all answers /info, its
-// slowest request, within 20 ms, and diagnose must report a fault within 5 s.
-const checkTimeout = 3 * time.Second
+// checkTimeout limits a check: its calls run in parallel, and each has
+// connection.DetailTimeout.
+const checkTimeout = connection.DetailTimeout + 2*time.Second
 
 // Result is what Run found.
 type Result struct {
@@ -48,7 +49,8 @@ func Run(ctx context.Context, input Input) (Result, error) {
 	defer s.close()
 	tasks := s.runChecks(ctx, allChecks())
 	result := Result{Endpoint: s.endpoint, Self: s.self.Report()}
-	for _, t := range tasks {
+	after := slices.IndexFunc(tasks, func(t *task) bool { return t.category == callChecks[0].category }) + len(callChecks)
+	for _, t := range slices.Insert(tasks, after, s.afterwards()...) {
 		result.Checks = append(result.Checks, t.report(input.Context))
 		if finding, ok := t.finding(); ok {
 			result.Findings = diagnosis.Merge(result.Findings, []report.Finding{finding})
@@ -70,7 +72,7 @@ func (s *state) runChecks(ctx context.Context, checks []check) []*task {
 
 // allChecks lists the checks in the order of the output.
 func allChecks() []check {
-	return slices.Concat(contextChecks, endpointChecks, engineChecks, accessChecks, networkChecks, leftoverChecks)
+	return slices.Concat(contextChecks, endpointChecks, engineChecks, callChecks, accessChecks, networkChecks, leftoverChecks)
 }
 
 // category puts checks into a category.

@@ -12,13 +12,13 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// How long an engine may take to answer, so that each fault is reported within
-// 5 s. An engine that systemd starts on the first connection took up to 2.2 s to be
-// ready. TCP sends a lost packet again after 1 s (RFC 6298, section 2.1). ssh needs
-// a handshake and a shell first.
+// How long an engine may take to answer, so that each fault is reported within some
+// seconds. An engine that systemd starts on the first connection took up to 2.2 s to be
+// ready, and a busy one needs 3 s for each call. TCP sends a lost packet again after 1 s
+// (RFC 6298, section 2.1). ssh needs a handshake and a shell first.
 const (
 	socketAnswerTimeout = 4 * time.Second
-	tcpAnswerTimeout    = 2500 * time.Millisecond
+	tcpAnswerTimeout    = 3500 * time.Millisecond
 	sshAnswerTimeout    = 4500 * time.Millisecond
 )
 

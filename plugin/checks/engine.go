@@ -25,6 +25,9 @@ func (s *state) checkAPIVersions(ctx context.Context) (checkResult, error) {
 	if err != nil {
 		return s.requestFailed(ctx, err)
 	}
+	if offered.Newest == "" {
+		return pass("%s is used; the engine does not tell which it serves", offered.Used)
+	}
 	if offered.Oldest == "" {
 		return pass("the engine serves up to %s, and %s is used", offered.Newest, offered.Used)
 	}
@@ -41,6 +44,9 @@ func (s *state) checkEngine(ctx context.Context) (checkResult, error) {
 	s.self, _ = self.Find(ctx, s.connection.API, self.At(s.settings), s.connection.Omitted)
 	engine := s.endpoint.Engine
 	words := []string{strings.TrimSpace(engine.Product + " " + engine.Version)}
+	if words[0] == "" {
+		words[0] = "the engine does not tell"
+	}
 	if engine.Rootless {
 		words = append(words, "rootless")
 	}

@@ -84,8 +84,8 @@ func TestEngineAnswers(t *testing.T) {
 		}, map[string]report.CheckResult{"engine": "pass", "leftovers": "warning"}},
 		"wrong types": {map[string]string{
 			"/version": `{"Version":7}`, "/info": `[]`, "/networks": `{"a":1}`, "/containers/json": `"no"`,
-		}, map[string]report.CheckResult{"API versions": "pass", "engine": "inconclusive", "networks": "inconclusive", "leftovers": "inconclusive", "platform": "skipped"}},
-		"not JSON": {map[string]string{"/version": "<html>", "/info": "{", "/networks": "[[[", "/containers/json": ""}, map[string]report.CheckResult{"API versions": "inconclusive", "networks": "skipped", "leftovers": "skipped"}},
+		}, map[string]report.CheckResult{"API versions": "pass", "engine": "pass", "details": "warning", "networks": "inconclusive", "leftovers": "inconclusive", "platform": "inconclusive"}},
+		"not JSON": {map[string]string{"/version": "<html>", "/info": "{", "/networks": "[[[", "/containers/json": ""}, map[string]report.CheckResult{"API versions": "pass", "details": "warning", "networks": "failure", "leftovers": "failure"}},
 		"empty answers": {map[string]string{"/version": "{}", "/info": "{}", "/networks": "null", "/containers/json": "null"}, map[string]report.CheckResult{
 			"networks": "pass", "leftovers": "pass", "platform": "inconclusive",
 		}},

@@ -43,6 +43,9 @@ func reportLeftovers(found engine.Leftovers, docker string) (checkResult, error)
 	for _, n := range found.Networks {
 		add("network", n.Name, n.Labels, "")
 	}
+	if len(lines) == 0 && len(found.Unlisted) > 0 {
+		return inconclusive("the engine does not list its %s", strings.Join(found.Unlisted, " and "))
+	}
 	if len(lines) == 0 {
 		return pass("none")
 	}

@@ -9,6 +9,7 @@ import (
 
 	dockernetwork "github.com/docker/docker/api/types/network"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -35,7 +36,12 @@ type network struct {
 }
 
 func (s *state) checkNetworks(ctx context.Context) (checkResult, error) {
-	list, err := s.connection.API.NetworkList(ctx, dockernetwork.ListOptions{})
+	limited, cancel := context.WithTimeout(ctx, connection.DetailTimeout)
+	defer cancel()
+	list, err := s.connection.API.NetworkList(limited, dockernetwork.ListOptions{})
+	if s.connection.Omitted.Note(ctx, "GET /networks", err) {
+		return inconclusive("the engine does not list its networks")
+	}
 	if err != nil {
 		return s.requestFailed(ctx, err)
 	}

@@ -45,7 +45,8 @@ type state struct {
 
 	self *facts.Self // the container of this process, set by "engine"
 
-	networks []network // set by "networks"
+	networks []network              // set by "networks"
+	tried    []connection.TriedCall // set by "needed calls"
 
 	target TargetInput // of DescribeTarget
 }

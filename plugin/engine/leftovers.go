@@ -74,6 +74,7 @@ type Leftovers struct {
 	Containers []container.Summary
 	Networks   []network.Summary
 	Services   []swarm.Service
+	Unlisted   []string // the kinds that the engine did not list, such as containers
 
 	tasks []container.Summary // of the services
 }
@@ -83,16 +84,26 @@ type Leftovers struct {
 // omitted, which may be nil.
 func ListLeftovers(ctx context.Context, api API, omitted *connection.Omitted, now time.Time) (Leftovers, error) {
 	ours := filters.NewArgs(filters.Arg("label", LabelRun))
-	containers, err := ListContainers(ctx, api, ours)
-	if err != nil && !omitted.Note(ctx, "GET /containers/json", err) {
+	limited, cancel := context.WithTimeout(ctx, connection.DetailTimeout)
+	defer cancel()
+	containers, err := ListContainers(limited, api, ours)
+	var unlisted []string
+	if omitted.Note(ctx, "GET /containers/json", err) {
+		unlisted, err = append(unlisted, "containers"), nil
+	}
+	if err != nil {
 		return Leftovers{}, err
 	}
-	networks, err := api.NetworkList(ctx, network.ListOptions{Filters: ours})
-	if err != nil && !omitted.Note(ctx, "GET /networks", err) {
+	networks, err := api.NetworkList(limited, network.ListOptions{Filters: ours})
+	if omitted.Note(ctx, "GET /networks", err) {
+		unlisted, err = append(unlisted, "networks"), nil
+	}
+	if err != nil {
 		return Leftovers{}, err
 	}
 	tasks := slices.DeleteFunc(slices.Clone(containers), func(c container.Summary) bool { return !isTask(c) })
 	left := Leftovers{
+		Unlisted: unlisted,
 		Containers: slices.DeleteFunc(containers, func(c container.Summary) bool {
 			lasts := !hasPassed(c.Labels[LabelDeadline], now) && c.State != container.StateDead
 			return isTask(c) || lasts || isStaleEntry(ctx, api, c)

@@ -67,8 +67,8 @@ func TestDescribe(t *testing.T) {
 			report.Engine{Product: "Podman Engine", Version: "4.3.1"},
 		},
 		"headers of a proxy": {types.Version{}, system.Info{}, headers{"nginx/1.22", ""}, report.Engine{}},
-		"nothing known":  {types.Version{}, system.Info{}, headers{}, report.Engine{}},
-		"a hostile name": {types.Version{Components: components("x\x1b[2J"), Version: "1\n"}, system.Info{}, headers{}, report.Engine{Product: `x\x1b[2J`, Version: "1"}},
+		"nothing known":      {types.Version{}, system.Info{}, headers{}, report.Engine{}},
+		"a hostile name":     {types.Version{Components: components("x\x1b[2J"), Version: "1\n"}, system.Info{}, headers{}, report.Engine{Product: `x\x1b[2J`, Version: "1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

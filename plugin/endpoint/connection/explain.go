@@ -65,7 +65,7 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 	var known *report.Fault
 	if IsRefusal(err) && ctx.Err() == nil {
 		return explainRefusals(err, func(fault *report.Fault, refusal *Refusal) {
-			addForbidden(fault, refusal, c.TryCalls(ctx, measureTimeout))
+			addForbidden(fault, refusal, Needed(c.TryCalls(ctx, measureTimeout)))
 		})
 	}
 	if err == nil || errors.As(err, &known) || ctx.Err() != nil {
@@ -95,17 +95,12 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 // refusedBeforeItWasRead is for a proxy that forbids a call and closes the connection
 // while the request is still being sent, such as an image: its answer is lost.
 func (c *Connection) refusedBeforeItWasRead(ctx context.Context, err error) error {
-	all := c.TryCalls(ctx, measureTimeout)
-	for _, tried := range all {
-		if tried.Refusal == nil || tried.For != "" {
-			continue
-		}
-		fault := forbidden(err, tried.Refusal)
-		addForbidden(fault, tried.Refusal, all)
-		fault.Evidence = append(fault.Evidence, "before that, the connection was closed, and the client said: "+err.Error())
-		return fault
+	fault := Forbidden(Needed(c.TryCalls(ctx, measureTimeout)))
+	if fault == nil {
+		return nil
 	}
-	return nil
+	fault.Evidence = append(fault.Evidence, "before that, the connection was closed, and the client said: "+err.Error())
+	return fault
 }
 
 // classify names the cause of an error by its types and errno, or returns nil.

@@ -44,10 +44,10 @@ func (o *Omitted) Note(ctx context.Context, call string, err error) bool {
 	refusal := new(Refusal)
 	switch {
 	case errors.As(err, &refusal):
-		noted = omittedCall{refusal.Call, fmt.Sprintf("forbidden (%d) %s", refusal.Status, refusal.Words), true}
+		noted = omittedCall{refusal.Call, fmt.Sprintf("forbidden (%d) %s", refusal.Status, refusal.own()), true}
 	case errors.Is(err, context.DeadlineExceeded):
 		noted.why = fmt.Sprintf("no answer within %s", DetailTimeout)
-	case errdefs.IsNotFound(err), isLost(err):
+	case errdefs.IsNotFound(err), errdefs.IsInvalidArgument(err), isLost(err):
 		return false
 	default:
 		noted.why = sentence.Visible(err.Error())

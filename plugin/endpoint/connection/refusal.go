@@ -73,7 +73,7 @@ func wordsOf(body []byte) string {
 	}
 	text := string(body)
 	switch {
-	case json.Unmarshal(body, &answer) == nil:
+	case json.Unmarshal(body, &answer) == nil && answer.Message != "":
 		text = answer.Message
 	case bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
 		text = textOfHTML(body)
@@ -149,8 +149,8 @@ var fixedParts = []string{"create", "json", "load", "prune"}
 // forbidden is the fault of a refusal.
 func forbidden(err error, r *Refusal) *report.Fault {
 	answer := fmt.Sprintf("%s was answered with %d %s", r.Call, r.Status, http.StatusText(r.Status))
-	if r.Words != "" {
-		answer += ": " + r.Words
+	if words := r.own(); words != "" {
+		answer += ": " + words
 	}
 	fault := &report.Fault{
 		Cause:    APIForbidden,
@@ -164,9 +164,19 @@ func forbidden(err error, r *Refusal) *report.Fault {
 	return fault
 }
 
+// own are the answer's words without the status, which HAProxy's page begins with.
+func (r *Refusal) own() string {
+	words := strings.TrimPrefix(r.Words, fmt.Sprintf("%d %s", r.Status, http.StatusText(r.Status)))
+	return strings.TrimSpace(words)
+}
+
 // hint says how to have the call allowed, and others.
 func (r *Refusal) hint(others ...string) string {
 	calls := append([]string{r.Call}, others...)
+	const few = 2
+	if len(calls) > few && deniedByPlugin.MatchString(r.Words) {
+		calls = []string{"these calls"}
+	}
 	if plugin := deniedByPlugin.FindStringSubmatch(r.Words); plugin != nil {
 		return fmt.Sprintf("have the policy of the authorization plugin %s allow %s for this user", plugin[1], strings.Join(calls, ", "))
 	}
@@ -200,7 +210,7 @@ func explainRefusals(err error, more func(*report.Fault, *Refusal)) error {
 func addForbidden(fault *report.Fault, refusal *Refusal, tried []TriedCall) {
 	var others []string
 	for _, t := range tried {
-		if t.Refusal != nil && t.For == "" && t.Call != refusal.Call {
+		if t.Refusal != nil && t.Call != refusal.Call {
 			others = append(others, t.Call)
 		}
 	}
@@ -230,6 +240,11 @@ func AllowHint(calls ...string) string {
 	if slices.ContainsFunc(calls, func(call string) bool { return !strings.HasPrefix(call, "GET ") && !strings.HasPrefix(call, "HEAD ") }) {
 		add("POST=1")
 	}
+	const few = 2
+	allowed := "these calls"
+	if len(calls) <= few {
+		allowed = strings.Join(calls, " and ")
+	}
 	return fmt.Sprintf("have the proxy in front of the engine allow %s (docker-socket-proxy: set %s in its environment), or use the engine's own socket",
-		strings.Join(calls, ", "), strings.Join(settings, " "))
+		allowed, strings.Join(settings, " "))
 }

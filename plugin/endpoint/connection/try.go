@@ -3,10 +3,15 @@ package connection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // TriedCall is a call that nestprobe needs, tried in a way that changes nothing.
@@ -63,4 +68,38 @@ func (c *Connection) TryCalls(ctx context.Context, limit time.Duration) []TriedC
 	}
 	group.Wait()
 	return tried
+}
+
+// Needed returns the calls without which nothing works.
+func Needed(tried []TriedCall) []TriedCall {
+	return slices.DeleteFunc(slices.Clone(tried), func(t TriedCall) bool { return t.For != "" })
+}
+
+// Forbidden returns the fault of the calls that are forbidden among some, one for all; nil
+// if there is none.
+func Forbidden(tried []TriedCall) *report.Fault {
+	i := slices.IndexFunc(tried, func(t TriedCall) bool { return t.Refusal != nil })
+	if i < 0 {
+		return nil
+	}
+	fault := forbidden(nil, tried[i].Refusal)
+	addForbidden(fault, tried[i].Refusal, tried)
+	return fault
+}
+
+// Unanswered returns the fault of the calls among some that were not answered within a
+// limit, one for all; nil if there is none.
+func Unanswered(tried []TriedCall, limit time.Duration) *report.Fault {
+	var calls []string
+	for _, t := range tried {
+		if t.Err != nil && isTimeout(t.Err) {
+			calls = append(calls, t.Call)
+		}
+	}
+	if len(calls) == 0 {
+		return nil
+	}
+	return unreachable(sentence.Of(nil, "no answer within %s to %s", limit, strings.Join(calls, ", ")),
+		"look at the engine's log for why it does not answer, and restart it if it is stuck",
+		fmt.Sprintf("no answer within %s: %s", limit, strings.Join(calls, ", ")))
 }

@@ -26,13 +26,15 @@ const minAPIVersion = "1.25"
 // serves, and the one that is used with it.
 type APIVersions struct{ Oldest, Newest, Used string }
 
-// APIVersions requests the engine's versions. If the client speaks none of them, the
-// error is of type [*report.Fault].
+// APIVersions requests the engine's versions, unless they are known from
+// [Connection.Describe]. They are empty if the engine does not tell them. If the client
+// speaks none of them, the error is of type [*report.Fault].
 func (c *Connection) APIVersions(ctx context.Context) (APIVersions, error) {
-	oldest, newest, err := c.versionRange(ctx)
+	version, err := c.serverVersion(ctx)
 	if err != nil {
-		return APIVersions{}, err
+		return APIVersions{}, c.Explain(ctx, err)
 	}
+	oldest, newest := version.MinAPIVersion, version.APIVersion
 	used := c.API.ClientVersion()
 	if oldest != "" && versions.LessThan(used, oldest) {
 		return APIVersions{}, c.tooOld("the client speaks API "+used, "use a nestprobe that is as new as the engine", oldest, newest)

@@ -198,7 +198,7 @@ func TestForeign(t *testing.T) {
 func TestEndpointInContainer(t *testing.T) {
 	client := facts.ReadContainer(running(one, "job", "front", "172.20.0.5"), 0)
 	for host, want := range map[string]string{"172.20.0.7": "socket-proxy", "172.20.0.1": "", "": ""} {
-		name, err := Endpoint{Host: host}.container(t.Context(), &fakeAPI{}, client)
+		name, err := Endpoint{Host: host}.container(t.Context(), facts.NewNetworkCache(&fakeAPI{}, nil), client)
 		assert.NilError(t, err)
 		assert.Equal(t, name, want, host)
 		assert.Equal(t, (&facts.Self{Endpoint: name}).EndpointInContainer(), want != "")
