@@ -3,6 +3,7 @@ package plugin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -233,7 +234,11 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 	flags := cmd.Root().Flags() // docker's own
 	switch {
 	case len(args) > 0:
-		return o.measureTarget(cmd.Context(), dockerCLI, flags)
+		rep, err := o.measureTarget(cmd.Context(), dockerCLI, flags)
+		if missing := new(target.NotFoundError); errors.As(err, &missing) && missing.Name == o.target.Container {
+			err = searchContexts(cmd.Context(), dockerCLI, missing, args[0])
+		}
+		return rep, err
 	case o.allContexts:
 		return o.checkContexts(cmd.Context(), dockerCLI, flags)
 	default:

@@ -20,7 +20,8 @@ import (
 // removed.
 var promised = []report.Cause{
 	"docker-socket-missing", "docker-socket-permission", "socket-path-not-on-engine",
-	"engine-unreachable", "endpoint-malformed", "context-broken", "clock-skew",
+	"engine-unreachable", "endpoint-malformed", "context-broken", "clock-skew", "api-forbidden",
+	"container-on-another-engine",
 	"tls-cert-path-missing", "tls-required", "tls-not-expected", "tls-untrusted",
 	"tls-hostname-mismatch", "tls-expired", "tls-client-cert-rejected",
 	"api-version-unsupported", "engine-os-unsupported",

@@ -18,8 +18,10 @@ func Merge(lists ...[]report.Finding) []report.Finding {
 		}
 		known := &merged[i]
 		if weight(added.Severity) > weight(known.Severity) {
-			evidence := known.Evidence
-			*known, added.Evidence = added, evidence
+			evidence := appendNew(slices.Clip(known.Evidence), added.Evidence)
+			*known = added
+			known.Evidence = evidence
+			continue
 		}
 		known.Evidence = appendNew(slices.Clip(known.Evidence), added.Evidence)
 	}

@@ -31,6 +31,14 @@ const maxName = 255
 // 1 ms.
 const maxCandidates = 200
 
+// NotFoundError says that the engine has no container and no service with a name.
+type NotFoundError struct{ Name string }
+
+// Error says where the containers are listed.
+func (e *NotFoundError) Error() string {
+	return fmt.Sprintf("there is no container or service %s: docker ps -a lists the containers", netprobe.Visible(e.Name, maxName))
+}
+
 // find inspects the container that the user means: by name or id, as a Compose service,
 // or by an alias on a network.
 func (r *run) find(ctx context.Context, name string) (container.InspectResponse, error) {
@@ -47,7 +55,7 @@ func (r *run) find(ctx context.Context, name string) (container.InspectResponse,
 	case err != nil:
 		return response, fmt.Errorf("looking for the service %s: %w", shown, err)
 	case len(found) == 0:
-		return response, fmt.Errorf("there is no container or service %s: docker ps -a lists the containers", shown)
+		return response, &NotFoundError{Name: name}
 	case len(found) > 1:
 		names := make([]string, len(found))
 		for i, c := range found {

@@ -1,0 +1,195 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/cli/cli/command"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target"
+)
+
+// searchLimit bounds the search on one engine: a ping and two calls. A local engine takes
+// 10 ms, and ssh a second to connect.
+const searchLimit = 3 * time.Second
+
+// otherEngine is an endpoint of the user's that the command did not use.
+type otherEngine struct {
+	name    string // as a part of a sentence
+	docker  string // the command that uses it
+	resolve func() (connection.Settings, error)
+
+	found string // how the container is there; empty if it is not
+	err   error  // why that is not known
+}
+
+// searchContexts looks for a container that the engine does not have on the engines of the
+// user's other contexts, all at once. It returns a Fault if one has it, and otherwise the
+// error with what was looked at.
+func searchContexts(ctx context.Context, dockerCLI command.Cli, missing *target.NotFoundError, words string) error {
+	others := otherEngines(dockerCLI)
+	var group sync.WaitGroup
+	for _, other := range others {
+		group.Go(func() { other.search(ctx, missing.Name) })
+	}
+	group.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	fault := &report.Fault{
+		Cause:    diagnosis.ContainerOnAnotherEngine,
+		Evidence: []string{fmt.Sprintf("the engine of context %s does not have it", dockerCLI.CurrentContext())},
+	}
+	var has []string
+	for _, other := range others {
+		if other.found != "" {
+			has = append(has, other.name)
+			fault.Commands = append(fault.Commands, other.docker+" nestprobe diagnose "+shellWord(words))
+		}
+		fault.Evidence = append(fault.Evidence, other.String())
+	}
+	if len(has) > 0 {
+		fault.Err = fmt.Errorf("this engine has no container or service %s, but that of %s has", missing.Name, strings.Join(has, ", "))
+		fault.Hint = "use that engine" + whatDecides(dockerCLI)
+		return fault
+	}
+	if len(others) == 0 {
+		return missing
+	}
+	looked := make([]string, len(others))
+	for i, other := range others {
+		looked[i] = other.String()
+	}
+	return fmt.Errorf("%w; looked elsewhere too: %s", missing, strings.Join(looked, "; "))
+}
+
+// String says what was found, in one sentence.
+func (o *otherEngine) String() string {
+	switch {
+	case o.found != "":
+		return fmt.Sprintf("that of %s has it, %s", o.name, o.found)
+	case o.err != nil:
+		return fmt.Sprintf("that of %s is not known: %s", o.name, visible(o.err))
+	default:
+		return fmt.Sprintf("that of %s does not have it", o.name)
+	}
+}
+
+// otherEngines lists the user's contexts but the current one, and docker's default socket
+// if DOCKER_HOST or -H selects another endpoint. Endpoints that are the same count once.
+func otherEngines(dockerCLI command.Cli) []*otherEngine {
+	current := dockerCLI.CurrentContext()
+	seen := map[string]bool{}
+	if used, err := endpoint.Resolve(dockerCLI, nil); err == nil {
+		seen[used.Host] = true
+	}
+	var others []*otherEngine
+	for _, c := range endpoint.Contexts(dockerCLI) {
+		name := c.Name
+		if name == current || c.Fault != nil {
+			continue
+		}
+		resolved, err := endpoint.ResolveContext(dockerCLI, name, nil)
+		if err == nil && seen[resolved.Host] {
+			continue
+		}
+		if err == nil {
+			seen[resolved.Host] = true
+		}
+		others = append(others, &otherEngine{
+			name: "context " + name, docker: withoutVariables(client.EnvOverrideHost) + "docker --context " + shellWord(name),
+			resolve: func() (connection.Settings, error) {
+				if err != nil {
+					return connection.Settings{}, err
+				}
+				return resolved.Settings, nil
+			},
+		})
+	}
+	if current == command.DefaultContextName && !seen[client.DefaultDockerHost] {
+		others = append(others, &otherEngine{
+			name: "docker's default socket",
+			docker: withoutVariables(client.EnvOverrideHost, client.EnvTLSVerify, client.EnvOverrideCertPath, "DOCKER_TLS") +
+				"docker --context " + command.DefaultContextName,
+			resolve: func() (connection.Settings, error) {
+				return connection.NewSettings(command.DefaultContextName, client.DefaultDockerHost), nil
+			},
+		})
+	}
+	return others
+}
+
+// withoutVariables is the start of a command that runs without some variables, as far as
+// they are set.
+func withoutVariables(names ...string) string {
+	var unset string
+	for _, name := range names {
+		if os.Getenv(name) != "" {
+			unset += " -u " + name
+		}
+	}
+	if unset == "" {
+		return ""
+	}
+	return "env" + unset + " "
+}
+
+// whatDecides says which setting chose the engine that does not have the container.
+func whatDecides(dockerCLI command.Cli) string {
+	switch {
+	case os.Getenv(client.EnvOverrideHost) != "" && dockerCLI.CurrentContext() == command.DefaultContextName:
+		return "; " + client.EnvOverrideHost + " selects another one"
+	case os.Getenv(command.EnvOverrideContext) == dockerCLI.CurrentContext():
+		return "; " + command.EnvOverrideContext + " selects another one"
+	default:
+		return ""
+	}
+}
+
+// search looks for a container, or for one of a Compose service, on the engine.
+func (o *otherEngine) search(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, searchLimit)
+	defer cancel()
+	o.found, o.err = o.searchWithin(ctx, name)
+	if o.err != nil && ctx.Err() != nil {
+		o.err = fmt.Errorf("no answer within %s", searchLimit)
+	}
+}
+
+func (o *otherEngine) searchWithin(ctx context.Context, name string) (string, error) {
+	settings, err := o.resolve()
+	if err != nil {
+		return "", err
+	}
+	opened, err := connection.Open(ctx, settings.WithAnswerTimeout(searchLimit))
+	if err != nil {
+		return "", err
+	}
+	defer opened.Close()
+	response, err := opened.API.ContainerInspect(ctx, name)
+	if err == nil && response.ContainerJSONBase != nil && response.State != nil {
+		return response.State.Status, nil
+	}
+	if err != nil && !errdefs.IsNotFound(err) {
+		return "", opened.Explain(ctx, err)
+	}
+	list, err := opened.API.ContainerList(ctx, container.ListOptions{
+		All: true, Filters: filters.NewArgs(filters.Arg("label", target.LabelService+"="+name)),
+	})
+	if err != nil || len(list) == 0 {
+		return "", opened.Explain(ctx, err)
+	}
+	return "as a Compose service", nil
+}
