@@ -69,7 +69,7 @@ func loadPluginImage(ts *testscript.TestScript, _ bool, args []string) {
 	s, out := scriptOf(ts), ts.MkAbs("nestprobe-image")
 	plugin, err := builtPlugin()
 	ts.Check(err)
-	made, err := exec.CommandContext(s.Context(), "go", "run", "./engine/agentimage/pluginimage", "-tag", tag, "-out", out, plugin).CombinedOutput() //nolint:gosec // the test's own arguments
+	made, err := exec.CommandContext(s.Context(), "go", "run", "./engine/agentimage/pluginimage", "-tag", tag, "-out", out, plugin).CombinedOutput()
 	if err != nil {
 		ts.Fatalf("%v: %s", err, made)
 	}
