@@ -205,6 +205,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"tlsfront":    selectTLSEndpoint,
 		"loopback":    openLoopbackEndpoint,
 		"squatter":    openSquattedEndpoint,
+		"front":       selectFront,
 		"certificate": makeCertificate,
 
 		"rule":   addRule,
