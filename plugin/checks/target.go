@@ -53,9 +53,9 @@ func (t TargetInput) wordChecks() []check {
 	if t.Meaning != "" {
 		words = append(words, check{name: "target", run: func(*state, context.Context) (checkResult, error) { return pass("%s", t.Meaning) }})
 	}
-	if t.Here != "" {
+	if t.FromContainer {
 		words = append(words, check{name: "from host", run: func(*state, context.Context) (checkResult, error) {
-			return pass("%s; one with --network host probes from the engine's host", t.Here)
+			return pass("this container; with --network host it is the engine's host")
 		}})
 	}
 	return words

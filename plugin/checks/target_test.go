@@ -72,13 +72,13 @@ pass aliases: abc, web on shop
 skipped listeners: not looked at, since the server answers`},
 		"not healthy": {func(target *TargetInput) {
 			target.Meaning = "localhost:32768 is port 8080 of container shop-web-1, which publishes it"
-			target.Here = "this container (job)"
+			target.FromContainer = true
 			target.Container.RestartCount = 1
 			target.Container.State.Health.FailingStreak = 3
 			target.Container.State.Health.Log = []*container.HealthcheckResult{{ExitCode: 0}, {ExitCode: 7, Output: "connecting\nrefused\x1b\n"}}
 		}, `
 pass target: localhost:32768 is port 8080 of container shop-web-1, which publishes it
-pass from host: this container (job); one with --network host probes from the engine's host
+pass from host: this container; with --network host it is the engine's host
 pass state: running, unhealthy, restarted 1 time: shop-web-1, service web of project shop; the health check says unhealthy: it failed 3 times in a row, the last time with exit code 7: refused\x1b`},
 		"listens on loopback": {func(target *TargetInput) {
 			target.Probes = nil

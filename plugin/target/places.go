@@ -104,12 +104,7 @@ func (r *run) addPlace(p *place) {
 func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if name == experiment.VantageHost {
 		p, err := r.newHerePlace(ctx)
-		if err == nil && p.vantage.InContainer() {
-			r.known.Here = "this container"
-			if p.vantage.Client != nil {
-				r.known.Here += " (" + facts.ContainerName(p.found.Inspection) + ")"
-			}
-		}
+		r.known.FromContainer = err == nil && p.vantage.InContainer()
 		return p, err
 	}
 	if name, ok := strings.CutPrefix(name, VantageNetwork); ok {

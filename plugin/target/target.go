@@ -51,7 +51,7 @@ func (t Target) TargetAt(address string) netprobe.Target {
 type Facts struct {
 	Server         facts.Server
 	Meaning        string                     // what the user's words were taken for; empty if they are plain
-	Here           string                     // what the place host is, if the user named it and it is not the host; else empty
+	FromContainer  bool                       // the place host, which the user named, is the container of this command
 	Container      *container.InspectResponse // with the network that it uses; nil for the engine's host, and if there is none
 	NetworkOf      string                     // the container whose network it shares; empty if it has its own
 	Replicas       []string                   // names of the other running containers of its Compose service
