@@ -22,9 +22,9 @@ var callChecks = category("API calls", []check{
 func (s *state) checkNeededCalls(ctx context.Context) (checkResult, error) {
 	s.tried = s.connection.TryCalls(ctx, connection.DetailTimeout)
 	needed := connection.Needed(s.tried)
-	if connection.Forbidden(needed) != nil {
-		allowed := slices.DeleteFunc(slices.Clone(s.tried), func(t connection.TriedCall) bool { return t.Refusal != nil || t.Err != nil })
+	if slices.ContainsFunc(needed, func(t connection.TriedCall) bool { return t.Refusal != nil }) {
 		fault := connection.Forbidden(s.tried)
+		allowed := slices.DeleteFunc(slices.Clone(s.tried), func(t connection.TriedCall) bool { return t.Refusal != nil || t.Err != nil })
 		return checkResult{
 			status: report.CheckFailure,
 			detail: fmt.Sprintf("%s; allowed: %s", describeFault(fault), cmp.Or(strings.Join(namesOf(allowed), ", "), "none of the others")),
