@@ -66,6 +66,7 @@ func withSession(ctx context.Context, dockerCLI command.Cli, name string, flags 
 	s.engine.HostAddresses = hostAddresses(s.engine)
 	measured, err := measure(ctx, s)
 	measured.Self = s.engine.Self.Report()
+	measured.Findings = opened.Omitted.Adopt(measured.Findings)
 	if omitted, ok := opened.Omitted.Finding(); ok && ctx.Err() == nil {
 		measured.Findings = diagnosis.Merge(measured.Findings, []report.Finding{omitted})
 	}

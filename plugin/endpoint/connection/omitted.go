@@ -61,6 +61,30 @@ func (o *Omitted) Note(ctx context.Context, call string, err error) bool {
 	return true
 }
 
+// Adopt notes the calls of a warning of another process's Omitted, so that one warning
+// names all. It returns the findings without that warning.
+func (o *Omitted) Adopt(findings []report.Finding) []report.Finding {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.DeleteFunc(findings, func(f report.Finding) bool {
+		if f.Severity != report.SeverityWarning || f.Title != omittedTitle {
+			return false
+		}
+		for _, line := range f.Evidence {
+			call, why, isCall := strings.Cut(line, ": ")
+			switch {
+			case !isCall && !slices.Contains(o.assumed, line):
+				o.assumed = append(o.assumed, line)
+			case isCall && !slices.ContainsFunc(o.calls, func(c omittedCall) bool { return c.name == call }):
+				o.calls = append(o.calls, omittedCall{call, why, strings.HasPrefix(why, "forbidden (")})
+			}
+		}
+		return true
+	})
+}
+
+const omittedTitle = "Calls of the API that only add detail did not succeed"
+
 // assume adds what was taken for granted without the answers.
 func (o *Omitted) assume(what string) {
 	o.mu.Lock()
@@ -98,6 +122,6 @@ func (o *Omitted) Finding() (report.Finding, bool) {
 	}
 	finding := fault.Finding()
 	finding.Severity = report.SeverityWarning
-	finding.Title = "Not all that is known: calls that only add detail did not succeed"
+	finding.Title = omittedTitle
 	return finding, true
 }
