@@ -16,7 +16,7 @@ KEEPER  := go run ./plugin/enginetest/keeper
 CROSS   := $(foreach os,darwin linux windows,$(foreach arch,amd64 arm64,$(os)-$(arch)))
 
 # How many tests run in parallel. With more tests than processors, engines answer late.
-TESTS_AT_ONCE ?= 2
+TESTS_AT_ONCE ?= 3
 TEST_FLAGS := -count=1 -timeout 45m
 
 export CGO_ENABLED ?= 0
@@ -73,7 +73,7 @@ WAITING := ^TestSwarm|StaysUntilDeadline$$
 # only then are listed as flaky.
 ifdef RERUN
 RUNNER := $(TOOLS)/gotestsum-$(GOTESTSUM)
-go-test = $(RUNNER) --format=pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-report=bin/flaky-$@ --packages='$(1)' -- $(TEST_FLAGS)
+go-test = $(RUNNER) --format=pkgname --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-report=bin/flaky-$@ --jsonfile-timing-events=bin/times-$@ --packages='$(1)' -- $(TEST_FLAGS)
 else
 go-test = go test $(1) $(TEST_FLAGS)
 endif
