@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -21,10 +22,10 @@ var callChecks = category("API calls", []check{
 
 func (s *state) checkNeededCalls(ctx context.Context) (checkResult, error) {
 	s.tried = s.connection.TryCalls(ctx, connection.DetailTimeout)
-	needed := connection.Needed(s.tried)
-	if slices.ContainsFunc(needed, func(t connection.TriedCall) bool { return t.Refusal != nil }) {
-		fault := connection.Forbidden(s.tried)
-		allowed := slices.DeleteFunc(slices.Clone(s.tried), func(t connection.TriedCall) bool { return t.Refusal != nil || t.Err != nil })
+	needed := refusal.Needed(s.tried)
+	if slices.ContainsFunc(needed, func(t refusal.TriedCall) bool { return t.Refusal != nil }) {
+		fault := refusal.Forbidden(s.tried)
+		allowed := slices.DeleteFunc(slices.Clone(s.tried), func(t refusal.TriedCall) bool { return t.Refusal != nil || t.Err != nil })
 		return checkResult{
 			status: report.CheckFailure,
 			detail: fmt.Sprintf("%s; allowed: %s", describeFault(fault), cmp.Or(strings.Join(namesOf(allowed), ", "), "none of the others")),
@@ -39,8 +40,8 @@ func (s *state) checkNeededCalls(ctx context.Context) (checkResult, error) {
 
 // checkCallsOfOptions looks at the calls that only some options need, or some images.
 func (s *state) checkCallsOfOptions(context.Context) (checkResult, error) {
-	optional := slices.DeleteFunc(slices.Clone(s.tried), func(t connection.TriedCall) bool { return t.For == "" })
-	fault := connection.Forbidden(optional)
+	optional := slices.DeleteFunc(slices.Clone(s.tried), func(t refusal.TriedCall) bool { return t.For == "" })
+	fault := refusal.Forbidden(optional)
 	if fault == nil {
 		return pass("%d of %d allowed: %s", len(optional), len(optional), strings.Join(namesOf(optional), ", "))
 	}
@@ -53,7 +54,7 @@ func (s *state) checkCallsOfOptions(context.Context) (checkResult, error) {
 	return warn(fault, "forbidden: %s", strings.Join(forbidden, ", "))
 }
 
-func namesOf(tried []connection.TriedCall) []string {
+func namesOf(tried []refusal.TriedCall) []string {
 	names := make([]string, len(tried))
 	for i, t := range tried {
 		names[i] = t.Call

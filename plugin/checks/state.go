@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -45,8 +46,8 @@ type state struct {
 
 	self *facts.Self // the container of this process, set by "engine"
 
-	networks []network              // set by "networks"
-	tried    []connection.TriedCall // set by "needed calls"
+	networks []network           // set by "networks"
+	tried    []refusal.TriedCall // set by "needed calls"
 
 	target TargetInput // of DescribeTarget
 }

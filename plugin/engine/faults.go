@@ -11,7 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -65,7 +65,7 @@ func CreateFault(what string, err error) error {
 // answer that Docker's client does not read. Starting the container returns the same
 // error.
 func AttachFault(ctx context.Context, api API, what, id string, err error) error {
-	if ctx.Err() != nil || connection.IsRefusal(err) {
+	if ctx.Err() != nil || refusal.Is(err) {
 		return err
 	}
 	startErr := api.ContainerStart(ctx, id, container.StartOptions{})

@@ -14,7 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -117,7 +117,7 @@ func (i Image) unavailable(err error, hint string) *report.Fault {
 // IsEngineAnswer says whether an error is an answer of the engine, by its status or in
 // the stream of a pull, rather than the loss of the engine or the end of ctx.
 func IsEngineAnswer(err error) bool {
-	if connection.IsRefusal(err) {
+	if refusal.Is(err) {
 		return false
 	}
 	if errors.As(err, new(*jsonmessage.JSONError)) {

@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -29,7 +30,7 @@ func RemoveContainer(ctx context.Context, api API, name string, lease *Lease) er
 		}
 		return err
 	})
-	if connection.IsRefusal(err) {
+	if refusal.Is(err) {
 		lease.Release()
 		return containerIsLeft(ctx, api, name, err)
 	}
@@ -88,7 +89,7 @@ func awaitRemoval(ctx context.Context, api API, name string) error {
 // RemoveNetwork removes a network. It is no error if the network does not exist.
 func RemoveNetwork(ctx context.Context, api API, name string) error {
 	err := Retry(ctx, func() error { return api.NetworkRemove(ctx, name) })
-	if connection.IsRefusal(err) {
+	if refusal.Is(err) {
 		if _, inspectErr := api.NetworkInspect(ctx, name, network.InspectOptions{}); errdefs.IsNotFound(inspectErr) {
 			return nil // it was never made
 		}

@@ -1,14 +1,20 @@
 package connection
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // watchedTransport sends the requests of docker's client, except those that attach to a
-// container. It turns an answer that forbids a call into a [Refusal], and notes how long
+// container. It turns an answer that forbids a call into a [refusal.Refusal], and notes how long
 // each answer took. The client does neither: its errors do not say which call failed.
 type watchedTransport struct {
 	next *http.Transport
@@ -38,10 +44,10 @@ func (t *watchedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	if err != nil {
 		return nil, err
 	}
-	t.note(Call{Name: callOf(request), Took: time.Since(began)}, response.Header)
-	if refusal := refusalOf(response); refusal != nil {
+	t.note(Call{Name: refusal.CallOf(request), Took: time.Since(began)}, response.Header)
+	if refused := refusal.Of(response); refused != nil {
 		_ = response.Body.Close()
-		return nil, refusal
+		return nil, refused
 	}
 	return response, nil
 }
@@ -87,4 +93,29 @@ func (h headers) product() (name, version string) {
 	default:
 		return "", ""
 	}
+}
+
+// TryCalls tries each call that nestprobe needs, all in parallel, each for limit at most.
+// It makes and changes nothing on the engine.
+func (c *Connection) TryCalls(ctx context.Context, limit time.Duration) []refusal.TriedCall {
+	return refusal.TryCalls(func(method, path, body string) (*http.Response, error) {
+		return c.request(ctx, limit, method, c.wire.base.Scheme, "/v"+c.client.ClientVersion()+path, strings.NewReader(body))
+	})
+}
+
+// Unanswered returns the fault of the calls among some that were not answered within a
+// limit, one for all; nil if there is none.
+func Unanswered(tried []refusal.TriedCall, limit time.Duration) *report.Fault {
+	var calls []string
+	for _, t := range tried {
+		if t.Err != nil && isTimeout(t.Err) {
+			calls = append(calls, t.Call)
+		}
+	}
+	if len(calls) == 0 {
+		return nil
+	}
+	return unreachable(sentence.Of(nil, "no answer within %s to %s", limit, strings.Join(calls, ", ")),
+		"look at the engine's log for why it does not answer, and restart it if it is stuck",
+		fmt.Sprintf("no answer within %s: %s", limit, strings.Join(calls, ", ")))
 }

@@ -1,10 +1,13 @@
 package connection
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 // The Docker endpoint and the engine behind it.
 const (
-	APIForbidden          report.Cause = "api-forbidden"
+	APIForbidden                       = refusal.APIForbidden
 	APIVersionUnsupported report.Cause = "api-version-unsupported"
 	ClockSkew             report.Cause = "clock-skew"
 	ContextBroken         report.Cause = "context-broken"

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -27,7 +28,7 @@ func (c *Connection) diagnose(ctx context.Context, seen trace, err error) error 
 }
 
 func (c *Connection) cause(ctx context.Context, seen *trace, err error) *report.Fault {
-	refusal := new(Refusal)
+	refusal := new(refusal.Refusal)
 	switch {
 	case errors.As(err, &refusal):
 		return c.refusedPing(ctx, refusal, err)
@@ -237,19 +238,19 @@ func (c *Connection) notAnEngine(ctx context.Context, seen *trace, err error) *r
 
 // refusedPing is for a ping that was answered with 401 or 403. If another call passes, an
 // engine is there.
-func (c *Connection) refusedPing(ctx context.Context, refusal *Refusal, err error) *report.Fault {
-	fault := forbidden(err, refusal)
+func (c *Connection) refusedPing(ctx context.Context, refused *refusal.Refusal, err error) *report.Fault {
+	fault := refused.Fault(err)
 	_, newest, versionErr := c.versionRange(ctx)
 	if versionErr == nil {
 		fault.Evidence = append(fault.Evidence, "GET /version is allowed, and the engine serves API versions up to "+newest)
 		return fault
 	}
-	if again := new(Refusal); errors.As(versionErr, &again) {
+	if again := new(refusal.Refusal); errors.As(versionErr, &again) {
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("%s was answered with %d too", again.Call, again.Status))
 	}
 	fault.Cause = EngineUnreachable
 	fault.Hint = "check the endpoint's address and port, and which credentials what answers there requires"
-	fault.Err = sentence.Of(err, "what answers at %s forbids every call that was tried (%d)", c.settings.Host, refusal.Status)
+	fault.Err = sentence.Of(err, "what answers at %s forbids every call that was tried (%d)", c.settings.Host, refused.Status)
 	return fault
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -22,8 +23,8 @@ import (
 // [Connection.Explain] knows more, because it can ping the engine.
 func Explain(err error) error {
 	var known *report.Fault
-	if IsRefusal(err) {
-		return explainRefusals(err, nil)
+	if refusal.Is(err) {
+		return refusal.Explain(err, nil)
 	}
 	if err == nil || errors.As(err, &known) {
 		return err
@@ -63,9 +64,9 @@ func isLost(err error) bool {
 // or the time of [Open] for an unreachable endpoint, bounded by ctx.
 func (c *Connection) Explain(ctx context.Context, err error) error {
 	var known *report.Fault
-	if IsRefusal(err) && ctx.Err() == nil {
-		return explainRefusals(err, func(fault *report.Fault, refusal *Refusal) {
-			addForbidden(fault, refusal, Needed(c.TryCalls(ctx, measureTimeout)))
+	if refusal.Is(err) && ctx.Err() == nil {
+		return refusal.Explain(err, func(fault *report.Fault, refused *refusal.Refusal) {
+			refused.AddTo(fault, refusal.Needed(c.TryCalls(ctx, measureTimeout)))
 		})
 	}
 	if err == nil || errors.As(err, &known) || ctx.Err() != nil {
@@ -95,7 +96,7 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 // refusedBeforeItWasRead is for a proxy that forbids a call and closes the connection
 // while the request is still being sent, such as an image: its answer is lost.
 func (c *Connection) refusedBeforeItWasRead(ctx context.Context, err error) error {
-	fault := Forbidden(Needed(c.TryCalls(ctx, measureTimeout)))
+	fault := refusal.Forbidden(refusal.Needed(c.TryCalls(ctx, measureTimeout)))
 	if fault == nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -41,10 +42,10 @@ func (o *Omitted) Note(ctx context.Context, call string, err error) bool {
 		return false
 	}
 	noted := omittedCall{name: call}
-	refusal := new(Refusal)
+	refused := new(refusal.Refusal)
 	switch {
-	case errors.As(err, &refusal):
-		noted = omittedCall{refusal.Call, fmt.Sprintf("forbidden (%d) %s", refusal.Status, refusal.own()), true}
+	case errors.As(err, &refused):
+		noted = omittedCall{refused.Call, fmt.Sprintf("forbidden (%d) %s", refused.Status, refused.Own()), true}
 	case errors.Is(err, context.DeadlineExceeded):
 		noted.why = fmt.Sprintf("no answer within %s", DetailTimeout)
 	case errdefs.IsNotFound(err), errdefs.IsInvalidArgument(err), isLost(err):
@@ -118,7 +119,7 @@ func (o *Omitted) Finding() (report.Finding, bool) {
 	}
 	fault.Evidence = append(fault.Evidence, o.assumed...)
 	if len(refused) > 0 {
-		fault.Cause, fault.Hint = APIForbidden, "what was measured does not depend on them; to know more, "+AllowHint(refused...)
+		fault.Cause, fault.Hint = APIForbidden, "what was measured does not depend on them; to know more, "+refusal.AllowHint(refused...)
 	}
 	finding := fault.Finding()
 	finding.Severity = report.SeverityWarning

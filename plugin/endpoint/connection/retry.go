@@ -12,6 +12,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 )
 
 // retryingClient repeats a request where an engine fails to list or inspect
@@ -42,7 +44,7 @@ func (c retryingClient) ContainerAttach(ctx context.Context, id string, options 
 	if againErr == nil {
 		return attached, errors.Join(err, again.Body.Close())
 	}
-	if IsRefusal(againErr) {
+	if refusal.Is(againErr) {
 		return attached, againErr
 	}
 	return attached, err

@@ -1,4 +1,4 @@
-package connection
+package refusal
 
 import (
 	"errors"
@@ -44,7 +44,7 @@ func TestRefusalOf(t *testing.T) {
 			if test.engine {
 				response.Header.Set("Api-Version", "1.41")
 			}
-			refusal := refusalOf(response)
+			refusal := Of(response)
 			assert.Equal(t, refusal == nil, test.words == "none")
 			if refusal != nil {
 				assert.Equal(t, refusal.Words, test.words)
@@ -79,7 +79,7 @@ func TestExplainRefusals(t *testing.T) {
 	t.Parallel()
 	left := &report.Fault{Cause: APIForbidden, Err: &Refusal{Call: "DELETE /containers/{id}", Status: 403}}
 	other := errors.New("another")
-	err := Explain(errors.Join(&Refusal{Call: "POST /containers/create", Status: 403}, left, other))
+	err := Explain(errors.Join(&Refusal{Call: "POST /containers/create", Status: 403}, left, other), nil)
 	assert.Assert(t, errors.Is(err, other) && errors.Is(err, left), "%v", err)
 	fault := new(report.Fault)
 	assert.Assert(t, errors.As(err, &fault))

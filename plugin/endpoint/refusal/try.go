@@ -1,17 +1,10 @@
-package connection
+package refusal
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
-	"time"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
-	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // TriedCall is a call that nestprobe needs, tried in a way that changes nothing.
@@ -49,14 +42,14 @@ var neededCalls = []struct{ method, path, body, purpose string }{
 	{http.MethodDelete, "/networks/" + nobody, "", "networks that nestprobe makes"},
 }
 
-// TryCalls tries each call that nestprobe needs, all in parallel, each for limit at most.
-// It makes and changes nothing on the engine.
-func (c *Connection) TryCalls(ctx context.Context, limit time.Duration) []TriedCall {
+// TryCalls tries each call that nestprobe needs, all in parallel. It makes and changes
+// nothing on the engine. Send sends a request, of which the path has no API version.
+func TryCalls(send func(method, path, body string) (*http.Response, error)) []TriedCall {
 	tried := make([]TriedCall, len(neededCalls))
 	var group sync.WaitGroup
 	for i, n := range neededCalls {
 		group.Go(func() {
-			response, err := c.request(ctx, limit, n.method, c.wire.base.Scheme, "/v"+c.client.ClientVersion()+n.path, strings.NewReader(n.body))
+			response, err := send(n.method, n.path, n.body)
 			tried[i] = TriedCall{Call: n.method + " " + documented(n.path), For: n.purpose, Err: err}
 			if errors.As(err, &tried[i].Refusal) {
 				tried[i].Err = nil
@@ -73,33 +66,4 @@ func (c *Connection) TryCalls(ctx context.Context, limit time.Duration) []TriedC
 // Needed returns the calls without which nothing works.
 func Needed(tried []TriedCall) []TriedCall {
 	return slices.DeleteFunc(slices.Clone(tried), func(t TriedCall) bool { return t.For != "" })
-}
-
-// Forbidden returns the fault of the calls that are forbidden among some, one for all; nil
-// if there is none.
-func Forbidden(tried []TriedCall) *report.Fault {
-	i := slices.IndexFunc(tried, func(t TriedCall) bool { return t.Refusal != nil })
-	if i < 0 {
-		return nil
-	}
-	fault := forbidden(nil, tried[i].Refusal)
-	addForbidden(fault, tried[i].Refusal, tried)
-	return fault
-}
-
-// Unanswered returns the fault of the calls among some that were not answered within a
-// limit, one for all; nil if there is none.
-func Unanswered(tried []TriedCall, limit time.Duration) *report.Fault {
-	var calls []string
-	for _, t := range tried {
-		if t.Err != nil && isTimeout(t.Err) {
-			calls = append(calls, t.Call)
-		}
-	}
-	if len(calls) == 0 {
-		return nil
-	}
-	return unreachable(sentence.Of(nil, "no answer within %s to %s", limit, strings.Join(calls, ", ")),
-		"look at the engine's log for why it does not answer, and restart it if it is stuck",
-		fmt.Sprintf("no answer within %s: %s", limit, strings.Join(calls, ", ")))
 }
