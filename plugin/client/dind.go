@@ -15,6 +15,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -251,9 +252,9 @@ func (n *nestedEngine) here(nested facts.Container) facts.Vantage {
 // reached the server, so there is only one second beyond a single attempt.
 func (n *nestedEngine) probeServer(ctx context.Context, v experiment.Vantage, index int, server report.Server, networks []facts.Network) ([]report.Probe, error) {
 	request := n.run.request
-	candidates := nestedCandidates(server.Published, networks, n.engineName, v)
-	attempts := make([]experiment.Attempt, len(candidates))
-	for i, candidate := range candidates {
+	toTry := nestedCandidates(server.Published, networks, n.engineName, v)
+	attempts := make([]experiment.Attempt, len(toTry))
+	for i, candidate := range toTry {
 		attempts[i] = experiment.Attempt{Candidate: candidate, Target: request.TargetAt(candidate.Address, n.job.Identities[index])}
 	}
 	waiting, cancel := context.WithTimeout(ctx, request.Timeout+time.Second)
@@ -270,8 +271,8 @@ func (n *nestedEngine) probeServer(ctx context.Context, v experiment.Vantage, in
 
 // nestedCandidates returns the addresses of the nested engine's container, and from
 // another container also its name, with the ports that the nested engine publishes.
-func nestedCandidates(published []report.PortBinding, networks []facts.Network, name string, v experiment.Vantage) []experiment.Candidate {
-	var l experiment.CandidateList
+func nestedCandidates(published []report.PortBinding, networks []facts.Network, name string, v experiment.Vantage) []candidates.Candidate {
+	var l candidates.List
 	for _, b := range published {
 		hostIP := facts.ParseAddr(b.HostIP)
 		for _, n := range networks {

@@ -13,12 +13,13 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 func attemptAt(kind report.Kind, address string) Attempt {
-	return Attempt{Candidate: Candidate{Kind: kind, Address: address}, Target: netprobe.Target{Address: address}}
+	return Attempt{Candidate: candidates.Candidate{Kind: kind, Address: address}, Target: netprobe.Target{Address: address}}
 }
 
 func failed(a Attempt, phase netprobe.Phase, failure netprobe.Failure, status int) report.Probe {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -145,9 +146,9 @@ func (s *server) attempts(v inspectedVantage) []Attempt {
 	known.Client, known.ClientOnHost = v.found.Networks, v.found.HostNetwork
 	known.SharesNamespace = v.Container != "" && (v.Container == s.found.Namespace || v.found.Namespace == s.found.Namespace || v.found.HostNetwork && s.found.HostNetwork)
 	known.Names = append([]string{s.name}, s.found.Aliases...)
-	candidates := v.Candidates(known)
-	attempts := make([]Attempt, len(candidates))
-	for i, candidate := range candidates {
+	toTry := v.Candidates(known)
+	attempts := make([]Attempt, len(toTry))
+	for i, candidate := range toTry {
 		attempts[i] = Attempt{
 			Candidate: candidate,
 			Grace:     Grace(known, candidate),
@@ -166,7 +167,7 @@ const addressDetection = 3 * time.Second
 // Grace returns how much longer than others a candidate is tried. The bridge of a network
 // that was empty detects duplicates of its IPv6 address when the server is connected.
 // Until that is done, the server's IPv6 address cannot be reached from the host.
-func Grace(known facts.Addresses, candidate Candidate) time.Duration {
+func Grace(known facts.Addresses, candidate candidates.Candidate) time.Duration {
 	hasIPv6 := slices.ContainsFunc(known.Networks, func(n facts.Network) bool { return n.IPv6.IsValid() })
 	if address, err := netip.ParseAddrPort(candidate.Address); err == nil && hasIPv6 && address.Addr().Is6() {
 		return addressDetection

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/witness"
@@ -74,14 +75,14 @@ func Here(self *facts.Self) Vantage {
 func (v Vantage) InContainer() bool { return v.Container != "" || v.Foreign }
 
 // Candidates returns the addresses to try from the vantage.
-func (v Vantage) Candidates(f facts.Addresses) []Candidate {
+func (v Vantage) Candidates(f facts.Addresses) []candidates.Candidate {
 	switch {
 	case v.Foreign:
-		return foreignCandidates(f, v.Gateways)
+		return candidates.ForForeign(f, v.Gateways)
 	case v.Container == "":
-		return HostCandidates(f)
+		return candidates.ForHost(f)
 	default:
-		return ContainerCandidates(f)
+		return candidates.ForContainer(f)
 	}
 }
 
@@ -102,7 +103,7 @@ func (v Vantage) inspect(ctx context.Context, api engine.API) (facts.ClientConta
 
 // Attempt is one candidate, and what is probed there.
 type Attempt struct {
-	Candidate
+	candidates.Candidate
 	Target netprobe.Target
 	Grace  time.Duration // netprobe.Attempt.Grace
 }

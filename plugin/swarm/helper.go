@@ -19,6 +19,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -103,8 +104,8 @@ func (r *run) newWork() NodeWork {
 
 // candidatesOf returns the addresses of a node's server for the helpers to probe. For a node
 // that is down, only that of its machine is left.
-func (r *run) candidatesOf(n *node) []experiment.Candidate {
-	var l experiment.CandidateList
+func (r *run) candidatesOf(n *node) []candidates.Candidate {
+	var l candidates.List
 	if n.server != nil {
 		l.AddName(report.KindContainerName, r.taskName(n.server), r.request.Port, "the container's name on the overlay network")
 		l.Add(report.KindContainerIP, r.overlayIP(n.server), r.request.Port, "the container's address on the overlay network")

@@ -10,7 +10,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -135,7 +135,7 @@ func (r *run) setServer(response container.InspectResponse, port uint16) {
 }
 
 // containerCandidates returns the addresses of the container to try from a place.
-func (r *run) containerCandidates(p *place) []experiment.Candidate {
+func (r *run) containerCandidates(p *place) []candidates.Candidate {
 	addresses := r.found.Addresses
 	addresses.EngineHost = r.engine.Host
 	addresses.HostAddresses = r.engine.HostAddresses

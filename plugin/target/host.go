@@ -7,6 +7,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -36,19 +37,19 @@ func (r *run) explainHost(ctx context.Context) error {
 }
 
 // hostCandidates returns the addresses of the host to try from a place.
-func (r *run) hostCandidates(p *place) []experiment.Candidate {
+func (r *run) hostCandidates(p *place) []candidates.Candidate {
 	port := r.target.Port
-	var l experiment.CandidateList
+	var l candidates.List
 	if !p.vantage.InContainer() {
-		l.Add(report.KindHostAddress, experiment.Loopback4, port, "this machine's loopback address")
-		l.Add(report.KindHostAddress, experiment.Loopback6, port, "this machine's loopback address")
+		l.Add(report.KindHostAddress, candidates.Loopback4, port, "this machine's loopback address")
+		l.Add(report.KindHostAddress, candidates.Loopback6, port, "this machine's loopback address")
 	}
 	for _, n := range slices.Concat(p.found.Networks, p.vantage.Gateways) {
 		l.Add(report.KindHostGateway, n.GatewayIPv4, port, "the gateway of this container on "+n.Name)
 		l.Add(report.KindHostGateway, n.GatewayIPv6, port, "the gateway of this container on "+n.Name)
 	}
 	if p.vantage.InContainer() {
-		for _, name := range experiment.HostAliases {
+		for _, name := range candidates.HostAliases {
 			l.AddName(report.KindHostAlias, name, port, "an engine's name for its host")
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/proxy"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -196,7 +197,7 @@ func (r *run) newHelperName() string {
 
 // probeFromPlaces chooses the places and probes the server from them in parallel. Then
 // the witness says which connections arrive at the server.
-func (r *run) probeFromPlaces(ctx context.Context, candidates func(*place) []experiment.Candidate) error {
+func (r *run) probeFromPlaces(ctx context.Context, toTry func(*place) []candidates.Candidate) error {
 	if err := r.choosePlaces(ctx); err != nil {
 		return err
 	}
@@ -215,7 +216,7 @@ func (r *run) probeFromPlaces(ctx context.Context, candidates func(*place) []exp
 			if err = r.startHelper(working, ctx, p); err != nil {
 				return err
 			}
-			return r.probe(working, p, candidates(p))
+			return r.probe(working, p, toTry(p))
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -268,9 +269,9 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 
 // probe probes addresses from a place. The server should already run, so each address is
 // tried for the time of one attempt, and then once more.
-func (r *run) probe(ctx context.Context, p *place, candidates []experiment.Candidate) error {
-	p.attempts = make([]experiment.Attempt, len(candidates))
-	for i, candidate := range candidates {
+func (r *run) probe(ctx context.Context, p *place, toTry []candidates.Candidate) error {
+	p.attempts = make([]experiment.Attempt, len(toTry))
+	for i, candidate := range toTry {
 		p.attempts[i] = experiment.Attempt{
 			Candidate: candidate,
 			Grace:     experiment.Grace(r.found.Addresses, candidate),

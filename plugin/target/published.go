@@ -15,7 +15,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
@@ -26,7 +26,7 @@ import (
 // than the name of a container.
 func IsAddress(host string) bool {
 	_, err := netip.ParseAddr(host)
-	return err == nil || strings.EqualFold(host, "localhost") || slices.Contains(experiment.HostAliases, strings.ToLower(host))
+	return err == nil || strings.EqualFold(host, "localhost") || slices.Contains(candidates.HostAliases, strings.ToLower(host))
 }
 
 // publisher is a container that publishes a port of the engine's host.
@@ -225,15 +225,15 @@ func nearest(publishers []publisher, address string) []publisher {
 	ip, err := netip.ParseAddr(address)
 	switch {
 	case strings.EqualFold(address, "localhost"), err == nil && ip.IsUnspecified() && ip.Is4():
-		ip = experiment.Loopback4
+		ip = candidates.Loopback4
 	case err == nil && ip.IsUnspecified():
-		ip = experiment.Loopback6
+		ip = candidates.Loopback6
 	case err != nil:
 		return publishers
 	}
 	leads := slices.DeleteFunc(slices.Clone(publishers), func(p publisher) bool { return !p.covers(ip.Unmap()) })
 	if len(leads) == 0 && strings.EqualFold(address, "localhost") {
-		leads = slices.DeleteFunc(slices.Clone(publishers), func(p publisher) bool { return !p.covers(experiment.Loopback6) })
+		leads = slices.DeleteFunc(slices.Clone(publishers), func(p publisher) bool { return !p.covers(candidates.Loopback6) })
 	}
 	if len(leads) > 0 {
 		return leads

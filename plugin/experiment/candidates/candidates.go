@@ -1,4 +1,6 @@
-package experiment
+// Package candidates lists the addresses that could lead to a server, from what is known of
+// it and of the place that they are tried from. It does not try them.
+package candidates
 
 import (
 	"net"
@@ -35,10 +37,10 @@ const (
 // does not answer must not delay the result.
 const hostsFileLookup = 50 * time.Millisecond
 
-// HostCandidates lists the addresses to try from a process on the user's machine, each
+// ForHost lists the addresses to try from a process on the user's machine, each
 // once, in the order of preference.
-func HostCandidates(f facts.Addresses) []Candidate {
-	var l CandidateList
+func ForHost(f facts.Addresses) []Candidate {
+	var l List
 	if f.HostNetwork {
 		l.hostNetwork(f)
 	} else {
@@ -69,10 +71,10 @@ var HostAliases = []string{
 	"docker.for.mac.localhost",
 }
 
-// ContainerCandidates lists the addresses to try from a process in a container, each
+// ForContainer lists the addresses to try from a process in a container, each
 // once, in the order of preference.
-func ContainerCandidates(f facts.Addresses) []Candidate {
-	var l CandidateList
+func ForContainer(f facts.Addresses) []Candidate {
+	var l List
 	if f.SharesNamespace {
 		const reason = "the server listens in this container's own network namespace"
 		l.Add(report.KindOwnLocalhost, Loopback4, f.Port, reason)
@@ -102,39 +104,16 @@ func ContainerCandidates(f facts.Addresses) []Candidate {
 	return l.Candidates
 }
 
-// foreignCandidates lists the addresses to try from a container that the engine does not
+// ForForeign lists the addresses to try from a container that the engine does not
 // run: it is on none of the engine's networks, and knows none of their names. Only the
 // endpoint's host is known to be the engine's.
-func foreignCandidates(f facts.Addresses, gateways []facts.Network) []Candidate {
+func ForForeign(f facts.Addresses, gateways []facts.Network) []Candidate {
 	f.Names, f.Client, f.SharesNamespace = nil, gateways, false
-	all := ContainerCandidates(f)
+	all := ForContainer(f)
 	for i := range all {
 		all[i].Elsewhere = all[i].Kind != report.KindPublishedEngineHost
 	}
 	return all
-}
-
-// CandidateList collects candidates, each address once.
-type CandidateList struct {
-	Candidates []Candidate
-}
-
-// Add adds an address and a port; nothing if the address is not valid.
-func (l *CandidateList) Add(kind report.Kind, ip netip.Addr, port uint16, reason string) {
-	if ip.IsValid() {
-		l.AddName(kind, ip.String(), port, reason)
-	}
-}
-
-// AddName adds a host, which is a name or an address, and a port.
-func (l *CandidateList) AddName(kind report.Kind, host string, port uint16, reason string) {
-	l.add(Candidate{Kind: kind, Address: net.JoinHostPort(host, strconv.Itoa(int(port))), Reason: reason})
-}
-
-func (l *CandidateList) add(c Candidate) {
-	if !slices.ContainsFunc(l.Candidates, func(other Candidate) bool { return other.Address == c.Address }) {
-		l.Candidates = append(l.Candidates, c)
-	}
 }
 
 // The loopback addresses, and the unspecified IPv4 address.
@@ -148,7 +127,7 @@ var (
 // 20.10 chooses different ephemeral ports for the two. A family that is not published is
 // tried with the port of the other one, because a client of "localhost" does the same,
 // and may reach another container there.
-func (l *CandidateList) localhost(bindings []facts.Binding) {
+func (l *List) localhost(bindings []facts.Binding) {
 	for _, b := range bindings {
 		switch {
 		case b.HostIP.IsUnspecified():
@@ -172,7 +151,7 @@ func (l *CandidateList) localhost(bindings []facts.Binding) {
 
 // elsewhere marks the addresses of some kinds. Those of loopback do not lead to an engine
 // that publishes on another machine, unless through a tunnel, or outside of this container.
-func (l *CandidateList) elsewhere(kinds ...report.Kind) {
+func (l *List) elsewhere(kinds ...report.Kind) {
 	for i, c := range l.Candidates {
 		if slices.Contains(kinds, c.Kind) {
 			l.Candidates[i].Elsewhere = true
@@ -181,7 +160,7 @@ func (l *CandidateList) elsewhere(kinds ...report.Kind) {
 }
 
 // published lists the published port on addresses other than loopback.
-func (l *CandidateList) published(f facts.Addresses) {
+func (l *List) published(f facts.Addresses) {
 	l.ownAliases(f)
 	l.engineHosts(f)
 	l.gateways(f.Bindings, f.Networks, "the engine's own address on ")
@@ -189,7 +168,7 @@ func (l *CandidateList) published(f facts.Addresses) {
 }
 
 // ownAliases lists the names of the engine's host that this machine may have.
-func (l *CandidateList) ownAliases(f facts.Addresses) {
+func (l *List) ownAliases(f facts.Addresses) {
 	if f.Desktop {
 		for _, name := range []string{hostAlias, gatewayAlias} {
 			l.addPublished(report.KindPublishedHostAlias, name, f.Bindings, "Docker Desktop's name of this machine")
@@ -204,14 +183,14 @@ func (l *CandidateList) ownAliases(f facts.Addresses) {
 	}
 }
 
-func (l *CandidateList) containerIPs(f facts.Addresses) {
+func (l *List) containerIPs(f facts.Addresses) {
 	for _, n := range f.Networks {
 		l.Add(report.KindContainerIP, n.IPv4, f.Port, "the server's address on "+n.Name)
 		l.Add(report.KindContainerIP, n.IPv6, f.Port, "the server's IPv6 address on "+n.Name)
 	}
 }
 
-func (l *CandidateList) gateways(bindings []facts.Binding, networks []facts.Network, reason string) {
+func (l *List) gateways(bindings []facts.Binding, networks []facts.Network, reason string) {
 	for _, n := range networks {
 		for _, b := range bindings {
 			gateway := n.GatewayIPv4
@@ -224,7 +203,7 @@ func (l *CandidateList) gateways(bindings []facts.Binding, networks []facts.Netw
 }
 
 // any tries the unspecified address, which leads to loopback.
-func (l *CandidateList) any(bindings []facts.Binding) {
+func (l *List) any(bindings []facts.Binding) {
 	for _, b := range bindings {
 		if b.HostIP == any4 || b.HostIP.Is4() && b.HostIP.IsLoopback() {
 			l.Add(report.KindPublishedAny, any4, b.HostPort, "what servers print as their address, and many clients copy")
@@ -233,7 +212,7 @@ func (l *CandidateList) any(bindings []facts.Binding) {
 }
 
 // engineHosts lists the addresses of the engine's host itself.
-func (l *CandidateList) engineHosts(f facts.Addresses) {
+func (l *List) engineHosts(f facts.Addresses) {
 	l.addPublished(report.KindPublishedEngineHost, f.EngineHost, f.Bindings, "the endpoint's host, where the engine publishes")
 	l.addPublished(report.KindPublishedEngineHost, f.NodeAddress, f.Bindings, "the engine's address in its Swarm")
 	for _, b := range f.Bindings {
@@ -251,7 +230,7 @@ func (l *CandidateList) engineHosts(f facts.Addresses) {
 
 // addPublished adds a host, by name or address, with the ports that are published for its
 // address family, or else with all. Host names mostly resolve to IPv4 addresses.
-func (l *CandidateList) addPublished(kind report.Kind, host string, bindings []facts.Binding, reason string) {
+func (l *List) addPublished(kind report.Kind, host string, bindings []facts.Binding, reason string) {
 	if host == "" {
 		return
 	}
@@ -273,7 +252,7 @@ func bindingsFor(host string, bindings []facts.Binding) []facts.Binding {
 
 // hostNetwork lists the addresses of a server that listens on the engine's
 // host itself.
-func (l *CandidateList) hostNetwork(f facts.Addresses) {
+func (l *List) hostNetwork(f facts.Addresses) {
 	const reason = "the server shares the network of the engine's host"
 	l.Add(report.KindPublishedLocalhost, Loopback4, f.Port, reason)
 	l.Add(report.KindPublishedLocalhost, Loopback6, f.Port, reason)
