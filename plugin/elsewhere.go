@@ -17,6 +17,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
@@ -109,7 +110,7 @@ func otherEngines(dockerCLI command.Cli) []*otherEngine {
 			seen[resolved.Host] = true
 		}
 		others = append(others, &otherEngine{
-			name: "context " + name, docker: withoutVariables(client.EnvOverrideHost) + "docker --context " + shellWord(name),
+			name: "context " + name, docker: "docker --context " + shellWord(name), // --context has precedence over DOCKER_HOST
 			resolve: func() (connection.Settings, error) {
 				if err != nil {
 					return connection.Settings{}, err
@@ -168,6 +169,18 @@ func (o *otherEngine) search(ctx context.Context, name string) {
 	}
 }
 
+// shortID is as many digits of an ID as docker shows. Fewer may be a name.
+const shortID = 12
+
+// isCalled says whether a container has a name or an ID, of which engines accept any
+// beginning.
+func isCalled(response container.InspectResponse, name string) bool {
+	if response.ContainerJSONBase == nil {
+		return false
+	}
+	return facts.ContainerName(response) == strings.TrimPrefix(name, "/") || len(name) >= shortID && strings.HasPrefix(response.ID, name)
+}
+
 func (o *otherEngine) searchWithin(ctx context.Context, name string) (string, error) {
 	settings, err := o.resolve()
 	if err != nil {
@@ -179,7 +192,7 @@ func (o *otherEngine) searchWithin(ctx context.Context, name string) (string, er
 	}
 	defer opened.Close()
 	response, err := opened.API.ContainerInspect(ctx, name)
-	if err == nil && response.ContainerJSONBase != nil && response.State != nil {
+	if err == nil && isCalled(response, name) && response.State != nil {
 		return response.State.Status, nil
 	}
 	if err != nil && !errdefs.IsNotFound(err) {

@@ -60,8 +60,12 @@ func withSession(ctx context.Context, dockerCLI command.Cli, name string, flags 
 	}
 	defer opened.Close()
 	s := newSession(dockerCLI, resolved, opened)
-	if s.engine.Self, err = self.Find(ctx, opened.API, self.At(resolved.Settings), opened.Omitted); err != nil && ctx.Err() == nil { // it only adds detail
+	s.engine.Self, err = self.Find(ctx, opened.API, self.At(resolved.Settings), opened.Omitted)
+	if err != nil && ctx.Err() == nil && s.engine.Self.Foreign() { // it only adds detail
 		s.progress.Note("this command runs in a container, and it is not known in which one: " + opened.Explain(ctx, err).Error())
+	}
+	if s.engine.Self.EndpointInContainer() {
+		s.engine.Host = ""
 	}
 	s.engine.HostAddresses = hostAddresses(s.engine)
 	measured, err := measure(ctx, s)

@@ -138,10 +138,14 @@ func checkSameEngine(ctx context.Context, api *connection.Connection, container 
 // engine returns the engine behind the API. A description in the work is used instead of
 // a request.
 func (j *job) engine(settings connection.Settings, api *connection.Connection) engine.Engine {
+	host := cmp.Or(settings.EngineHost(), j.Host)
+	if j.NoHost {
+		host = ""
+	}
 	return engine.Engine{
 		API:           api.API,
 		Omitted:       api.Omitted,
-		Host:          cmp.Or(settings.EngineHost(), j.Host),
+		Host:          host,
 		HostAddresses: j.HostAddresses,
 		Describe: func(ctx context.Context) (connection.Description, error) {
 			if j.Description != nil {

@@ -32,8 +32,11 @@ func (s *state) checkNeededCalls(ctx context.Context) (checkResult, error) {
 			fault:  fault,
 		}, nil
 	}
-	if fault := connection.Unanswered(s.tried, connection.DetailTimeout); fault != nil {
+	if fault := connection.Unanswered(needed, connection.DetailTimeout); fault != nil {
 		return checkResult{}, fault
+	}
+	if unknown := unknownCalls(needed); len(unknown) > 0 {
+		return inconclusive("not known whether these are allowed: %s", strings.Join(unknown, "; "))
 	}
 	return pass("%d of %d allowed: %s", len(needed), len(needed), strings.Join(namesOf(needed), ", "))
 }
@@ -42,6 +45,9 @@ func (s *state) checkNeededCalls(ctx context.Context) (checkResult, error) {
 func (s *state) checkCallsOfOptions(context.Context) (checkResult, error) {
 	optional := slices.DeleteFunc(slices.Clone(s.tried), func(t refusal.TriedCall) bool { return t.For == "" })
 	fault := refusal.Forbidden(optional)
+	if unknown := unknownCalls(optional); fault == nil && len(unknown) > 0 {
+		return inconclusive("not known whether these are allowed: %s", strings.Join(unknown, "; "))
+	}
 	if fault == nil {
 		return pass("%d of %d allowed: %s", len(optional), len(optional), strings.Join(namesOf(optional), ", "))
 	}
@@ -52,6 +58,17 @@ func (s *state) checkCallsOfOptions(context.Context) (checkResult, error) {
 		}
 	}
 	return warn(fault, "forbidden: %s", strings.Join(forbidden, ", "))
+}
+
+// unknownCalls are the calls that were not answered, each with the reason.
+func unknownCalls(tried []refusal.TriedCall) []string {
+	var unknown []string
+	for _, t := range tried {
+		if t.Err != nil {
+			unknown = append(unknown, fmt.Sprintf("%s: %v", t.Call, t.Err))
+		}
+	}
+	return unknown
 }
 
 func namesOf(tried []refusal.TriedCall) []string {
@@ -85,7 +102,7 @@ func (s *state) afterwards() []*task {
 // call, /info, within 20 ms, and one over ssh within a second.
 const slow = 1500 * time.Millisecond
 
-// speedOf says which calls were answered slowly. The first ping is none of them: it may
+// speedOf says which calls were answered slowly. Pings are none of them: the first one may
 // have started the engine.
 func speedOf(calls []connection.Call) checkResult {
 	var late []string

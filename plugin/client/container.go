@@ -114,6 +114,7 @@ func (r *run) newJob(access Access, endpoint json.RawMessage, id string) Job {
 		ServerEnv:     r.options.ServerEnv,
 		Endpoint:      endpoint,
 		Host:          r.engine.Host,
+		NoHost:        access == AccessEndpoint && r.engine.Self.EndpointInContainer(),
 		HostAddresses: r.engine.HostAddresses,
 		Vantage:       r.vantage(access),
 		Container:     id,

@@ -228,7 +228,7 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 // outside.
 func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) []report.Probe {
 	return diagnosis.Explain(diagnosis.Input{
-		Engine: facts.NewEngine(n.run.engine.PublishHost(), n.run.engine.Loopback, n.run.description.Endpoint.Engine),
+		Engine: facts.NewEngine(n.run.engine.Host, n.run.engine.Loopback, n.run.description.Endpoint.Engine),
 		Server: facts.NewServer(n.engineName, 0, nested),
 		Vantages: []facts.Vantage{
 			{Name: experiment.VantageClient, Container: true, Networks: nested.Networks},

@@ -14,6 +14,7 @@ import (
 	"github.com/docker/cli/cli/config"
 	"github.com/docker/cli/cli/context/docker"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
@@ -23,6 +24,15 @@ import (
 // damaged is for a context whose files cannot be used.
 func (c choice) damaged(err error) *report.Fault {
 	stored := c.cli.ContextStore().GetStorageInfo(c.name)
+	if metadata, readErr := c.cli.ContextStore().GetMetadata(c.name); readErr == nil && metadata.Endpoints[docker.DockerEndpoint] == nil {
+		return &report.Fault{
+			Cause:    connection.ContextBroken,
+			Evidence: []string{"reading it: " + err.Error()},
+			Hint:     "use another context, or give this one an endpoint of Docker",
+			Commands: []string{"docker context update " + shellWord(c.name) + " --docker host=HOST"},
+			Err:      sentence.Of(err, "the context %q has no endpoint of Docker", c.name),
+		}
+	}
 	fault := &report.Fault{
 		Cause:    connection.ContextBroken,
 		Evidence: []string{"reading it: " + err.Error(), process.DescribeFile(filepath.Join(stored.MetadataPath, metadataFile))},
@@ -94,6 +104,10 @@ func (r reviewer) brokenFiles(_ context.Context, fault *report.Fault) *report.Fa
 	if what == "" || !slices.Contains(fromFiles, fault.Cause) {
 		return nil
 	}
+	if beforeTLS(fault) {
+		fault.Evidence = append(fault.Evidence, "TLS files of the context: "+what)
+		return nil
+	}
 	return &report.Fault{
 		Cause:    connection.ContextBroken,
 		Evidence: append([]string{"TLS files of the context: " + r.tlsFiles, what}, fault.Evidence...),
@@ -101,6 +115,15 @@ func (r reviewer) brokenFiles(_ context.Context, fault *report.Fault) *report.Fa
 		Commands: r.commands(r.written, turnOnTLS),
 		Err:      sentence.Of(fault.Err, "the TLS files of the context %q are damaged, %s", r.context, what),
 	}
+}
+
+// beforeTLS says whether a fault was found before TLS began, so that no file can be its
+// cause.
+func beforeTLS(fault *report.Fault) bool {
+	return slices.ContainsFunc(fault.Evidence, func(line string) bool {
+		phase, ok := strings.CutPrefix(line, "phase reached: ")
+		return ok && (phase == string(netprobe.PhaseResolve) || phase == string(netprobe.PhaseConnect))
+	})
 }
 
 // fromFiles are the causes that damaged TLS files of a context may have.

@@ -20,6 +20,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // Endpoint is the Docker API that the user's context, -H, environment and TLS
@@ -43,6 +44,14 @@ func Resolve(cli command.Cli, flags Flags) (*Endpoint, error) {
 // ResolveContext is [Resolve] for one of the user's contexts, as if it were the
 // current one. The default context is what flags and environment select.
 func ResolveContext(cli command.Cli, name string, flags Flags) (*Endpoint, error) {
+	resolved, err := resolveContext(cli, name, flags)
+	if fault := new(report.Fault); errors.As(err, &fault) {
+		return nil, redacted(fault)
+	}
+	return resolved, err
+}
+
+func resolveContext(cli command.Cli, name string, flags Flags) (*Endpoint, error) {
 	store := cli.ContextStore()
 	if store == nil {
 		return nil, errors.New("resolve the Docker endpoint: the docker CLI is not initialised")

@@ -12,6 +12,8 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/hosttext"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -33,6 +35,10 @@ type reviewer struct {
 // review returns the first fault that explains the given one, or that one with more
 // evidence.
 func (r reviewer) review(ctx context.Context, fault *report.Fault) *report.Fault {
+	return redacted(r.explain(ctx, fault))
+}
+
+func (r reviewer) explain(ctx context.Context, fault *report.Fault) *report.Fault {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
 	for _, explain := range []func(context.Context, *report.Fault) *report.Fault{
@@ -43,6 +49,23 @@ func (r reviewer) review(ctx context.Context, fault *report.Fault) *report.Fault
 		}
 	}
 	return r.ofContext(fault)
+}
+
+// redacted is a fault without passwords: what the user has written, and what was probably
+// meant, may hold one.
+func redacted(fault *report.Fault) *report.Fault {
+	for _, lines := range [][]string{fault.Evidence, fault.Commands} {
+		for i := range lines {
+			lines[i] = hosttext.Redacted(lines[i])
+		}
+	}
+	fault.Hint = hosttext.Redacted(fault.Hint)
+	if fault.Err != nil {
+		if text := fault.Err.Error(); text != hosttext.Redacted(text) {
+			fault.Err = sentence.Of(fault.Err, "%s", hosttext.Redacted(text))
+		}
+	}
+	return fault
 }
 
 // implied explains an endpoint that nothing names: with a setting of TLS docker's default

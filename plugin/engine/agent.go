@@ -85,6 +85,8 @@ func (e Engine) StartAgent(ctx, watching context.Context, c AgentContainer) (*Ag
 	context.AfterFunc(watching, func() { _ = reader.CloseWithError(context.Cause(watching)) })
 	a.exited = WatchExit(watching, api, a.ID)
 	if err := api.ContainerStart(ctx, a.ID, container.StartOptions{}); err != nil {
+		_ = reader.CloseWithError(err)
+		a.Lease.Release() // nobody else has it
 		return nil, StartFault("container "+c.name, err)
 	}
 	return a, nil

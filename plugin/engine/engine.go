@@ -26,7 +26,8 @@ import (
 type Engine struct {
 	API API
 	// Host is the name or address of the machine that a tcp or ssh endpoint
-	// leads to; empty for a local one, and for a loopback address.
+	// leads to; empty for a local one, for a loopback address, and if the endpoint is that of
+	// another container, such as a proxy before the engine's socket.
 	Host string
 	// Loopback says that the endpoint is a port of this machine's loopback. The
 	// engine may be on this machine, or at the other end of a tunnel.
@@ -53,15 +54,6 @@ type Engine struct {
 	// the API's X-Registry-Auth header. It is called only before a pull, since it may
 	// start a credential helper.
 	RegistryAuth func(image string) (string, error)
-}
-
-// PublishHost is Host if the engine may publish ports there; empty if Host is a container
-// on one of this process's networks, such as a proxy before the engine's socket.
-func (e Engine) PublishHost() string {
-	if e.Self.EndpointInContainer() {
-		return ""
-	}
-	return e.Host
 }
 
 // OneByOne returns an Engine.AgentImage whose calls run one after the other, so that only

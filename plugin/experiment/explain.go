@@ -35,7 +35,7 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (di
 			return diagnosis.Result{Probes: explained.Probes}, nil, err
 		}
 		result := diagnosis.Explain(diagnosis.Input{
-			Engine:   facts.NewEngine(r.engine.PublishHost(), r.engine.Loopback, r.description.Endpoint.Engine),
+			Engine:   facts.NewEngine(r.engine.Host, r.engine.Loopback, r.description.Endpoint.Engine),
 			Server:   server,
 			Vantages: []facts.Vantage{vantage},
 		}, explained.Probes)

@@ -56,7 +56,7 @@ func (r *run) hostCandidates(p *place) []candidates.Candidate {
 	for _, ip := range r.engine.HostAddresses {
 		l.Add(report.KindHostAddress, ip, port, "an address of the host's interfaces")
 	}
-	if host := r.engine.PublishHost(); host != "" {
+	if host := r.engine.Host; host != "" {
 		l.AddName(report.KindHostAddress, host, port, "the endpoint's host")
 	}
 	return l.Candidates

@@ -158,7 +158,7 @@ func (r *run) prepare(ctx context.Context) error {
 // summarize fills in why probes failed, and the best address from each place.
 func (r *run) summarize() {
 	input := diagnosis.Input{
-		Engine: facts.NewEngine(r.engine.PublishHost(), r.engine.Loopback, r.description.Endpoint.Engine),
+		Engine: facts.NewEngine(r.engine.Host, r.engine.Loopback, r.description.Endpoint.Engine),
 		Server: r.known.Server,
 	}
 	var probes []report.Probe
@@ -216,7 +216,7 @@ func (r *run) facts() Facts {
 	if !r.known.Server.Host {
 		return found
 	}
-	found.EngineHost, found.Addresses = r.engine.PublishHost(), r.engine.HostAddresses
+	found.EngineHost, found.Addresses = r.engine.Host, r.engine.HostAddresses
 	for _, p := range r.places {
 		found.Networks = append(found.Networks, p.found.Networks...)
 	}

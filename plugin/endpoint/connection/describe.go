@@ -67,6 +67,9 @@ func (c *Connection) Describe(ctx context.Context) (Description, error) {
 		return err
 	})
 	err := c.Explain(ctx, calls.Wait())
+	if err == nil && info.ID == "" && info.OSType == "" {
+		c.Omitted.assume("the engine is taken to be neither rootless nor in a Swarm, which only /info says")
+	}
 	return Description{Endpoint: c.settings.describe(version, info, c.calls.engineHeaders()), NodeAddress: nodeAddress(info)}, err
 }
 
@@ -91,8 +94,9 @@ func (c *Connection) serverInfo(ctx context.Context) (system.Info, error) {
 }
 
 // detail returns the answer to a call that only adds detail, and sends the request if
-// there was none yet. Known holds the answer or, as long as there is none, nil. An error
-// is not kept: the next caller sends the request again.
+// there was none yet. Known holds the answer or, as long as there is none, nil. An error that
+// ends the command is not kept: the next caller sends the request again. A call that the
+// command goes on without is not sent again, and its answer stays empty.
 func detail[T any](ctx context.Context, c *Connection, call string, known chan *T, request func(context.Context) (T, error)) (T, error) {
 	var answer *T
 	select {
@@ -116,7 +120,8 @@ func detail[T any](ctx context.Context, c *Connection, call string, known chan *
 
 // describe is the endpoint with its engine, as the Report has it.
 func (s Settings) describe(version types.Version, info system.Info, said headers) report.Endpoint {
-	desktop := info.OperatingSystem == "Docker Desktop"
+	// Without /info, the platform shows it: "Docker Desktop 4.30.0 (149282)".
+	desktop := info.OperatingSystem == "Docker Desktop" || strings.HasPrefix(version.Platform.Name, "Docker Desktop ")
 	name, number := said.product()
 	return report.Endpoint{
 		Context:   s.Context,

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // TriedCall is a call that nestprobe needs, tried in a way that changes nothing.
@@ -42,13 +43,18 @@ var neededCalls = []struct{ method, path, body, purpose string }{
 	{http.MethodDelete, "/networks/" + nobody, "", "networks that nestprobe makes"},
 }
 
-// TryCalls tries each call that nestprobe needs, all in parallel. It makes and changes
+// triesAtOnce bounds the connections: over ssh each is a login, of which sshd drops some of
+// more than ten at once (MaxStartups, sshd_config(5)).
+const triesAtOnce = 4
+
+// TryCalls tries each call that nestprobe needs, some in parallel. It makes and changes
 // nothing on the engine. Send sends a request, of which the path has no API version.
 func TryCalls(send func(method, path, body string) (*http.Response, error)) []TriedCall {
 	tried := make([]TriedCall, len(neededCalls))
-	var group sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(triesAtOnce)
 	for i, n := range neededCalls {
-		group.Go(func() {
+		group.Go(func() error {
 			response, err := send(n.method, n.path, n.body)
 			tried[i] = TriedCall{Call: n.method + " " + documented(n.path), For: n.purpose, Err: err}
 			if errors.As(err, &tried[i].Refusal) {
@@ -57,9 +63,10 @@ func TryCalls(send func(method, path, body string) (*http.Response, error)) []Tr
 			if err == nil {
 				_ = response.Body.Close() // the status is enough
 			}
+			return nil
 		})
 	}
-	group.Wait()
+	_ = group.Wait() // its functions return no errors
 	return tried
 }
 

@@ -43,15 +43,47 @@ func (e Endpoint) isHere(ctx context.Context, api API) (bool, error) {
 	if e.Socket != "" && listensHere(ctx, e.Socket) {
 		return true, nil
 	}
-	bridges := bridgeAddresses()
-	if len(bridges) == 0 {
+	here := bridges()
+	if len(here) == 0 {
 		return false, nil
 	}
 	networks, err := api.NetworkList(ctx, network.ListOptions{})
 	if err != nil {
 		return false, fmt.Errorf("listing networks: %w", err)
 	}
-	return slices.ContainsFunc(networks, func(n network.Summary) bool { return hasGateway(n, bridges) }), nil
+	return areOf(networks, here), nil
+}
+
+// areOf says whether bridges of this process's network namespace are those of an engine's
+// networks. Docker engines give their default networks the same gateway, so that decides only
+// if no other network speaks against it: its bridge has a name that holds its ID. Podman
+// makes a bridge only with the first container on it.
+func areOf(networks []network.Summary, here map[string][]netip.Addr) bool {
+	byDefault, missing := false, false
+	podman := slices.ContainsFunc(networks, func(n network.Summary) bool { return n.Name == "podman" })
+	for _, n := range networks {
+		if n.Driver != "bridge" {
+			continue
+		}
+		if _, ok := here[bridgeOf(n)]; ok && n.Name != network.NetworkBridge {
+			return true
+		}
+		for _, addresses := range here {
+			byDefault = byDefault || hasGateway(n, addresses)
+		}
+		missing = missing || !podman && n.Name != network.NetworkBridge
+	}
+	return byDefault && !missing
+}
+
+// bridgeOf returns the name of a network's bridge (moby, libnetwork/drivers/bridge; Podman
+// says it in the option that Docker has for it).
+func bridgeOf(n network.Summary) string {
+	if name := n.Options["com.docker.network.bridge.name"]; name != "" {
+		return name
+	}
+	const digits = 12
+	return "br-" + n.ID[:min(digits, len(n.ID))]
 }
 
 // leadsHere says whether a host has an address of one of this process's interfaces.
@@ -60,13 +92,10 @@ func leadsHere(ctx context.Context, host string) bool {
 	return slices.ContainsFunc(addressesOf(ctx, host), func(a netip.Addr) bool { return slices.Contains(own, a) })
 }
 
-// hasGateway says whether the gateway of a bridge network is among addresses. Docker leaves
-// out that of the default bridge until it has been restarted, so for a network without a
+// hasGateway says whether the gateway of a network is among addresses. Docker leaves out
+// that of the default bridge until it has been restarted, so for a network without a
 // gateway the first address of its subnet counts.
-func hasGateway(n network.Inspect, addresses []netip.Addr) bool {
-	if n.Driver != "bridge" {
-		return false
-	}
+func hasGateway(n network.Summary, addresses []netip.Addr) bool {
 	return slices.ContainsFunc(n.IPAM.Config, func(c network.IPAMConfig) bool {
 		gateway := facts.ParseAddr(c.Gateway)
 		if subnet, err := netip.ParsePrefix(c.Subnet); err == nil && !gateway.IsValid() {
@@ -76,11 +105,11 @@ func hasGateway(n network.Inspect, addresses []netip.Addr) bool {
 	})
 }
 
-// bridgeAddresses returns the addresses of the bridges among this process's interfaces. A
-// container has none, unless an engine runs in its network namespace.
-func bridgeAddresses() []netip.Addr {
+// bridges returns the bridges among this process's interfaces by name, with their addresses.
+// A container has none, unless an engine runs in its network namespace.
+func bridges() map[string][]netip.Addr {
 	links, _ := routing.Links()
-	var found []netip.Addr
+	found := map[string][]netip.Addr{}
 	for _, link := range links {
 		if link.Type() != "bridge" {
 			continue
@@ -88,7 +117,8 @@ func bridgeAddresses() []netip.Addr {
 		addresses, _ := routing.Addresses(link)
 		for _, a := range addresses {
 			if ip, ok := netip.AddrFromSlice(a.IP); ok {
-				found = append(found, ip.Unmap())
+				name := link.Attrs().Name
+				found[name] = append(found[name], ip.Unmap())
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -53,7 +54,13 @@ func At(settings connection.Settings) Endpoint {
 // answered: the result is what is known without that. Networks that the engine does not
 // let be inspected are added to omitted.
 func Find(ctx context.Context, api API, endpoint Endpoint, omitted *connection.Omitted) (*facts.Self, error) {
-	return findBy(ctx, api, endpoint, omitted, readSigns())
+	limited, cancel := context.WithTimeout(ctx, connection.DetailTimeout)
+	defer cancel()
+	found, err := findBy(limited, api, endpoint, omitted, readSigns())
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return found, err
 }
 
 func findBy(ctx context.Context, api API, endpoint Endpoint, omitted *connection.Omitted, s signs) (*facts.Self, error) {
@@ -62,9 +69,6 @@ func findBy(ctx context.Context, api API, endpoint Endpoint, omitted *connection
 	}
 	f := finder{API: api, signs: s, addresses: facts.OwnAddresses(), resolve: filepath.EvalSymlinks}
 	client, err := f.find(ctx)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
 	if client != nil {
 		if settings := proxy.FromEnvironment(os.Getenv); !settings.None() {
 			client.Proxies = settings
@@ -103,9 +107,15 @@ func (e Endpoint) container(ctx context.Context, networks *facts.NetworkCache, c
 	return "", nil
 }
 
-// addressesOf looks a host up. It has just been connected to, so that takes no longer than
-// it did then. It returns none for a name that only ssh knows.
+// lookupTime bounds the lookup of the endpoint's host. The engine has just been connected
+// to, so a name server that knows the host has answered before; only ssh or a proxy may know
+// it.
+const lookupTime = time.Second
+
+// addressesOf looks a host up. It returns none for a name that only ssh or a proxy knows.
 func addressesOf(ctx context.Context, host string) []netip.Addr {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil

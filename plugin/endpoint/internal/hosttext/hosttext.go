@@ -86,9 +86,11 @@ func (t text) inner(what, meant string) *Problem {
 }
 
 // Redacted is a text, or a message that quotes one, without passwords.
-func Redacted(written string) string { return password.ReplaceAllString(written, ":xxxxx@") }
+func Redacted(written string) string { return password.ReplaceAllString(written, "$1:xxxxx@") }
 
-var password = regexp.MustCompile(`:[^:/@\s]+@`)
+// password matches what stands between a user and the last @ of a word. A password may hold
+// any character; one that begins with a slash would be taken for the path of a socket.
+var password = regexp.MustCompile(`((?:^|//|["'\s=])[^\s:/@"'=]*):[^\s/]\S*@`)
 
 // DefaultSocket is where engines listen on most systems.
 const DefaultSocket = "unix:///var/run/docker.sock"

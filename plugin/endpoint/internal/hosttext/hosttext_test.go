@@ -146,6 +146,9 @@ func TestRedacted(t *testing.T) {
 		"ssh://me:secret@engine":       "ssh://me:xxxxx@engine",
 		"me:secret@engine:2375":        "me:xxxxx@engine:2375",
 		"tcp://engine:2375":            "tcp://engine:2375",
+		"tcp://me:se:c@r/et@engine":    "tcp://me:xxxxx@engine",
+		"me:se/cret@engine, tried":     "me:xxxxx@engine, tried",
+		`set X="tcp://:secret@engine"`: `set X="tcp://:xxxxx@engine"`,
 		"unix:///run/me@x/docker.sock": "unix:///run/me@x/docker.sock",
 	} {
 		assert.Equal(t, Redacted(written), want)
