@@ -18,9 +18,9 @@ import (
 type Job struct {
 	Run       string             `json:"run"` // id of the run
 	Request   experiment.Request `json:"request"`
-	ServerEnv []string           `json:"serverEnv"` // see experiment.Options
-	Endpoint  json.RawMessage    `json:"endpoint"`  // of the engine to start servers on, as Settings.Carry writes it, secrets included
-	Host      string             `json:"host"`      // of the user's tcp or ssh endpoint, which a mounted socket does not show
+	ServerEnv []string           `json:"serverEnv"`        // see experiment.Options
+	Endpoint  json.RawMessage    `json:"endpoint"`         // of the engine to start servers on, as Settings.Carry writes it, secrets included
+	Host      string             `json:"host"`             // of the user's tcp or ssh endpoint, which a mounted socket does not show
 	NoHost    bool               `json:"noHost,omitempty"` // Endpoint leads to another container, not to the engine's host
 	// HostAddresses are Engine.HostAddresses of the engine that runs the client.
 	HostAddresses []netip.Addr `json:"hostAddresses,omitempty"`
