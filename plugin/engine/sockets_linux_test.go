@@ -124,7 +124,7 @@ func (b *socketsBench) await(t *testing.T, target string, server netip.AddrPort)
 	defer cancel()
 	name := "nestprobe-" + b.labels.Run + "-await"
 	defer func() { assert.Check(t, RemoveContainer(context.Background(), b.api, name, nil)) }()
-	prober, err := Engine{API: b.api}.StartProber(ctx, ctx, name, b.agent, container.NetworkMode("container:"+target), b.labels)
+	prober, err := b.engine(b.agent).StartProber(ctx, ctx, name, b.agent, container.NetworkMode("container:"+target), b.labels)
 	assert.NilError(t, err)
 	defer prober.Agent.Lease.Release()
 	for {
@@ -146,12 +146,17 @@ func (b *socketsBench) state(t *testing.T, id string) string {
 	return fmt.Sprintf("%s %v", inspected, changes)
 }
 
+// engine is one on which an image that is missing stays so.
+func (b *socketsBench) engine(image string) Engine {
+	return Engine{API: b.api, AgentImage: func(context.Context) (string, error) { return image, nil }}
+}
+
 // read lists the sockets of a network namespace through a witness that has an image, and
 // removes it.
 func (b *socketsBench) read(ctx context.Context, image string, where container.NetworkMode) (found listening.Listeners, err error) {
 	name := "nestprobe-" + b.labels.Run + "-witness-" + NewToken(HelperBytes)
 	defer func() { err = errors.Join(err, RemoveContainer(context.WithoutCancel(ctx), b.api, name, nil)) }()
-	witness, err := Engine{API: b.api}.StartProber(ctx, ctx, name, image, where, b.labels)
+	witness, err := b.engine(image).StartProber(ctx, ctx, name, image, where, b.labels)
 	if err != nil {
 		return found, err
 	}

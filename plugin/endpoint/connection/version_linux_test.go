@@ -67,7 +67,10 @@ func TestVersionRequestedAgain(t *testing.T) {
 		if strings.HasSuffix(r.URL.Path, "/version") {
 			switch requests.Add(1) {
 			case 1:
-				panic(http.ErrAbortHandler) // closes the connection
+				w.Header().Set("Content-Length", "1")
+				w.WriteHeader(http.StatusOK)
+				assert.Check(t, http.NewResponseController(w).Flush())
+				panic(http.ErrAbortHandler) // closes the connection, too late for the client to send the request again
 			case 2:
 				close(arrived)
 				<-proceed
@@ -113,6 +116,7 @@ func TestNodeAddress(t *testing.T) {
 	assert.Equal(t, described.NodeAddress, "")
 	_, err = connection.API.SwarmInit(t.Context(), swarm.InitRequest{ListenAddr: engine.Address + ":2377", AdvertiseAddr: engine.Address})
 	assert.NilError(t, err)
+	connection = connect(t, NewSettings("test", engine.Host, WithTLS(readFolder(t, engine.CertDir))))
 	described, err = connection.Describe(t.Context())
 	assert.NilError(t, err)
 	assert.Equal(t, described.NodeAddress, engine.Address)

@@ -207,6 +207,9 @@ func (s *settings) extraHosts(rep *report.Report) {
 		return
 	}
 	for _, vantage := range vantagesOf(rep) {
+		if vantage == "host" {
+			continue // it is no container
+		}
 		probes := probesFrom(rep, vantage)
 		missing := slices.IndexFunc(probes, func(p *report.Probe) bool {
 			return hostOf(p) == hostAlias && p.Failure == netprobe.NameNotFound
