@@ -64,7 +64,7 @@ func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.C
 func (o *diagnoseOptions) checksInput(dockerCLI command.Cli, name string, flags *pflag.FlagSet) checks.Input {
 	docker := dockerCommand(flags)
 	if name != dockerCLI.CurrentContext() {
-		docker = "docker --context " + shellWord(name)
+		docker = dockerWithContext(name)
 	}
 	return checks.Input{
 		Docker: docker,

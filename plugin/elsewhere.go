@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
@@ -28,8 +30,8 @@ const searchLimit = 3 * time.Second
 
 // otherEngine is an endpoint of the user's that the command did not use.
 type otherEngine struct {
-	name    string // as a part of a sentence
-	docker  string // the command that uses it
+	name    string     // as a part of a sentence
+	docker  shell.Text // the command that uses it
 	resolve func() (connection.Settings, error)
 
 	found string // how the container is there; empty if it is not
@@ -57,7 +59,7 @@ func searchContexts(ctx context.Context, dockerCLI command.Cli, missing *target.
 	for _, other := range others {
 		if other.found != "" {
 			has = append(has, other.name)
-			fault.Commands = append(fault.Commands, other.docker+" nestprobe diagnose "+shellWord(words))
+			fault.Commands = append(fault.Commands, shell.Line("%s nestprobe diagnose %s", other.docker, words))
 		}
 		fault.Evidence = append(fault.Evidence, other.String())
 	}
@@ -110,7 +112,7 @@ func otherEngines(dockerCLI command.Cli) []*otherEngine {
 			seen[resolved.Host] = true
 		}
 		others = append(others, &otherEngine{
-			name: "context " + name, docker: "docker --context " + shellWord(name), // --context has precedence over DOCKER_HOST
+			name: "context " + name, docker: dockerWithContext(name), // --context has precedence over DOCKER_HOST
 			resolve: func() (connection.Settings, error) {
 				if err != nil {
 					return connection.Settings{}, err
@@ -121,9 +123,8 @@ func otherEngines(dockerCLI command.Cli) []*otherEngine {
 	}
 	if current == command.DefaultContextName && !seen[client.DefaultDockerHost] {
 		others = append(others, &otherEngine{
-			name: "docker's default socket",
-			docker: withoutVariables(client.EnvOverrideHost, client.EnvTLSVerify, client.EnvOverrideCertPath, "DOCKER_TLS") +
-				"docker --context " + command.DefaultContextName,
+			name:   "docker's default socket",
+			docker: dockerWithContext(command.DefaultContextName, client.EnvOverrideHost, client.EnvTLSVerify, client.EnvOverrideCertPath, "DOCKER_TLS"),
 			resolve: func() (connection.Settings, error) {
 				return connection.NewSettings(command.DefaultContextName, client.DefaultDockerHost), nil
 			},
@@ -132,19 +133,11 @@ func otherEngines(dockerCLI command.Cli) []*otherEngine {
 	return others
 }
 
-// withoutVariables is the start of a command that runs without some variables, as far as
-// they are set.
-func withoutVariables(names ...string) string {
-	var unset string
-	for _, name := range names {
-		if os.Getenv(name) != "" {
-			unset += " -u " + name
-		}
-	}
-	if unset == "" {
-		return ""
-	}
-	return "env" + unset + " "
+// dockerWithContext is docker with one of the user's contexts, without some variables, as
+// far as they are set.
+func dockerWithContext(name string, without ...string) shell.Text {
+	isSet := slices.DeleteFunc(without, func(variable string) bool { return os.Getenv(variable) == "" })
+	return shell.Text(shell.Line("%s --context %s", shell.Without("docker", isSet...), name))
 }
 
 // whatDecides says which setting chose the engine that does not have the container.

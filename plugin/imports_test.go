@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"plugin/experiment", "plugin/experiment/candidates"},
 	{"plugin/engine", "plugin/engine/agentimage", "plugin/engine/agentimage/agents", "plugin/diagnosis", "plugin/witness"},
 	{"plugin/facts/self", "plugin/facts/proxy", "plugin/facts", "plugin/facts/listening", "plugin/facts/routing", "plugin/endpoint", "plugin/endpoint/connection", "plugin/endpoint/refusal", "plugin/endpoint/internal/hosttext", "plugin/endpoint/internal/process", "plugin/endpoint/internal/sentence"},
-	{"plugin/report/render", "plugin/report"},
+	{"plugin/report/render", "plugin/report", "plugin/report/shell"},
 	{"netprobe"},
 }
 

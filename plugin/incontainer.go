@@ -18,6 +18,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // clientOptions are the flags that in-container has in addition to those of run.
@@ -150,7 +151,7 @@ func (o *clientOptions) measure(ctx context.Context, s session, request experime
 // servers that no report knows of, since it starts more of them when asked. The
 // built-in ones go with it, however it ends, and removing them at the same time
 // is an error to an engine that is doing so; the user's stay if it was killed.
-func (o *clientOptions) removeCommand(docker string, rep *report.Report, request experiment.Request) string {
+func (o *clientOptions) removeCommand(docker shell.Text, rep *report.Report, request experiment.Request) string {
 	if !o.relay {
 		return removeServersCommand(docker, rep, request)
 	}
@@ -159,16 +160,17 @@ func (o *clientOptions) removeCommand(docker string, rep *report.Report, request
 		return ""
 	}
 	if request.Builtin() {
-		remove := docker + " stop " + client.ContainerName(o.runID, works)
+		remove := shell.Line("%s stop %s", docker, client.ContainerName(o.runID, works))
 		if request.Connection.Temporary != nil { // the only thing left if there is no relay to stop
-			remove += " || " + docker + " network rm " + engine.NetworkName(o.runID)
+			remove = shell.Join(" || ", remove, shell.Line("%s network rm %s", docker, engine.NetworkName(o.runID)))
 		}
 		return remove
 	}
 	label := engine.LabelRun + "=" + o.runID
-	remove := docker + " rm -f $(" + docker + " ps -aq --filter label=" + label + ")"
+	list := shell.Line("%s ps -aq --filter label=%s", docker, label)
+	remove := shell.Line("%s rm -f %s", docker, shell.Text("$("+list+")"))
 	if request.Connection.Temporary != nil { // the relay may have removed it
-		remove += "; " + docker + " network prune -f --filter label=" + label
+		remove = shell.Join("; ", remove, shell.Line("%s network prune -f --filter label=%s", docker, label))
 	}
 	return remove
 }

@@ -1,18 +1,16 @@
 package plugin
 
 import (
-	"regexp"
-	"strings"
-
 	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // removeServersCommand is the command that removes the servers of a Report, and
 // their temporary network.
-func removeServersCommand(docker string, rep *report.Report, request experiment.Request) string {
+func removeServersCommand(docker shell.Text, rep *report.Report, request experiment.Request) string {
 	if len(rep.Servers) == 0 {
 		return ""
 	}
@@ -20,10 +18,10 @@ func removeServersCommand(docker string, rep *report.Report, request experiment.
 	for i, server := range rep.Servers {
 		names[i] = server.Name
 	}
-	remove := docker + " rm -f " + strings.Join(names, " ")
+	remove := shell.Line("%s rm -f %s", docker, names)
 	if request.Connection.Temporary != nil {
 		for _, n := range rep.Servers[0].Networks { // only the temporary one
-			remove += " && " + docker + " network rm " + n.Name
+			remove = shell.Join(" && ", remove, shell.Line("%s network rm %s", docker, n.Name))
 		}
 	}
 	return remove
@@ -33,31 +31,23 @@ func removeServersCommand(docker string, rep *report.Report, request experiment.
 var endpointFlags = []string{"config", "context", "host", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey"}
 
 // dockerCommand returns docker with the flags that choose an endpoint, as they were
-// given. It needs no variables, since the user's shell still has them.
-func dockerCommand(flags *pflag.FlagSet) string {
-	docker := "docker"
+// given. It needs no variables, since the user's shell still has them. It is empty if
+// one of the flags cannot be shown safely.
+func dockerCommand(flags *pflag.FlagSet) shell.Text {
+	docker := shell.Text("docker")
 	for _, name := range endpointFlags {
 		flag := flags.Lookup(name)
-		switch {
-		case flag == nil, !flag.Changed:
-		case flag.Value.Type() == "bool":
-			docker += " --" + name + "=" + flag.Value.String()
-		case name == "host":
-			docker += " -H " + shellWord(flag.Value.String())
-		default:
-			docker += " --" + name + " " + shellWord(flag.Value.String())
+		if flag == nil || !flag.Changed {
+			continue
 		}
+		template := "%s --" + name + " %s"
+		switch {
+		case flag.Value.Type() == "bool":
+			template = "%s --" + name + "=%s"
+		case name == "host":
+			template = "%s -H %s"
+		}
+		docker = shell.Text(shell.Line(template, docker, flag.Value.String()))
 	}
 	return docker
-}
-
-// plainWord matches a word that needs no quotes in a shell.
-var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-
-// shellWord quotes a word for a POSIX shell.
-func shellWord(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

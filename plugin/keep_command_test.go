@@ -22,12 +22,14 @@ func TestDockerCommandKeepsEndpointFlags(t *testing.T) {
 		{[]string{"-c", "box"}, "docker --context box"},
 		{[]string{"--host=ssh://root@box:2222"}, "docker -H ssh://root@box:2222"},
 		{[]string{"--tls=false", "-H", "tcp://[::1]:2375"}, "docker -H 'tcp://[::1]:2375' --tls=false"},
-		{[]string{"--config", "/home/o'neil/my docker", "-D"}, `docker --config '/home/o'\''neil/my docker'`},
+		{[]string{"--config", "/home/o'neil/my docker", "-D"}, `docker --config '/home/o'"'"'neil/my docker'`},
+		{[]string{"-c", "a\nb", "--tls=false"}, ""},
+		{[]string{"-c", "$(reboot)"}, "docker --context '$(reboot)'"},
 	}
 	for _, test := range tests {
 		set := pflag.NewFlagSet("docker", pflag.ContinueOnError)
 		flags.NewClientOptions().InstallFlags(set)
 		assert.NilError(t, set.Parse(test.args))
-		assert.Check(t, is.Equal(dockerCommand(set), test.want))
+		assert.Check(t, is.Equal(string(dockerCommand(set)), test.want))
 	}
 }

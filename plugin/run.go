@@ -9,6 +9,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
@@ -77,7 +78,7 @@ type experimentCommand struct {
 	measure func(ctx context.Context, s session, request experiment.Request) (*report.Report, error)
 	// removeCommand is the command that removes what --keep left running; empty if
 	// there is nothing. The command docker has the flags that choose the endpoint.
-	removeCommand func(docker string, rep *report.Report, request experiment.Request) string
+	removeCommand func(docker shell.Text, rep *report.Report, request experiment.Request) string
 }
 
 // runExperiment measures on the user's engine and shows the Report. With --keep it
@@ -90,7 +91,10 @@ func runExperiment(cmd *cobra.Command, dockerCLI command.Cli, options *runOption
 	rep, err := withSession(cmd.Context(), dockerCLI, c.name, cmd.Root().Flags(), nil, func(ctx context.Context, s session) (*report.Report, error) {
 		measured, err := c.measure(ctx, s, request)
 		if request.Keep && onlyCleanUpFailed(err) { // printed before the Report, which may find a full disk
-			if remove := c.removeCommand(dockerCommand(cmd.Root().Flags()), measured, request); remove != "" {
+			docker := dockerCommand(cmd.Root().Flags())
+			if docker == "" {
+				_, _ = fmt.Fprintln(dockerCLI.Err(), "Kept; the command that removes it is left out, since an option of docker cannot be written safely in a shell")
+			} else if remove := c.removeCommand(docker, measured, request); remove != "" {
 				_, _ = fmt.Fprintf(dockerCLI.Err(), "Kept; to remove: %s\n", remove)
 			}
 		}

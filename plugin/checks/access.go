@@ -1,14 +1,16 @@
 package checks
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // accessChecks look at how a container can get access to the Docker API, by what
@@ -38,7 +40,7 @@ func (s *state) checkSocketMount(context.Context) (checkResult, error) {
 }
 
 func socketMount(path string) string {
-	return fmt.Sprintf("docker run -v %s:/var/run/docker.sock ...", path)
+	return cmp.Or(shell.Line("docker run -v %s:/var/run/docker.sock ...", path), "mount "+strconv.Quote(path))
 }
 
 // checkSocketFromHere is about a socket that has been mounted into this container: the

@@ -10,6 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // leftoverChecks look for what earlier runs did not remove.
@@ -27,7 +28,7 @@ func (s *state) checkLeftovers(ctx context.Context) (checkResult, error) {
 	return reportLeftovers(found, s.Docker)
 }
 
-func reportLeftovers(found engine.Leftovers, docker string) (checkResult, error) {
+func reportLeftovers(found engine.Leftovers, docker shell.Text) (checkResult, error) {
 	var lines []string
 	names := map[string][]string{} // by kind
 	add := func(kind, name string, labels map[string]string, state string) {

@@ -24,7 +24,7 @@ func TestReportLeftovers(t *testing.T) {
 	got, err = reportLeftovers(found, "docker -c box")
 	assert.NilError(t, err)
 	assert.Equal(t, got.status, report.CheckWarning)
-	assert.DeepEqual(t, got.fault.Commands, []string{"docker -c box rm -fv one", "docker -c box network rm two"})
+	assert.DeepEqual(t, got.fault.Commands, []string{"", "docker -c box rm -fv one '$(reboot)'", "docker -c box network rm two 'a b'"})
 
 	for i := range 1000 {
 		found.Networks = append(found.Networks, dockernetwork.Summary{Name: fmt.Sprint("more", i)})

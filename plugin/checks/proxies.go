@@ -10,6 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/proxy"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // ConfiguredProxies are the proxy settings of docker's configuration for one engine.
@@ -48,11 +49,7 @@ func (s *state) checkOwnProxies(context.Context) (checkResult, error) {
 		destinations = append(destinations, destination{host, host, "the engine's host " + host})
 	}
 	return p.check(destinations, func(entries []string) []string {
-		present := ""
-		if p.No.Value != "" {
-			present = "$" + p.No.Name + ","
-		}
-		return []string{fmt.Sprintf(`export %s="%s%s"`, p.No.Name, present, strings.Join(entries, ","))}
+		return []string{shell.Add(p.No.Name, p.No.Value != "", strings.Join(entries, ","))}
 	})
 }
 
@@ -120,7 +117,7 @@ func (p proxies) check(destinations []destination, commands func(entries []strin
 		Cause:    diagnosis.HTTPProxyInterferes,
 		Evidence: firstLines(evidence),
 		Hint:     fmt.Sprintf("add %s and the names of your servers to %s %s", strings.Join(firstLines(entries), ","), p.No.Name, p.source),
-		Commands: commands(firstLines(entries)),
+		Commands: commands(entries),
 	}
 	return warn(fault, "no entry of %s %s covers %s", p.No.Name, p.source, strings.Join(firstLines(entries), ", "))
 }

@@ -2,11 +2,10 @@ package checks
 
 import (
 	"fmt"
-	"regexp"
-	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // checkResult is the result of one check.
@@ -56,22 +55,23 @@ func firstLines(lines []string) []string {
 	return append(lines[:maxLines:maxLines], fmt.Sprintf("and %d more", len(lines)-maxLines))
 }
 
-// commandOn returns a command to copy, on the objects with these names; none
-// without a name. A name that is invalid on Docker is left out, so that nothing
-// harmful gets into a shell.
-func commandOn(command string, names []string) []string {
-	var valid []string
-	for _, name := range names {
-		if validName.MatchString(name) && len(valid) < maxLines {
-			valid = append(valid, name)
+// commandOn returns a command to copy, on the objects with these names; none without a
+// name. A name that cannot be shown safely is not in it, and counts as a command of its own
+// that could not be written.
+func commandOn(command shell.Text, names []string) []string {
+	var shown []string
+	commands := make([]string, 0, 2)
+	for _, name := range names[:min(len(names), maxLines)] {
+		switch {
+		case name == "":
+		case shell.Line("%s", name) == "":
+			commands = []string{""}
+		default:
+			shown = append(shown, name)
 		}
 	}
-	if len(valid) == 0 {
-		return nil
+	if len(shown) == 0 {
+		return commands
 	}
-	return []string{command + " " + strings.Join(valid, " ")}
+	return append(commands, shell.Line("%s %s", command, shown))
 }
-
-// validName matches the names of containers and networks on Docker (moby,
-// daemon/names).
-var validName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // hostNetwork is the routes and interfaces of this machine.
@@ -52,7 +53,7 @@ func (s *state) checkRoutes(context.Context) (checkResult, error) {
 // compareRoutes finds routes that conflict with the engine's bridges. It skips a
 // network whose gateway is not an address of this machine: it is in a VM, or it
 // has no bridge until it has a container.
-func compareRoutes(networks []network, host hostNetwork, docker string) (checkResult, error) {
+func compareRoutes(networks []network, host hostNetwork, docker shell.Text) (checkResult, error) {
 	var evidence, names []string
 	compared := 0
 	for _, n := range networks {
@@ -79,7 +80,7 @@ func compareRoutes(networks []network, host hostNetwork, docker string) (checkRe
 }
 
 // overlapFault is the fault of networks whose subnets overlap other routes.
-func overlapFault(evidence, names []string, free, docker string) *report.Fault {
+func overlapFault(evidence, names []string, free string, docker shell.Text) *report.Fault {
 	fault := &report.Fault{Cause: diagnosis.SubnetOverlapsRoute, Evidence: firstLines(evidence)}
 	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == defaultBridge })
 	if len(names) == 0 {
@@ -87,7 +88,7 @@ func overlapFault(evidence, names []string, free, docker string) *report.Fault {
 		return fault
 	}
 	fault.Hint = "create the network again with a subnet that no route of this machine covers: disconnect its containers before, and repeat its driver and options"
-	fault.Commands = append(commandOn(docker+" network rm", names[:1]), commandOn(docker+" network create --subnet "+free, names[:1])...)
+	fault.Commands = append(commandOn(docker+" network rm", names[:1]), commandOn(docker+" network create --subnet "+shell.Text(free), names[:1])...)
 	return fault
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // Input is the context to check, and what the checks need to know of this process.
@@ -17,7 +18,7 @@ type Input struct {
 	// Context is the name of the context, or empty if the Report has only one.
 	Context string
 	// Docker is the start of commands for this context, such as docker --context NAME.
-	Docker string
+	Docker shell.Text
 	// Resolve returns the endpoint and the source of each of its settings.
 	Resolve func() (connection.Settings, connection.Sources, error)
 	// Environment returns a variable of this process.

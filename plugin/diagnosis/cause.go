@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // definition is what a cause declares.
@@ -72,8 +73,10 @@ func suggest(fault *report.Fault, format string, args ...any) {
 	fault.Hint = fmt.Sprintf(format, args...)
 }
 
-// command is a single command to copy.
-func command(format string, args ...any) []string { return []string{fmt.Sprintf(format, args...)} }
+// command is a single command to copy; see [shell.Line].
+func command(template string, values ...any) []string {
+	return []string{shell.Line(template, values...)}
+}
 
 // complete adds to a fault what the definition has.
 func (c cause) complete(fault *report.Fault) *report.Fault {

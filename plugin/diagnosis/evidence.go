@@ -8,6 +8,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // evidence says whether what a rule needs was measured.
@@ -78,16 +79,21 @@ func join[T fmt.Stringer](all []T) string {
 // refuses it for a container that shares the network of another one, so it names that.
 func networkCommand(s facts.Server, network string) string {
 	if s.NetworkOf != "" && !s.StartedByUs {
-		return "docker network connect " + network + " " + s.NetworkOf
+		return shell.Line("docker network connect %s %s", network, s.NetworkOf)
 	}
-	return commandFor(s, "docker network connect "+network)
+	return shell.Line("docker network connect %s %s", network, nameFor(s))
 }
 
-// commandFor is a command on the server's container. A server that this run has
+// commandFor is a command on the server's container.
+func commandFor(s facts.Server, words shell.Text) string {
+	return shell.Line("%s %s", words, nameFor(s))
+}
+
+// nameFor is the name of the server's container for a command. A server that this run has
 // started is gone when the command is read, so it is not named.
-func commandFor(s facts.Server, words string) string {
+func nameFor(s facts.Server) string {
 	if s.StartedByUs {
-		return words + " CONTAINER"
+		return "CONTAINER"
 	}
-	return words + " " + s.Name
+	return s.Name
 }

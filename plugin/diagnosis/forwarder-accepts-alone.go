@@ -35,7 +35,7 @@ func (c *vantageCase) forwarderOfHost(r row) *report.Fault {
 	}
 	fault := because("container %s publishes port %d, where a port forwarder accepts, and no server gets the connection", c.Server.PublishedBy[0], c.Server.Port)
 	suggest(fault, "find out why the server in the container does not answer")
-	fault.Commands = command("docker nestprobe diagnose %s", quote(c.Server.PublishedBy[0].String()))
+	fault.Commands = command("docker nestprobe diagnose %s", c.Server.PublishedBy[0])
 	return fault
 }
 

@@ -2,7 +2,6 @@ package diagnosis
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -65,7 +64,7 @@ func (c *vantageCase) proxied(hosts []string, caught facts.Caught) *report.Fault
 	}
 	hosts = c.lastingHosts(hosts)
 	suggest(fault, "start the client container with %s in NO_PROXY and no_proxy, since some programs read only one of them", strings.Join(hosts, ","))
-	entries := quote(strings.TrimPrefix(setting.Value+","+strings.Join(hosts, ","), ","))
+	entries := strings.TrimPrefix(setting.Value+","+strings.Join(hosts, ","), ",")
 	fault.Commands = command("docker run -e NO_PROXY=%s -e no_proxy=%s ...", entries, entries)
 	return fault
 }
@@ -91,14 +90,3 @@ func (c *vantageCase) lastingHosts(hosts []string) []string {
 	}
 	return lasting
 }
-
-// quote quotes a word for a POSIX shell.
-func quote(word string) string {
-	if shellPlain.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
-// shellPlain matches words that a shell takes as they are.
-var shellPlain = regexp.MustCompile(`^[a-zA-Z0-9_./:,@%+=-]+$`)

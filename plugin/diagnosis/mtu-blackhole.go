@@ -62,7 +62,7 @@ func (c *vantageCase) lowerMTU(fault *report.Fault, pathMTU int) {
 	default:
 		suggest(fault, "give the containers' network the MTU of the narrowest link between these endpoints, for example %d, or let ICMP type 3 pass", mtu)
 	}
-	fault.Commands = command("docker network create -o com.docker.network.driver.mtu=%d NETWORK", mtu)
+	fault.Commands = command("docker network create -o com.docker.network.driver.mtu=%s NETWORK", mtu)
 }
 
 // defaultMTU is the MTU of Ethernet, in bytes (RFC 894), which engines give to networks

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 var NetworkNone = define("network-none", serverState, definition{
@@ -38,10 +39,16 @@ func (c *vantageCase) leaveNone(fault *report.Fault, container string, stays boo
 		fault.Commands = command("docker run --network NETWORK ...")
 	case c.Engine.Podman:
 		fault.Hint = "create the container anew on a network"
-		fault.Commands = []string{"docker rm -f " + container, "docker run --name " + container + " --network NETWORK ..."}
+		fault.Commands = []string{
+			shell.Line("docker rm -f %s", container),
+			shell.Line("docker run --name %s --network NETWORK ...", container),
+		}
 	default:
 		fault.Hint = "start the container without --network none; or, if it is no sandbox, connect it to a network"
-		fault.Commands = []string{"docker network disconnect none " + container, "docker network connect NETWORK " + container}
+		fault.Commands = []string{
+			shell.Line("docker network disconnect none %s", container),
+			shell.Line("docker network connect NETWORK %s", container),
+		}
 	}
 	return fault
 }
@@ -55,7 +62,7 @@ func Detached(container, network string, gone bool) *report.Fault {
 	fault.Commands = command("docker network connect %s %s", network, container)
 	if gone {
 		also(fault, "there is no network %s any more", network)
-		fault.Commands = slices.Insert(fault.Commands, 0, "docker network create "+network)
+		fault.Commands = slices.Insert(fault.Commands, 0, shell.Line("docker network create %s", network))
 	}
 	return fault
 }

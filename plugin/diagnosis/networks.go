@@ -9,6 +9,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 func isContainerAddress(kind report.Kind) bool {
@@ -184,14 +185,14 @@ func (c *vantageCase) connectCommands(n facts.Network) []string {
 	if n.Default {
 		return c.newNetworkCommands()
 	}
-	return []string{fmt.Sprintf("docker network connect %s %s", n.Name, c.clientName())}
+	return command("docker network connect %s %s", n.Name, c.clientName())
 }
 
 // newNetworkCommands connect server and client to a new network. A client on the network of
 // the engine's host cannot be connected to one.
 func (c *vantageCase) newNetworkCommands() []string {
 	server := networkCommand(c.Server, "NETWORK")
-	client := "docker network connect NETWORK " + c.clientName()
+	client := shell.Line("docker network connect NETWORK %s", c.clientName())
 	if !c.vantage.Container || c.vantage.OnHost || client == server {
 		return []string{createNetwork, server}
 	}

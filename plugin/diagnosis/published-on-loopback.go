@@ -32,7 +32,7 @@ func (c *vantageCase) hostPortOnLoopback(r row) *report.Fault {
 	fault := because("container %s publishes the port only at %s of the engine's host", p.Container, join(p.Bindings))
 	fault.Hint = "connect the client to a network of that container, or publish the port on an address that can be reached from " + c.vantage.Place()
 	if r.to.ip.Is4() {
-		fault.Commands = command("docker run --publish %s:%d:%d ...", r.to.ip, c.Server.Port, p.Port)
+		fault.Commands = command("docker run --publish %s:%s:%s ...", r.to.ip, c.Server.Port, p.Port)
 	}
 	return fault
 }

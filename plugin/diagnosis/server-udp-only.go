@@ -25,7 +25,7 @@ var ServerUDPOnly = define("server-udp-only", serverState, definition{
 		fault := because("no TCP socket listens on port %d, and a UDP socket receives at %s", s.Port, join(on))
 		suggest(fault, "use a client that speaks UDP, and publish the port as %d/udp: UDP is not probed", s.Port)
 		if !s.Host {
-			fault.Commands = command("docker run --publish %d:%d/udp ...", s.Port, s.Port)
+			fault.Commands = command("docker run --publish %s:%s/udp ...", s.Port, s.Port)
 		}
 		return fault
 	},

@@ -19,6 +19,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/hosttext"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // contextFault explains why a context does not resolve to an endpoint.
@@ -109,7 +110,7 @@ func (c choice) missing(err error) *report.Fault {
 	if folder := c.elsewhere(); folder != "" {
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("%s has this context, but docker's configuration is %s", folder, config.Dir()))
 		fault.Hint = "use the configuration that has it"
-		fault.Commands = []string{"export " + config.EnvOverrideConfigDir + "=" + shellWord(folder)}
+		fault.Commands = []string{shell.Export(shell.Assignment{Name: config.EnvOverrideConfigDir, Value: folder})}
 	}
 	return fault
 }
@@ -142,19 +143,19 @@ func (c choice) chooseAnother(fault *report.Fault, better string) {
 	switch source := c.source(); {
 	case strings.Contains(source, "--context"):
 		fault.Hint = "leave out --context, or give it one that exists"
-		fault.Commands = []string{"docker --context " + shellWord(cmp.Or(better, command.DefaultContextName)) + " version"}
+		fault.Commands = []string{shell.Line("docker --context %s version", cmp.Or(better, command.DefaultContextName))}
 	case strings.Contains(source, command.EnvOverrideContext):
 		fault.Hint = "unset " + command.EnvOverrideContext + ", or set it to one that exists"
-		fault.Commands = []string{"unset " + command.EnvOverrideContext}
+		fault.Commands = []string{shell.Unset(command.EnvOverrideContext)}
 		if better != "" {
-			fault.Commands = []string{"export " + command.EnvOverrideContext + "=" + shellWord(better)}
+			fault.Commands = []string{shell.Export(shell.Assignment{Name: command.EnvOverrideContext, Value: better})}
 		} else if next := c.cli.ConfigFile().CurrentContext; next != "" && !slices.Contains(c.others(), next) {
 			fault.Evidence = append(fault.Evidence, fmt.Sprintf("currentContext in %s, which comes next, is %q, which does not exist either", c.cli.ConfigFile().Filename, next))
-			fault.Commands = append(fault.Commands, "docker context use "+command.DefaultContextName)
+			fault.Commands = append(fault.Commands, shell.Line("docker context use %s", command.DefaultContextName))
 		}
 	case strings.Contains(source, "currentContext"):
 		fault.Hint = "choose one that exists"
-		fault.Commands = []string{"docker context use " + shellWord(cmp.Or(better, command.DefaultContextName))}
+		fault.Commands = []string{shell.Line("docker context use %s", cmp.Or(better, command.DefaultContextName))}
 	}
 }
 

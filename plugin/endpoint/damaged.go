@@ -19,6 +19,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // damaged is for a context whose files cannot be used.
@@ -29,7 +30,7 @@ func (c choice) damaged(err error) *report.Fault {
 			Cause:    connection.ContextBroken,
 			Evidence: []string{"reading it: " + err.Error()},
 			Hint:     "use another context, or give this one an endpoint of Docker",
-			Commands: []string{"docker context update " + shellWord(c.name) + " --docker host=HOST"},
+			Commands: []string{shell.Line("docker context update %s --docker host=HOST", c.name)},
 			Err:      sentence.Of(err, "the context %q has no endpoint of Docker", c.name),
 		}
 	}
@@ -37,7 +38,7 @@ func (c choice) damaged(err error) *report.Fault {
 		Cause:    connection.ContextBroken,
 		Evidence: []string{"reading it: " + err.Error(), process.DescribeFile(filepath.Join(stored.MetadataPath, metadataFile))},
 		Hint:     "remove the damaged file and create the context again",
-		Commands: []string{"rm -r " + shellWord(stored.MetadataPath), c.createCommand()},
+		Commands: []string{shell.Line("rm -r %s", stored.MetadataPath), c.createCommand()},
 		Err:      sentence.Of(err, "the context %q cannot be used, its files are damaged", c.name),
 	}
 	if errors.Is(err, fs.ErrPermission) {
@@ -56,7 +57,7 @@ func (c choice) createCommand() string {
 		host = string(found[1])
 	}
 	from := origin{context: c.name, tlsFiles: filepath.Join(stored.TLSPath, docker.DockerEndpoint)}
-	return "docker context create " + shellWord(c.name) + " --docker " + shellWord(from.contextHost(host, sameTLS))
+	return shell.Line("docker context create %s --docker %s", c.name, from.contextHost(host, sameTLS))
 }
 
 // hostField matches the host in a damaged file.
@@ -70,7 +71,7 @@ func forbidden(fault *report.Fault, err error, what string) {
 	}
 	fault.Evidence = append(fault.Evidence, process.Identity())
 	fault.Hint = "give the files to this user"
-	fault.Commands = []string{`sudo chown -R "$(id -u):$(id -g)" ` + shellWord(config.ContextStoreDir())}
+	fault.Commands = []string{shell.Line(`sudo chown -R "$(id -u):$(id -g)" %s`, config.ContextStoreDir())}
 	fault.Err = sentence.Of(err, "this user may not read the files of %s", what)
 }
 
@@ -89,7 +90,7 @@ func unreadable(path string, err error) Context {
 		Cause:    connection.ContextBroken,
 		Evidence: []string{"reading it: " + err.Error(), process.DescribeFile(path), "phase reached: " + string(connection.PhaseSettings)},
 		Hint:     "remove its folder, since docker lists no context as long as it is there",
-		Commands: []string{"rm -r " + shellWord(folder)},
+		Commands: []string{shell.Line("rm -r %s", folder)},
 		Err:      sentence.Of(err, "a context in %s cannot be used, its file is damaged", folder),
 	}
 	if errors.Is(err, fs.ErrPermission) {

@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strings"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/connhelper"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // Endpoint is the Docker API that the user's context, -H, environment and TLS
@@ -107,13 +107,20 @@ func sshDialer(host string) (connection.Option, error) {
 	return connection.WithDialer(helper.Dialer, sshCommands(host)...), nil
 }
 
-// sshCommands are for the user to try, with the arguments quoted by docker/cli.
+// sshCommands are for the user to try, with the arguments of docker/cli.
 func sshCommands(host string) []string {
 	spec, err := ssh.ParseURL(host)
 	if err != nil {
 		return nil
 	}
-	return []string{"ssh " + strings.Join(spec.Args(), " ") + " 'docker version'"}
+	start := shell.Text("ssh")
+	if spec.User != "" {
+		start = shell.Text(shell.Line("%s -l %s", start, spec.User))
+	}
+	if spec.Port != "" {
+		start = shell.Text(shell.Line("%s -p %s", start, spec.Port))
+	}
+	return []string{shell.Line("%s -- %s %s", start, spec.Host, "docker version")}
 }
 
 // tlsOf is the endpoint's TLS material, if it has any.

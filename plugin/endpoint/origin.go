@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/context/docker"
 	"github.com/docker/docker/client"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/hosttext"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // origin is the setting that an endpoint's host is from.
@@ -91,29 +92,25 @@ const (
 func (o origin) commands(host string, tls encryption) []string {
 	switch {
 	case o.stored():
-		return []string{"docker context update " + shellWord(o.context) + " --docker " + shellWord(o.contextHost(host, tls))}
+		return []string{shell.Line("docker context update %s --docker %s", o.context, o.contextHost(host, tls))}
 	case o.setting == "-H":
-		return append(tls.variables(""), "docker -H "+shellWord(host)+" version")
+		return append(tls.variables(), shell.Line("docker -H %s version", host))
 	default:
-		return tls.variables("export " + client.EnvOverrideHost + "=" + shellWord(host))
+		return tls.variables(shell.Assignment{Name: client.EnvOverrideHost, Value: host})
 	}
 }
 
-// variables are the commands that set the variables for TLS, after one that sets another
-// variable; empty for none.
-func (tls encryption) variables(export string) []string {
+// variables are the commands that set the variables for TLS, and other ones.
+func (tls encryption) variables(others ...shell.Assignment) []string {
 	var commands []string
 	switch tls {
 	case turnOnTLS:
-		if export == "" {
-			export = "export"
-		}
-		return []string{export + " DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER"}
+		others = append(others, connection.TLSVariables()...)
 	case turnOffTLS:
-		commands = []string{"unset DOCKER_TLS_VERIFY DOCKER_TLS"}
+		commands = []string{connection.UnsetTLS()}
 	}
-	if export != "" {
-		commands = append(commands, export)
+	if len(others) > 0 {
+		commands = append(commands, shell.Export(others...))
 	}
 	return commands
 }
@@ -139,15 +136,4 @@ func (o origin) contextHost(host string, tls encryption) string {
 func isFile(path string) bool {
 	info, err := os.Stat(path) //nolint:gosec // only looked at
 	return err == nil && info.Mode().IsRegular()
-}
-
-// plainWord matches a word that needs no quotes in a shell.
-var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-
-// shellWord quotes a word for a POSIX shell.
-func shellWord(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

@@ -27,7 +27,7 @@ func TestCommands(t *testing.T) {
 		"flag":                {origin{setting: "-H"}, sameTLS, "docker -H '" + host + "' version"},
 		"flag, TLS on":        {origin{setting: "-H"}, turnOnTLS, "export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER;docker -H '" + host + "' version"},
 		"flag, TLS off":       {origin{setting: "-H"}, turnOffTLS, "unset DOCKER_TLS_VERIFY DOCKER_TLS;docker -H '" + host + "' version"},
-		"context":             {origin{context: "it's", tlsFiles: "/nowhere"}, sameTLS, `docker context update 'it'\''s' --docker 'host=` + host + "'"},
+		"context":             {origin{context: "it's", tlsFiles: "/nowhere"}, sameTLS, `docker context update 'it'"'"'s' --docker 'host=` + host + "'"},
 		"context, TLS files":  {origin{context: "x", tlsFiles: files}, sameTLS, "docker context update x --docker 'host=" + host + ",ca=" + files + "/ca.pem'"},
 		"context, TLS off":    {origin{context: "x", tlsFiles: files}, turnOffTLS, "docker context update x --docker 'host=" + host + "'"},
 		"context, TLS on":     {origin{context: "x", tlsFiles: files}, turnOnTLS, "docker context update x --docker 'host=" + host + ",ca=FOLDER/ca.pem,cert=FOLDER/cert.pem,key=FOLDER/key.pem'"},

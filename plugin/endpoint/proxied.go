@@ -10,6 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // proxied explains a fault by a proxy of the environment, which docker's client uses for
@@ -29,10 +30,6 @@ func (r reviewer) proxied(ctx context.Context, fault *report.Fault) *report.Faul
 		by = firstSet("HTTPS_PROXY", "https_proxy")
 	}
 	host, no := r.settings.RemoteHost(), firstSet("NO_PROXY", "no_proxy")
-	present := ""
-	if os.Getenv(no) != "" {
-		present = "$" + no + ","
-	}
 	_, through := causeOf(fault)
 	return &report.Fault{
 		Cause: connection.HTTPProxyInterferes,
@@ -42,7 +39,7 @@ func (r reviewer) proxied(ctx context.Context, fault *report.Fault) *report.Faul
 			"without the proxy, an engine answers at " + r.settings.Host,
 		}, fault.Evidence...),
 		Hint:     fmt.Sprintf("add %s to %s", host, no),
-		Commands: []string{fmt.Sprintf("export %s=\"%s%s\"", no, present, host)},
+		Commands: []string{shell.Add(no, os.Getenv(no) != "", host)},
 		Err:      sentence.Of(fault.Err, "the proxy %s of %s does not lead to the engine at %s", proxy.Host, by, r.settings.Host),
 	}
 }

@@ -82,7 +82,7 @@ func (r reviewer) implied(ctx context.Context, fault *report.Fault) *report.Faul
 		fmt.Sprintf("no setting names a host: since TLS is turned on, docker's default is %s, not %s", r.settings.Host, client.DefaultDockerHost),
 		"an engine answers at "+client.DefaultDockerHost)
 	fault.Hint = "turn TLS off (DOCKER_TLS_VERIFY, --tls, --tlsverify), which the socket does not need"
-	fault.Commands = turnOffTLS.variables("")
+	fault.Commands = turnOffTLS.variables()
 	return fault
 }
 

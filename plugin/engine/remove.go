@@ -16,6 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // RemoveContainer removes a container, running or not, with its anonymous volumes. It is
@@ -55,7 +56,7 @@ func containerIsLeft(ctx context.Context, api API, name string, refusal error) e
 		}
 		goes := err == nil && found.ContainerJSONBase != nil && found.HostConfig != nil && found.HostConfig.AutoRemove
 		if !goes || !Pause(waiting, RetryPause) {
-			return isLeft("container "+name, "docker rm -fv "+name, refusal)
+			return isLeft("container "+name, shell.Line("docker rm -fv %s", name), refusal)
 		}
 	}
 }
@@ -93,7 +94,7 @@ func RemoveNetwork(ctx context.Context, api API, name string) error {
 		if _, inspectErr := api.NetworkInspect(ctx, name, network.InspectOptions{}); errdefs.IsNotFound(inspectErr) {
 			return nil // it was never made
 		}
-		return isLeft("network "+name, "docker network rm "+name, err)
+		return isLeft("network "+name, shell.Line("docker network rm %s", name), err)
 	}
 	if err != nil {
 		return fmt.Errorf("removing network %s: %w", name, err)

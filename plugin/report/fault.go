@@ -3,8 +3,11 @@ package report
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // Fault is an error whose cause is known.
@@ -12,7 +15,7 @@ type Fault struct {
 	Cause    Cause
 	Evidence []string // what was measured, one measurement a line
 	Hint     string   // how to fix it, in one sentence
-	Commands []string // to copy
+	Commands []string // to copy, written by package shell; empty ones could not be
 	Err      error    // what happened; may be nil
 }
 
@@ -36,17 +39,26 @@ func (f *Fault) Unwrap() error { return f.Err }
 // Evidence may quote an engine, a registry or a server at any length.
 const MaxLine = 1 << 10
 
-// Finding is the fault as a part of a Report, with control characters escaped. Package
-// diagnosis adds the title.
+// Finding is the fault as a part of a Report, with control characters escaped. A command in
+// which something would be escaped or cut off is left out, and the hint says so. Package diagnosis adds
+// the title.
 func (f *Fault) Finding() Finding {
+	commands := slices.DeleteFunc(append([]string{}, f.Commands...), func(c string) bool { return c == "" || len(c) > shell.Max || !shell.Safe(c) })
+	hint := f.Hint
+	if len(commands) < len(f.Commands) {
+		hint = strings.TrimPrefix(hint+leftOut, "; ")
+	}
 	return Finding{
 		Cause:    f.Cause,
 		Severity: SeverityError,
 		Evidence: escape(f.Evidence),
-		Hint:     netprobe.Visible(f.Hint, MaxLine),
-		Commands: escape(f.Commands),
+		Hint:     netprobe.Visible(hint, MaxLine),
+		Commands: commands,
 	}
 }
+
+// leftOut is added to the hint of a finding that lacks a command.
+const leftOut = "; a command is left out, since a name in it cannot be written safely in a shell"
 
 func escape(lines []string) []string {
 	escaped := make([]string, len(lines))

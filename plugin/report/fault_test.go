@@ -23,11 +23,22 @@ func TestFindingEscapesControlCharacters(t *testing.T) {
 		Cause:    "image-unavailable",
 		Evidence: []string{hostile, strings.Repeat("x", 1<<20)},
 		Hint:     hostile,
-		Commands: []string{hostile},
+		Commands: []string{"docker logs web", hostile, "docker logs 'a\x1b'", "", strings.Repeat("x", 1<<20)},
 	}).Finding()
 	for _, line := range append(append(finding.Evidence, finding.Hint), finding.Commands...) {
 		assert.Check(t, !strings.ContainsAny(line, "\x1b\x07\n"), "%q", line)
 		assert.Check(t, len(line) <= MaxLine)
 	}
 	assert.Equal(t, len(finding.Evidence), 2)
+	assert.DeepEqual(t, finding.Commands, []string{"docker logs web"}) // an escaped one would be another command
+	assert.Assert(t, strings.HasSuffix(finding.Hint, leftOut))
+}
+
+// A finding without commands has an empty list of them in JSON.
+func TestFindingWithoutCommands(t *testing.T) {
+	finding := (&Fault{Hint: "wait"}).Finding()
+	assert.Assert(t, finding.Commands != nil && len(finding.Commands) == 0)
+	assert.Equal(t, finding.Hint, "wait")
+	finding = (&Fault{Commands: []string{""}}).Finding()
+	assert.Assert(t, finding.Commands != nil && strings.HasPrefix(finding.Hint, "a command is left out"))
 }

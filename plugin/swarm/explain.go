@@ -8,6 +8,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // swarmFacts is what is known of the nodes of a Swarm, each of which has probed the
@@ -86,8 +87,8 @@ func (n nodeFacts) imageFault() *report.Fault {
 	}
 	to := cmp.Or(n.Context, n.Name)
 	fault.Commands = []string{ // no pipe, which Windows PowerShell 5.1 corrupts
-		"docker save -o image.tar " + n.Image,
-		"docker --context " + to + " load -i image.tar",
+		shell.Line("docker save -o image.tar %s", n.Image),
+		shell.Line("docker --context %s load -i image.tar", to),
 	}
 	return fault
 }

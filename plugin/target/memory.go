@@ -8,6 +8,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // addMemory adds to the fault of a container that the kernel has killed its memory limit,
@@ -21,22 +22,18 @@ func (r *run) addMemory(ctx context.Context, response container.InspectResponse,
 	}
 	fault.Evidence = append(fault.Evidence, "its memory limit is "+bytesOption(host.Memory))
 	fault.Hint = "give the container more memory, for example twice as much, or reduce what the server needs: with this limit it is killed again"
-	options := []string{"--memory", bytesOption(2 * host.Memory)}
+	options := "--memory " + bytesOption(2*host.Memory)
 	switch {
 	case host.MemorySwap < 0:
-		options = append(options, "--memory-swap", "-1")
+		options += " --memory-swap -1"
 	case host.MemorySwap > 0: // memory and swap together, which the engine compares with the new limit
-		options = append(options, "--memory-swap", bytesOption(host.MemorySwap+host.Memory))
+		options += " --memory-swap " + bytesOption(host.MemorySwap+host.Memory)
 	}
 	if r.isPodman(ctx) { // it has no such request before 5.0
-		fault.Commands = append(fault.Commands, recreateCommands(response, "docker rm -f", options...)...)
+		fault.Commands = append(fault.Commands, recreateCommands(response, "docker rm -f", shell.Text(options))...)
 		return
 	}
-	update := "docker update"
-	for _, option := range options {
-		update += " " + option
-	}
-	fault.Commands = append(fault.Commands, update+" "+facts.ContainerName(response))
+	fault.Commands = append(fault.Commands, shell.Line("docker update %s %s", shell.Text(options), facts.ContainerName(response)))
 }
 
 // bytesOption is a number of bytes as docker's options take it.

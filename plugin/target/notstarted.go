@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -16,6 +15,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // notStartedFault is about a container that the engine has not started. The engine keeps
@@ -50,23 +50,32 @@ func (r *run) notStartedFault(ctx context.Context, response container.InspectRes
 	case "":
 		fault.Hint, fault.Commands = r.startHint(ctx, response)
 	default:
-		fault.Cause, fault.Hint, fault.Commands = known.Cause, known.Hint, recreateCommands(response, "docker rm")
+		fault.Cause, fault.Hint, fault.Commands = known.Cause, known.Hint, recreateCommands(response, "docker rm", "")
 	}
 	return fault
 }
 
-func startCommand(name string) string { return "docker start " + name }
+func startCommand(name string) string { return shell.Line("docker start %s", name) }
+
+func restartCommand(name string) string { return shell.Line("docker restart %s", name) }
+
+func logsCommand(name string) string { return shell.Line("docker logs %s", name) }
 
 // recreateCommands create a container anew, after a command that removes it, if any. Those
 // of Compose are created by Compose.
-func recreateCommands(response container.InspectResponse, remove string, options ...string) []string {
+func recreateCommands(response container.InspectResponse, remove, options shell.Text) []string {
 	name := facts.ContainerName(response)
 	if service := serviceOf(response); service != "" && response.Config.Labels[labelConfigFiles] != "" {
-		return []string{"docker compose up -d --force-recreate " + service}
+		return []string{shell.Line("docker compose up -d --force-recreate %s", service)}
 	}
-	commands := []string{strings.Join(append([]string{"docker run --name", name}, append(options, "...")...), " ")}
+	if options == "" {
+		options = "..."
+	} else {
+		options += " ..."
+	}
+	commands := []string{shell.Line("docker run --name %s %s", name, options)}
 	if remove != "" {
-		commands = slices.Insert(commands, 0, remove+" "+name)
+		commands = slices.Insert(commands, 0, shell.Line("%s %s", remove, name))
 	}
 	return commands
 }
@@ -149,7 +158,7 @@ func (r *run) startHint(ctx context.Context, response container.InspectResponse)
 		case known.again:
 			return known.hint, []string{start}
 		default:
-			return known.hint, recreateCommands(response, "docker rm")
+			return known.hint, recreateCommands(response, "docker rm", "")
 		}
 	}
 	return "fix what the engine reports, and start the container", []string{start}
@@ -160,11 +169,11 @@ func (r *run) startHint(ctx context.Context, response container.InspectResponse)
 func (r *run) reconnectCommands(ctx context.Context, response container.InspectResponse, missing string) []string {
 	name := facts.ContainerName(response)
 	commands := []string{
-		fmt.Sprintf("docker network disconnect -f %s %s", missing, name),
-		fmt.Sprintf("docker network connect %s %s", missing, name),
+		shell.Line("docker network disconnect -f %s %s", missing, name),
+		shell.Line("docker network connect %s %s", missing, name),
 	}
 	if !r.networkExists(ctx, missing) {
-		commands = slices.Insert(commands, 0, "docker network create "+missing)
+		commands = slices.Insert(commands, 0, shell.Line("docker network create %s", missing))
 	}
 	return commands
 }

@@ -41,14 +41,14 @@ func StaleNetworkFault(ctx context.Context, api facts.Inspector, response contai
 			Cause:    diagnosis.NetworkNamespaceStale,
 			Evidence: []string{fmt.Sprintf("%s, which exits and is restarted again and again, the last time with code %d", shares, owner.State.ExitCode)},
 			Hint:     fmt.Sprintf("find in the log of %s why it exits; when it runs, restart %s", ownerName, name),
-			Commands: []string{"docker logs " + ownerName, "docker restart " + name},
+			Commands: []string{logsCommand(ownerName), restartCommand(name)},
 		}, nil
 	case !owner.State.Running:
 		return &report.Fault{
 			Cause:    diagnosis.NetworkNamespaceStale,
 			Evidence: []string{fmt.Sprintf("%s, which does not run: it is %s, with exit code %d", shares, owner.State.Status, owner.State.ExitCode)},
 			Hint:     fmt.Sprintf("start %s, and restart %s after it", ownerName, name),
-			Commands: []string{"docker start " + ownerName, "docker restart " + name},
+			Commands: []string{startCommand(ownerName), restartCommand(name)},
 		}, nil
 	case known && ownerKnown && started.Before(ownerStarted):
 		return &report.Fault{
@@ -58,7 +58,7 @@ func StaleNetworkFault(ctx context.Context, api facts.Inspector, response contai
 				fmt.Sprintf("the addresses and published ports of %s lead to its new network, and %s is still in the old one, which has only loopback", ownerName, name),
 			},
 			Hint:     fmt.Sprintf("restart %s: it joins the network that %s has now", name, ownerName),
-			Commands: []string{"docker restart " + name},
+			Commands: []string{restartCommand(name)},
 		}, nil
 	default:
 		return nil, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // What the state of a container says about why its server does not answer.
@@ -34,7 +35,7 @@ func (r *run) downFault(ctx context.Context, response container.InspectResponse)
 			Cause:    diagnosis.ServerNotReady,
 			Evidence: []string{fmt.Sprintf("container %s is paused, so nothing in it runs", name)},
 			Hint:     "unpause it",
-			Commands: []string{"docker unpause " + name},
+			Commands: []string{shell.Line("docker unpause %s", name)},
 		}
 	case state.Running:
 		return nil
@@ -57,12 +58,12 @@ func (r *run) exitFault(ctx context.Context, response container.InspectResponse)
 	switch {
 	case state.Dead || state.Status == container.StateDead:
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("the engine has not been able to remove all of container %s", name))
-		fault.Hint, fault.Commands = "remove what is left of it, and create it anew", recreateCommands(response, "docker rm -f")
+		fault.Hint, fault.Commands = "remove what is left of it, and create it anew", recreateCommands(response, "docker rm -f", "")
 	case state.Status == container.StateRemoving:
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("the engine is removing container %s", name))
-		fault.Hint, fault.Commands = "create it anew", recreateCommands(response, "")
+		fault.Hint, fault.Commands = "create it anew", recreateCommands(response, "", "")
 	case fault.Cause == diagnosis.ServerExited:
-		fault.Commands = []string{"docker logs " + name}
+		fault.Commands = []string{logsCommand(name)}
 		r.addStart(ctx, response, fault)
 	}
 	return fault
@@ -84,7 +85,7 @@ func (r *run) addStart(ctx context.Context, response container.InspectResponse, 
 		fault.Evidence = append(fault.Evidence, fmt.Sprintf("the network %s on which it was created is gone, so it cannot be started as it is", missing))
 		fault.Commands = append(fault.Commands, r.reconnectCommands(ctx, response, missing)...)
 	}
-	fault.Commands = append(fault.Commands, "docker start "+facts.ContainerName(response))
+	fault.Commands = append(fault.Commands, startCommand(facts.ContainerName(response)))
 }
 
 // unknownExit is the code of an exit that the engine does not report: it forgets the code
@@ -105,7 +106,7 @@ func (r *run) restartFault(ctx context.Context, response container.InspectRespon
 		fault.Evidence = slices.Insert(fault.Evidence, 2, "the engine reports: "+response.State.Error)
 	}
 	if fault.Cause == diagnosis.ServerExited {
-		fault.Commands = []string{"docker logs " + name}
+		fault.Commands = []string{logsCommand(name)}
 	}
 	if ended.OOMKilled && fault.Cause == diagnosis.ServerExited {
 		r.addMemory(ctx, response, fault)
@@ -192,7 +193,7 @@ func removedFault(name string) *report.Fault {
 		Cause:    diagnosis.ServerExited,
 		Evidence: []string{fmt.Sprintf("container %s was removed while it was probed", name)},
 		Hint:     "it may have ended and been started with --rm: start it again without, and read its log",
-		Commands: []string{"docker run --name " + name + " ..."},
+		Commands: []string{shell.Line("docker run --name %s ...", name)},
 	}
 }
 
@@ -289,7 +290,7 @@ func (r *run) unstable(response container.InspectResponse) report.Finding {
 		Cause:    diagnosis.ServerExited,
 		Evidence: []string{fmt.Sprintf("container %s runs now; %s", name, restarts(response))},
 		Hint:     "the server answers between two exits: find in its log why it exits",
-		Commands: []string{"docker logs " + name},
+		Commands: []string{logsCommand(name)},
 	})
 	finding.Severity = report.SeverityWarning
 	return finding

@@ -15,6 +15,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // diagnose turns a failed ping into a fault. The trace of the ping usually decides.
@@ -202,7 +203,7 @@ func required(err error, again handshake) *report.Fault {
 		Cause:    TLSRequired,
 		Evidence: slices.Insert(describeCertificates("of the engine", again.peer), 0, spoke),
 		Hint:     "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, or use a context with TLS files",
-		Commands: []string{"export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=FOLDER"},
+		Commands: []string{shell.Export(TLSVariables()...)},
 		Err:      sentence.Of(err, "the engine requires TLS, but the client used plain HTTP"),
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"strconv"
 
 	"github.com/docker/docker/client"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // configVariable names docker's configuration folder (docker/cli, cli/config).
@@ -50,13 +50,26 @@ func FilesFault(err error) *report.Fault {
 		fault.Evidence = append(fault.Evidence, "this process runs in a container, which has its own files")
 		fault.Evidence = append(fault.Evidence, process.DescribeMount(dir)...)
 		fault.Hint = "mount the folder with ca.pem, cert.pem and key.pem, by its path on the engine's host, or unset DOCKER_TLS_VERIFY"
-		fault.Commands = []string{"docker run -v " + dir + ":" + dir + ":ro ..."}
+		fault.Commands = []string{shell.Line("docker run -v %s:%s:ro ...", dir, dir)}
 	}
 	describeUnreadable(fault, err, file, dir)
 	if machine := os.Getenv("DOCKER_MACHINE_NAME"); machine != "" {
-		fault.Commands = append(fault.Commands, `eval "$(docker-machine env `+strconv.Quote(machine)+`)"`)
+		fault.Commands = append(fault.Commands, machineCommand(machine))
 	}
 	return fault
+}
+
+// machineCommand sets the variables for a machine of Docker Machine.
+func machineCommand(name string) string {
+	env := shell.Line("docker-machine env %s", name)
+	switch {
+	case env == "":
+		return ""
+	case shell.User() == shell.Windows:
+		return env + " --shell powershell | Invoke-Expression"
+	default:
+		return `eval "$(` + env + `)"`
+	}
 }
 
 // describeUnreadable says what is wrong with a file.

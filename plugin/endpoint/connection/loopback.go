@@ -1,12 +1,12 @@
 package connection
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // loopbackFault is for an endpoint that leads this container to itself, where no
@@ -25,7 +25,7 @@ func (c *Connection) loopbackFault(seen *trace, err error) *report.Fault {
 		Cause:    EndpointIsLoopback,
 		Evidence: []string{"this process runs in a container", "its network interfaces: " + links, "no bridge is among them, so it is not an engine's host"},
 		Hint:     "mount the engine's socket, which gives the container full control of the engine's host, and leave DOCKER_HOST unset, or use an address of the engine's host that containers reach",
-		Commands: []string{fmt.Sprintf(socketMount, defaultSocket)},
+		Commands: []string{shell.Line(socketMount, defaultSocket)},
 		Err:      sentence.Of(err, "%s leads this container to itself, and no engine listens there", c.settings.Host),
 	}
 }

@@ -3,7 +3,6 @@ package connection
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // socketMount gives a container the API of most engines: the path on the engine's
@@ -103,14 +103,14 @@ func socketMissing(err error, path string) *report.Fault {
 	if process.InContainer() {
 		fault.Evidence = append(fault.Evidence, "this process runs in a container", hostEvidence())
 		fault.Hint = "start this container with the engine's socket mounted, which gives it full control of the engine's host"
-		fault.Commands = []string{fmt.Sprintf(socketMount, path)}
+		fault.Commands = []string{shell.Line(socketMount, path)}
 		return fault
 	}
 	fault.Hint = "start the engine, or choose another endpoint with --context or -H"
 	fault.Commands = startCommands(path)
 	for _, other := range otherSockets(path) {
 		fault.Evidence = append(fault.Evidence, "another socket is here: "+other)
-		fault.Commands = append(fault.Commands, "docker -H unix://"+other+" version")
+		fault.Commands = append(fault.Commands, shell.Line("docker -H unix://%s version", other))
 	}
 	return fault
 }
@@ -151,7 +151,7 @@ func notASocket(err error, path string, info fs.FileInfo) *report.Fault {
 	if process.InContainer() {
 		fault.Evidence = append(fault.Evidence, "this process runs in a container")
 		fault.Hint = "mount the path that the socket has on the engine's host, and remove the folder that an earlier -v may have made there"
-		fault.Commands = []string{fmt.Sprintf(socketMount, path)}
+		fault.Commands = []string{shell.Line(socketMount, path)}
 	}
 	return fault
 }

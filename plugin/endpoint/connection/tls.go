@@ -11,9 +11,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/docker/docker/client"
+
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // tlsFault explains a TLS failure by the type of its error, or returns nil.
@@ -65,10 +68,18 @@ func notExpected(err error, evidence string) *report.Fault {
 		Cause:    TLSNotExpected,
 		Evidence: []string{evidence},
 		Hint:     "drop the TLS settings (DOCKER_TLS_VERIFY, --tls, --tlsverify, the context's files), or turn TLS on in the engine",
-		Commands: []string{"unset DOCKER_TLS_VERIFY DOCKER_TLS"},
+		Commands: []string{UnsetTLS()},
 		Err:      sentence.Of(err, "TLS was tried, but the engine speaks plain HTTP there"),
 	}
 }
+
+// TLSVariables turn TLS on for an endpoint of the environment.
+func TLSVariables() []shell.Assignment {
+	return []shell.Assignment{{Name: client.EnvTLSVerify, Value: "1"}, {Name: client.EnvOverrideCertPath, Value: "FOLDER"}}
+}
+
+// UnsetTLS is the command that turns it off.
+func UnsetTLS() string { return shell.Unset(client.EnvTLSVerify, "DOCKER_TLS") }
 
 // certificateFault explains a certificate of the engine that does not verify.
 func certificateFault(err error) *report.Fault {

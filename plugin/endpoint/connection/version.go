@@ -15,6 +15,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // minAPIVersion is the oldest API that nestprobe can work with: 1.25 (Engine
@@ -82,7 +83,7 @@ func (c *Connection) checkPath(ctx context.Context) error {
 
 func (c *Connection) versionFixed(fixed, oldest, newest string) error {
 	return c.tooOld(fmt.Sprintf("%s fixes the API version to %s", client.EnvOverrideAPIVersion, fixed),
-		"unset "+client.EnvOverrideAPIVersion, oldest, newest, "unset "+client.EnvOverrideAPIVersion)
+		"unset "+client.EnvOverrideAPIVersion, oldest, newest, shell.Unset(client.EnvOverrideAPIVersion))
 }
 
 func (c *Connection) tooOld(what, hint, oldest, newest string, commands ...string) *report.Fault {

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // FixAccess says how this user gets the right to open a socket. The result is empty
@@ -51,13 +53,13 @@ func fixByGroup(mode fs.FileMode, owner *syscall.Stat_t) AccessFix {
 	if groups, err := me.GroupIds(); err == nil && slices.Contains(groups, id) {
 		return AccessFix{
 			Hint:     "log in again, since this session is older than your membership of the group " + group,
-			Commands: []string{"newgrp " + group},
+			Commands: []string{shell.Line("newgrp %s", group)},
 			Evidence: []string{fmt.Sprintf("%s is a member of %s by the user database", me.Username, group)},
 		}
 	}
 	return AccessFix{
 		Hint:     "add your user to the group " + group + ", whose members have full control of this machine through the engine, and log in again",
-		Commands: []string{"sudo usermod -aG " + group + " " + me.Username, "newgrp " + group},
+		Commands: []string{shell.Line("sudo usermod -aG %s %s", group, me.Username), shell.Line("newgrp %s", group)},
 	}
 }
 
@@ -84,7 +86,7 @@ func fixByID(with, flag string, id uint32, idMap string) AccessFix {
 	}
 	return AccessFix{
 		Hint:     "start this container with " + with,
-		Commands: []string{fmt.Sprintf("docker run %s %d ...", flag, id)},
+		Commands: []string{shell.Line("docker run %s %s ...", shell.Text(flag), id)},
 	}
 }
 
