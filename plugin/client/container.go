@@ -92,6 +92,7 @@ func (r *run) follow(c *worker) (*Message, error) {
 		if err := c.Receive(c.receiving, &message); err != nil {
 			return nil, err
 		}
+		message.translate()
 		switch {
 		case message.Step != "":
 			done()

@@ -71,6 +71,22 @@ type Message struct {
 	Outcome  *Outcome       `json:"outcome,omitempty"`
 }
 
+// translate writes the commands that the client suggests for the user's shell.
+func (m *Message) translate() {
+	reports := []*report.Report{m.Measured, m.SoFar}
+	if m.Outcome != nil {
+		reports = append(reports, m.Outcome.Report)
+		if m.Outcome.Fault != nil {
+			m.Outcome.Fault.Translate()
+		}
+	}
+	for _, r := range reports {
+		if r != nil {
+			r.Translate()
+		}
+	}
+}
+
 // Outcome is how a Job ended.
 type Outcome struct {
 	// Connected says whether the client reached the engine at Job.Endpoint.

@@ -3,7 +3,6 @@ package report
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -43,18 +42,29 @@ const MaxLine = 1 << 10
 // which something would be escaped or cut off is left out, and the hint says so. Package diagnosis adds
 // the title.
 func (f *Fault) Finding() Finding {
-	commands := slices.DeleteFunc(append([]string{}, f.Commands...), func(c string) bool { return c == "" || len(c) > shell.Max || !shell.Safe(c) })
-	hint := f.Hint
-	if len(commands) < len(f.Commands) {
-		hint = strings.TrimPrefix(hint+leftOut, "; ")
-	}
+	commands, hint := shown(f.Commands, f.Hint)
 	return Finding{
 		Cause:    f.Cause,
 		Severity: SeverityError,
 		Evidence: escape(f.Evidence),
-		Hint:     netprobe.Visible(hint, MaxLine),
+		Hint:     hint,
 		Commands: commands,
 	}
+}
+
+// shown are the commands that can be shown as they are, and the hint, which says so if that
+// is not all of them.
+func shown(commands []string, hint string) (safe []string, visible string) {
+	safe = []string{}
+	for _, c := range commands {
+		if c != "" && len(c) <= shell.Max && shell.Safe(c) {
+			safe = append(safe, c)
+		}
+	}
+	if len(safe) < len(commands) && !strings.HasSuffix(hint, leftOut) {
+		hint = strings.TrimPrefix(hint+leftOut, "; ")
+	}
+	return safe, netprobe.Visible(hint, MaxLine)
 }
 
 // leftOut is added to the hint of a finding that lacks a command.
