@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -104,5 +105,35 @@ func TestNewNetworkCommands(t *testing.T) {
 	} {
 		c := &vantageCase{Input: Input{Server: test.server}, vantage: test.vantage}
 		assert.Check(t, slices.Equal(c.newNetworkCommands(), test.want), "%s: %q", name, c.newNetworkCommands())
+	}
+}
+
+// A name from an engine is one word of a command, or the command is left out.
+func TestCommandsWithHostileNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"web":       "web",
+		"$(reboot)": "'$(reboot)'",
+		"a; reboot": "'a; reboot'",
+		"-f":        "",
+		"a\nreboot": "",
+		"\x1b[2J":   "",
+	} {
+		server := facts.Server{Name: name, Port: 80, Networks: []facts.Network{{Name: name}}}
+		c := &vantageCase{Input: Input{Server: server}, vantage: facts.Vantage{Name: "container:" + name, Container: true}}
+		for format, commands := range map[string][]string{
+			"docker logs %s":                    {commandFor(server, "docker logs")},
+			"docker network connect %s %s":      c.connectCommands(server.Networks[0]),
+			"docker network connect NET %s":     {networkCommand(server, "NET")},
+			"docker nestprobe diagnose %s":      command("docker nestprobe diagnose %s", name),
+			"docker network disconnect x %s":    command("docker network disconnect %s %s", "x", name),
+			"docker network create %s":          Detached("web", name, true).Commands[:1],
+			"docker network disconnect none %s": c.leaveNone(because(""), name, true).Commands[:1],
+		} {
+			wanted := strings.ReplaceAll(format, "%s", want)
+			if want == "" {
+				wanted = ""
+			}
+			assert.Equal(t, commands[0], wanted, "%q", name)
+		}
 	}
 }

@@ -166,6 +166,8 @@ func TestSSHCommands(t *testing.T) {
 		"ssh://me@far.example:2222":    "ssh -l me -p 2222 -- far.example 'docker version'",
 		"ssh://far.example":            "ssh -- far.example 'docker version'",
 		"ssh://a%3Btouch%20x@far":      "ssh -l 'a;touch x' -- far 'docker version'",
+		"ssh://-oProxyCommand=x@far":   "",
+		"ssh://a%0Ab@far":              "",
 		"ssh://me:secret@far.example/": "",
 	} {
 		assert.Equal(t, strings.Join(sshCommands(host), ";"), want)
