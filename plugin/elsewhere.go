@@ -111,8 +111,12 @@ func otherEngines(dockerCLI command.Cli) []*otherEngine {
 		if err == nil {
 			seen[resolved.Host] = true
 		}
+		without := []string{client.EnvOverrideHost} // by which people see at once which engine is meant
+		if name == command.DefaultContextName {
+			without = nil // the variable says where it leads
+		}
 		others = append(others, &otherEngine{
-			name: "context " + name, docker: dockerWithContext(name), // --context has precedence over DOCKER_HOST
+			name: "context " + name, docker: dockerWithContext(name, without...),
 			resolve: func() (connection.Settings, error) {
 				if err != nil {
 					return connection.Settings{}, err
