@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -48,6 +49,10 @@ func useColor(dockerCLI command.Cli) bool {
 func finishCommand(cmd *cobra.Command, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error, verdict func(*report.Report) string) error {
 	flags := flagNamer{cmd}
 	rep = flags.report(rep)
+	handleSignals(cmd.Context())
+	if keep := cmd.Flags().Lookup("keep"); err == nil && (keep == nil || !keep.Changed) { // kept servers are still to be printed
+		err = context.Cause(cmd.Context())
+	}
 	if err != nil {
 		rep.OK = false
 		err = flags.error(err)

@@ -20,19 +20,52 @@ var errInterrupted = errors.New("interrupted")
 // PersistentPreRunE cancels a context derived from this one.
 func cancelOnSignal(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 2) // so that the second signal is not lost
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
-		signal.Notify(signals, syscall.SIGHUP)
-	}
+	s := &signalHandler{signals: make(chan os.Signal, 2), handled: make(chan struct{})} // so that the second signal is not lost
+	s.notify(s.signals)
 	// A closed output pipe must not kill the process while servers run: the write
 	// returns an error instead.
 	signal.Ignore(syscall.SIGPIPE)
 	go func() { // owned by the process
-		<-signals
-		cancel(errInterrupted)
-		<-signals
+		defer close(s.handled)
+		if _, ok := <-s.signals; ok {
+			cancel(errInterrupted)
+		}
+		if _, ok := <-s.signals; ok {
+			os.Exit(exitInterrupted)
+		}
+	}()
+	return context.WithValue(ctx, signalHandlerKey{}, s)
+}
+
+// signalHandler has the signals of a command.
+type signalHandler struct {
+	signals chan os.Signal
+	handled chan struct{} // closed after signals, when all of them have been handled
+}
+
+type signalHandlerKey struct{}
+
+func (*signalHandler) notify(signals chan<- os.Signal) {
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+}
+
+// handleSignals returns when each signal that the process has got so far has had its effect
+// on ctx. From then on the first signal exits: nothing is left to clean up.
+func handleSignals(ctx context.Context) {
+	s, ok := ctx.Value(signalHandlerKey{}).(*signalHandler)
+	if !ok {
+		return
+	}
+	later := make(chan os.Signal, 1)
+	s.notify(later)
+	signal.Stop(s.signals) // waits for those that are being delivered
+	close(s.signals)
+	<-s.handled
+	go func() { // owned by the process
+		<-later
 		os.Exit(exitInterrupted)
 	}()
-	return ctx
 }

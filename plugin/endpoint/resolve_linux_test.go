@@ -154,7 +154,7 @@ func TestSettingsFaults(t *testing.T) {
 		"context in the folder of another name": {environment{"DOCKER_CONFIG": moved}, []string{"--context", "present"}, connection.ContextBroken,
 			`there is no context "present"`, []string{"its folder is that of another name"}},
 		"context without an endpoint": {environment{"DOCKER_CONFIG": hollow}, []string{"--context", "present"}, connection.ContextBroken,
-			"its files are damaged", []string{"cannot find docker endpoint in context"}},
+			"has no endpoint of Docker", []string{"cannot find docker endpoint in context"}},
 		"context whose host has no scheme": {environment{"DOCKER_CONFIG": bare}, []string{"--context", "present"}, connection.EndpointMalformed,
 			`the host 127.0.0.1:1 of context "present" has no scheme`, []string{"tried tcp://127.0.0.1:1"}},
 		"broken context": {environment{"DOCKER_CONFIG": spoilt}, []string{"--context", "broken"}, connection.ContextBroken,
