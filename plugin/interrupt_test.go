@@ -5,6 +5,9 @@ package plugin_test
 import (
 	"bufio"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,6 +17,7 @@ import (
 	"github.com/creack/pty"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
+	"gotest.tools/v3/poll"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
@@ -157,13 +161,36 @@ func TestInterruptDuringCleanUp(t *testing.T) { //nolint:tparallel // one engine
 			t.Cleanup(release)
 			p := start(t, through(b.nestprobe(t, test.args...), tap))
 			p.awaitMoment(t, removing)
-			assert.NilError(t, p.plugin(t).Signal(syscall.SIGINT))
+			plugin := p.plugin(t)
+			assert.NilError(t, plugin.Signal(syscall.SIGINT))
+			awaitDelivered(t, plugin)
 			release()
 			assert.Check(t, is.Equal(p.status(t), statusInterrupted))
 			assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
 			checkNothingLeft(t, b.Engine)
 		})
 	}
+}
+
+// noneWaits matches the lines of signals that a process has not got yet, if there are none.
+var noneWaits = regexp.MustCompile(`(?m)^SigPnd:\s0+\nShdPnd:\s0+$`)
+
+// awaitDelivered waits until a process has got its signals: a busy machine takes its time.
+func awaitDelivered(t *testing.T, process *os.Process) {
+	t.Helper()
+	poll.WaitOn(t, func(poll.LogT) poll.Result {
+		tasks, err := filepath.Glob("/proc/" + itoa(process.Pid) + "/task/*/status")
+		if err != nil {
+			return poll.Error(err)
+		}
+		for _, task := range tasks {
+			status, err := os.ReadFile(task)
+			if err == nil && !noneWaits.Match(status) {
+				return poll.Continue("a signal waits: %s", status)
+			}
+		}
+		return poll.Success()
+	}, poll.WithDelay(time.Millisecond))
 }
 
 // A terminal that is closed ends the run as an interrupt does.
