@@ -136,8 +136,8 @@ func bestFrom(rep *report.Report, vantage string) []report.Best {
 // chance, and the container of a nested engine because it is removed when the
 // command ends.
 var lastingPublished = []report.Kind{
+	report.KindPublishedGateway, // before a machine's own address, which may change with its network
 	report.KindPublishedEngineHost,
-	report.KindPublishedGateway,
 	report.KindPublishedHostAlias,
 	report.KindPublishedLocalhost,
 }
