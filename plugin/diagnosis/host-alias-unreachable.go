@@ -32,7 +32,7 @@ func (c *vantageCase) refusedByAlias(r row) *report.Fault {
 			}
 			fault = because("on the host, %s, and %s refuses", listenersOn(c.Server), r.to.host)
 		}
-	case r.Kind == report.KindPublishedHostAlias || isEngineHost(r.Kind) && c.Engine.Rootless:
+	case r.Kind == report.KindPublishedHostAlias && c.vantage.Container || isEngineHost(r.Kind) && c.Engine.Rootless:
 		fault = because("%s of the engine's host, and nothing listens where %s leads", publishedAt(c.Server), r.to.host)
 	default:
 		return nil

@@ -61,6 +61,9 @@ func (c *vantageCase) droppedAtEngineHost(r row) bool {
 	if !c.toEngineHost(r) || !dropped(r.Failure) || c.vantage.LacksFamily(r.to.ip) || c.notExpected(r) {
 		return false
 	}
+	if r.Kind == report.KindPublishedEngineHost && r.Failure == netprobe.Unreachable {
+		return false // no route: the engine may run in a VM that does not say so
+	}
 	_, _, remote := c.remoteGateway(r)
 	return !remote
 }

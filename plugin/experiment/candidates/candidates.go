@@ -75,6 +75,9 @@ var HostAliases = []string{
 // once, in the order of preference.
 func ForContainer(f facts.Addresses) []Candidate {
 	var l List
+	if f.Desktop {
+		f.HostAddresses = nil // this machine is not the containers' host, which is a VM
+	}
 	if f.SharesNamespace {
 		const reason = "the server listens in this container's own network namespace"
 		l.Add(report.KindOwnLocalhost, Loopback4, f.Port, reason)
