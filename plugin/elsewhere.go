@@ -111,9 +111,9 @@ func otherEngines(dockerCLI command.Cli) []*otherEngine {
 		if err == nil {
 			seen[resolved.Host] = true
 		}
-		without := []string{client.EnvOverrideHost} // by which people see at once which engine is meant
+		without := []string{client.EnvOverrideHost}
 		if name == command.DefaultContextName {
-			without = nil // the variable says where it leads
+			without = nil // the variable decides where this context leads
 		}
 		others = append(others, &otherEngine{
 			name: "context " + name, docker: dockerWithContext(name, without...),

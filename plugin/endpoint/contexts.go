@@ -23,8 +23,8 @@ type Context struct {
 }
 
 // Contexts lists the user's contexts, the default and the current one included, sorted by
-// name. Docker's
-// own list fails if one of them is damaged, or if the default one cannot be resolved.
+// name. Docker's own list fails if one of them is damaged, or if the default one cannot be
+// resolved.
 func Contexts(cli command.Cli) []Context {
 	found := map[string]Context{command.DefaultContextName: {Name: command.DefaultContextName}}
 	if current := cli.CurrentContext(); current != "" {

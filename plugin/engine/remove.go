@@ -46,7 +46,7 @@ const ownEnd = 5 * time.Second
 
 // containerIsLeft is the fault of a container whose removal is forbidden; nil if it was
 // never made, or that the engine removes when its lease has ended.
-func containerIsLeft(ctx context.Context, api API, name string, refusal error) error {
+func containerIsLeft(ctx context.Context, api API, name string, refused error) error {
 	waiting, cancel := context.WithTimeout(ctx, ownEnd)
 	defer cancel()
 	for {
@@ -56,16 +56,16 @@ func containerIsLeft(ctx context.Context, api API, name string, refusal error) e
 		}
 		goes := err == nil && found.ContainerJSONBase != nil && found.HostConfig != nil && found.HostConfig.AutoRemove
 		if !goes || !Pause(waiting, RetryPause) {
-			return isLeft("container "+name, shell.Line("docker rm -fv %s", name), refusal)
+			return isLeft("container "+name, shell.Line("docker rm -fv %s", name), refused)
 		}
 	}
 }
 
 // isLeft is the fault of what stays on the engine, since its removal is forbidden.
-func isLeft(what, command string, refusal error) error {
+func isLeft(what, command string, refused error) error {
 	fault := new(report.Fault)
-	if !errors.As(connection.Explain(refusal), &fault) {
-		return refusal
+	if !errors.As(connection.Explain(refused), &fault) {
+		return refused
 	}
 	fault.Err = fmt.Errorf("%s is left on the engine: %w", what, fault.Err)
 	fault.Evidence = append(fault.Evidence, what+" is left on the engine")

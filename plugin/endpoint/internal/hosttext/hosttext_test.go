@@ -12,8 +12,8 @@ import (
 func TestRead(t *testing.T) {
 	t.Parallel()
 	const socket = DefaultSocket
-	here := Place{GOOS: "linux", Home: "/home/me", Dir: "/work", Exists: func(path string) bool {
-		return path == "/var/run/docker.sock" || path == "/work/there/x.sock"
+	here := Place{GOOS: "linux", Home: "/home/me", Dir: "/srv/app", Exists: func(path string) bool {
+		return path == "/var/run/docker.sock" || path == "/srv/app/there/x.sock"
 	}}
 	windows, stored, empty := Place{GOOS: "windows"}, here, Place{GOOS: "linux"}
 	stored.Stored = true
@@ -41,8 +41,8 @@ func TestRead(t *testing.T) {
 		"npipe:////./pipe/dockerDesktopLinuxEngine": {windows, "", false, ""},
 		"/var/run/docker.sock":                      {here, "no unix://", true, socket},
 		"~/.docker/run/docker.sock":                 {here, "no unix://", true, "unix:///home/me/.docker/run/docker.sock"},
-		"./docker.sock":                             {here, "no unix://", true, "unix:///work/docker.sock"},
-		"docker.sock":                               {here, "no unix://", true, "unix:///work/docker.sock"},
+		"./docker.sock":                             {here, "no unix://", true, "unix:///srv/app/docker.sock"},
+		"docker.sock":                               {here, "no unix://", true, "unix:///srv/app/docker.sock"},
 		"unix:/var/run/docker.sock":                 {here, "no unix:// at its beginning", true, socket},
 		"unix:var/run/docker.sock":                  {here, "no unix:// at its beginning", true, socket},
 		"unix//var/run/docker.sock":                 {here, "no unix:// at its beginning", true, socket},
