@@ -51,10 +51,10 @@ func rank(f Failure) int {
 
 // dial connects to one literal address.
 func (p *prober) dial(ctx context.Context, addr netip.AddrPort, deadline time.Time) (net.Conn, *setback) {
-	// Keep-alive is off because no probe lives long enough to need it.
-	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1, Control: limitSegments(p.opts.MaxSegment)}
 	share := time.Until(deadline).Round(time.Millisecond)
-	conn, err := dialer.DialContext(ctx, "tcp", addr.String())
+	dialing, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	conn, err := p.dialer()(dialing, "tcp", addr.String())
 	if err == nil {
 		return conn, nil
 	}
@@ -74,6 +74,16 @@ func (p *prober) dial(ctx context.Context, addr netip.AddrPort, deadline time.Ti
 	default:
 		return nil, &setback{f, "not probed: " + err.Error(), err}
 	}
+}
+
+// dialer connects to a literal address before the deadline of its context.
+func (p *prober) dialer() func(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.opts.DialContext != nil {
+		return p.opts.DialContext
+	}
+	// Keep-alive is off because no probe lives long enough to need it.
+	dialer := net.Dialer{KeepAlive: -1, Control: p.opts.Control}
+	return dialer.DialContext
 }
 
 // timedOut reports whether err is a time-out. The same time-out shows as

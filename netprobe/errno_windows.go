@@ -7,8 +7,8 @@ import (
 )
 
 // connectErrno says what an error number of a connection attempt means; "" if
-// unreachableErrno knows it, or if it says nothing about the address. Winsock's numbers differ from those that the
-// names of package syscall stand for on Windows.
+// unreachableErrno knows it, or if it says nothing about the address. Winsock's numbers
+// differ from those that the names of package syscall stand for on Windows.
 func connectErrno(errno syscall.Errno) Failure {
 	switch errno {
 	case windows.WSAECONNREFUSED:

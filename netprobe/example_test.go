@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -78,6 +80,48 @@ func ExampleProbe_webSocket() {
 	// Output:
 	// true 200 ok ""
 	// false 200 failed "websocket-refused"
+}
+
+// A race tries all addresses at once. The server is not ready at first, and nothing
+// listens on port 1: the race ends soon after the first answer.
+func ExampleRace() {
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if requests.Add(1) < 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer server.Close()
+	race := netprobe.Race{
+		Attempts: []netprobe.Attempt{
+			{Target: netprobe.Target{Address: "127.0.0.1:1"}},
+			{Target: netprobe.Target{Address: server.Listener.Addr().String()}},
+		},
+		Wait:    10 * time.Second,
+		Options: netprobe.Options{UserAgent: "example"},
+	}
+	results := race.Run(context.Background())
+	fmt.Printf("%v %q, more than one attempt: %v\n", results[0].OK, results[0].Failure, results[0].Attempts > 1)
+	fmt.Printf("%v %d, attempts: %d\n", results[1].OK, results[1].Status, results[1].Attempts)
+	// Output:
+	// false "refused", more than one attempt: true
+	// true 200, attempts: 3
+}
+
+// DialContext probes through whatever can connect, such as a tunnel.
+func ExampleOptions_dialContext() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, r.Host)
+	}))
+	defer server.Close()
+	tunnel := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+	}
+	target := netprobe.Target{Address: "192.0.2.1:80"}
+	result := netprobe.Probe(context.Background(), target, netprobe.Options{DialContext: tunnel})
+	fmt.Println(result.OK, result.Body)
+	// Output:
+	// true 192.0.2.1:80
 }
 
 // Over plain TCP an established connection proves nothing: the server has to send

@@ -53,7 +53,7 @@ func (p *prober) request(ctx context.Context, w *wire) *setback {
 // do sends req and returns the response, its body unread.
 func (w *wire) do(req *http.Request) (*http.Response, *setback) {
 	if _, chosen := req.Header["User-Agent"]; !chosen {
-		req.Header.Set("User-Agent", "nestprobe")
+		req.Header.Set("User-Agent", w.p.opts.UserAgent)
 	}
 	var out bytes.Buffer
 	if err := req.Write(&out); err != nil {

@@ -5,6 +5,14 @@
 // [Failure] from a fixed vocabulary, and the time each phase took. [ConnectFailure]
 // and [CertificateFailure] classify the errors of other clients in the same way.
 //
+// [Race] probes several addresses of one server in parallel, retries those of a server
+// that is not ready, and ends soon after the first answer.
+//
+// The package keeps no state. Its functions may be called from several goroutines in
+// parallel; they block until their result is there, and start nothing that outlives them.
+// No function returns an error: what went wrong is in the Result. Durations are
+// [time.Duration] in Go, and milliseconds in the JSON of a Result.
+//
 // It never guesses why: explaining a failure takes facts about engines and
 // networks that this package does not have. It imports nothing of Docker, so that
 // other programs can use it as a library.
@@ -14,9 +22,11 @@
 package netprobe
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -68,10 +78,10 @@ const IdentityHeader = "Nestprobe-Identity"
 // reached is zero. FirstByte counts from the moment when the connection (TLS
 // included) was established.
 type Timings struct {
-	Resolve   time.Duration `json:"resolve"`
-	Connect   time.Duration `json:"connect"`
-	FirstByte time.Duration `json:"firstByte"`
-	Total     time.Duration `json:"total"`
+	Resolve   time.Duration
+	Connect   time.Duration
+	FirstByte time.Duration
+	Total     time.Duration
 }
 
 // The defaults of Options.
@@ -91,9 +101,13 @@ const (
 	// DefaultBodyLimit holds a body of 64 KiB. That takes many full packets, so
 	// that a path that drops full packets shows.
 	DefaultBodyLimit = 64 << 10
+
+	// DefaultUserAgent says who probes, for the log of a server.
+	DefaultUserAgent = "nestprobe"
 )
 
-// Options are the bounds and the means of a probe. The zero value is usable.
+// Options are the bounds and the means of a probe. The zero value is usable. A probe only
+// reads them, so that several probes may share them.
 type Options struct {
 	Timeout   time.Duration // one attempt, all phases; 0 is DefaultTimeout
 	Lookup    time.Duration // the lookup of the address's name; 0 is as long as Timeout
@@ -102,10 +116,18 @@ type Options struct {
 	Resolver  *net.Resolver // nil is net.DefaultResolver
 	BodyLimit int64         // bytes of the body (TCP: of the first bytes) that are read; 0 is DefaultBodyLimit
 
-	// MaxSegment is the longest TCP segment, in bytes, that the other side may send;
-	// 0 is what the path MTU allows. It has no effect where [CanLimitSegments]
-	// returns false.
-	MaxSegment int
+	// UserAgent is sent with HTTP requests and with the one that opens a WebSocket; "" is
+	// DefaultUserAgent. A User-Agent among the headers of the target goes before it.
+	UserAgent string
+
+	// DialContext connects to one literal address, such as "192.0.2.1:80" on "tcp"; nil is
+	// that of a [net.Dialer]. It must respect the deadline of its context. Its errors are
+	// classified as those of package net. Several goroutines may call it in parallel.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Control is called for each socket before it connects, as [net.Dialer.Control] is. A
+	// DialContext leaves it unused. [LimitSegments] is one.
+	Control func(network, address string, c syscall.RawConn) error
 }
 
 func (o Options) withDefaults() Options {
@@ -121,10 +143,14 @@ func (o Options) withDefaults() Options {
 	if o.BodyLimit <= 0 {
 		o.BodyLimit = DefaultBodyLimit
 	}
+	if o.UserAgent == "" {
+		o.UserAgent = DefaultUserAgent
+	}
 	return o
 }
 
-// Result is what was observed. As JSON it lacks the errors underneath.
+// Result is what was observed. Its JSON has durations in milliseconds, and errors as
+// their texts, which are safe to show there.
 type Result struct {
 	Attempts  int       `json:"attempts"` // how many probes were made: 1, in a race perhaps more, or 0 if none came to its end
 	OK        bool      `json:"ok"`
@@ -132,7 +158,7 @@ type Result struct {
 	Phase     Phase     `json:"phase"`              // last step that began
 	Failure   Failure   `json:"failure"`            // "" if OK
 	Detail    string    `json:"detail"`             // one line in words, safe to show, at most DetailLimit bytes
-	Err       error     `json:"-"`                  // the error underneath, if there was one; its text is not safe to show
+	Err       error     `json:"-"`                  // the error underneath, if there was one; its text is not safe to show. In JSON its text is "error"
 	Status    int       `json:"status"`             // HTTP status; 0 if there was none
 	Body      string    `json:"body"`               // what was read of the body (TCP: of the first bytes), lines kept, else safe to show; ends in "…" if there was more
 	Identity  Identity  `json:"identity"`           // which server answered
@@ -147,10 +173,10 @@ type Result struct {
 // Try is one literal address that was dialled. A name may have several; they are
 // dialled one after the other, so that a success hides no failure.
 type Try struct {
-	Remote  string        `json:"remote"`  // address and port
-	Failure Failure       `json:"failure"` // "" if it connected
-	Err     error         `json:"-"`       // why it did not
-	Connect time.Duration `json:"connect"` // until it connected or failed
+	Remote  string        // address and port
+	Failure Failure       // "" if it connected
+	Err     error         // why it did not; its text is not safe to show
+	Connect time.Duration // until it connected or failed
 }
 
 // DetailLimit is the most bytes that Result.Detail has: enough for a sentence

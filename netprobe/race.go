@@ -1,6 +1,7 @@
 package netprobe
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,19 +13,27 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Race probes several addresses of one server in parallel. It can be sent to
-// another process as JSON.
+// Race probes several addresses of one server in parallel. It can be sent to another
+// process as JSON, without its Options; durations are nanoseconds there.
+//
+// An address whose failure may be that of a server that is not ready (see
+// [Failure.Retryable], and the answers 502, 503 and 504) is probed again, after pauses that
+// grow from 5 ms to 250 ms. The first answer ends that for the others: each of them is
+// probed once more, for 10 times as long as the answer took and at least 500 ms, so that an
+// address that swallows packets does not hold up the result.
 type Race struct {
 	Attempts []Attempt     `json:"attempts"`
-	Timeout  time.Duration `json:"timeout"`        // of one probe; 0 is DefaultTimeout
+	Timeout  time.Duration `json:"timeout"`        // of one probe; 0 is that of Options, or DefaultTimeout
 	Wait     time.Duration `json:"wait,omitempty"` // for the whole race; 0: until its context ends
 	// SkipVerify accepts any certificate: the identity proves who answers.
 	SkipVerify bool `json:"skipVerify,omitempty"`
-	MaxSegment int  `json:"maxSegment,omitempty"` // Options.MaxSegment
+	MaxSegment int  `json:"maxSegment,omitempty"` // bytes, see LimitSegments, instead of Options.Control; 0 for no limit
 	Once       bool `json:"once,omitempty"`       // probe each address a single time, whatever its answer
 	// ThroughGateway is for addresses of a proxy that waits for its server itself: its
 	// answers 502 and 504 are final.
 	ThroughGateway bool `json:"throughGateway,omitempty"`
+	// Options are those of each probe, but for the Lookup, which is that of the Attempt.
+	Options Options `json:"-"`
 }
 
 // Attempt is one address in a race.
@@ -59,14 +68,19 @@ const (
 
 // Run returns when each address has answered, has failed for good, or has had its
 // last probe: after the first answer, or when ctx or Wait ends. The results are in
-// the order of Attempts. One with no attempts was never probed to its end.
+// the order of Attempts, each that of the last probe of its address. One whose Attempts
+// are 0 was never probed to its end. The race itself is not changed.
 func (r Race) Run(ctx context.Context) []Result {
 	if r.Wait > 0 {
 		waiting, cancel := context.WithTimeout(ctx, r.Wait)
 		defer cancel()
 		ctx = waiting
 	}
-	options := Options{Timeout: r.Timeout, MaxSegment: r.MaxSegment}
+	options := r.Options
+	options.Timeout = cmp.Or(r.Timeout, options.Timeout, DefaultTimeout)
+	if limit := LimitSegments(r.MaxSegment); limit != nil {
+		options.Control = limit
+	}
 	if r.SkipVerify {
 		options.TLS = &tls.Config{
 			MinVersion:         tls.VersionTLS12,

@@ -21,16 +21,16 @@ func (p *prober) resolve(ctx context.Context) ([]netip.AddrPort, *setback) {
 		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), p.port)}, nil
 	}
 	began := time.Now()
-	deadline := p.deadline
-	if limit := began.Add(p.opts.Lookup); p.opts.Lookup > 0 && limit.Before(deadline) {
-		deadline = limit
+	deadline, limit := p.deadline, p.deadline.Sub(p.start)
+	if earlier := began.Add(p.opts.Lookup); p.opts.Lookup > 0 && earlier.Before(deadline) {
+		deadline, limit = earlier, p.opts.Lookup
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	ips, err := p.opts.Resolver.LookupNetIP(ctx, "ip", p.host)
 	p.result.Timings.Resolve = time.Since(began)
 	if err != nil {
-		return nil, p.resolveSetback(err, deadline)
+		return nil, resolveSetback(err, limit)
 	}
 	addresses := p.addresses(ips)
 	for _, a := range addresses {
@@ -52,11 +52,11 @@ func (p *prober) addresses(ips []netip.Addr) []netip.AddrPort {
 	return addrs
 }
 
-func (p *prober) resolveSetback(err error, deadline time.Time) *setback {
+func resolveSetback(err error, limit time.Duration) *setback {
 	var dns *net.DNSError
 	switch {
 	case timedOut(err) || errors.Is(err, context.Canceled):
-		return &setback{NameTimeout, "the lookup of the name did not end within " + deadline.Sub(p.start).Round(time.Millisecond).String(), err}
+		return &setback{NameTimeout, "the lookup of the name did not end within " + limit.Round(time.Millisecond).String(), err}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &setback{NameNotFound, "the name has no address", err}
 	}

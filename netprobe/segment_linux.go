@@ -7,12 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanLimitSegments says whether Options.MaxSegment has an effect on this system.
+// CanLimitSegments says whether [LimitSegments] has an effect on this system.
 func CanLimitSegments() bool { return true }
 
-// limitSegments makes the kernel announce to the other side, when it connects, how
-// long its segments may be (tcp(7), TCP_MAXSEG).
-func limitSegments(bytes int) func(network, address string, c syscall.RawConn) error {
+// LimitSegments returns an [Options.Control] that makes the kernel announce to the other
+// side, when it connects, how long its TCP segments may be, in bytes (tcp(7), TCP_MAXSEG).
+// It is nil, which has no effect, for 0 and where [CanLimitSegments] returns false.
+func LimitSegments(bytes int) func(network, address string, c syscall.RawConn) error {
 	if bytes == 0 {
 		return nil
 	}

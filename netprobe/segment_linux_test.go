@@ -23,7 +23,7 @@ func TestMaxSegment(t *testing.T) {
 			}
 		}
 		server.Start()
-		result := netprobe.Probe(t.Context(), netprobe.Target{Address: server.Listener.Addr().String()}, netprobe.Options{MaxSegment: limit})
+		result := netprobe.Probe(t.Context(), netprobe.Target{Address: server.Listener.Addr().String()}, netprobe.Options{Control: netprobe.LimitSegments(limit)})
 		server.Close()
 		if !result.OK || result.PathMTU <= 1500 {
 			t.Errorf("limit %d: %s; a path MTU of %d on loopback", limit, result.Detail, result.PathMTU)

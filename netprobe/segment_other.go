@@ -7,9 +7,10 @@ import (
 	"syscall"
 )
 
-// CanLimitSegments says whether Options.MaxSegment has an effect on this system.
+// CanLimitSegments says whether [LimitSegments] has an effect on this system.
 func CanLimitSegments() bool { return false }
 
-func limitSegments(int) func(network, address string, c syscall.RawConn) error { return nil }
+// LimitSegments returns nil: this system cannot limit the segments of a connection.
+func LimitSegments(int) func(network, address string, c syscall.RawConn) error { return nil }
 
 func pathMTU(net.Conn) int { return 0 }

@@ -19,54 +19,86 @@ import (
 // causeColumns are the columns of the default table of causes.
 const causeColumns = "table {{.ID}}\t{{.Title}}"
 
-// listCauses prints all causes with docker's formatter. An error is a usage error.
+// listCauses prints all causes with docker's formatter.
 func listCauses(w io.Writer, format string, quiet bool) error {
 	switch {
-	case render.OfReports(format):
-		return fmt.Errorf("invalid --format: %s prints a measurement, and --list measures nothing", format)
 	case quiet:
 		format = "{{.ID}}"
-	case format == "" || format == formatter.TableFormatKey:
+	case isTable(format):
 		format = causeColumns
 	}
+	rows := make([]*causeRow, 0, len(diagnosis.Causes()))
+	for _, cause := range diagnosis.Causes() {
+		rows = append(rows, newCauseRow(cause))
+	}
+	return writeCauses(w, format, rows)
+}
+
+// isTable says whether a format is the default one.
+func isTable(format string) bool { return format == "" || format == formatter.TableFormatKey }
+
+// writeCauses prints causes with docker's formatter. An error is a usage error.
+func writeCauses(w io.Writer, format string, rows []*causeRow) error {
+	if render.OfReports(format) {
+		return usageError(fmt.Errorf("invalid --format: %s prints a measurement, and causes are not measured: use table, json or a Go template", format))
+	}
+	if err := render.CheckWord(format, formatter.TableFormatKey, formatter.JSONFormatKey); err != nil {
+		return usageError(nameFormat(err))
+	}
 	ctx := formatter.Context{Output: w, Format: formatter.Format(format)}
-	return ctx.Write(newCauseRow(""), func(write func(formatter.SubContext) error) error {
-		for _, cause := range diagnosis.Causes() {
-			if err := write(newCauseRow(cause)); err != nil {
+	err := ctx.Write(newCauseRow(""), func(write func(formatter.SubContext) error) error {
+		for _, row := range rows {
+			if err := write(row); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err != nil {
+		return usageError(err)
+	}
+	return nil
 }
 
 // causeRow is a cause with the fields that a template can use.
 type causeRow struct {
 	formatter.HeaderContext
-	cause report.Cause
+	cause   report.Cause
+	message string // the error message by which --explain found it
+	whole   bool   // JSON has the explanation, which is a page long
 }
 
 func newCauseRow(cause report.Cause) *causeRow {
 	row := &causeRow{cause: cause}
-	row.Header = formatter.SubHeaderContext{"ID": "CAUSE", "Title": "TITLE", "Explanation": "EXPLANATION"}
+	row.Header = formatter.SubHeaderContext{"ID": "CAUSE", "Title": "TITLE", "Message": "MESSAGE", "Explanation": "EXPLANATION"}
 	return row
 }
 
 func (r *causeRow) ID() string          { return string(r.cause) }
 func (r *causeRow) Title() string       { return diagnosis.Title(r.cause) }
+func (r *causeRow) Message() string     { return r.message }
 func (r *causeRow) Explanation() string { return diagnosis.Explanation(r.cause) }
 
-// MarshalJSON omits the explanation, which is a page long.
+// MarshalJSON has only what was chosen: see the fields.
 func (r *causeRow) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]string{"ID": r.ID(), "Title": r.Title()})
+	listed := report.ListedCause{ID: r.cause, Title: r.Title(), Message: r.message}
+	if r.whole {
+		listed.Explanation = r.Explanation()
+	}
+	return json.Marshal(listed)
 }
 
 // explain prints the explanation of a cause, or, if text is an error message, the causes
 // that have it.
-func explain(w io.Writer, text string) error {
+func explain(w io.Writer, text, format string) error {
 	cause := report.Cause(text)
 	if explanation := diagnosis.Explanation(cause); explanation != "" {
-		_, err := fmt.Fprintf(w, "%s: %s\n\n%s", cause, diagnosis.Title(cause), explanation)
+		if !isTable(format) {
+			row := newCauseRow(cause)
+			row.whole = true
+			return writeCauses(w, format, []*causeRow{row})
+		}
+		_, err := fmt.Fprintf(w, "%s: %s\n\n%s\n%s\n", cause, diagnosis.Title(cause), explanation, cause.Page())
 		return err
 	}
 	isID := looksLikeID(text)
@@ -74,7 +106,7 @@ func explain(w io.Writer, text string) error {
 		return unknownCause(text)
 	}
 	if matches := lookup.WithMessage(text); len(matches) > 0 {
-		return listMatches(w, matches)
+		return listMatches(w, matches, format)
 	}
 	if isID {
 		return unknownCause(text)
@@ -90,7 +122,15 @@ func looksLikeID(text string) bool {
 }
 
 // listMatches prints the causes that have an error message, best match first.
-func listMatches(w io.Writer, matches []lookup.Match) error {
+func listMatches(w io.Writer, matches []lookup.Match, format string) error {
+	if !isTable(format) {
+		rows := make([]*causeRow, len(matches))
+		for i, match := range matches {
+			rows[i] = newCauseRow(match.Cause)
+			rows[i].message = match.Message
+		}
+		return writeCauses(w, format, rows)
+	}
 	var text strings.Builder
 	for _, match := range matches {
 		fmt.Fprintf(&text, "%s: %s\n    %s\n", match.Cause, diagnosis.Title(match.Cause), match.Message)

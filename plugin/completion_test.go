@@ -21,10 +21,11 @@ func TestCompletions(t *testing.T) {
 		"run":          run,
 		"in-container": append([]string{"access", "client-image", "client-network", "from"}, run...),
 		"diagnose":     {"from", "explain", "format"},
+		"version":      {"format"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd, _, err := New(dockerCLI).Find([]string{name})
+			cmd, _, err := New(Build{})(dockerCLI).Find([]string{name})
 			assert.NilError(t, err)
 			assert.Check(t, cmd.ValidArgsFunction != nil)
 			for _, flag := range flags {

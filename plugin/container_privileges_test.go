@@ -70,6 +70,8 @@ func checkPrivileges(t *testing.T, c container.InspectResponse) {
 	assert.Check(t, !host.Privileged, c.Name)
 	assert.Check(t, is.Equal(host.IpcMode, container.IPCModeNone), c.Name)
 	assert.Check(t, is.Len(c.Config.Volumes, 0), c.Name)
+	assert.Check(t, host.Memory > 0 && host.Memory <= 256<<20, "%s may use %d bytes", c.Name, host.Memory)
+	assert.Check(t, host.PidsLimit != nil && *host.PidsLimit > 0 && *host.PidsLimit <= 256, "%s may have %v processes", c.Name, host.PidsLimit)
 }
 
 // checkEnds checks that a container of the agent ends even if it is not removed, and

@@ -15,7 +15,6 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/checks"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
@@ -34,8 +33,7 @@ type diagnoseOptions struct {
 	explain     string
 	list        bool
 	timeout     time.Duration
-	format      string
-	quiet       bool
+	output      outputOptions
 
 	target target.Target // parsed from TARGET; set by check
 }
@@ -50,8 +48,7 @@ func (o *diagnoseOptions) install(flags *pflag.FlagSet) {
 		`HTTP path (default "/")`,
 		"Path of a WebSocket that echoes messages")
 	flags.DurationVar(&o.timeout, "timeout", time.Second, "Longest time for one attempt at one address")
-	flags.StringVar(&o.format, "format", "", formatHelp)
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print only the causes of errors and warnings, one per line")
+	o.output.install(flags, "Print only the causes of errors and warnings, one per line")
 }
 
 func newDiagnoseCommand(dockerCLI command.Cli) *cobra.Command {
@@ -95,20 +92,10 @@ measured, 130 if interrupted.`,
 
 // complete registers the shell completions.
 func (*diagnoseOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
-	causes := make([]string, 0, len(diagnosis.Causes()))
-	for _, cause := range diagnosis.Causes() {
-		causes = append(causes, string(cause))
-	}
-	containers := completion.ContainerNames(dockerCLI, false)
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return containers(cmd, args, toComplete)
-	}
-	_ = cmd.RegisterFlagCompletionFunc("from", containers)
+	cmd.ValidArgsFunction = completeTarget(dockerCLI)
+	_ = cmd.RegisterFlagCompletionFunc("from", completePlaces(dockerCLI))
 	_ = cmd.RegisterFlagCompletionFunc("scheme", completeSchemes())
-	_ = cmd.RegisterFlagCompletionFunc("explain", completion.FromList(causes...))
+	_ = cmd.RegisterFlagCompletionFunc("explain", completeCauses)
 	_ = cmd.RegisterFlagCompletionFunc("format", completion.FromList(render.Names()...))
 }
 
@@ -197,7 +184,7 @@ func checkExclusive(flags *pflag.FlagSet, args []string, exclusive string) error
 	}
 	others := append([]string{"list", "explain", "all-contexts"}, new(diagnoseOptions).targetFlags()...)
 	if exclusive == "explain" {
-		others = append(others, "format", "quiet")
+		others = append(others, "quiet")
 	}
 	for _, other := range others {
 		if other != exclusive && flags.Changed(other) {
@@ -210,14 +197,11 @@ func checkExclusive(flags *pflag.FlagSet, args []string, exclusive string) error
 func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []string) error {
 	switch {
 	case cmd.Flags().Changed("explain"):
-		return explain(dockerCLI.Out(), o.explain)
+		return explain(dockerCLI.Out(), o.explain, o.output.format)
 	case o.list:
-		if err := listCauses(dockerCLI.Out(), o.format, o.quiet); err != nil {
-			return usageError(err)
-		}
-		return nil
+		return listCauses(dockerCLI.Out(), o.output.format, o.output.quiet)
 	}
-	renderer, err := newRenderer(dockerCLI, o.format, o.quiet, len(args) == 0)
+	renderer, err := newRenderer(dockerCLI, o.output, len(args) == 0)
 	if err != nil {
 		return usageError(err)
 	}
@@ -226,7 +210,7 @@ func (o *diagnoseOptions) run(cmd *cobra.Command, dockerCLI command.Cli, args []
 	rep.Timings.TotalMS = report.Milliseconds(time.Since(began))
 	err = faultIsFinding(cmd, rep, err)
 	rep.OK = err == nil && len(causesOf(rep.Findings, report.SeverityError)) == 0
-	return finishCommand(cmd, dockerCLI, renderer, rep, err, diagnosed)
+	return finishCommand(cmd, newOutput(cmd, dockerCLI, renderer), rep, err, diagnosed)
 }
 
 // measure returns a Report that is never nil.
@@ -240,9 +224,13 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 		}
 		return rep, err
 	case o.allContexts:
-		return o.checkContexts(cmd.Context(), dockerCLI, flags)
+		shown := &progress{out: dockerCLI.Err()}
+		defer shown.Step("Checking the contexts")()
+		return o.checkContexts(cmd.Context(), dockerCLI, flags, shown)
 	default:
-		return o.checkContext(cmd.Context(), dockerCLI, flags)
+		shown := &progress{out: dockerCLI.Err()}
+		defer shown.Step("Checking the context")()
+		return o.checkContext(cmd.Context(), dockerCLI, flags, shown)
 	}
 }
 
@@ -252,6 +240,7 @@ func (o *diagnoseOptions) measureTarget(ctx context.Context, dockerCLI command.C
 		e.Settings = e.WithAnswerTimeout(checks.AnswerTimeout(e.Transport, o.timeout))
 	}
 	return withSession(ctx, dockerCLI, diagnoseName, flags, adjust, func(ctx context.Context, s session) (*report.Report, error) {
+		defer s.progress.Step("Probing the target")()
 		measured, found, err := target.Explain(ctx, s.engine, o.target, s.progress)
 		measured.Checks = checks.DescribeTarget(ctx, checks.TargetInput{Facts: found, Probes: measured.Probes, Findings: measured.Findings})
 		return measured, err

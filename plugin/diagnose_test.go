@@ -16,17 +16,11 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// besideKinds are the private kinds whose clients are in the engine's network
-// namespace, and see its rules and routes.
-func besideKinds() []enginetest.Kind {
-	return []enginetest.Kind{enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}
-}
-
 // diagnose changes nothing: neither the target, nor a container that it probes from, nor
 // another container, nor networks, nor the engine's rules and routes.
 func TestDiagnoseChangesNothing(t *testing.T) {
 	t.Parallel()
-	onEach(t, besideKinds(), func(t *testing.T, b *bench) {
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
 		b.makeNetwork(t, "users", nil)
 		b.makeContainer(t, "target", "users", nil, true)
 		b.makeContainer(t, "source", "", nil, true)
@@ -88,7 +82,7 @@ func (b *bench) snapshot(t *testing.T) string {
 }
 
 // A diagnosis that ends early leaves nothing: when it is interrupted, it removes its
-// helpers; when it is killed, they end with their leases.
+// helpers; when it is killed, its reaper removes them.
 func TestDiagnoseInterruptedOrKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
@@ -98,18 +92,18 @@ func TestDiagnoseInterruptedOrKilled(t *testing.T) {
 	})
 }
 
-// A diagnosis that is killed while a helper is being made leaves only a container that
-// never ran, until its deadline. From the server's own network namespace it has only one.
+// A diagnosis that is killed while a helper is being made leaves nothing. From the server's own
+// network namespace it has only one helper.
 func TestDiagnoseKilledAtAnyRequest(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Toolbox)
 	b.makeContainer(t, "target", "", nil, true)
 	for _, at := range []killMoment{
-		{"the image is being loaded", "POST /images/load", false, 0},
-		{"the helper has been created", "POST /containers/create", true, 1},
-		{"the lease has been taken", "POST /containers/ID/attach", true, 1},
-		{"the helper has been started", "POST /containers/ID/start", true, 0},
-		{"the helper is being removed", "DELETE /containers/ID", false, 0},
+		{"the image is being loaded", "POST /images/load", false, false},
+		{"the helper has been created", "POST /containers/create", true, false},
+		{"the lease has been taken", "POST /containers/ID/attach", true, false},
+		{"the helper has been started", "POST /containers/ID/start", true, false},
+		{"the helper is being removed", "DELETE /containers/ID", false, false},
 	} {
 		t.Run(at.name, func(t *testing.T) { killPlugin(t, b, at, "diagnose", "--from", "target", "target:8080") })
 	}

@@ -18,9 +18,9 @@ import (
 )
 
 // checkContext checks the current context and its engine.
-func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
+func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet, shown *progress) (*report.Report, error) {
 	rep := report.New(diagnoseName)
-	result, err := checks.Run(ctx, o.checksInput(dockerCLI, dockerCLI.CurrentContext(), flags))
+	result, err := checks.Run(ctx, o.checksInput(dockerCLI, dockerCLI.CurrentContext(), flags, shown))
 	rep.Endpoint, rep.Self, rep.Checks = result.Endpoint, result.Self, result.Checks
 	rep.Findings = append(rep.Findings, result.Findings...)
 	return rep, err
@@ -28,14 +28,14 @@ func (o *diagnoseOptions) checkContext(ctx context.Context, dockerCLI command.Cl
 
 // checkContexts checks all contexts in parallel, so that one without an answer does
 // not delay the others.
-func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet) (*report.Report, error) {
+func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.Cli, flags *pflag.FlagSet, shown *progress) (*report.Report, error) {
 	rep := report.New(diagnoseName)
 	contexts := endpoint.Contexts(dockerCLI)
 	results := make([]checks.Result, len(contexts))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, c := range contexts {
 		group.Go(func() (err error) {
-			input := o.checksInput(dockerCLI, c.Name, flags)
+			input := o.checksInput(dockerCLI, c.Name, flags, shown)
 			input.Context = c.Name
 			if c.Fault != nil {
 				input.Resolve = func() (connection.Settings, connection.Sources, error) {
@@ -61,7 +61,7 @@ func (o *diagnoseOptions) checkContexts(ctx context.Context, dockerCLI command.C
 }
 
 // checksInput returns the input of the checks of one context.
-func (o *diagnoseOptions) checksInput(dockerCLI command.Cli, name string, flags *pflag.FlagSet) checks.Input {
+func (o *diagnoseOptions) checksInput(dockerCLI command.Cli, name string, flags *pflag.FlagSet, shown *progress) checks.Input {
 	docker := dockerCommand(flags)
 	if name != dockerCLI.CurrentContext() {
 		docker = dockerWithContext(name)
@@ -80,6 +80,7 @@ func (o *diagnoseOptions) checksInput(dockerCLI command.Cli, name string, flags 
 		ContainerProxies: func(host string) checks.ConfiguredProxies { return containerProxies(dockerCLI, host) },
 		Agents:           agents.Files,
 		Timeout:          o.timeout,
+		OnWait:           shown.Note,
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
@@ -100,11 +99,7 @@ func TestEngineRestarted(t *testing.T) {
 				assert.Check(t, is.DeepEqual(causes, []string{test.cause}))
 			}
 			assert.Check(t, is.Len(b.containers(t), 0))
-			for _, n := range b.networks(t) {
-				_, err := time.Parse(time.RFC3339, n.Labels[engine.LabelDeadline])
-				assert.Check(t, err)
-				assert.NilError(t, b.api.NetworkRemove(t.Context(), n.ID))
-			}
+			b.awaitNetworksGone(t)
 		})
 	}
 }

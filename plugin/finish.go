@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/docker/cli/cli"
 	"github.com/docker/cli/cli/command"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
@@ -19,11 +21,12 @@ import (
 )
 
 // newRenderer checks the format before anything is measured.
-func newRenderer(dockerCLI command.Cli, format string, quiet, checks bool) (*render.Renderer, error) {
+func newRenderer(dockerCLI command.Cli, o outputOptions, checks bool) (*render.Renderer, error) {
 	renderer, err := render.New(render.Options{
-		Format: format,
-		Quiet:  quiet,
+		Format: o.format,
+		Quiet:  o.quiet,
 		Color:  useColor(dockerCLI),
+		Width:  o.width(dockerCLI),
 		Checks: checks,
 	})
 	return renderer, nameFormat(err)
@@ -37,17 +40,43 @@ func nameFormat(err error) error {
 	return err
 }
 
+// outputOptions are the flags for how a Report is shown.
+type outputOptions struct {
+	format  string
+	quiet   bool
+	noTrunc bool
+}
+
+// install adds the flags. What --quiet prints differs between commands.
+func (o *outputOptions) install(flags *pflag.FlagSet, quiet string) {
+	flags.StringVar(&o.format, "format", "", formatHelp)
+	flags.BoolVar(&o.noTrunc, "no-trunc", false, "Don't truncate output")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, quiet)
+}
+
+// defaultWidth is that of a terminal that does not say how wide it is.
+const defaultWidth = 80
+
+// width is that of the terminal, or 0 to shorten nothing.
+func (o *outputOptions) width(dockerCLI command.Cli) int {
+	if o.noTrunc || !dockerCLI.Out().IsTerminal() {
+		return 0
+	}
+	_, width := dockerCLI.Out().GetTtySize()
+	return cmp.Or(int(width), defaultWidth)
+}
+
 // useColor follows no-color.org, and leaves out colors for TERM=dumb.
 func useColor(dockerCLI command.Cli) bool {
 	return dockerCLI.Out().IsTerminal() && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// finishCommand shows the Report, whatever became of it (a program that reads JSON
-// gets the reason there), and turns the outcome into an exit status. The error says
-// why nothing could be measured. The verdict is the sentence for a Report that is
-// not OK.
-func finishCommand(cmd *cobra.Command, dockerCLI command.Cli, renderer *render.Renderer, rep *report.Report, err error, verdict func(*report.Report) string) error {
-	flags := flagNamer{cmd}
+// finishCommand shows the Report if that was not done before, whatever became of it (a
+// program that reads JSON gets the reason there), and turns the outcome into an exit
+// status. The error says why nothing could be measured. The verdict is the sentence for a
+// Report that is not OK.
+func finishCommand(cmd *cobra.Command, out *output, rep *report.Report, err error, verdict func(*report.Report) string) error {
+	flags := out.flags
 	rep = flags.report(rep)
 	handleSignals(cmd.Context())
 	if keep := cmd.Flags().Lookup("keep"); err == nil && (keep == nil || !keep.Changed) { // kept servers are still to be printed
@@ -58,7 +87,7 @@ func finishCommand(cmd *cobra.Command, dockerCLI command.Cli, renderer *render.R
 		err = flags.error(err)
 		rep.Error = visible(err)
 	}
-	if writeErr := renderer.Write(dockerCLI.Out(), rep); writeErr != nil {
+	if writeErr := out.finish(rep); writeErr != nil {
 		if err == nil && rep.Error != "" { // the Report, which has it, was not written
 			err = errors.New(rep.Error)
 		}

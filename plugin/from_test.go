@@ -24,7 +24,7 @@ import (
 // stays as it is, and the helper is removed.
 func TestFromInterruptedOrKilled(t *testing.T) {
 	t.Parallel()
-	onEach(t, relayKinds(), func(t *testing.T, b *bench) {
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
 		b.makeContainer(t, "users", "none", nil, true)
 		b.interruptAndKill(t, "users", (*process).signal, inside("--from", "users", "--wait", "10m")...)
 	})
@@ -58,8 +58,8 @@ func (b *bench) interruptAndKill(t *testing.T, source string, signal func(*proce
 	}
 }
 
-// --keep does not keep helpers: one that never ran when the plugin was killed has a
-// deadline.
+// --keep does not keep helpers: one that never ran when the plugin was killed with its reaper
+// has a deadline.
 func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on which each looks for what is left
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
@@ -80,7 +80,8 @@ func TestHelpersAreNotKept(t *testing.T) { //nolint:tparallel // one engine, on 
 					assert.Check(t, err)
 				}
 				err := b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true})
-				// The plugin was killed during a start, which may have failed: then the engine removes the server.
+				// The plugin was killed during a start, which may have failed: then the
+				// engine removes the server.
 				assert.Check(t, err == nil || errdefs.IsConflict(err) || errdefs.IsNotFound(err), "%v", err)
 			}
 			assert.Check(t, is.Equal(found, 1))
@@ -116,7 +117,7 @@ func killOnceMade(t *testing.T, helper string) func(moment) {
 			making++
 		}
 		if made && making == 0 {
-			_ = syscall.Kill(m.Client, syscall.SIGKILL)
+			killWithChildren(m.Client)
 		}
 	}
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/client"
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
@@ -30,6 +29,7 @@ type clientOptions struct {
 	user       string
 	from       string
 	relay      bool
+	publish    publishValue // of the relay
 	dindImage  string
 
 	runID string // set when the run starts
@@ -44,13 +44,14 @@ func (o *clientOptions) install(flags *pflag.FlagSet) {
 	flags.StringVar(&o.from, "from", "", "Probe from the network namespace of a running container instead")
 	flags.StringVar(&o.dindImage, "dind-image", "docker:dind", "Image of the nested engine for --access dind")
 	flags.BoolVar(&o.relay, "relay", false, "Let the client start servers on demand and proxy HTTP and WebSocket to them")
+	flags.Var(&o.publish, relayPublishFlag, "Publish the relay's port to the host (default \"127.0.0.1::4646\", or on a remote engine the address of its host)")
 }
 
 // complete registers the shell completions.
 func (*clientOptions) complete(cmd *cobra.Command, dockerCLI command.Cli) {
 	accesses := []string{"auto", "socket", "endpoint", "dind", "none", "all"}
 	_ = cmd.RegisterFlagCompletionFunc("access", completion.FromList(accesses...))
-	_ = cmd.RegisterFlagCompletionFunc("client-image", completion.ImageNames(dockerCLI, 1))
+	_ = cmd.RegisterFlagCompletionFunc("client-image", completeImages(dockerCLI))
 	_ = cmd.RegisterFlagCompletionFunc("client-network", completion.NetworkNames(dockerCLI))
 	_ = cmd.RegisterFlagCompletionFunc("from", completion.ContainerNames(dockerCLI, false))
 }
@@ -91,6 +92,7 @@ the Docker API, 125 if it could not be measured, 130 if interrupted.`,
 	options.install(cmd.Flags())
 	client.install(cmd.Flags())
 	registerCompletions(cmd, dockerCLI)
+	groupFlags(cmd)
 	client.complete(cmd, dockerCLI)
 	return cmd
 }
@@ -120,10 +122,13 @@ func (o *clientOptions) check(flags *pflag.FlagSet, request experiment.Request) 
 	if o.relay && request.Target.Scheme != netprobe.HTTP {
 		return fmt.Errorf("conflicting options: --relay cannot be used with --scheme %s", request.Target.Scheme)
 	}
+	if o.from == "" && o.publish.mapping != nil && !o.relay {
+		return fmt.Errorf("conflicting options: --%s needs --relay", relayPublishFlag)
+	}
 	if o.from == "" {
 		return nil
 	}
-	for _, flag := range []string{"access", "socket-path", "client-image", "client-network", "client-user", "relay", "dind-image"} {
+	for _, flag := range []string{"access", "socket-path", "client-image", "client-network", "client-user", "relay", relayPublishFlag, "dind-image"} {
 		if flags.Changed(flag) {
 			return fmt.Errorf("conflicting options: --%s is for a client container, and --from probes from a running container", flag)
 		}
@@ -134,23 +139,22 @@ func (o *clientOptions) check(flags *pflag.FlagSet, request experiment.Request) 
 func (o *clientOptions) measure(ctx context.Context, s session, request experiment.Request) (*report.Report, error) {
 	if o.from != "" {
 		return client.RunFromContainer(ctx, s.engine, request, o.from, experiment.Options{
-			Progress:  s.progress,
-			ServerEnv: s.serverEnv(request),
+			Progress:   s.progress,
+			ServerEnv:  s.serverEnv(request),
+			OnMeasured: s.onMeasured,
 		})
 	}
 	wanted, err := o.clientContainer(s, request)
 	if err != nil {
 		return report.New(inContainerName), err
 	}
-	o.runID = engine.NewID()
+	o.runID = s.engine.NewRun()
 	wanted.ID = o.runID
 	return client.Run(ctx, s.engine, request, wanted)
 }
 
-// removeCommand is the command that removes what --keep left running. A relay has
-// servers that no report knows of, since it starts more of them when asked. The
-// built-in ones go with it, however it ends, and removing them at the same time
-// is an error to an engine that is doing so; the user's stay if it was killed.
+// removeCommand is the command that removes what --keep left running. A relay removes its
+// servers when it ends, and its guard does if the relay was killed.
 func (o *clientOptions) removeCommand(docker shell.Text, rep *report.Report, request experiment.Request) string {
 	if !o.relay {
 		return removeServersCommand(docker, rep, request)
@@ -159,35 +163,24 @@ func (o *clientOptions) removeCommand(docker shell.Text, rep *report.Report, req
 	if works < 0 {
 		return ""
 	}
-	if request.Builtin() {
-		remove := shell.Line("%s stop %s", docker, client.ContainerName(o.runID, works))
-		if request.Connection.Temporary != nil { // the only thing left if there is no relay to stop
-			remove = shell.Join(" || ", remove, shell.Line("%s network rm %s", docker, engine.NetworkName(o.runID)))
-		}
-		return remove
-	}
-	label := engine.LabelRun + "=" + o.runID
-	list := shell.Line("%s ps -aq --filter label=%s", docker, label)
-	remove := shell.Line("%s rm -f %s", docker, shell.Text("$("+list+")"))
-	if request.Connection.Temporary != nil { // the relay may have removed it
-		remove = shell.Join("; ", remove, shell.Line("%s network prune -f --filter label=%s", docker, label))
-	}
-	return remove
+	return shell.Line("%s stop %s", docker, client.ContainerName(o.runID, works))
 }
 
 // clientContainer returns the client container that the flags and the endpoint describe.
 func (o *clientOptions) clientContainer(s session, request experiment.Request) (client.Options, error) {
 	client := client.Options{
-		Progress:   s.progress,
-		Access:     client.Access(o.access),
-		Endpoint:   s.endpoint.Settings,
-		SocketPath: cmp.Or(o.socketPath, s.mountedSocket()),
-		Relay:      o.relay,
-		ServerEnv:  s.serverEnv(request),
-		DindImage:  o.dindImage,
-		Image:      o.image,
-		Env:        s.withProxies(nil),
-		User:       o.user,
+		Progress:     s.progress,
+		OnMeasured:   s.onMeasured,
+		Access:       client.Access(o.access),
+		Endpoint:     s.endpoint.Settings,
+		SocketPath:   cmp.Or(o.socketPath, s.mountedSocket()),
+		Relay:        o.relay,
+		RelayPublish: o.publish.mapping,
+		ServerEnv:    s.serverEnv(request),
+		DindImage:    o.dindImage,
+		Image:        o.image,
+		Env:          s.withProxies(nil),
+		User:         o.user,
 	}
 	for _, n := range o.network.Value() {
 		settings, err := endpointSettings(n)

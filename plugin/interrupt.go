@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
@@ -12,8 +13,8 @@ import (
 var errInterrupted = errors.New("interrupted")
 
 // cancelOnSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels.
-// (A closed terminal sends SIGHUP.) The second signal exits immediately, without
-// waiting for the clean-up: leases and deadlines then end the servers.
+// (A closed terminal sends SIGHUP.) The second signal exits without waiting for the
+// clean-up, which the reaper goes on with; see beforeExit.
 //
 // The goroutine ends with the process. On a terminal the plugin gets the signal.
 // Otherwise the docker CLI closes the plugin's socket, and docker/cli's
@@ -31,6 +32,7 @@ func cancelOnSignal(parent context.Context) context.Context {
 			cancel(errInterrupted)
 		}
 		if _, ok := <-s.signals; ok {
+			s.beforeExit()()
 			os.Exit(exitInterrupted)
 		}
 	}()
@@ -41,6 +43,27 @@ func cancelOnSignal(parent context.Context) context.Context {
 type signalHandler struct {
 	signals chan os.Signal
 	handled chan struct{} // closed after signals, when all of them have been handled
+
+	mu   sync.Mutex
+	last func() // see beforeExit
+}
+
+// beforeExit sets what a second interrupt does before it exits.
+func beforeExit(ctx context.Context, last func()) {
+	if s, ok := ctx.Value(signalHandlerKey{}).(*signalHandler); ok {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.last = last
+	}
+}
+
+func (s *signalHandler) beforeExit() func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		return func() {}
+	}
+	return s.last
 }
 
 type signalHandlerKey struct{}

@@ -118,7 +118,7 @@ func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine,
 		t.Run(test.name, func(t *testing.T) {
 			p := startWriting(t, b.nestprobe(t, "run"), test.open(t))
 			assert.Check(t, is.Equal(p.status(t), 125))
-			assert.Check(t, is.Equal(p.stderr.String(), test.want))
+			assert.Check(t, is.Equal(p.messages(), test.want))
 			checkNothingLeft(t, b.Engine)
 		})
 		t.Run(test.name+" and kept", func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine,
 		t.Run("full disk and "+test.args[0], func(t *testing.T) {
 			p := startWriting(t, b.nestprobe(t, test.args...), full(t))
 			assert.Check(t, is.Equal(p.status(t), 125))
-			first, second, _ := strings.Cut(p.stderr.String(), "\n")
+			first, second, _ := strings.Cut(p.messages(), "\n")
 			assert.Check(t, strings.HasPrefix(first, test.want), first)
 			assert.Check(t, is.Equal(second, tests[0].want))
 		})
@@ -148,7 +148,7 @@ func TestOutputCannotBeWritten(t *testing.T) { //nolint:tparallel // one engine,
 		b.awaitRunning(t)
 		p.signal(t, syscall.SIGINT)
 		assert.Check(t, is.Equal(p.status(t), statusInterrupted))
-		assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"+tests[0].want))
+		assert.Check(t, is.Equal(p.messages(), "interrupted\n"+tests[0].want))
 		checkNothingLeft(t, b.Engine)
 	})
 }

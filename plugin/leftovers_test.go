@@ -58,6 +58,20 @@ func checkNothingLeft(t *testing.T, engine *enginetest.Engine) {
 	failForLeftovers(t, engine, labelled(t, engine))
 }
 
+// removeLeft removes what a command has said that it could not: a busy engine takes longer
+// than an interrupted command waits. The plugin's reaper would remove it.
+func removeLeft(t *testing.T, engine *enginetest.Engine) {
+	t.Helper()
+	gone := eventually(soon, func() bool {
+		left := labelled(t, engine)
+		for _, object := range left {
+			_ = engine.Command(t.Context(), "docker", strings.Fields(object)...).Run() // it may be on its way out
+		}
+		return len(left) == 0
+	})
+	assert.Check(t, gone, "left: %v", labelled(t, engine))
+}
+
 // failForLeftovers also removes them, so that one failure does not cause others.
 func failForLeftovers(t *testing.T, engine *enginetest.Engine, objects []string) {
 	t.Helper()

@@ -26,7 +26,7 @@ func (o *runOptions) setModes(request *experiment.Request, flags *pflag.FlagSet)
 			return fmt.Errorf("conflicting options: --%s cannot be used with --networks, which starts one server for each network mode", flag)
 		}
 	}
-	if o.format == "env" {
+	if o.output.format == "env" {
 		return errors.New("conflicting options: --format env describes one network mode, and --networks tries several")
 	}
 	if hasHostPort(request.Bindings) {

@@ -15,7 +15,6 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
@@ -41,10 +40,29 @@ func TestNetworksInterrupted(t *testing.T) {
 				b.awaitAllRunning(t, p, run.containers)
 				p.signal(t, syscall.SIGINT)
 				assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
-				assert.Check(t, is.Equal(p.stderr.String(), "interrupted\n"))
+				assert.Check(t, is.Equal(p.messages(), "interrupted\n"))
 				checkNothingLeft(t, b.Engine)
 			})
 		}
+	})
+}
+
+// A second interrupt ends the command within its bound, and the networks go too.
+func TestNetworksInterruptedTwice(t *testing.T) {
+	t.Parallel()
+	onEach(t, []enginetest.Kind{enginetest.Toolbox, enginetest.Podman}, func(t *testing.T, b *bench) {
+		p := start(t, b.nestprobe(t, append(threeModes("run"), "--wait", "10m", b.image, "--listen", "none")...))
+		b.awaitAllRunning(t, p, 6)
+		plugin := p.plugin(t)
+		began := time.Now()
+		for range 2 {
+			assert.NilError(t, plugin.Signal(syscall.SIGINT))
+			awaitDelivered(t, plugin)
+		}
+		assert.Check(t, is.Equal(p.status(t), statusInterrupted), "%s", &p.stderr)
+		assert.Check(t, time.Since(began) < soon, "it took %s", time.Since(began))
+		b.awaitGone(t)
+		b.awaitNetworksGone(t)
 	})
 }
 
@@ -88,24 +106,16 @@ func (b *bench) watchRemoval(t *testing.T, suffix string) (wait func()) {
 	}
 }
 
-// When the plugin is killed, its servers and peers end with their leases. The networks
-// carry a deadline, after which the next command removes them.
+// When the plugin is killed, its reaper removes the servers, the peers and the networks.
 func TestNetworksKilled(t *testing.T) {
 	t.Parallel()
 	onEach(t, []enginetest.Kind{enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
-		at := killMoment{"a server has been started", "POST /containers/ID/start", true, 0}
+		at := killMoment{"a server has been started", "POST /containers/ID/start", true, false}
 		tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
 		p := start(t, through(b.nestprobe(t, threeModes("run", longWait)...), tap))
 		assert.Check(t, p.status(t) != 0)
 		assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
-		b.settle(t)
-		networks := b.networks(t)
-		assert.Check(t, len(networks) > 0, "it had made none yet")
-		for _, n := range networks {
-			deadline, err := time.Parse(time.RFC3339, n.Labels[engine.LabelDeadline])
-			assert.Check(t, err)
-			assert.Check(t, deadline.After(time.Now()))
-			assert.Check(t, b.api.NetworkRemove(t.Context(), n.ID))
-		}
+		b.awaitGone(t)
+		b.awaitNetworksGone(t)
 	})
 }

@@ -43,7 +43,7 @@ func checkNodes(flags *pflag.FlagSet, args []string) error {
 // flagsForNodes are the flags of run that --nodes knows. What they say is public: a
 // Swarm keeps it in the definition of a service.
 var flagsForNodes = []string{
-	"port", "path", "scheme", "method", "expect-status", "expect-body", "websocket", "wait", "timeout", "format", "quiet",
+	"port", "path", "scheme", "method", "expect-status", "expect-body", "websocket", "wait", "timeout", "format", "no-trunc", "quiet",
 }
 
 // runOnNodes returns the function that measures for run --nodes.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -43,16 +44,21 @@ type runOptions struct {
 
 	port portValue
 
-	publish   opts.ListOpts
-	networks  opts.NetworkOpt
-	temporary engine.TemporaryNetwork
-	modes     []string
+	publish    opts.ListOpts
+	publishAll bool
+	networks   opts.NetworkOpt
+	temporary  engine.TemporaryNetwork
+	modes      []string
 
-	env      opts.ListOpts
-	addHosts opts.ListOpts
-	user     string
-	platform string
-	pull     string
+	env        opts.ListOpts
+	envFiles   opts.ListOpts
+	entrypoint string
+	volumes    opts.ListOpts
+	hostname   string
+	addHosts   opts.ListOpts
+	user       string
+	platform   string
+	pull       string
 
 	servers int
 	wait    time.Duration
@@ -60,14 +66,15 @@ type runOptions struct {
 	keep    bool
 	nodes   bool
 
-	format string
-	quiet  bool
+	output outputOptions
 }
 
 func newRunOptions() *runOptions {
 	return &runOptions{
 		publish:  opts.NewListOpts(nil),
 		env:      opts.NewListOpts(opts.ValidateEnv),
+		envFiles: opts.NewListOpts(nil),
+		volumes:  opts.NewListOpts(nil),
 		addHosts: opts.NewListOpts(opts.ValidateExtraHost),
 	}
 }
@@ -82,6 +89,7 @@ func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.StringVar(&o.method, "method", http.MethodGet, "HTTP method")
 
 	flags.VarP(&o.publish, "publish", "p", `Publish container ports to the host, or "none" (default the probed port on all addresses)`)
+	flags.BoolVarP(&o.publishAll, "publish-all", "P", false, "Publish all exposed ports to random ports")
 	flags.Var(&o.networks, "network", "Connect the server to a network")
 	flags.StringVar(&o.temporary.Driver, "network-driver", "", `Create a temporary network with this driver ("bridge", "macvlan", "ipvlan")`)
 	flags.StringVar(&o.temporary.Parent, "parent", "", "Parent interface of the temporary network, on the engine's host")
@@ -93,6 +101,10 @@ func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.modes, "networks", nil, `Try network modes in parallel: names, or "all"`)
 
 	flags.VarP(&o.env, "env", "e", "Set environment variables")
+	flags.Var(&o.envFiles, "env-file", "Read in a file of environment variables")
+	flags.StringVar(&o.entrypoint, "entrypoint", "", "Overwrite the default ENTRYPOINT of the image")
+	flags.VarP(&o.volumes, "volume", "v", "Bind mount a volume")
+	flags.StringVar(&o.hostname, "hostname", "", "Host name of the server's container")
 	flags.StringVar(&o.user, "user", "", `Username or UID (format: "<name|uid>[:<group|gid>]")`)
 	flags.StringVar(&o.platform, "platform", "", "Set platform if server is multi-platform capable")
 	flags.StringVar(&o.pull, "pull", string(engine.PullMissing), `Pull image before running ("always", "missing", "never")`)
@@ -103,8 +115,7 @@ func (o *runOptions) install(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.timeout, "timeout", time.Second, "Longest time for one attempt at one address")
 	flags.BoolVar(&o.keep, "keep", false, "Keep the servers running, and print how to remove them")
 
-	flags.StringVar(&o.format, "format", "", formatHelp)
-	flags.BoolVarP(&o.quiet, "quiet", "q", false, "Print only the best base URL, one per line with --servers")
+	o.output.install(flags, "Print only the best base URL, one per line with --servers")
 }
 
 const formatHelp = `Format output using a custom template:
@@ -118,13 +129,15 @@ const formatHelp = `Format output using a custom template:
 
 // registerCompletions registers the shell completions of run and in-container.
 func registerCompletions(cmd *cobra.Command, dockerCLI command.Cli) {
-	cmd.ValidArgsFunction = completion.ImageNames(dockerCLI, 1)
+	cmd.ValidArgsFunction = completeImages(dockerCLI)
 	for flag, complete := range map[string]cobra.CompletionFunc{
 		"scheme":         completeSchemes(),
 		"network":        completion.NetworkNames(dockerCLI),
 		"network-driver": completion.FromList("bridge", "macvlan", "ipvlan"),
 		"networks":       completion.FromList(experiment.NetworkModeNames()...),
 		"env":            completion.EnvVarNames,
+		"env-file":       completion.FileNames,
+		"volume":         completion.VolumeNames(dockerCLI),
 		"platform":       completion.Platforms,
 		"pull":           completion.FromList("always", "missing", "never"),
 		"format":         completion.FromList(render.Names()...),
@@ -145,8 +158,8 @@ func (o *runOptions) request(flags *pflag.FlagSet, args []string) (experiment.Re
 	}
 	target.Scheme = cmp.Or(target.Scheme, netprobe.HTTP)
 	request := experiment.Request{
-		Env:      o.env.GetSlice(),
 		User:     o.user,
+		Hostname: o.hostname,
 		AddHosts: o.addHosts.GetSlice(),
 		Pull:     engine.PullPolicy(o.pull),
 		Port:     uint16(o.port),
@@ -169,7 +182,7 @@ func (o *runOptions) request(flags *pflag.FlagSet, args []string) (experiment.Re
 	if err := check(request, flags); err != nil {
 		return request, err
 	}
-	if err := o.setPlatform(&request); err != nil {
+	if err := o.setContainer(&request, flags); err != nil {
 		return request, err
 	}
 	if err := o.setPublish(&request); err != nil {
@@ -211,6 +224,49 @@ func check(request experiment.Request, flags *pflag.FlagSet) error {
 	return checkTarget(request.Target, flags)
 }
 
+// setContainer sets what a container is created with, as docker run does.
+func (o *runOptions) setContainer(request *experiment.Request, flags *pflag.FlagSet) (err error) {
+	if flags.Changed("entrypoint") {
+		if request.Builtin() {
+			return errors.New("conflicting options: --entrypoint needs IMAGE: the built-in server has no other program")
+		}
+		request.Entrypoint = []string{o.entrypoint} // one empty text resets it
+	}
+	if request.Env, err = opts.ReadKVEnvStrings(o.envFiles.GetSlice(), o.env.GetSlice()); err != nil {
+		return fmt.Errorf("invalid --env-file: %w", err)
+	}
+	if err = o.setVolumes(request); err != nil {
+		return err
+	}
+	return o.setPlatform(request)
+}
+
+// setVolumes splits --volume into bind mounts, named volumes included, and anonymous
+// volumes. The engine checks the rest.
+func (o *runOptions) setVolumes(request *experiment.Request) error {
+	for _, volume := range o.volumes.GetSlice() {
+		source, target, mounted := strings.Cut(volume, ":")
+		switch {
+		case volume == "":
+			return errors.New("invalid --volume: it is empty")
+		case !mounted:
+			if request.Volumes == nil {
+				request.Volumes = map[string]struct{}{}
+			}
+			request.Volumes[volume] = struct{}{}
+			continue
+		case strings.HasPrefix(source, "."): // relative to the folder of this command
+			absolute, err := filepath.Abs(source)
+			if err != nil {
+				return fmt.Errorf("invalid --volume: %w", err)
+			}
+			source = absolute
+		}
+		request.Binds = append(request.Binds, source+":"+target)
+	}
+	return nil
+}
+
 func (o *runOptions) setPlatform(request *experiment.Request) error {
 	if o.platform == "" {
 		return nil
@@ -227,11 +283,15 @@ func (o *runOptions) setPlatform(request *experiment.Request) error {
 // long one (target=80,published=8080) by swarmopts.PortOpt.
 func (o *runOptions) setPublish(request *experiment.Request) error {
 	publish := o.publish.GetSlice()
+	request.PublishAll = o.publishAll
 	if len(publish) == 0 {
 		request.PublishPort = true
 		return nil
 	}
 	if len(publish) == 1 && publish[0] == publishNone {
+		if o.publishAll {
+			return errors.New("conflicting options: --publish none publishes nothing, and --publish-all all ports")
+		}
 		return nil
 	}
 	specs := make([]string, len(publish))

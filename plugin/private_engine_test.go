@@ -28,20 +28,17 @@ import (
 const hangs = 2 * time.Minute
 
 // privateKinds are kinds for private engines: what these tests make would look like
-// leftovers to commands that other tests run on a shared engine.
+// leftovers to commands that other tests run on a shared engine. They differ in how they
+// carry a lease, publish a port and remove what is running. Tests of one kind use Toolbox,
+// whose client is on another machine.
 func privateKinds() []enginetest.Kind {
-	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}
-}
-
-// relayKinds differ in how they carry a lease and publish a port.
-func relayKinds() []enginetest.Kind {
-	return []enginetest.Kind{enginetest.Toolbox, enginetest.Engine28_5, enginetest.Podman}
+	return []enginetest.Kind{enginetest.Engine28_5, enginetest.Podman}
 }
 
 // untappedKinds are for tests without a tap. A tap needs a socket of an engine that runs
 // as root.
 func untappedKinds() []enginetest.Kind {
-	return append(privateKinds(), enginetest.SSH, enginetest.Desktop, enginetest.Rootless)
+	return append(privateKinds(), enginetest.Toolbox, enginetest.SSH, enginetest.Rootless)
 }
 
 // bench is a private engine with what a test needs on it.
@@ -173,20 +170,6 @@ func (b *bench) awaitAllRunning(t *testing.T, p *process, count int) []container
 func (b *bench) awaitGone(t *testing.T) {
 	t.Helper()
 	b.awaitContainers(t, "no container of nestprobe", func(all []container.Summary) bool { return len(all) == 0 })
-}
-
-// settle waits until no container of nestprobe is left, and removes those that never ran,
-// which have no lease. The engine may still be making some.
-func (b *bench) settle(t *testing.T) {
-	t.Helper()
-	b.awaitContainers(t, "what ran to end", func(all []container.Summary) bool {
-		for _, c := range all {
-			if c.State == container.StateCreated {
-				_ = b.api.ContainerRemove(t.Context(), c.ID, container.RemoveOptions{Force: true}) // if it fails, the next look finds it again
-			}
-		}
-		return len(all) == 0
-	})
 }
 
 func (b *bench) awaitNetworksGone(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -82,6 +83,13 @@ func (p *process) await(t *testing.T, outputs ...<-chan struct{}) {
 		<-finished
 	})
 }
+
+// slowCall matches what a command says while it waits for a slow engine. Whether it does
+// depends on how busy the machine is.
+var slowCall = regexp.MustCompile(`(?m)^waiting for the engine's answer to .*\n`)
+
+// messages is what the process has written on stderr, without the lines on slow calls.
+func (p *process) messages() string { return slowCall.ReplaceAllString(p.stderr.String(), "") }
 
 // signal sends a signal to the process, or to its group.
 func (p *process) signal(t *testing.T, signal syscall.Signal) {

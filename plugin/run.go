@@ -53,6 +53,7 @@ measured, 130 if interrupted.`,
 	options.install(cmd.Flags())
 	cmd.Flags().BoolVar(&options.nodes, nodesFlag, false, "Start a server on each node of the Swarm, and probe each of them from all nodes")
 	registerCompletions(cmd, dockerCLI)
+	groupFlags(cmd)
 	return cmd
 }
 
@@ -66,9 +67,10 @@ func runOnHost(ctx context.Context, s session, request experiment.Request) (*rep
 		}
 	}
 	return experiment.Run(ctx, s.engine, request, experiment.Options{
-		Progress:  s.progress,
-		Vantage:   here,
-		ServerEnv: s.serverEnv(request),
+		Progress:   s.progress,
+		Vantage:    here,
+		ServerEnv:  s.serverEnv(request),
+		OnMeasured: s.onMeasured,
 	})
 }
 
@@ -84,13 +86,20 @@ type experimentCommand struct {
 // runExperiment measures on the user's engine and shows the Report. With --keep it
 // also prints how to remove what is left running.
 func runExperiment(cmd *cobra.Command, dockerCLI command.Cli, options *runOptions, request experiment.Request, c experimentCommand) error {
-	renderer, err := newRenderer(dockerCLI, options.format, options.quiet, false)
+	renderer, err := newRenderer(dockerCLI, options.output, false)
 	if err != nil {
 		return usageError(err)
 	}
+	out := newOutput(cmd, dockerCLI, renderer)
 	rep, err := withSession(cmd.Context(), dockerCLI, c.name, cmd.Root().Flags(), nil, func(ctx context.Context, s session) (*report.Report, error) {
+		s.onMeasured = func(measured *report.Report) {
+			s.complete(ctx, measured)
+			defer s.progress.hideCounter()()
+			out.show(measured)
+		}
 		measured, err := c.measure(ctx, s, request)
 		if request.Keep && onlyCleanUpFailed(err) { // printed before the Report, which may find a full disk
+			s.reaper.Release()
 			docker := dockerCommand(cmd.Root().Flags())
 			if docker == "" {
 				_, _ = fmt.Fprintln(dockerCLI.Err(), "Kept; the command that removes it is left out, since an option of docker cannot be written safely in a shell")
@@ -101,5 +110,5 @@ func runExperiment(cmd *cobra.Command, dockerCLI command.Cli, options *runOption
 		return measured, err
 	})
 	addFinding(rep, err)
-	return finishCommand(cmd, dockerCLI, renderer, rep, err, unreachable)
+	return finishCommand(cmd, out, rep, err, unreachable)
 }

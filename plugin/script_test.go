@@ -3,11 +3,14 @@
 package plugin_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +106,7 @@ func kindsOf(t *testing.T, file string) []enginetest.Kind {
 // runScript runs one script. What the script's words made is removed when it ends.
 func runScript(t *testing.T, file string, engine *enginetest.Engine, image string) {
 	t.Helper()
+	t.Cleanup(func() { removeNamed(t, file, engine) })
 	testscript.Run(t, testscript.Params{
 		Files:               []string{file},
 		Setup:               setup(&script{T: t, engine: engine}, image),
@@ -111,6 +115,28 @@ func runScript(t *testing.T, file string, engine *enginetest.Engine, image strin
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// named finds the names that a script gives to containers and networks.
+var named = regexp.MustCompile(`(?m) --name[ =](\S+)|docker network create .*?(\S+)$`)
+
+// removeNamed removes what a script that has failed did not: the same names are used when
+// it runs again. The last ones are removed first, as others may depend on the first ones.
+func removeNamed(t *testing.T, file string, engine *enginetest.Engine) {
+	t.Helper()
+	if !t.Failed() {
+		return
+	}
+	content, err := os.ReadFile(file)
+	assert.Check(t, err)
+	for _, match := range slices.Backward(named.FindAllStringSubmatch(string(content), -1)) {
+		args := []string{"rm", "-f", match[1]}
+		if network := match[2]; network != "" {
+			args = []string{"network", "rm", network}
+		}
+		out, err := engine.Command(context.WithoutCancel(t.Context()), "docker", args...).CombinedOutput()
+		t.Logf("docker %s: %s (%v)", strings.Join(args, " "), out, err) // it had removed some itself
+	}
 }
 
 // script is what the commands of a running script share.
@@ -143,7 +169,7 @@ func setup(s *script, image string) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
 		env.Values[scriptKey{}] = s
 		config := filepath.Join(env.WorkDir, ".docker")
-		agents, err := filepath.Abs("engine/agentimage/agents")
+		agents, err := filepath.Abs("../bin/agents")
 		if err != nil {
 			return err
 		}
@@ -153,6 +179,7 @@ func setup(s *script, image string) func(*testscript.Env) error {
 		env.Setenv("DOCKER_CONFIG", config)
 		env.Setenv("PLUGIN", filepath.Join(config, "cli-plugins", "docker-nestprobe"))
 		env.Setenv("KIND", string(s.engine.Kind))
+		env.Setenv("PORTS", strconv.Itoa(1740+slices.Index(enginetest.All(), s.engine.Kind)))
 		env.Setenv("AGENTS", agents)
 		return installPlugin(config)
 	}
@@ -192,6 +219,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"noerrors":   checkNoErrors,
 		"healthy":    checkHealthy,
 		"compare":    compareRows,
+		"transcript": checkTranscript,
 
 		"private":  selectPrivateEngine,
 		"recorded": selectRecordedEngine,

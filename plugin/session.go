@@ -2,10 +2,11 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"maps"
-	"net/netip"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/docker/cli/cli/command"
 	"github.com/docker/cli/cli/config/configfile"
@@ -19,8 +20,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage/agents"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
-	"github.com/nestprobe/docker-nestprobe/plugin/facts"
-	"github.com/nestprobe/docker-nestprobe/plugin/facts/self"
+	"github.com/nestprobe/docker-nestprobe/plugin/reaper"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -30,15 +30,20 @@ type session struct {
 	endpoint   *endpoint.Endpoint
 	connection *connection.Connection
 	engine     engine.Engine
+	reaper     *reaper.Reaper
 	progress   *progress
+	// onMeasured is called with a Report to which only the clean-up is still to be added.
+	onMeasured func(*report.Report)
+
+	unknown report.Endpoint // what is known of the endpoint without the engine
 }
 
 // measure is what a command does with a session. Its Report is never nil.
 type measure func(ctx context.Context, s session) (*report.Report, error)
 
 // withSession resolves the user's endpoint, connects to its engine, measures and
-// disconnects. The Report is never nil. The flags are docker's own. The settings of the endpoint may be adjusted
-// before it is opened; nil for no adjustment.
+// disconnects. The Report is never nil. The flags are docker's own. The settings of the
+// endpoint may be adjusted before it is opened; nil for no adjustment.
 func withSession(ctx context.Context, dockerCLI command.Cli, name string, flags *pflag.FlagSet, adjust func(*endpoint.Endpoint), measure measure) (*report.Report, error) {
 	rep := report.New(name)
 	resolved, err := endpoint.Resolve(dockerCLI, dockerFlags(flags))
@@ -60,24 +65,57 @@ func withSession(ctx context.Context, dockerCLI command.Cli, name string, flags 
 	}
 	defer opened.Close()
 	s := newSession(dockerCLI, resolved, opened)
-	s.engine.Self, err = self.Find(ctx, opened.API, self.At(resolved.Settings), opened.Omitted)
+	opened.OnWait(s.progress.Note)
+	err = s.engine.Locate(ctx, opened.API, resolved.Settings)
 	if err != nil && ctx.Err() == nil && s.engine.Self.Foreign() { // it only adds detail
 		s.progress.Note("this command runs in a container, and it is not known in which one: " + opened.Explain(ctx, err).Error())
 	}
-	if s.engine.Self.EndpointInContainer() {
-		s.engine.Host = ""
-	}
-	s.engine.HostAddresses = hostAddresses(s.engine)
+	s.unknown = rep.Endpoint
+	s.reaper = newReaper(resolved.Context, flags)
+	s.engine.Announce = s.reaper.Announce
+	beforeExit(ctx, func() { s.reaper.Abandon(abandonLimit) })
 	measured, err := measure(ctx, s)
+	s.complete(ctx, measured)
+	err = opened.Explain(ctx, err)
+	s.endReaper(ctx, measured, err)
+	return measured, err
+}
+
+// complete adds to a Report what only the session knows. It may be called again when more is
+// known.
+func (s session) complete(ctx context.Context, measured *report.Report) {
 	measured.Self = s.engine.Self.Report()
-	measured.Findings = opened.Omitted.Adopt(measured.Findings)
-	if omitted, ok := opened.Omitted.Finding(); ok && ctx.Err() == nil {
-		measured.Findings = diagnosis.Merge(measured.Findings, []report.Finding{omitted})
+	omitted := s.connection.Omitted
+	measured.Findings = omitted.Adopt(measured.Findings)
+	if finding, ok := omitted.Finding(); ok && ctx.Err() == nil {
+		measured.Findings = diagnosis.Merge(measured.Findings, []report.Finding{finding})
 	}
 	if measured.Endpoint.Host == "" {
-		measured.Endpoint = rep.Endpoint // the engine was lost before it described itself
+		measured.Endpoint = s.unknown // the engine was lost before it described itself
 	}
-	return measured, opened.Explain(ctx, err)
+}
+
+// abandonLimit is how long a second interrupt waits for the reaper, which takes 0.4 s to remove
+// a server and its network. Afterwards the reaper goes on.
+const abandonLimit = time.Second
+
+// endReaper ends the reaper of a command that has cleaned up. The reaper goes on after the
+// command has ended if the clean-up failed; if the command was interrupted, since a busy engine
+// may still make what was requested more than engine.CreateGrace before; and if the engine may
+// be shutting down: then Docker knows no networks, so none can be removed.
+func (s session) endReaper(ctx context.Context, measured *report.Report, err error) {
+	ends := ctx.Err() != nil || errors.Is(err, experiment.ErrStopped) || slices.ContainsFunc(measured.Findings, func(f report.Finding) bool {
+		return f.Cause == diagnosis.ServerExited
+	})
+	for _, part := range joinedErrors(err) {
+		fault := new(report.Fault)
+		lost := errors.As(part, &fault) && fault.Cause == connection.EngineUnreachable
+		ends = ends || lost || errors.As(part, new(*engine.CleanUpError))
+	}
+	if ends {
+		s.reaper.Abandon(0)
+	}
+	s.reaper.Release()
 }
 
 // dockerFlags are the flags of docker that the user gave.
@@ -100,9 +138,8 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 		progress:   &progress{out: dockerCLI.Err()},
 		engine: engine.Engine{
 			API:        opened.API,
-			Host:       resolved.EngineHost(),
-			Loopback:   resolved.IsLoopback(),
 			Describe:   opened.Describe,
+			Product:    opened.Product,
 			Omitted:    opened.Omitted,
 			AgentImage: engine.OneByOne(func(ctx context.Context) (string, error) { return loadAgentImage(ctx, opened) }),
 			AgentBinary: func(ctx context.Context) ([]byte, error) {
@@ -115,16 +152,6 @@ func newSession(dockerCLI command.Cli, resolved *endpoint.Endpoint, opened *conn
 			RegistryAuth: func(image string) (string, error) { return command.RetrieveAuthTokenFromImage(config, image) },
 		},
 	}
-}
-
-// hostAddresses returns this machine's addresses on its default routes, if the engine is
-// known to be here: a container has addresses of its own, and a loopback endpoint may be one
-// end of a tunnel.
-func hostAddresses(e engine.Engine) []netip.Addr {
-	if e.Host != "" || e.Loopback || !e.Self.OnHost() {
-		return nil
-	}
-	return facts.DefaultAddresses()
 }
 
 // loadAgentImage loads the agent's image on an engine that does not have it, and

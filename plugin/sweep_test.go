@@ -15,12 +15,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
-// A server from a user's image has no lease. When the plugin was killed, the server stays
-// until its deadline. The next command after that removes it and reports so.
+// A server from a user's image has no lease. When the plugin was killed with its reaper, the
+// server stays until its deadline. The next command after that removes it and reports so.
 func TestUserServerStaysUntilDeadline(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine26_1)
-	at := killMoment{"the server has been started", "POST /containers/ID/start", true, 1}
+	at := killMoment{"the server has been started", "POST /containers/ID/start", true, true}
 	tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
 	p := start(t, through(b.nestprobe(t, "run", "--wait", "1s", "--network-driver", "bridge", b.image, "--listen", "none"), tap))
 	assert.Check(t, p.status(t) != 0)
@@ -39,14 +39,20 @@ func TestUserServerStaysUntilDeadline(t *testing.T) {
 // awaitDeadline waits until a deadline, whose label has whole seconds, has passed.
 func awaitDeadline(deadline time.Time) { <-time.After(time.Until(deadline) + time.Second) }
 
-// A temporary network stays until its deadline when the plugin was killed just after it
-// was made. The next command after that removes it and reports so.
+// A temporary network stays until its deadline when the plugin was killed with its reaper just
+// after it was made. The next command after that removes it and reports so.
 func TestNetworkStaysUntilDeadline(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, enginetest.Engine28_5)
-	at := killMoment{"the network has been made", "POST /networks/create", true, 0}
-	killAndSettle(t, b, at, "run", "--wait", "1s", "--network-driver", "bridge")
-	deadline := b.leftNetwork(t)
+	at := killMoment{"the network has been made", "POST /networks/create", true, true}
+	tap, killed := killAt(t, b, at, func(m moment) int { return m.Client })
+	p := start(t, through(b.nestprobe(t, "run", "--wait", "1s", "--network-driver", "bridge"), tap))
+	assert.Check(t, p.status(t) != 0)
+	assert.Assert(t, is.Len(killed, 1), "the moment did not come: %s", &p.stderr)
+	left := b.networks(t)
+	assert.Assert(t, is.Len(left, 1))
+	deadline, err := time.Parse(time.RFC3339, left[0].Labels[engine.LabelDeadline])
+	assert.NilError(t, err)
 	assert.Check(t, is.Equal(b.succeeds(t, "run", "-q"), ""))
 	assert.Check(t, is.Len(b.networks(t), 1), "it was removed before its deadline")
 	awaitDeadline(deadline)

@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -60,6 +62,9 @@ func runJob(ctx context.Context, std stdio, measure func(context.Context, engine
 		cancel()
 		_, _ = io.Copy(io.Discard, std.in)
 	}()
+	if err := j.out.send(client.Message{}); err != nil {
+		return err
+	}
 	outcome := j.connectAndMeasure(ctx, measure)
 	if err := j.out.send(client.Message{Outcome: &outcome}); err != nil {
 		return err
@@ -90,6 +95,7 @@ func (j *job) connectAndMeasure(ctx context.Context, measure func(context.Contex
 		return outcome(false, nil, err)
 	}
 	defer api.Close()
+	api.OnWait(j.out.Note)
 	if err := checkSameEngine(ctx, api, j.Container); err != nil {
 		return outcome(false, nil, api.Explain(ctx, err))
 	}
@@ -154,7 +160,7 @@ func (j *job) engine(settings connection.Settings, api *connection.Connection) e
 			return api.Describe(ctx)
 		},
 		AgentImage: engine.OneByOne(func(ctx context.Context) (string, error) {
-			return agentimage.EnsureNear(ctx, api.API, ownBinary{}, api.Platform)
+			return agentimage.EnsureNear(ctx, api.API, ownBinary{j.AgentDigest}, api.Platform)
 		}),
 		RegistryAuth: func(string) (string, error) {
 			if j.NoRegistryAuth != "" {
@@ -165,21 +171,24 @@ func (j *job) engine(settings connection.Settings, api *connection.Connection) e
 	}
 }
 
-// ownBinary is the file system with the agents' programs, in which every agent is this
-// program.
-type ownBinary struct{}
+// ownBinary are the agents' programs, of which each is this one.
+type ownBinary struct {
+	digest string // of this program's image, for the CPU that it was built for; empty if it is not known
+}
 
-// Open opens the file of this program under any name.
-func (ownBinary) Open(name string) (fs.File, error) {
-	path, err := os.Executable()
-	if err != nil {
-		return nil, err
+// ReadFile implements agentimage.Binaries.
+func (b ownBinary) ReadFile(name string) ([]byte, error) {
+	if !strings.HasSuffix(name, agentimage.DigestExtension) {
+		path, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		return os.ReadFile(path) //nolint:gosec // the program itself
 	}
-	file, err := os.Open(path) //nolint:gosec // the program itself
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	if b.digest == "" || name != agentimage.FileName("linux", runtime.GOARCH)+agentimage.DigestExtension {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return file, nil
+	return []byte(b.digest), nil
 }
 
 func outcome(connected bool, measured *report.Report, err error) client.Outcome {

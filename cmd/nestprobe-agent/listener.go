@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
@@ -26,11 +27,13 @@ func limitConnections(listener net.Listener, limit int) *serverListener {
 	}
 }
 
-// serverListener accepts the connections of a server. It bounds their number, and they
-// add the server's identity to answers without it.
+// serverListener accepts the connections of a server. It bounds their number. (Package
+// netutil does too, but its connections cannot be closed only for writing.) With an
+// identity, they add it to answers without one.
 type serverListener struct {
 	net.Listener
 	identity  string
+	stall     time.Duration // how long a write may wait for the client; 0 for any time
 	slots     chan struct{}
 	closed    chan struct{}
 	closeOnce sync.Once
@@ -48,7 +51,7 @@ func (l *serverListener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	return &serverConn{Conn: conn, identity: l.identity, release: sync.OnceFunc(func() { <-l.slots })}, nil
+	return &serverConn{Conn: conn, identity: l.identity, stall: l.stall, release: sync.OnceFunc(func() { <-l.slots })}, nil
 }
 
 // Close also ends an Accept that waits.
@@ -65,6 +68,7 @@ func (l *serverListener) Close() error {
 type serverConn struct {
 	net.Conn
 	identity string
+	stall    time.Duration
 	hijacked atomic.Bool // by a WebSocket, whose data must not be changed
 	release  func()
 }
@@ -86,6 +90,14 @@ func (c *serverConn) CloseWrite() error {
 
 // Write adds the identity to p if p is an answer without it.
 func (c *serverConn) Write(p []byte) (int, error) {
+	if c.stall > 0 {
+		if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+			return 0, err
+		}
+	}
+	if c.identity == "" {
+		return c.Conn.Write(p)
+	}
 	statusLine, rest, ok := anonymousAnswer(p)
 	if !ok || c.hijacked.Load() {
 		return c.Conn.Write(p)

@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"os"
 	"os/signal"
@@ -41,6 +42,7 @@ type role func(ctx context.Context, args []string, std stdio) error
 func roles() map[string]role {
 	return map[string]role{
 		"client": clientRole,
+		"guard":  guardRole,
 		"probe":  probeRole,
 		"relay":  relayRole,
 		"serve":  serveRole,
@@ -48,6 +50,7 @@ func roles() map[string]role {
 }
 
 func main() {
+	log.SetOutput(io.Discard) // net/http writes there what it finds wrong with the other side
 	// PID 1 of a container does not get a signal that it has no handler for, so without
 	// this `docker stop` would wait and then kill the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -26,8 +26,8 @@ func TestWrongArguments(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no role":             {nil, "no role given, expected one of: client, probe, relay, serve"},
-		"unknown role":        {[]string{"dance"}, `unknown role "dance", expected one of: client, probe, relay, serve`},
+		"no role":             {nil, "no role given, expected one of: client, guard, probe, relay, serve"},
+		"unknown role":        {[]string{"dance"}, `unknown role "dance", expected one of: client, guard, probe, relay, serve`},
 		"unknown option":      {[]string{"serve", "--bogus"}, "flag provided but not defined: -bogus"},
 		"argument":            {[]string{"serve", "--identity", "t", "more"}, `serve takes no arguments, got "more"`},
 		"scheme":              {[]string{"serve", "--identity", "t", "--scheme", "ftp"}, `--scheme is "ftp", expected http, https or tcp`},

@@ -81,7 +81,7 @@ func reply(ctx context.Context, request engine.ProbeRequest, traffic *listening.
 	case request.Hold != nil:
 		return hold(ctx, request, out)
 	case request.Listeners:
-		found, err := listening.Read()
+		found, err := readListeners(request.Own)
 		result.Listeners = &engine.Read[listening.Listeners]{Found: found, Error: message(err)}
 	case request.Traffic != 0:
 		read := traffic.Traffic
@@ -94,6 +94,20 @@ func reply(ctx context.Context, request engine.ProbeRequest, traffic *listening.
 		result.Results = request.Race.Run(ctx)
 	}
 	return out.send(result)
+}
+
+// readListeners lists the listening sockets: those of the processes in this PID namespace
+// only, if that is wanted and they can be told from the others.
+func readListeners(own bool) (listening.Listeners, error) {
+	if !own {
+		return listening.Read()
+	}
+	found, err := listening.ReadOwn()
+	if err != nil {
+		found, err = listening.Read()
+		found.Unowned = true
+	}
+	return found, err
 }
 
 // hold opens connections, prints them, and holds them until ctx ends. Then it closes them

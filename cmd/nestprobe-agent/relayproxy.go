@@ -10,11 +10,15 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/client"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
@@ -24,10 +28,12 @@ type onDemandServers interface {
 	Stop(ctx context.Context, running *experiment.Running) error
 }
 
-// relayProxy proxies requests for /servers/N/… to server N as /…, and starts the server if it
-// does not run. DELETE /servers/N stops it.
+// relayProxy proxies requests for /TOKEN/servers/N/… to server N as /…, and starts the server
+// if it does not run. PUT /TOKEN/servers/N only starts it, and DELETE stops it.
 type relayProxy struct {
+	gate    gate
 	servers onDemandServers
+	starts  *rate.Limiter
 	slots   []*slot
 	ctx     context.Context //nolint:containedctx // servers outlive the requests that started them
 	stop    context.CancelFunc
@@ -36,8 +42,19 @@ type relayProxy struct {
 	work sync.WaitGroup // servers that are being started or stopped
 }
 
-func newRelayProxy(ctx context.Context, servers onDemandServers, identities []string) *relayProxy {
-	p := &relayProxy{servers: servers}
+// A start takes an engine some 0.3 s of work. All servers may be started at once, and two of
+// them again. After that, a client that stops servers, or requests one that exits, waits.
+const (
+	startInterval = time.Second
+	startsAgain   = 2
+)
+
+func newRelayProxy(ctx context.Context, servers onDemandServers, access client.RelayAccess, identities []string) *relayProxy {
+	p := &relayProxy{
+		gate:    gate{access},
+		servers: servers,
+		starts:  rate.NewLimiter(rate.Every(startInterval), len(identities)+startsAgain),
+	}
 	p.ctx, p.stop = context.WithCancel(ctx)
 	for i, identity := range identities {
 		p.slots = append(p.slots, &slot{proxy: p, number: i + 1, prefix: fmt.Sprintf("/servers/%d", i+1), identity: identity})
@@ -71,17 +88,29 @@ func (p *relayProxy) begin(work func()) error {
 // ServeHTTP uses paths as they were sent. [http.ServeMux] would clean them, which only the
 // server may do.
 func (p *relayProxy) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	s, inside := p.slotOf(request.URL.EscapedPath())
+	if refusal := p.gate.refusal(request); refusal != "" {
+		w.Header().Set("Connection", "close") // no connection is held without the token
+		http.Error(w, refusal, http.StatusForbidden)
+		return
+	}
+	path := p.gate.below(request)
+	s, inside := p.slotOf(path)
 	switch {
+	case path == "/":
+		w.Header().Set(netprobe.IdentityHeader, p.slots[0].identity)
+		_, _ = fmt.Fprintf(w, "the servers are servers/1/ to servers/%d/\n", len(p.slots)) // an error: the client has gone
 	case s == nil:
-		http.Error(w, fmt.Sprintf("no such server: the servers are /servers/1/ to /servers/%d/", len(p.slots)), http.StatusNotFound)
+		http.Error(w, fmt.Sprintf("no such server: the servers are servers/1/ to servers/%d/", len(p.slots)), http.StatusNotFound)
 	case inside:
 		s.proxyRequest(w, request)
+	case request.Method == http.MethodPut:
+		s.startServer(w, request)
 	case request.Method == http.MethodDelete:
 		s.stopServer(w)
 	default: // so that relative links in the server's answers work
-		target := url.URL{Path: request.URL.Path + "/", RawQuery: request.URL.RawQuery}
-		http.Redirect(w, request, target.String(), http.StatusTemporaryRedirect)
+		target := url.URL{Path: strconv.Itoa(s.number) + "/", RawQuery: request.URL.RawQuery}
+		w.Header().Set("Location", target.String()) // relative, since the path may have the token
+		w.WriteHeader(http.StatusTemporaryRedirect)
 	}
 }
 
@@ -100,7 +129,7 @@ func (p *relayProxy) slotOf(escaped string) (found *slot, inside bool) {
 type slot struct {
 	proxy    *relayProxy
 	number   int    // from 1
-	prefix   string // of its paths, without a slash at the end
+	prefix   string // of its paths below the token, without a slash at the end
 	identity string
 
 	mu     sync.Mutex
@@ -109,15 +138,34 @@ type slot struct {
 
 // proxyRequest proxies a request to the server, which is started if it does not run.
 func (s *slot) proxyRequest(w http.ResponseWriter, request *http.Request) {
+	if l := s.awaitLaunch(w, request); l != nil {
+		// Else package http cuts the body of the request off when the answer begins. An
+		// error: there is no HTTP/1 connection, in a test.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		l.proxy.ServeHTTP(w, request)
+	}
+}
+
+// startServer starts the server if it does not run.
+func (s *slot) startServer(w http.ResponseWriter, request *http.Request) {
+	if l := s.awaitLaunch(w, request); l != nil {
+		w.Header().Set(netprobe.IdentityHeader, s.identity)
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// awaitLaunch returns the server that runs. If none can be started, it answers why, and
+// returns nil.
+func (s *slot) awaitLaunch(w http.ResponseWriter, request *http.Request) *launch {
 	l, err := s.currentLaunch()
 	if err == nil {
 		err = l.await(request.Context())
 	}
 	if err != nil {
 		s.reportError(w, http.StatusBadGateway, "cannot be reached", err)
-		return
+		return nil
 	}
-	l.proxy.ServeHTTP(w, request)
+	return l
 }
 
 func (s *slot) stopServer(w http.ResponseWriter) {
@@ -204,7 +252,9 @@ func (l *launch) start(earlier *launch) {
 			return
 		}
 	}
-	l.running, l.err = l.slot.proxy.servers.Start(l.ctx, l.slot.number-1, l.slot.identity)
+	if l.err = l.slot.proxy.starts.Wait(l.ctx); l.err == nil {
+		l.running, l.err = l.slot.proxy.servers.Start(l.ctx, l.slot.number-1, l.slot.identity)
+	}
 	if cause := context.Cause(l.ctx); l.err != nil && errors.Is(cause, errStopped) {
 		l.err = cause
 	}
@@ -262,11 +312,15 @@ func (l *launch) newProxy() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("parsing the server's address: %w", err)
 	}
-	return http.StripPrefix(l.slot.prefix, &httputil.ReverseProxy{
+	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
+			_, r.Out.URL.Path, _ = strings.Cut(r.Out.URL.Path, l.slot.prefix)
+			_, r.Out.URL.RawPath, _ = strings.Cut(r.Out.URL.RawPath, l.slot.prefix)
+			l.slot.proxy.gate.hide(r.Out.Header)
 			r.SetURL(&url.URL{Scheme: base.Scheme, Host: base.Host})
 			r.Out.Host = l.running.Host            // empty for that of the URL
 			r.Out.URL.RawQuery = r.In.URL.RawQuery // including what package httputil cannot parse
+			r.Out.Trailer = r.In.Trailer           // not a copy: it is filled in at the end of the body
 			r.SetXForwarded()
 		},
 		ErrorHandler:  l.answerForServer,
@@ -278,8 +332,11 @@ func (l *launch) newProxy() (http.Handler, error) {
 			DisableCompression:  true, // the client and the server choose it
 			MaxIdleConnsPerHost: 100,
 			IdleConnTimeout:     idleProxyTimeout,
+			// A server may refuse a body before it is sent.
+			ExpectContinueTimeout:  time.Second,
+			MaxResponseHeaderBytes: relayHeaderBytes,
 		},
-	}), nil
+	}, nil
 }
 
 // dial connects to the server. It ends when the server exits, since the address may then

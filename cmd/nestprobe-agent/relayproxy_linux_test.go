@@ -21,7 +21,7 @@ func TestRelayProxyServerDiesWhileDialled(t *testing.T) {
 	t.Parallel()
 	exited := make(chan struct{})
 	l := &launch{
-		slot:    &slot{number: 1},
+		slot:    newProxy(t, newServers(t)).slots[0],
 		running: &experiment.Running{URL: "http://" + fullAcceptQueue(t), Exited: exited},
 		done:    make(chan struct{}),
 	}

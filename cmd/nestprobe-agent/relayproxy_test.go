@@ -20,6 +20,7 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/client"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
@@ -123,16 +124,36 @@ func (s *fakeServers) stopped() []int {
 	return slices.Clone(s.stops)
 }
 
-// relayOf serves a relay with two servers with the identities "one" and "two".
+const (
+	token    = "0123456789abcdef0123456789abcdef" // of the tests' relays
+	below    = "/" + token
+	ownedBy  = "example.com" // the Host of httptest.NewRequest
+	testPage = "https://app.example"
+)
+
+// newProxy returns a relay with two servers with the identities "one" and "two".
+func newProxy(t *testing.T, servers onDemandServers) *relayProxy {
+	t.Helper()
+	return newRelayProxy(t.Context(), servers, client.RelayAccess{Token: token, Hosts: []string{ownedBy}, Origin: testPage}, []string{"one", "two"})
+}
+
+// relayOf serves a relay as the agent does. The URL has the token.
 func relayOf(t *testing.T, servers onDemandServers) (*relayProxy, string) {
 	t.Helper()
-	r := newRelayProxy(t.Context(), servers, []string{"one", "two"})
-	server := httptest.NewServer(r)
+	r := newProxy(t, servers)
+	opened, err := listen(t.Context(), 0)
+	assert.NilError(t, err)
+	listener := limitConnections(opened, relayConnections)
+	listener.stall = stallTimeout
+	server := newRelayServer(r)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
-		server.Close()
+		assert.Check(t, server.Close())
+		assert.Check(t, is.ErrorIs(<-served, http.ErrServerClosed))
 		r.close()
 	})
-	return r, server.URL
+	return r, fmt.Sprintf("http://127.0.0.1:%d%s", opened.Addr().(*net.TCPAddr).Port, below)
 }
 
 // request sends a request and returns the status and the body.
@@ -148,8 +169,8 @@ func tryRequest(ctx context.Context, method, url string) (int, string, error) {
 	if err != nil {
 		return 0, "", err
 	}
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := client.Do(request)
+	noRedirects := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := noRedirects.Do(request)
 	if err != nil {
 		return 0, "", err
 	}
@@ -337,13 +358,13 @@ func TestRelayProxyUnknownPaths(t *testing.T) {
 	s := newServers(t)
 	_, relay := relayOf(t, s)
 	for _, path := range []string{
-		"/", "/foo", "/servers", "/servers/", "/servers//", "/servers/0/foo", "/servers/3/foo", "/servers/-1/", "/servers/+1/",
+		"", "/foo", "/servers", "/servers/", "/servers//", "/servers/0/foo", "/servers/3/foo", "/servers/-1/", "/servers/+1/",
 		"/servers/01/", "/servers/1x/", "/servers/one/foo", "/Servers/1/", "/servers/99999999999999999999/", "/servers%2F1/foo",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodDelete} {
 			status, body := request(t, method, relay+path)
 			assert.Check(t, is.Equal(status, 404), "%s %s", method, path)
-			assert.Check(t, is.Equal(body, "no such server: the servers are /servers/1/ to /servers/2/\n"))
+			assert.Check(t, is.Equal(body, "no such server: the servers are servers/1/ to servers/2/\n"))
 		}
 	}
 	status, _ := request(t, http.MethodGet, relay+"/servers/1?a=b")
@@ -366,10 +387,11 @@ func TestRelayProxyPassesPaths(t *testing.T) {
 // rawGet sends a request line unchanged, which a client library would not.
 func rawGet(t *testing.T, base, path string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	address := strings.TrimSuffix(strings.TrimPrefix(base, "http://"), below)
+	conn, err := net.Dial("tcp", address)
 	assert.NilError(t, err)
 	defer func() { assert.Check(t, conn.Close()) }()
-	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: relay\r\n\r\n", path)
+	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", below+path, address)
 	assert.NilError(t, err)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	assert.NilError(t, err)
@@ -396,17 +418,17 @@ func TestRelayProxyPassesContent(t *testing.T) {
 	_, relay := relayOf(t, s)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, relay+"/servers/1/", bytes.NewReader(make([]byte, 1<<20)))
 	assert.NilError(t, err)
-	request.Host = "outside.example"
+	request.Host = ownedBy
 	request.Header.Set("X-Mine", "yes")
 	request.Header.Set("X-Forwarded-For", "192.0.2.1") // any client can set it
-	client := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}
-	response, err := client.Do(request)
+	uncompressed := http.Client{Transport: &http.Transport{DisableCompression: true, DisableKeepAlives: true}}
+	response, err := uncompressed.Do(request)
 	assert.NilError(t, err)
 	body, err := io.ReadAll(response.Body)
 	assert.NilError(t, err)
 	assert.NilError(t, response.Body.Close())
 	assert.Check(t, is.Equal(string(body), "Accept-Encoding=\nX-Mine=yes\nX-Forwarded-For=127.0.0.1\n"+
-		"X-Forwarded-Host=outside.example\nX-Forwarded-Proto=http\nConnection=\nPUT 1048576"))
+		"X-Forwarded-Host="+ownedBy+"\nX-Forwarded-Proto=http\nConnection=\nPUT 1048576"))
 }
 
 // Streamed data arrives when it is sent, not when a buffer is full.
@@ -478,14 +500,14 @@ func TestRelayProxyRequestIsCancelled(t *testing.T) {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/servers/1/foo", nil))
+		r.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, below+"/servers/1/foo", nil))
 	}()
 	<-arrived
 	cancel()
 	<-answered
 	close(proceed)
 	w := httptest.NewRecorder()
-	r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/servers/1/foo", nil))
+	r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, below+"/servers/1/foo", nil))
 	assert.Check(t, is.Equal(w.Code, 200), "%s", w.Body)
 	assert.Check(t, is.DeepEqual(s.started(), []int{0}))
 }
@@ -502,7 +524,7 @@ func TestRelayProxyCloses(t *testing.T) {
 		ended = true // the race detector sees a close that does not wait
 		return ctx.Err()
 	}
-	r := newRelayProxy(t.Context(), s, []string{"one", "two"})
+	r := newProxy(t, s)
 	l, err := r.slots[0].currentLaunch()
 	assert.NilError(t, err)
 	<-arrived
@@ -511,7 +533,7 @@ func TestRelayProxyCloses(t *testing.T) {
 	assert.Check(t, is.ErrorIs(l.await(t.Context()), context.Canceled))
 	for _, request := range []struct{ method, path string }{{http.MethodGet, "/servers/2/foo"}, {http.MethodDelete, "/servers/1"}} {
 		w := httptest.NewRecorder()
-		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), request.method, request.path, nil))
+		r.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), request.method, below+request.path, nil))
 		assert.Check(t, w.Code >= 500, "%s: %d", request.path, w.Code)
 		assert.Check(t, is.Contains(w.Body.String(), "the relay is ending"))
 	}

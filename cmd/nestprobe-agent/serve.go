@@ -22,7 +22,7 @@ type serveOptions struct {
 	path      string        // the one path that is answered with 200
 	websocket string        // the path that echoes; empty for none
 	identity  string        // names this server in all its answers
-	deadline  time.Duration // from the start; 0 for none
+	deadline  time.Duration // from the start, and from each renewal; 0 for none
 	lease     bool          // exit when stdin ends
 }
 
@@ -67,7 +67,7 @@ func parseServe(args []string, stderr io.Writer) (serveOptions, error) {
 	flags.StringVar(&opts.path, "path", "/foo", "the `path` that is answered")
 	flags.StringVar(&opts.websocket, "websocket", "/ws", "the `path` that echoes WebSocket messages; empty for none")
 	flags.StringVar(&opts.identity, "identity", os.Getenv(swarm.IdentityVariable), "`token` that names this server in all its answers")
-	flags.DurationVar(&opts.deadline, "deadline", 0, "exit this long after the start; 0 for never")
+	flags.DurationVar(&opts.deadline, "deadline", 0, "exit this long after the start, and after the latest input of a lease; 0 for never")
 	flags.BoolVar(&opts.lease, "lease", false, "exit when stdin ends")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -122,19 +122,27 @@ func checkIdentity(token string) error {
 }
 
 // lifetime returns a context that ends at the deadline or with the lease, which is the
-// end of stdin. The engine holds the other end of stdin for the plugin. What is sent
-// through it is discarded.
+// end of stdin. The engine holds the other end of stdin for the plugin. Whatever is sent
+// through it renews the deadline.
 func lifetime(ctx context.Context, opts serveOptions, stdin io.Reader) (context.Context, context.CancelFunc) {
 	ctx, end := context.WithCancel(ctx)
+	renew := func() {}
 	if opts.deadline > 0 {
-		time.AfterFunc(opts.deadline, end)
+		timer := time.AfterFunc(opts.deadline, end)
+		renew = func() { timer.Reset(opts.deadline) }
 	}
 	if opts.lease {
 		// A read of stdin cannot be interrupted, so the caller does not wait for this
 		// goroutine: it ends with stdin or with the process. An error ends the lease too.
 		go func() {
 			defer end()
-			_, _ = io.Copy(io.Discard, stdin)
+			buffer := make([]byte, 512)
+			for {
+				if _, err := stdin.Read(buffer); err != nil {
+					return
+				}
+				renew()
+			}
 		}()
 	}
 	return ctx, end

@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 )
@@ -298,5 +299,38 @@ func TestConnectionsAreBounded(t *testing.T) {
 		assert.NilError(t, listener.Close()) // while Accept waits
 		<-ended
 		assert.ErrorIs(t, failure, net.ErrClosed)
+	})
+}
+
+// What arrives over the lease renews the deadline; without it, the server ends.
+func TestLeaseRenewsDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stdin, plugin := io.Pipe()
+		began := time.Now()
+		ctx, end := lifetime(t.Context(), serveOptions{deadline: time.Minute, lease: true}, stdin)
+		defer end()
+		for range 3 {
+			time.Sleep(40 * time.Second)
+			_, err := io.WriteString(plugin, "\n")
+			assert.NilError(t, err)
+		}
+		<-ctx.Done()
+		assert.Check(t, is.Equal(time.Since(began), 3*time.Minute))
+		assert.NilError(t, plugin.Close())
+	})
+}
+
+// The end of the lease comes before the deadline.
+func TestLeaseEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		stdin, plugin := io.Pipe()
+		began := time.Now()
+		ctx, end := lifetime(t.Context(), serveOptions{deadline: time.Minute, lease: true}, stdin)
+		defer end()
+		assert.NilError(t, plugin.Close())
+		<-ctx.Done()
+		assert.Check(t, is.Equal(time.Since(began), time.Duration(0)))
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -21,7 +22,7 @@ var callChecks = category("API calls", []check{
 })
 
 func (s *state) checkNeededCalls(ctx context.Context) (checkResult, error) {
-	s.tried = s.connection.TryCalls(ctx, connection.DetailTimeout)
+	s.tried = s.connection.TryCalls(ctx, bounds.AnswerTime)
 	needed := refusal.Needed(s.tried)
 	if slices.ContainsFunc(needed, func(t refusal.TriedCall) bool { return t.Refusal != nil }) {
 		fault := refusal.Forbidden(s.tried)
@@ -32,7 +33,7 @@ func (s *state) checkNeededCalls(ctx context.Context) (checkResult, error) {
 			fault:  fault,
 		}, nil
 	}
-	if fault := connection.Unanswered(needed, connection.DetailTimeout); fault != nil {
+	if fault := connection.Unanswered(needed, bounds.AnswerTime); fault != nil {
 		return checkResult{}, fault
 	}
 	if unknown := unknownCalls(needed); len(unknown) > 0 {

@@ -12,10 +12,9 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -30,9 +29,9 @@ type check struct {
 	run        func(*state, context.Context) (checkResult, error)
 }
 
-// checkTimeout limits a check: its calls run in parallel, and each has
-// connection.DetailTimeout.
-const checkTimeout = connection.DetailTimeout + 2*time.Second
+// checkTimeout limits a check, whose calls have bounds of their own: two of them, one after
+// the other.
+const checkTimeout = 2 * bounds.AnswerTime
 
 // Result is what Run found.
 type Result struct {

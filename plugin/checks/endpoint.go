@@ -88,6 +88,9 @@ func (s *state) checkAnswer(ctx context.Context) (checkResult, error) {
 		return checkResult{}, s.addTimeout(err)
 	}
 	s.connection = opened
+	if s.OnWait != nil {
+		opened.OnWait(s.OnWait)
+	}
 	if proxy := opened.Proxy(); proxy != "" {
 		return pass("the engine answers in %s, through the proxy %s", took, proxy)
 	}

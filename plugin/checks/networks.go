@@ -9,7 +9,6 @@ import (
 
 	dockernetwork "github.com/docker/docker/api/types/network"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -36,9 +35,7 @@ type network struct {
 }
 
 func (s *state) checkNetworks(ctx context.Context) (checkResult, error) {
-	limited, cancel := context.WithTimeout(ctx, connection.DetailTimeout)
-	defer cancel()
-	list, err := s.connection.API.NetworkList(limited, dockernetwork.ListOptions{})
+	list, err := s.connection.API.NetworkList(ctx, dockernetwork.ListOptions{})
 	if s.connection.Omitted.Note(ctx, "GET /networks", err) {
 		return inconclusive("the engine does not list its networks")
 	}

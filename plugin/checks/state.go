@@ -3,11 +3,11 @@ package checks
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
@@ -27,10 +27,13 @@ type Input struct {
 	// new containers on the engine at host.
 	ContainerProxies func(host string) ConfiguredProxies
 	// Agents are the agent binaries (see package agentimage).
-	Agents fs.FS
+	Agents agentimage.Binaries
 	// Timeout limits one attempt at one address. The engine may take longer (see
 	// [AnswerTimeout]).
 	Timeout time.Duration
+	// OnWait is called with what is being waited for when the engine takes long to answer.
+	// It may be nil.
+	OnWait func(what string)
 }
 
 // state is the input and what the checks have found so far. A check may read what

@@ -139,7 +139,7 @@ func (t TargetInput) describeContainer() string {
 	if base.RestartCount > 0 {
 		state += ", restarted " + engine.Plural(base.RestartCount, "time")
 	}
-	if log := target.HealthLog(base.State); log != "" {
+	if log := engine.HealthLog(base.State); log != "" {
 		words += "; " + log
 	}
 	return state + ": " + words

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -84,8 +85,11 @@ func (t *task) runCheck(ctx context.Context, s *state) (result checkResult) {
 	switch {
 	case errors.As(err, &fault):
 		return checkResult{status: report.CheckFailure, detail: describeFault(fault), fault: fault}
+	case ctx.Err() != nil: // interrupted
+		return checkResult{status: report.CheckInconclusive, detail: ctx.Err().Error()}
 	case limited.Err() != nil:
-		return checkResult{status: report.CheckInconclusive, detail: fmt.Sprintf("no answer within %s", checkTimeout)}
+		fault := &report.Fault{Cause: connection.EngineUnreachable, Err: fmt.Errorf("the engine answers, but the calls of this check did not end within %s", checkTimeout)}
+		return checkResult{status: report.CheckFailure, detail: describeFault(fault), fault: fault}
 	default:
 		return checkResult{status: report.CheckCrashed, detail: "defect in the check: " + err.Error()}
 	}

@@ -43,12 +43,8 @@ func (r *run) tryAccesses(ctx context.Context) error {
 	var faults []report.Finding
 	for i, access := range r.options.accesses() {
 		result, err := r.tryAccess(ctx, access, i)
-		if result.access.Method != "" {
-			r.report.Accesses = append(r.report.Accesses, result.access)
-		}
-		if result.report != nil {
-			r.report.Add(result.report)
-			r.modesOK = r.modesOK || result.report.OK
+		if !result.recorded {
+			r.record(result)
 		}
 		if err != nil {
 			return err
@@ -63,11 +59,37 @@ func (r *run) tryAccesses(ctx context.Context) error {
 	if len(r.report.Servers) == 0 {
 		r.report.Findings = append(r.report.Findings, faults...)
 	}
+	r.conclude()
+	return nil
+}
+
+// record adds the result of an access to the Report.
+func (r *run) record(result accessResult) {
+	if result.access.Method != "" {
+		r.report.Accesses = append(r.report.Accesses, result.access)
+	}
+	if result.report != nil {
+		r.report.Add(result.report)
+		r.modesOK = r.modesOK || result.report.OK
+	}
+}
+
+func (r *run) conclude() {
 	r.report.OK = r.allReached()
 	if len(r.request.Modes) > 0 {
 		r.report.OK = r.modesOK
 	}
-	return nil
+}
+
+// show records the last result and shows the Report before the clean-up.
+func (r *run) show(result *accessResult) {
+	if !result.access.OK || r.options.Access == AccessAll || r.options.OnMeasured == nil {
+		return
+	}
+	r.record(*result)
+	result.recorded = true
+	r.conclude()
+	r.options.OnMeasured(r.report)
 }
 
 // accessResult is the result of one access. The zero value means that nothing is known
@@ -77,6 +99,8 @@ type accessResult struct {
 	report *report.Report  // of the client
 	fault  *report.Finding // why the client has no API
 	kept   bool            // the relay continues
+
+	recorded bool // it is in the Report
 }
 
 // failedAccess is the result of an access that does not work.
@@ -103,6 +127,11 @@ func (r *run) tryAccess(ctx context.Context, access Access, index int) (accessRe
 		}
 		return unusedAccess(access, err), nil
 	}
+	if access == AccessDind || access == AccessSocket && r.mustDescribe() {
+		if err := r.describe(); err != nil {
+			return accessResult{}, err
+		}
+	}
 	if access == AccessDind {
 		return r.tryNestedEngine(ctx, endpoint)
 	}
@@ -116,6 +145,9 @@ func (r *run) tryAccess(ctx context.Context, access Access, index int) (accessRe
 	result, err := r.runClient(ctx, access, endpoint, name)
 	if result.kept && err == nil {
 		return result, nil
+	}
+	if err == nil {
+		r.show(&result)
 	}
 	return result, errors.Join(err, r.remove(ctx, err != nil, name))
 }

@@ -10,12 +10,10 @@ package client
 
 import (
 	"context"
-	"fmt"
+	"sync"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
@@ -28,12 +26,19 @@ import (
 type Options struct {
 	Progress engine.Progress
 	ID       string // of the run, for names and labels
+	// OnMeasured is called with the Report when a client has measured and is still to be
+	// removed, unless others follow or it is kept. It may be nil.
+	OnMeasured func(measured *report.Report)
 
 	Access     Access
 	Endpoint   connection.Settings // of the user
 	SocketPath string              // of the engine's socket on the engine's host; empty: worked out from Endpoint
 
-	Relay     bool     // the client starts servers on demand and proxies to them
+	Relay bool // the client starts servers on demand and proxies to them
+	// RelayPublish is where the relay's port is published; nil: where only this machine
+	// reaches it, or on a remote engine at the address of the endpoint's host.
+	RelayPublish *nat.PortMapping
+
 	ServerEnv []string // see experiment.Options
 
 	DindImage string // of the nested engine
@@ -58,6 +63,8 @@ func Run(ctx context.Context, eng engine.Engine, request experiment.Request, opt
 		labels:  engine.Labels{Run: options.ID}, // each client has the rest
 		scope:   engine.NewScope(),
 	}
+	starting := make(chan struct{})
+	r.starting, r.begin = starting, sync.OnceFunc(func() { close(starting) })
 	err := r.measure(ctx)
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(started))
 	return r.report, err
@@ -72,6 +79,10 @@ type run struct {
 	labels  engine.Labels
 	scope   *engine.Scope
 
+	starting <-chan struct{} // closed when a client is about to be started
+	begin    func()          // closes starting; it may be called several times
+	describe func() error    // returns when description is known
+
 	image       string // of the client
 	binary      []byte // of the agent, if the client's image does not have it
 	description connection.Description
@@ -79,31 +90,37 @@ type run struct {
 	partial     *report.Report // what clients have reported before their outcomes
 }
 
+// measure prepares the client's image and tries the accesses. What is not needed to create
+// a client is read while that starts.
 func (r *run) measure(ctx context.Context) error {
+	if r.options.Image != "" {
+		r.begin() // a pull may take long
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		engine.RemoveLeftovers(ctx, r.engine, r.options.ID, time.Now(), r.options.Progress)
-		return nil
-	})
-	group.Go(func() error {
-		if err := r.prepare(ctx); err != nil {
-			return err
-		}
-		return r.tryAccesses(ctx)
-	})
-	return group.Wait()
-}
-
-// prepare describes the engine and makes the client's image available.
-func (r *run) prepare(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
+	var describing errgroup.Group
+	describing.Go(func() error {
+		<-r.starting
 		var err error
 		r.description, err = r.engine.Describe(ctx)
 		r.report.Endpoint = r.description.Endpoint
 		return err
 	})
-	group.Go(func() error { return r.prepareImage(ctx) })
+	r.describe = func() error {
+		r.begin()
+		return describing.Wait()
+	}
+	group.Go(func() error {
+		<-r.starting
+		return engine.RemoveLeftovers(ctx, r.engine, r.options.ID, time.Now(), r.options.Progress)
+	})
+	group.Go(func() error {
+		err := r.prepareImage(ctx)
+		if err == nil {
+			err = r.tryAccesses(ctx)
+		}
+		_ = r.describe() // the Report describes the engine after an error too
+		return err
+	})
 	return group.Wait()
 }
 
@@ -136,51 +153,30 @@ func (r *run) allReached() bool {
 }
 
 // remove removes containers by their names, and everything else of the run that is
-// still there: a client that was killed has not removed what it started.
+// still there: a client that was killed has not removed what it started. One that has not
+// failed makes nothing any more, so that the rest is looked for in parallel.
 func (r *run) remove(ctx context.Context, failed bool, names ...string) error {
 	scope := r.scope.Part()
 	scope.Undo(func(ctx context.Context) error {
-		for _, name := range names {
-			if err := engine.RemoveContainer(ctx, r.engine.API, name, nil); err != nil {
+		var group errgroup.Group // without a context, which its first Wait would cancel
+		group.Go(func() error {
+			for _, name := range names {
+				if err := engine.RemoveContainer(ctx, r.engine.API, name, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if failed {
+			if err := group.Wait(); err != nil {
 				return err
 			}
 		}
-		return removeRun(ctx, r.engine, r.options.ID)
+		group.Go(func() error {
+			_, err := engine.RemoveRun(ctx, r.engine, r.options.ID, names...)
+			return err
+		})
+		return group.Wait()
 	})
 	return scope.Close(ctx, failed)
-}
-
-// removeRun removes the containers and networks that have the id of a run as label.
-func removeRun(ctx context.Context, eng engine.Engine, id string) error {
-	api := eng.API
-	label := filters.NewArgs(filters.Arg("label", engine.LabelRun+"="+id))
-	var containers []container.Summary
-	err := engine.Retry(ctx, func() (err error) {
-		containers, err = engine.ListContainers(ctx, api, label)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("listing what the run has started: %w", err)
-	}
-	group, removing := errgroup.WithContext(ctx)
-	for _, c := range containers {
-		group.Go(func() error { return engine.RemoveContainer(removing, api, c.ID, nil) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	var networks []network.Summary
-	err = engine.Retry(ctx, func() (err error) {
-		networks, err = api.NetworkList(ctx, network.ListOptions{Filters: label})
-		return err
-	})
-	if err != nil && !eng.Omitted.Note(ctx, "GET /networks", err) { // a client that was not killed has removed its own
-		return fmt.Errorf("listing what the run has started: %w", err)
-	}
-	for _, n := range networks {
-		if err := engine.RemoveNetwork(ctx, api, n.ID); err != nil {
-			return err
-		}
-	}
-	return nil
 }

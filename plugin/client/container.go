@@ -1,16 +1,18 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/network"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -23,29 +25,41 @@ func ContainerName(run string, access int) string {
 
 // runClient starts a client container, sends it its Job, and waits for its Outcome.
 func (r *run) runClient(ctx context.Context, access Access, endpoint json.RawMessage, name string) (accessResult, error) {
+	container := r.newContainer(access, name)
+	if r.options.Relay {
+		if err := r.publishRelay(ctx, container); err != nil {
+			return accessResult{}, err
+		}
+	}
 	done := r.options.Progress.Step("Starting a client container (access " + string(access) + ")")
-	client, err := startWorker(ctx, r.engine, r.newContainer(access, name))
+	client, err := startWorker(ctx, r.engine, container)
 	done()
 	var fault *report.Fault
 	if access == AccessSocket && isSourceMissing(err) {
 		return failedAccess(access, r.socketMissingFault(err)), nil
 	}
 	if errors.As(err, &fault) {
+		if r.options.Relay && (fault.Cause == diagnosis.PortInUse || fault.Cause == diagnosis.PortReserved) {
+			fault.Setting = report.SettingRelayPublish
+		}
 		return accessResult{}, fault
 	}
 	if err != nil {
-		return accessResult{}, fmt.Errorf("the client container: %w", err)
+		return accessResult{}, r.publishError(fmt.Errorf("the client container: %w", err))
 	}
 	defer client.end()
+	if err := r.describe(); err != nil {
+		return accessResult{}, err
+	}
 	job := r.newJob(access, endpoint, client.ID)
 	if access != AccessNone && r.willPull(ctx) {
 		job.addRegistryAuth(ctx, r.engine)
 	}
-	if err := client.Send(job); err != nil {
-		return accessResult{}, err
-	}
 	if r.options.Relay {
-		return r.runRelay(ctx, access, client, job.Identities)
+		return r.runRelay(ctx, access, client, job)
+	}
+	if err := client.sendJob(job); err != nil {
+		return accessResult{}, err
 	}
 	message, err := r.follow(client)
 	if err != nil && len(r.partial.Probes)+len(r.partial.Modes) > 0 { // interrupted, and the client is still cleaning up
@@ -57,6 +71,10 @@ func (r *run) runClient(ctx context.Context, access Access, endpoint json.RawMes
 	return resultOf(ctx, access, message.Outcome)
 }
 
+// jobLimit is how long a client may take from its start to the message that it has read its
+// Job. It took 20 ms; on a machine without free processors, some seconds.
+const jobLimit = 30 * time.Second
+
 // worker is an agent with a Job. When the run is interrupted, the worker has reportGrace
 // more to send what it has measured.
 type worker struct {
@@ -65,9 +83,13 @@ type worker struct {
 	end       func()
 }
 
-// startWorker starts an agent. When ctx ends, it interrupts the agent's Job.
+// startWorker starts an agent. When ctx ends, it interrupts the agent's Job. Nothing is received
+// after the lifetime of the run.
 func startWorker(ctx context.Context, eng engine.Engine, c engine.AgentContainer) (*worker, error) {
-	receiving, end := engine.Extend(ctx, reportGrace)
+	receiving, release := engine.Extend(ctx, reportGrace)
+	late := fmt.Errorf("the agent has not reported within %s, although the engine says that it runs", c.Lifetime)
+	receiving, cancel := context.WithTimeoutCause(receiving, c.Lifetime, late)
+	end := func() { cancel(); release() }
 	a, err := eng.StartAgent(ctx, receiving, c)
 	if err != nil {
 		end()
@@ -75,6 +97,14 @@ func startWorker(ctx context.Context, eng engine.Engine, c engine.AgentContainer
 	}
 	stop := context.AfterFunc(ctx, func() { _ = a.Send(Release{}) })
 	return &worker{a, receiving, func() { stop(); end(); a.Lease.Release() }}, nil
+}
+
+// sendJob sends the worker its Job, and waits until that has been read.
+func (w *worker) sendJob(job Job) error {
+	if err := w.Send(job); err != nil {
+		return err
+	}
+	return w.ReceiveWithin(w.receiving, jobLimit, new(Message))
 }
 
 // reportGrace is how long an interrupted client may take to remove its servers and send
@@ -121,8 +151,8 @@ func (r *run) newJob(access Access, endpoint json.RawMessage, id string) Job {
 		Container:     id,
 		Description:   &r.description,
 	}
-	if r.options.Relay {
-		job.Vantage, job.Identities = VantageRelay, r.newIdentities()
+	if r.binary == nil {
+		_, job.AgentDigest, _ = strings.Cut(r.image, ":")
 	}
 	return job
 }
@@ -144,12 +174,12 @@ func (r *run) newContainer(access Access, name string) engine.AgentContainer {
 		role = "relay"
 	}
 	c := engine.NewAgentContainer(name, r.image, role, r.labels)
+	c.BeforeStart = r.begin
 	if r.options.Relay {
-		publishRelay(c)
 		c.Config.Labels = r.labels.Values() // it may be kept
 	}
-	c.Config.User = cmp.Or(r.options.User, "0:0")
-	c.Config.Env = r.options.Env
+	r.setUser(c, access)
+	c.Config.Env = withoutCredentials(r.options.Env)
 	if r.binary != nil {
 		c.Binary = r.binary
 		c.Config.Entrypoint = []string{engine.AgentPath}
@@ -178,4 +208,33 @@ func (r *run) joinClientNetwork(hostConfig *container.HostConfig) *network.Netwo
 	return &network.NetworkingConfig{
 		EndpointsConfig: map[string]*network.EndpointSettings{n.Name: n.Endpoint},
 	}
+}
+
+// withoutCredentials returns an environment of proxies without their users and passwords. The
+// client needs to know which addresses a proxy would catch, and logs in to none: whoever may
+// inspect containers reads their environment. A nested engine and the servers of a user's image
+// get them as they get them from docker run, because they may have to pull through a proxy.
+func withoutCredentials(env []string) []string {
+	stripped := make([]string, len(env))
+	for i, variable := range env {
+		name, value, _ := strings.Cut(variable, "=")
+		scheme, rest, ok := strings.Cut(value, "://")
+		if !ok {
+			scheme, rest = "", value
+		}
+		end := len(rest)
+		if path := strings.IndexAny(rest, "/?#"); path >= 0 {
+			end = path
+		}
+		at := strings.LastIndex(rest[:end], "@")
+		if at < 0 {
+			stripped[i] = variable
+			continue
+		}
+		if ok {
+			scheme += "://"
+		}
+		stripped[i] = name + "=" + scheme + rest[at+1:]
+	}
+	return stripped
 }

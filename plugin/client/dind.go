@@ -138,7 +138,7 @@ func (n *nestedEngine) runClient(ctx context.Context) (accessResult, error) {
 		return accessResult{}, fmt.Errorf("the client container: %w", err)
 	}
 	defer client.end()
-	if err := client.Send(n.job); err != nil {
+	if err := client.sendJob(n.job); err != nil {
 		return accessResult{}, err
 	}
 	message, err := r.follow(client)

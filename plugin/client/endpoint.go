@@ -31,6 +31,14 @@ func (o Options) carryEndpoint(access Access) (json.RawMessage, error) {
 	}
 }
 
+// mustDescribe says whether the mount of the socket depends on the engine's description: its
+// path, if that is another one for Docker Desktop, or what the engine does about a missing one.
+func (r *run) mustDescribe() bool {
+	settings := r.options.Endpoint
+	path := r.options.SocketPath != "" || settings.SocketOnEngine(true) == settings.SocketOnEngine(false)
+	return !path || r.engine.Product == nil || r.engine.Product() == ""
+}
+
 // socketPath is the path of the engine's socket on the engine's host.
 func (r *run) socketPath() string {
 	if r.options.SocketPath != "" {
@@ -55,7 +63,11 @@ func (o Options) checkSocket(path string, self *facts.Self) error {
 // createsMissingSources says whether the engine creates a directory for the missing
 // source of a mount. Podman's API for docker clients does (seen with 4.3).
 func (r *run) createsMissingSources() bool {
-	return strings.HasPrefix(r.description.Endpoint.Engine.Product, "Podman")
+	product := r.description.Endpoint.Engine.Product
+	if !r.mustDescribe() {
+		product = r.engine.Product()
+	}
+	return strings.HasPrefix(product, "Podman")
 }
 
 // missingSource matches an engine's refusal to mount a missing source: dockerd's

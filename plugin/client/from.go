@@ -21,7 +21,7 @@ func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment
 	if err != nil {
 		return report.New("in-container"), err
 	}
-	id := engine.NewID()
+	id := eng.NewRun()
 	name := "nestprobe-" + id + "-from"
 	receiving, end := engine.Extend(ctx, reportGrace)
 	defer end()
@@ -46,6 +46,12 @@ func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment
 	}()
 	vantage.Prober = pending
 	options.Vantage, options.ID, options.Scope = vantage, id, scope
+	if show := options.OnMeasured; show != nil {
+		options.OnMeasured = func(measured *report.Report) {
+			measured.Command = "in-container"
+			show(measured)
+		}
+	}
 	measured, err := experiment.Run(ctx, eng, request, options)
 	measured.Command = "in-container"
 	<-pending.ready

@@ -30,10 +30,14 @@ type Job struct {
 	// client reads it itself.
 	Description  *connection.Description `json:"description,omitempty"`
 	StartTimeout time.Duration           `json:"startTimeout"` // how long the engine may take to start
+	// AgentDigest is the tag of the image that the client runs in, so that it need not hash
+	// its own program. Empty if that is an image of the user.
+	AgentDigest string `json:"agentDigest,omitempty"`
 	// Identities of the built-in servers, one each; empty: the client makes them. A
 	// relay starts as many servers as it has identities.
-	Identities []string `json:"identities"`
-	Hold       bool     `json:"hold"` // report what was measured, and keep the servers until a Release
+	Identities []string    `json:"identities"`
+	Relay      RelayAccess `json:"relay,omitzero"` // who may use it, if the client is a relay
+	Hold       bool        `json:"hold"`           // report what was measured, and keep the servers until a Release
 
 	// RegistryAuth is the value of Engine.RegistryAuth for the image of Request, if the
 	// client will pull it. NoRegistryAuth is why there is none.
@@ -50,8 +54,20 @@ func (j *Job) addRegistryAuth(ctx context.Context, engine engine.Engine) {
 	j.RegistryAuth = auth
 }
 
-// RelayPort is the port that a relay listens on in its container.
-const RelayPort = 4648
+// RelayAccess says where a relay listens and who may use it.
+type RelayAccess struct {
+	Port  uint16   `json:"port"`  // in its container
+	Token string   `json:"token"` // that every request needs
+	Hosts []string `json:"hosts"` // names that its Host header may have, in lower case, besides localhost
+	// Origin is that of the requests that the user describes; empty if they have none.
+	Origin string `json:"origin"`
+}
+
+// TokenBytes is the size of a relay's token, in bytes.
+const TokenBytes = 16
+
+// TokenHeader has the token of a request to a relay, if its path does not begin with it.
+const TokenHeader = "Nestprobe-Token"
 
 // Release is the second JSON document on a client container's stdin. It ends a Hold,
 // or a relay; without Release set, it interrupts the job.
@@ -61,7 +77,7 @@ type Release struct {
 }
 
 // Message is one JSON document on a client container's stdout: progress, and finally
-// the Outcome. One field is set.
+// the Outcome. One field is set, but in the first one, which says that the Job was read.
 type Message struct {
 	Step     string         `json:"step,omitempty"` // a step begins, and the previous one has ended
 	Note     string         `json:"note,omitempty"`

@@ -2,38 +2,22 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
-	"github.com/docker/go-connections/nat"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
-	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // VantageRelay is the vantage of a client that proxies to its servers.
 const VantageRelay = "relay"
-
-// publishRelay publishes the relay's port on all addresses, at a host port that the
-// engine chooses.
-func publishRelay(c engine.AgentContainer) {
-	port := facts.TCPPort(RelayPort)
-	c.Config.ExposedPorts = nat.PortSet{port: {}}
-	c.HostConfig.PortBindings = nat.PortMap{port: {{}}}
-	// Docker's default. Without it Podman 4.3 was seen to kill immediately, and the
-	// relay has servers to remove.
-	seconds := 10
-	c.Config.StopTimeout = &seconds
-}
 
 // newIdentities makes identities for the servers of a client, so that this process
 // recognises their answers too.
@@ -45,16 +29,25 @@ func (r *run) newIdentities() []string {
 	return identities
 }
 
-// runRelay waits until the relay is ready and probes the servers through it.
-func (r *run) runRelay(ctx context.Context, access Access, relay *worker, identities []string) (accessResult, error) {
-	message, err := r.follow(relay)
+// runRelay sends the relay its Job, waits until it is ready, and probes the servers through
+// it.
+func (r *run) runRelay(ctx context.Context, access Access, worker *worker, job Job) (accessResult, error) {
+	relay, err := r.newRelay(ctx, worker)
+	if err != nil {
+		return accessResult{}, err
+	}
+	job.Vantage, job.Identities, job.Relay = VantageRelay, relay.identities, relay.access
+	if err := relay.sendJob(job); err != nil {
+		return accessResult{}, err
+	}
+	message, err := r.follow(relay.worker)
 	if err != nil {
 		return accessResult{}, err
 	}
 	if !message.Ready {
 		return resultOf(ctx, access, message.Outcome)
 	}
-	probes, outcome, err := r.probeAndRelease(ctx, relay, identities)
+	probes, outcome, err := r.probeAndRelease(ctx, relay)
 	if err != nil && (outcome == nil || ctx.Err() == nil) {
 		return accessResult{}, err
 	}
@@ -62,20 +55,30 @@ func (r *run) runRelay(ctx context.Context, access Access, relay *worker, identi
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, probes...)
 		result.report.Best = append(experiment.PickBestFrom(experiment.Here(r.engine.Self).Name, probes, r.request), result.report.Best...)
-		result.kept = r.request.Keep
+		if result.kept = r.request.Keep; result.kept {
+			r.options.Progress.Note(fmt.Sprintf("The relay stays open on %s until it is removed or the engine stops. Whoever has its URL can start %s.",
+				strings.Join(relay.published, ", "), atMost(r.request.Servers)))
+		}
 	}
 	return result, err
 }
 
+func atMost(servers int) string {
+	if servers == 1 {
+		return "its server and use it"
+	}
+	return fmt.Sprintf("up to %d servers and use them", servers)
+}
+
 // probeAndRelease probes through the relay, releases it, and returns the Outcome that the
 // relay then sends. If the relay ends earlier, so does the probing.
-func (r *run) probeAndRelease(ctx context.Context, relay *worker, identities []string) ([]report.Probe, *Outcome, error) {
+func (r *run) probeAndRelease(ctx context.Context, relay *relay) ([]report.Probe, *Outcome, error) {
 	var probes []report.Probe
 	var outcome *Outcome
 	var released atomic.Bool
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		message, err := r.follow(relay)
+		message, err := r.follow(relay.worker)
 		if err != nil {
 			return err
 		}
@@ -86,7 +89,7 @@ func (r *run) probeAndRelease(ctx context.Context, relay *worker, identities []s
 	})
 	group.Go(func() error {
 		var err error
-		if probes, err = r.probeThroughRelay(ctx, relay, identities); err == nil {
+		if probes, err = r.probeThroughRelay(ctx, relay); err == nil {
 			released.Store(true)
 			err = relay.Send(Release{Keep: r.request.Keep, Release: true})
 		}
@@ -99,67 +102,56 @@ func (r *run) probeAndRelease(ctx context.Context, relay *worker, identities []s
 	return probes, outcome, err
 }
 
-// probeThroughRelay probes every server through the relay from this process. The relay
-// starts a server on its first request.
-func (r *run) probeThroughRelay(ctx context.Context, relay *worker, identities []string) ([]report.Probe, error) {
-	response, err := r.engine.API.ContainerInspect(ctx, relay.ID)
-	if err != nil {
-		return nil, fmt.Errorf("inspecting the relay: %w", err)
-	}
-	facts := facts.ReadContainer(response, RelayPort).Addresses
-	if len(facts.Bindings) == 0 {
-		return nil, &report.Fault{
-			Cause:    diagnosis.PortNotPublished,
-			Evidence: []string{fmt.Sprintf("container %s has no published port, on network %s", relay.Name, response.HostConfig.NetworkMode)},
-			Hint:     "put the relay on a network that publishes ports: not an internal network, none or host",
-			Err:      errors.New("the relay cannot be reached from here"),
-		}
-	}
+// probeThroughRelay probes every server through the relay from this process: first the
+// relay itself, which then starts the servers, and at last the servers.
+func (r *run) probeThroughRelay(ctx context.Context, relay *relay) ([]report.Probe, error) {
 	defer r.options.Progress.Step("Waiting for an answer through the relay")()
-	servers := r.relayAttempts(facts, identities)
-	// The relay waits as long for a server that it starts: it has the same Request.
 	waiting, cancel := context.WithTimeout(ctx, r.request.Wait)
 	defer cancel()
-	here := experiment.Here(r.engine.Self)
-	// One race for each server: an answer from one proves nothing about the others.
-	probes := make([][]report.Probe, len(servers))
-	var races sync.WaitGroup
-	for i, attempts := range servers {
-		races.Go(func() {
-			results := experiment.RaceOf(attempts, netprobe.Race{Timeout: r.request.Timeout, ThroughGateway: true}).Run(waiting)
-			probes[i] = experiment.Rows(here.Name, i, attempts, results)
-		})
+	reached := r.race(waiting, relay.attempts)
+	// One after the other for each server: an answer of one proves nothing about the others.
+	probes := make([][]report.Probe, len(relay.identities))
+	var servers sync.WaitGroup
+	for i := range relay.identities {
+		servers.Go(func() { probes[i] = r.probeServer(ctx, relay, i, reached) })
 	}
-	races.Wait()
+	servers.Wait()
 	return slices.Concat(probes...), context.Cause(ctx)
 }
 
-// relayAttempts returns attempts at the relay's published addresses, for each server.
-func (r *run) relayAttempts(facts facts.Addresses, identities []string) [][]experiment.Attempt {
-	facts.EngineHost = r.engine.Host
-	facts.HostAddresses = r.engine.HostAddresses
-	facts.NodeAddress = r.description.NodeAddress
-	facts.Desktop = r.description.Endpoint.Engine.Desktop
-	here := experiment.Here(r.engine.Self)
-	if here.Client != nil {
-		facts.Client = here.Client.Networks
-	}
-	attempts := make([][]experiment.Attempt, len(identities))
-	for i, identity := range identities {
-		prefix := fmt.Sprintf("/servers/%d", i+1)
-		for _, candidate := range here.Candidates(facts) {
-			alias := candidate.Kind == report.KindPublishedHostAlias && candidate.Elsewhere
-			if alias || !strings.HasPrefix(string(candidate.Kind), "published-") {
-				continue
-			}
-			candidate.Kind = report.KindRelay
-			target := r.request.TargetAt(candidate.Address, identity)
-			target.Path = prefix + target.Path
-			if target.WebSocket != "" {
-				target.WebSocket = prefix + target.WebSocket
-			}
-			attempts[i] = append(attempts[i], experiment.Attempt{Candidate: candidate, Target: target})
+// race probes the relay's addresses with the terms of the Request.
+func (r *run) race(ctx context.Context, attempts []experiment.Attempt) []netprobe.Result {
+	return experiment.RaceOf(attempts, netprobe.Race{Timeout: r.request.Timeout, ThroughGateway: true}).Run(ctx)
+}
+
+// probeServer starts a server and probes it at the addresses that reach the relay. The
+// results are the rows of those that do not, and of the server.
+func (r *run) probeServer(ctx context.Context, relay *relay, server int, reached []netprobe.Result) []report.Probe {
+	here := experiment.Here(r.engine.Self).Name
+	attempts := relay.attemptsAt(r.request, server)
+	var good []experiment.Attempt
+	var probes []report.Probe
+	for i, result := range reached {
+		if result.OK {
+			good = append(good, attempts[i])
+			continue
 		}
+		probes = append(probes, experiment.Rows(here, server, attempts[i:i+1], reached[i:i+1])...)
 	}
-	return attempts
+	if len(good) == 0 {
+		return probes
+	}
+	if started := r.startServer(ctx, relay.startOf(server, good[0])); !started[0].OK {
+		return append(probes, experiment.Rows(here, server, good[:1], started)...)
+	}
+	waiting, cancel := context.WithTimeout(ctx, r.request.Wait)
+	defer cancel()
+	return append(probes, experiment.Rows(here, server, good, r.race(waiting, good))...)
+}
+
+// startServer has the relay start a server. The relay, which has the same Request, answers
+// when an address reaches the server, or with why none does.
+func (r *run) startServer(ctx context.Context, start experiment.Attempt) []netprobe.Result {
+	limit := r.request.Wait + engine.DeadlineMargin + r.request.PullAllowance()
+	return experiment.RaceOf([]experiment.Attempt{start}, netprobe.Race{Timeout: limit, Once: true}).Run(ctx)
 }

@@ -73,6 +73,7 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 			continue
 		}
 		copies[r.index].Cause, copies[r.index].Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
+		copies[r.index].NotExpected = find(fault.Cause).bySetting
 		here := *fault
 		here.Evidence = slices.Concat(fault.Evidence, c.resolverSettings(r), []string{Observed(r.Probe)}) // what proves it, then where it shows
 		faults = append(faults, &here)
@@ -199,6 +200,10 @@ func (c *vantageCase) ruledOut() *report.Fault {
 	if len(s.PublishedBy) > 0 {
 		also(fault, "the port is published by %s", join(s.PublishedBy))
 		fault.Hint, fault.Commands = "diagnose the container that publishes the port", command("docker nestprobe diagnose %s", s.PublishedBy[0])
+	}
+	if c.unanswered() {
+		also(fault, "packets from %s arrive at the server, and its answers do not come back", c.vantage.Place())
+		suggest(fault, "look at the routes and the firewall in the container, which a VPN client there may have changed")
 	}
 	if s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 {
 		also(fault, "ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.On(s.Port)))

@@ -20,6 +20,7 @@ type definition struct {
 	hint     string   // what to do, unless a rule has a better one
 	commands []string // as the hint
 
+	bySetting   bool            // addresses with the cause are not expected to work, and that is no fault where another one does
 	explains    []report.Cause  // those that follow from it, or need no fix before it
 	whenReached report.Severity // if another address works; info if empty
 	shownBy     string          // the check of diagnose that fails with the cause; empty for none
@@ -129,9 +130,9 @@ func Title(id report.Cause) string {
 //go:embed *.md
 var explanations embed.FS
 
-// Explanation is the text about a cause: what it means, under which error messages
-// people meet it, how to recognize it, how to fix it. It is light Markdown that a terminal of 80 columns shows as it is, or ""
-// for what is not a cause.
+// Explanation is the text about a cause: what it means, under which error messages people
+// meet it, how to recognize it, how to fix it. It is light Markdown that a terminal of 80
+// columns shows as it is, or "" for what is not a cause.
 func Explanation(id report.Cause) string {
 	text, err := explanations.ReadFile(string(id) + ".md")
 	if err != nil {

@@ -38,6 +38,7 @@ var promised = []report.Cause{
 	"server-udp-only", "server-overloaded", "name-leads-elsewhere",
 	"host-listens-on-loopback", "in-container-endpoint-is-loopback", "leftovers",
 	"container-not-started", "network-namespace-stale",
+	"port-reserved", "address-pools-exhausted", "engine-firewall-broken",
 }
 
 func TestCauses(t *testing.T) {

@@ -3,8 +3,9 @@ package diagnosis
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var ContainerNetworkRemote = define("container-network-remote", addressOnly, definition{
-	title:    "Container addresses cannot be reached: their network is elsewhere",
-	explains: []report.Cause{HostAliasUnreachable, HostAliasMissing},
+	title:     "Container addresses cannot be reached: their network is elsewhere",
+	bySetting: true,
+	explains:  []report.Cause{HostAliasUnreachable, HostAliasMissing},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		n, ok := c.fromMachine(r)
 		_, layer2 := c.layer2FromMachine(r)

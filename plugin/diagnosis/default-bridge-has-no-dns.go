@@ -3,8 +3,9 @@ package diagnosis
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var DefaultBridgeHasNoDNS = define("default-bridge-has-no-dns", addressOnly, definition{
-	title: "The default bridge has no DNS for container names",
-	hint:  "connect both to a user-defined bridge network, or use the address",
+	title:     "The default bridge has no DNS for container names",
+	bySetting: true,
+	hint:      "connect both to a user-defined bridge network, or use the address",
 	rule: func(c *vantageCase, r row) *report.Fault {
 		switch {
 		case c.vantage.OnHost && Unnamed(r.Failure) && r.Kind == report.KindContainerName:

@@ -544,6 +544,12 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedLocalhost, loopback, netprobe.NoResponse)},
 			[]report.Cause{diagnosis.FirewallDrops, ""}, []string{"error firewall-drops"},
 		},
+		"the answers of the server do not come back to this machine": {
+			rootful, listens(on(bridge, published), "0.0.0.0:8080"),
+			facts.Vantage{Name: "host", Watched: facts.Watched{Sightings: []facts.Sighting{{Address: loopback, Seen: facts.SeenUnanswered}}}},
+			[]report.Probe{row(report.KindContainerIP, ip, dropped), row(report.KindPublishedLocalhost, loopback, netprobe.Silent)},
+			[]report.Cause{"", ""}, []string{"error "},
+		},
 		"a place that nobody named, as no other": {
 			rootful, on(bridge), facts.Vantage{Name: "client", Container: true, Networks: inOwn.Networks, Optional: true},
 			[]report.Probe{row(report.KindContainerIP, ip, dropped)},

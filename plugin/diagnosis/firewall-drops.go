@@ -16,7 +16,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 		switch {
 		case c.filteredFromMachine(r):
 			fault.Evidence = c.listensInContainer(r)
-			fault.Hint = "have the firewall of this machine accept packets that it sends to its containers' networks, such as in the settings of a VPN or its kill switch"
+			fault.Hint = "have the firewall of this machine accept packets that it sends to its containers' networks, such as in the settings of a VPN or its kill switch; if the container has a firewall of its own, have that accept them"
 			fault.Commands = []string{"sudo iptables -S OUTPUT", "sudo nft list ruleset"}
 		case c.rejected(r) && !c.Server.Host:
 			fault.Evidence = c.listensInContainer(r)
@@ -43,7 +43,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 // filtered: to its own address, or those of a port forwarder on this machine, which
 // accepts in the server's place.
 func (c *vantageCase) filteredFromMachine(r row) bool {
-	if c.vantage.Container || c.vantage.Foreign || c.Engine.NetworksElsewhere() || c.Server.HostNetwork || !c.Server.Serves() || c.machineReaches() {
+	if c.vantage.Container || c.vantage.Foreign || c.Engine.NetworksElsewhere() || c.Server.HostNetwork || !c.Server.Serves() || c.machineReaches() || c.unanswered() {
 		return false
 	}
 	n, own := c.fromMachine(r)
@@ -52,7 +52,7 @@ func (c *vantageCase) filteredFromMachine(r row) bool {
 		filtered := dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || refused(r.Failure)
 		return filtered && n.Driver == "bridge" && c.elsewhere(n) == "" && !n.Internal
 	default:
-		return isPublished(r.Kind) && c.acceptedInVain(r) && coversAddress(c.Server, r.to)
+		return isPublished(r.Kind) && c.acceptedInVain(r) && c.Server.PublishedAt(r.to.ip, r.to.port)
 	}
 }
 

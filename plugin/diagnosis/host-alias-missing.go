@@ -7,9 +7,10 @@ import (
 )
 
 var HostAliasMissing = define("host-alias-missing", addressOnly, definition{
-	title:    "The container has no such name for its host",
-	hint:     "start the client container with --add-host and an address of the engine's host, or use that address",
-	explains: []report.Cause{LocalhostIsThisContainer},
+	title:     "The container has no such name for its host",
+	bySetting: true,
+	hint:      "start the client container with --add-host and an address of the engine's host, or use that address",
+	explains:  []report.Cause{LocalhostIsThisContainer},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if !aliasNotFound(r) || !c.vantage.Container || c.vantage.Foreign || c.hasAlias() { // foreign: it would be the host of another engine
 			return nil

@@ -3,8 +3,9 @@ package diagnosis
 import "github.com/nestprobe/docker-nestprobe/plugin/report"
 
 var LocalhostIsThisContainer = define("localhost-is-this-container", addressOnly, definition{
-	title: "In a container, localhost is the container itself",
-	hint:  "use an address of the server or of the engine's host: localhost is the client container",
+	title:     "In a container, localhost is the container itself",
+	bySetting: true,
+	hint:      "use an address of the server or of the engine's host: localhost is the client container",
 	rule: func(c *vantageCase, r row) *report.Fault {
 		switch {
 		case !c.ownLoopback(r):

@@ -9,7 +9,8 @@ import (
 // PortNotPublished is not for a client in a container, which should rather have a
 // network in common with the server. Of macvlan and ipvlan networks no port is published.
 var PortNotPublished = define("port-not-published", networkSetting, definition{
-	title: "The port is not published",
+	title:     "The port is not published",
+	bySetting: true,
 	vantage: func(c *vantageCase) *report.Fault {
 		s := c.Server
 		_, ignored := publishIgnoredOn(s)

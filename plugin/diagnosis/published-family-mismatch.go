@@ -8,7 +8,8 @@ import (
 )
 
 var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, definition{
-	title: "IPv4 and IPv6 are published differently",
+	title:     "IPv4 and IPv6 are published differently",
+	bySetting: true,
 	explains: []report.Cause{
 		ContainerNetworkRemote, DefaultBridgeHasNoDNS, HostAliasUnreachable, HostAliasMissing, LocalhostIsThisContainer,
 	},
@@ -18,7 +19,7 @@ var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, d
 		switch {
 		case c.Server.HostNetwork:
 			return nil
-		case c.toThisMachine(r) && c.Engine.Host == "" && !coversAddress(c.Server, r.to):
+		case c.toThisMachine(r) && c.Engine.Host == "" && !c.Server.PublishedAt(r.to.ip, r.to.port):
 			suggest(fault, "use an address at which it is published: port %d is not published for %s", r.to.port, r.to.ip)
 		case c.toEngineHost(r) && dropped(r.Failure) && c.vantage.LacksFamily(r.to.ip) && !remote && !c.publishedForIPv4():
 			also(fault, "%s has no IPv6 address from which to reach %s", c.vantage.Place(), r.to.ip)

@@ -8,8 +8,9 @@ import (
 )
 
 var PublishedOnLoopback = define("published-on-loopback", networkSetting, definition{
-	title:    "The port is published only on the host's loopback",
-	explains: []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
+	title:     "The port is published only on the host's loopback",
+	bySetting: true,
+	explains:  []report.Cause{FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if c.toServerOnHost(r) && refused(r.Failure) && c.Server.PublishedOnlyOnLoopback() {
 			return c.hostPortOnLoopback(r)
@@ -42,7 +43,8 @@ func (c *vantageCase) hostPortOnLoopback(r row) *report.Fault {
 func (c *vantageCase) failsOnLoopback() bool {
 	failed := false
 	for _, p := range c.all {
-		if p.Vantage != machine || !isLocalhost(p.Kind) || !coversAddress(c.Server, parse(p.Address)) || c.Engine.Host != "" {
+		to := parse(p.Address)
+		if p.Vantage != machine || !isLocalhost(p.Kind) || !c.Server.PublishedAt(to.ip, to.port) || c.Engine.Host != "" {
 			continue
 		}
 		if p.OK {

@@ -8,8 +8,9 @@ import (
 )
 
 var PublishedOnRemoteHost = define("published-on-remote-host", addressOnly, definition{
-	title:    "The port is published on the engine's host, which is not this machine",
-	explains: []report.Cause{ContainerNetworkRemote, HostAliasUnreachable, HostAliasMissing},
+	title:     "The port is published on the engine's host, which is not this machine",
+	bySetting: true,
+	explains:  []report.Cause{ContainerNetworkRemote, HostAliasUnreachable, HostAliasMissing},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		if !c.toThisMachine(r) || c.Engine.Host == "" {
 			return nil

@@ -1,9 +1,6 @@
 package diagnosis
 
 import (
-	"net/netip"
-	"slices"
-
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -66,19 +63,6 @@ func (c *vantageCase) droppedAtEngineHost(r row) bool {
 	}
 	_, _, remote := c.remoteGateway(r)
 	return !remote
-}
-
-// publishes says whether a port of the engine's host leads to the server.
-func publishes(s facts.Server, port uint16) bool {
-	return slices.ContainsFunc(s.Bindings, func(b facts.Binding) bool { return b.HostPort == port })
-}
-
-func coversAddress(s facts.Server, to address) bool {
-	ip := to.ip
-	if ip == netip.IPv4Unspecified() {
-		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1}) // to which the kernel connects instead
-	}
-	return slices.ContainsFunc(s.Bindings, func(b facts.Binding) bool { return b.HostPort == to.port && b.Covers(ip) })
 }
 
 // publishIgnored says whether the engine was to publish the port, and has not.

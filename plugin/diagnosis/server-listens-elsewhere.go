@@ -15,7 +15,7 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 	shownBy:  ListenersCheck,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		switch {
-		case nothingOnPort(c.Server):
+		case c.Server.Listeners.None(c.Server.Port):
 			return c.otherPort(r)
 		case c.notOnAddress(r) && !c.forwarderCloses():
 			fault := because("%s", unservedAddresses(c.Server))

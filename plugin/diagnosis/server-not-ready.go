@@ -16,7 +16,7 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 	rule: func(c *vantageCase, r row) *report.Fault {
 		_, otherHost := c.onAnotherHost(r)
 		switch {
-		case otherHost || !c.isToServer(r) || !nothingOnPort(c.Server):
+		case otherHost || !c.isToServer(r) || !c.Server.Listeners.None(c.Server.Port):
 			return nil
 		case len(c.Server.PublishedBy) > 0:
 			return nil // an engine without docker-proxy listens on no port that it publishes
@@ -36,6 +36,9 @@ func (c *vantageCase) notReady() *report.Fault {
 	fault := because("the container runs, and nothing listens on port %d in it", s.Port)
 	if paths := s.Listeners.Unix; len(paths) > 0 && !s.HostNetwork {
 		also(fault, "it listens on Unix sockets: %s", strings.Join(paths[:min(len(paths), maxPaths)], ", "))
+	}
+	if s.HostNetwork {
+		fault.Evidence = append(fault.Evidence, c.vantage.Answerers...)
 	}
 	fault.Evidence = append(fault.Evidence, s.Log...)
 	if s.StartedByUs { // and removed before a log can be read

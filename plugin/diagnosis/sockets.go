@@ -31,16 +31,10 @@ func (c *vantageCase) isToServer(r row) bool {
 	return c.serverHostResponded(r) || Unanswered(r.Failure)
 }
 
-// nothingOnPort says whether no socket listens on the server's port. It needs
-// listeners.
-func nothingOnPort(s facts.Server) bool {
-	return len(s.Listeners.On(s.Port)) == 0 && !s.Listeners.Truncated
-}
-
 // onAnotherHost returns a probe that reached the server where a row leads to the
 // engine's own host and nothing listens there: the host that is meant is another one.
 func (c *vantageCase) onAnotherHost(r row) (report.Probe, bool) {
-	if !c.Server.Host || len(c.Server.PublishedBy) > 0 || !listeners(c) || !nothingOnPort(c.Server) || !c.serverHostResponded(r) {
+	if !c.Server.Host || len(c.Server.PublishedBy) > 0 || !listeners(c) || !c.Server.Listeners.None(c.Server.Port) || !c.serverHostResponded(r) {
 		return report.Probe{}, false
 	}
 	i := slices.IndexFunc(c.rows, func(other row) bool { return other.OK && other.Address != r.Address })
@@ -62,7 +56,7 @@ func (c *vantageCase) notOnAddress(r row) bool {
 	case c.Engine.Rootless: // its gateways refuse for another reason
 		return false
 	default:
-		return isPublished(r.Kind) && refused(r.Failure) && publishes(c.Server, r.to.port) && !c.Server.OnlyOnLoopback(r.to.port)
+		return isPublished(r.Kind) && refused(r.Failure) && c.Server.Publishes(r.to.port) && !c.Server.OnlyOnLoopback(r.to.port)
 	}
 }
 

@@ -17,7 +17,14 @@ func (c *vantageCase) seen(r row) facts.Seen { return c.vantage.Watched.Of(r.Add
 // acceptedInVain says whether a row's connection was accepted, did not arrive at the
 // server, and had no answer.
 func (c *vantageCase) acceptedInVain(r row) bool {
-	return c.seen(r) == facts.SeenNothing && (closed(r.Failure) || silent(r.Failure))
+	seen := c.seen(r)
+	return (seen == facts.SeenNothing || seen == facts.SeenUnanswered) && (closed(r.Failure) || silent(r.Failure))
+}
+
+// unanswered says whether packets from the vantage arrive at the server, and its answers do
+// not come back.
+func (c *vantageCase) unanswered() bool {
+	return slices.ContainsFunc(c.vantage.Watched.Sightings, func(s facts.Sighting) bool { return s.Seen == facts.SeenUnanswered })
 }
 
 // fullQueue returns the accept queue of the server's port that takes no more connections.

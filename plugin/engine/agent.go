@@ -9,11 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 )
 
 // Agent is a container with the agent. This process sends it JSON documents over its
@@ -23,6 +26,7 @@ type Agent struct {
 	Name     string
 	ID       string
 	Lease    *Lease
+	output   *io.PipeWriter // carries its stdout to messages
 	messages *json.Decoder
 	exited   <-chan Exit
 }
@@ -33,7 +37,11 @@ type AgentContainer struct {
 	Config     *container.Config
 	HostConfig *container.HostConfig
 	Networking *network.NetworkingConfig
-	Binary     []byte // copied into the container as AgentPath; nil if the image has the agent
+	Lifetime   time.Duration // of the run; the agent ends before
+	Binary     []byte        // copied into the container as AgentPath; nil if the image has the agent
+	// BeforeStart is called when the container has been created and is about to be started.
+	// It may be nil.
+	BeforeStart func()
 }
 
 // AgentPath is the path of the agent in its own image, and in containers of the user's
@@ -44,7 +52,8 @@ const AgentPath = "/nestprobe-agent"
 // controlled over its stdin. It gets the least it needs; the caller adds to that.
 func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 	return AgentContainer{
-		name: name,
+		name:     name,
+		Lifetime: l.Lifetime,
 		Config: &container.Config{
 			Image:     image,
 			Cmd:       []string{role},
@@ -59,8 +68,22 @@ func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 			IpcMode:        container.IPCModeNone,
 			LogConfig:      container.LogConfig{Type: "none"},
 			AutoRemove:     true,
+			Resources:      AgentLimits(),
 		},
 	}
+}
+
+// Limits of a container with the agent, so that a hostile answer takes nothing from the other
+// containers of the engine. A prober with 50 addresses used 30 MB and 12 threads.
+const (
+	agentMemory = 256 << 20 // bytes
+	agentPids   = 256       // processes and threads
+)
+
+// AgentLimits returns the limits of a container with the agent. An engine that cannot limit
+// them ignores them.
+func AgentLimits() container.Resources {
+	return container.Resources{Memory: agentMemory, PidsLimit: new(int64(agentPids))}
 }
 
 // StartAgent creates and starts an agent's container, and watches it until watching
@@ -81,9 +104,13 @@ func (e Engine) StartAgent(ctx, watching context.Context, c AgentContainer) (*Ag
 	if a.Lease, err = TakeLease(ctx, api, a.ID, writer); err != nil {
 		return nil, AttachFault(ctx, api, "container "+c.name, a.ID, err)
 	}
-	a.messages = json.NewDecoder(reader)
+	a.output = writer
+	a.messages = json.NewDecoder(bounds.Documents(reader, "POST /containers/{id}/attach"))
 	context.AfterFunc(watching, func() { _ = reader.CloseWithError(context.Cause(watching)) })
 	a.exited = WatchExit(watching, api, a.ID)
+	if c.BeforeStart != nil {
+		c.BeforeStart()
+	}
 	if err := api.ContainerStart(ctx, a.ID, container.StartOptions{}); err != nil {
 		_ = reader.CloseWithError(err)
 		a.Lease.Release() // nobody else has it
@@ -149,11 +176,19 @@ func (a *Agent) Receive(ctx context.Context, document any) error {
 	if err == nil {
 		return nil
 	}
+	_ = a.output.CloseWithError(err) // never returns an error; what else arrives is discarded
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if bounds.Is(err) {
+		return fmt.Errorf("reading from container %s: %w", a.Name, err)
+	}
 	a.Lease.Release()
+	exiting := time.NewTimer(bounds.AnswerTime)
+	defer exiting.Stop()
 	select {
+	case <-exiting.C:
+		return fmt.Errorf("the output of container %s could not be read: %w", a.Name, err)
 	case e := <-a.exited:
 		e.Lines = a.Lease.Output.Lines()
 		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
@@ -163,6 +198,14 @@ func (a *Agent) Receive(ctx context.Context, document any) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// ReceiveWithin is Receive for a document that the agent sends soon, if it runs at all.
+func (a *Agent) ReceiveWithin(ctx context.Context, limit time.Duration, document any) error {
+	late := bounds.Late("POST /containers/{id}/attach", "no output of container "+a.Name, limit)
+	timer := time.AfterFunc(limit, func() { _ = a.output.CloseWithError(late) })
+	defer timer.Stop()
+	return a.Receive(ctx, document)
 }
 
 // agentError is the error of an agent that exited before it had done its work, with the

@@ -42,6 +42,12 @@ type Engine struct {
 	// containers are being started, and again if a temporary network may need another
 	// subnet.
 	Describe func(context.Context) (connection.Description, error)
+	// Product returns the engine's name as its first answer says it, such as Docker Engine;
+	// empty if that does not say it. It sends no request. It may be nil.
+	Product func() string
+	// Announce is called with the ID of a run before that makes anything. It is nil in the
+	// agent, whose runs are announced by the plugin.
+	Announce func(run string)
 	// Omitted collects the calls that only add detail and did not succeed. May be nil.
 	Omitted *connection.Omitted
 	// AgentImage loads the agent's image on the engine, if it is not there yet, and
@@ -54,6 +60,15 @@ type Engine struct {
 	// the API's X-Registry-Auth header. It is called only before a pull, since it may
 	// start a credential helper.
 	RegistryAuth func(image string) (string, error)
+}
+
+// NewRun returns the ID of a new run, which it announces.
+func (e Engine) NewRun() string {
+	id := NewID()
+	if e.Announce != nil {
+		e.Announce(id)
+	}
+	return id
 }
 
 // OneByOne returns an Engine.AgentImage whose calls run one after the other, so that only
@@ -71,24 +86,29 @@ func OneByOne(load func(context.Context) (string, error)) func(context.Context) 
 	}
 }
 
-// API is the part of docker/docker's client.APIClient that nestprobe uses.
-type API interface {
-	ContainerAttach(ctx context.Context, id string, options container.AttachOptions) (types.HijackedResponse, error)
-	ContainerCreate(ctx context.Context, config *container.Config, hostConfig *container.HostConfig, networking *network.NetworkingConfig, platform *ocispec.Platform, name string) (container.CreateResponse, error)
+// Reader is the part of API that changes nothing on the engine.
+type Reader interface {
 	ContainerInspect(ctx context.Context, id string) (container.InspectResponse, error)
 	ContainerList(ctx context.Context, options container.ListOptions) ([]container.Summary, error)
 	ContainerLogs(ctx context.Context, id string, options container.LogsOptions) (io.ReadCloser, error)
+	ContainerWait(ctx context.Context, id string, condition container.WaitCondition) (<-chan container.WaitResponse, <-chan error)
+	NetworkInspect(ctx context.Context, id string, options network.InspectOptions) (network.Inspect, error)
+	NetworkList(ctx context.Context, options network.ListOptions) ([]network.Summary, error)
+}
+
+// API is the part of docker/docker's client.APIClient that nestprobe uses.
+type API interface {
+	Reader
+	ContainerAttach(ctx context.Context, id string, options container.AttachOptions) (types.HijackedResponse, error)
+	ContainerCreate(ctx context.Context, config *container.Config, hostConfig *container.HostConfig, networking *network.NetworkingConfig, platform *ocispec.Platform, name string) (container.CreateResponse, error)
 	ContainerRemove(ctx context.Context, id string, options container.RemoveOptions) error
 	ContainerStart(ctx context.Context, id string, options container.StartOptions) error
-	ContainerWait(ctx context.Context, id string, condition container.WaitCondition) (<-chan container.WaitResponse, <-chan error)
 	CopyToContainer(ctx context.Context, id, path string, content io.Reader, options container.CopyToContainerOptions) error
 	ImageInspect(ctx context.Context, ref string, options ...client.ImageInspectOption) (image.InspectResponse, error)
 	ImagePull(ctx context.Context, ref string, options image.PullOptions) (io.ReadCloser, error)
 	NetworkConnect(ctx context.Context, network, id string, config *network.EndpointSettings) error
 	NetworkCreate(ctx context.Context, name string, options network.CreateOptions) (network.CreateResponse, error)
 	NetworkDisconnect(ctx context.Context, network, id string, force bool) error
-	NetworkInspect(ctx context.Context, id string, options network.InspectOptions) (network.Inspect, error)
-	NetworkList(ctx context.Context, options network.ListOptions) ([]network.Summary, error)
 	NetworkRemove(ctx context.Context, id string) error
 	ServiceList(ctx context.Context, options swarm.ServiceListOptions) ([]swarm.Service, error)
 	ServiceRemove(ctx context.Context, id string) error

@@ -9,10 +9,10 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -26,7 +26,7 @@ type Exit struct {
 
 // WatchExit returns a channel that gets the exit of a container. It must be called before
 // the start, or it misses a container that exits immediately.
-func WatchExit(ctx context.Context, api API, id string) <-chan Exit {
+func WatchExit(ctx context.Context, api Reader, id string) <-chan Exit {
 	exited := make(chan Exit, 1)
 	responses, errs := api.ContainerWait(ctx, id, container.WaitConditionNextExit)
 	go func() { // ends with ctx at the latest
@@ -48,7 +48,7 @@ func HasTerminal(response container.InspectResponse) bool {
 // LastLog returns the last lines that a container printed; none if its log driver cannot
 // be read. The log of a container with a terminal is a plain stream; in any other log
 // stdout and stderr are multiplexed (Engine API, ContainerLogs).
-func LastLog(ctx context.Context, api API, id string, terminal bool) []string {
+func LastLog(ctx context.Context, api Reader, id string, terminal bool) []string {
 	logs, err := api.ContainerLogs(ctx, id, container.LogsOptions{
 		ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(lastLines),
 	})
@@ -60,7 +60,7 @@ func LastLog(ctx context.Context, api API, id string, terminal bool) []string {
 	if terminal {
 		_, _ = io.Copy(&output, logs)
 	} else {
-		_, _ = stdcopy.StdCopy(&output, &output, logs)
+		_ = bounds.Demultiplex(&output, &output, logs)
 	}
 	return output.Lines()
 }

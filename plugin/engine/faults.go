@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -24,8 +25,6 @@ var (
 	portTaken = regexp.MustCompile(`(?i)port is already allocated|address already in use|ports are not available`)
 	// Podman's, with status 500 (containers/storage, ErrDuplicateName).
 	nameTaken = regexp.MustCompile(`container name .* is already in use`)
-	// The kernel's ENOEXEC through runc or crun.
-	wrongFormat = regexp.MustCompile(`(?i)exec format error`)
 	// Docker's answer to a platform that the image on the engine is not for (moby,
 	// daemon/images): "… but does not match the specified platform", or "… but its
 	// platform (linux/amd64) does not match the specified platform (linux/arm64)".
@@ -65,7 +64,7 @@ func CreateFault(what string, err error) error {
 // answer that Docker's client does not read. Starting the container returns the same
 // error.
 func AttachFault(ctx context.Context, api API, what, id string, err error) error {
-	if ctx.Err() != nil || refusal.Is(err) {
+	if ctx.Err() != nil || refusal.Is(err) || bounds.Is(err) {
 		return err
 	}
 	startErr := api.ContainerStart(ctx, id, container.StartOptions{})
@@ -78,20 +77,59 @@ func AttachFault(ctx context.Context, api API, what, id string, err error) error
 	return err
 }
 
+// startErrors are the causes of the errors of a start, by a part of the message. The first
+// that matches counts.
+var startErrors = []struct {
+	message *regexp.Regexp
+	cause   report.Cause
+	hint    string
+}{
+	// rootlesskit and Podman's rootlessport, pasta, and the kernel's EACCES through a
+	// forwarder.
+	{
+		regexp.MustCompile(`(?i)cannot expose privileged port|(listen (tcp|udp)|failed to bind port).*permission denied`), diagnosis.PortReserved,
+		"choose a host port of 1024 or higher, or allow lower ones on the engine's host: net.ipv4.ip_unprivileged_port_start",
+	},
+	// WSAEACCES through Docker Desktop's forwarder.
+	{
+		regexp.MustCompile(`(?i)forbidden by its access permissions`), diagnosis.PortReserved,
+		"choose a host port outside the ranges that Windows reserves: netsh interface ipv4 show excludedportrange protocol=tcp",
+	},
+	{portTaken, diagnosis.PortInUse, "choose another host port, or none for a free one"},
+	// libnetwork/portallocator (ErrAllPortsAllocated): no port of its range is free.
+	{
+		regexp.MustCompile(`(?i)all ports are allocated`), diagnosis.PortInUse,
+		"the engine has no free host port to choose: remove containers that publish ports, publish to a port of your own choice, or publish none",
+	},
+	{firewallBroken, diagnosis.EngineFirewallBroken, firewallHint},
+	// libnetwork's, of one network (network.go, and ipamapi.ErrNoAvailableIPs).
+	{
+		regexp.MustCompile(`(?i)no available (ipv[46] )?addresses on`), diagnosis.AddressPoolsExhausted,
+		"the network has no free address: remove containers from it, or create it anew with a larger subnet",
+	},
+	// The kernel's ENOEXEC through runc or crun.
+	{regexp.MustCompile(`(?i)exec format error`), diagnosis.ImageWrongPlatform, wrongPlatformHint},
+}
+
+// firewallBroken matches the errors of iptables (in both its variants) and nft that an engine
+// quotes, and libnetwork's about its own chains (drivers/bridge, iptabledoc).
+var firewallBroken = regexp.MustCompile(`(?i)No chain/target/match by that name|iptables failed|Failed to Setup IP tables|can't initialize iptables|Chain '\S+' does not exist|nftables?:? .*No such file or directory`)
+
+// firewallHint is for both: a chain that another program has removed, and a firewall that the
+// engine cannot use at all.
+const firewallHint = "if a chain is missing, restart the engine, which makes its chains again; otherwise fix what the firewall's program reports"
+
 // StartFault returns the error of starting a container, as a Fault if the cause is known.
 // The first argument names the container in a sentence.
 func StartFault(what string, err error) error {
 	message := strings.TrimSpace(err.Error())
-	fault := &report.Fault{Evidence: []string{message}, Err: fmt.Errorf("starting %s: %w", what, err)}
-	switch {
-	case PortIsTaken(message):
-		fault.Cause, fault.Hint = diagnosis.PortInUse, "choose another host port, or none for a free one"
-	case wrongFormat.MatchString(message):
-		fault.Cause, fault.Hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
-	default:
-		return fault.Err
+	err = fmt.Errorf("starting %s: %w", what, err)
+	for _, known := range startErrors {
+		if known.message.MatchString(message) {
+			return &report.Fault{Cause: known.cause, Evidence: []string{message}, Hint: known.hint, Err: err}
+		}
 	}
-	return fault
+	return err
 }
 
 const wrongPlatformHint = "choose an image for the engine's own platform, or a platform that the engine can emulate"

@@ -11,6 +11,10 @@ import (
 const (
 	LabelRun      = "io.nestprobe.run"
 	LabelDeadline = "io.nestprobe.deadline"
+	// LabelRunner has the ID of the container that starts servers on demand. As long as that
+	// container runs, the deadline of what it has made does not count: labels of a container
+	// cannot be changed.
+	LabelRunner = "io.nestprobe.runner"
 )
 
 // noDeadline is the deadline of what the user keeps.
@@ -24,6 +28,7 @@ const DeadlineMargin = 30 * time.Second
 type Labels struct {
 	Run      string
 	Lifetime time.Duration
+	Runner   string // see LabelRunner; empty if there is none
 	end      string // of the lifetime, in RFC 3339
 	deadline string // the same, or noDeadline
 }
@@ -45,13 +50,21 @@ func NewLabels(id string, now time.Time, lifetime time.Duration, kept bool) Labe
 
 // Values returns the labels as the API takes them.
 func (l Labels) Values() map[string]string {
-	return map[string]string{LabelRun: l.Run, LabelDeadline: l.deadline}
+	return l.values(l.deadline)
 }
 
 // helperValues returns the labels of a helper, which has a deadline even if the servers
 // are kept.
 func (l Labels) helperValues() map[string]string {
-	return map[string]string{LabelRun: l.Run, LabelDeadline: l.end}
+	return l.values(l.end)
+}
+
+func (l Labels) values(deadline string) map[string]string {
+	values := map[string]string{LabelRun: l.Run, LabelDeadline: deadline}
+	if l.Runner != "" {
+		values[LabelRunner] = l.Runner
+	}
+	return values
 }
 
 // hasPassed says whether a deadline label is before now. It is false for a label that

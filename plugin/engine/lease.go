@@ -10,7 +10,8 @@ import (
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 )
 
 // Lease is the attached stdin of an agent, which exits when its stdin is closed, and the
@@ -25,7 +26,9 @@ type Lease struct {
 // TakeLease attaches to an agent's container. The container's stdout is copied to stdout,
 // which is closed at the end of the lease. If stdout is nil, it is kept in Output.
 func TakeLease(ctx context.Context, api API, id string, stdout *io.PipeWriter) (*Lease, error) {
-	connection, err := attach(ctx, api, id)
+	connection, err := api.ContainerAttach(ctx, id, container.AttachOptions{
+		Stream: true, Stdin: true, Stdout: true, Stderr: true,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("attaching to the container: %w", err)
 	}
@@ -34,42 +37,19 @@ func TakeLease(ctx context.Context, api API, id string, stdout *io.PipeWriter) (
 		defer close(l.drained)
 		if stdout == nil {
 			written := &listeningDetector{tail: &l.Output, onListening: sync.OnceFunc(func() { close(l.Listening) })}
-			_, _ = stdcopy.StdCopy(written, &l.Output, connection.Reader)
+			_ = bounds.Demultiplex(written, &l.Output, connection.Reader)
 			return
 		}
-		_, err := stdcopy.StdCopy(stdout, &l.Output, connection.Reader)
+		err := bounds.Demultiplex(stdout, &l.Output, connection.Reader)
 		_ = stdout.CloseWithError(err) // never returns an error
 	}()
 	return l, nil
 }
 
-// attach calls ContainerAttach and returns at the end of ctx too. Docker's client uses the
-// context only to connect, and then waits for the answer without it (docker/docker
-// v28.5, client/hijack.go, hijackedConn.RoundTrip).
-func attach(ctx context.Context, api API, id string) (types.HijackedResponse, error) {
-	type answer struct {
-		connection types.HijackedResponse
-		err        error
-	}
-	answers := make(chan answer)
-	go func() { // ends with the engine's answer; if there is none, with the process
-		connection, err := api.ContainerAttach(ctx, id, container.AttachOptions{
-			Stream: true, Stdin: true, Stdout: true, Stderr: true,
-		})
-		select {
-		case answers <- answer{connection, err}:
-		case <-ctx.Done():
-			if err == nil {
-				connection.Close()
-			}
-		}
-	}()
-	select {
-	case a := <-answers:
-		return a.connection, a.err
-	case <-ctx.Done():
-		return types.HijackedResponse{}, context.Cause(ctx)
-	}
+// Renew lets the deadline of a built-in server begin anew.
+func (l *Lease) Renew() error {
+	_, err := l.connection.Conn.Write([]byte("\n"))
+	return err
 }
 
 // Release ends the lease, unless it has ended or is nil, and waits until the output has

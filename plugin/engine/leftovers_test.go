@@ -11,6 +11,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
 	"gotest.tools/v3/assert"
@@ -49,7 +50,7 @@ func (f *fakeLeftovers) ContainerList(context.Context, container.ListOptions) ([
 
 func (f *fakeLeftovers) NetworkList(context.Context, network.ListOptions) ([]network.Summary, error) {
 	return []network.Summary{
-		{ID: "own's network", Labels: f.labels("own"), Scope: "swarm"},
+		{ID: "own's network", Name: "own's network", Labels: f.labels("own"), Scope: "swarm"},
 		{ID: "earlier's network", Labels: f.labels("earlier"), Scope: "swarm"},
 	}, nil
 }
@@ -97,11 +98,77 @@ func TestRemoveLeftoversKeepsOwnRun(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	engine := &fakeLeftovers{deadline: now.Add(-time.Minute), listed: func() {}}
-	RemoveLeftovers(t.Context(), Engine{API: engine}, "own", now, quiet{})
+	assert.NilError(t, RemoveLeftovers(t.Context(), Engine{API: engine}, "own", now, quiet{}))
 	slices.Sort(engine.removed)
 	assert.Check(t, is.DeepEqual(engine.removed, []string{
 		"awaited earlier's task", "earlier's client", "earlier's dead container", "earlier's network", "earlier's service",
 	}))
+}
+
+// What a runner has made is kept as long as the runner runs, and goes after it.
+func TestOverAt(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	past := NewLabels("x", now.Add(-time.Hour), time.Minute, false)
+	past.Runner = "runner"
+	future := NewLabels("x", now, time.Minute, false)
+	for _, test := range []struct {
+		name   string
+		labels Labels
+		runner container.Summary
+		want   bool
+	}{
+		{"its runner runs", past, container.Summary{ID: "runner", State: container.StateRunning}, false},
+		{"its runner is paused", past, container.Summary{ID: "runner", State: container.StatePaused}, false},
+		{"its runner has exited", past, container.Summary{ID: "runner", State: container.StateExited}, true},
+		{"its runner has been removed", past, container.Summary{ID: "another", State: container.StateRunning}, true},
+		{"without a runner", NewLabels("x", now.Add(-time.Hour), time.Minute, false), container.Summary{ID: "runner", State: container.StateRunning}, true},
+		{"before its deadline", future, container.Summary{}, false},
+		{"kept", NewLabels("x", now.Add(-time.Hour), time.Minute, true), container.Summary{}, false},
+	} {
+		assert.Check(t, is.Equal(overAt(now, []container.Summary{test.runner})(test.labels.Values()), test.want), test.name)
+	}
+}
+
+// A run's services go first, and its tasks with them, whatever the deadline; then its
+// containers and networks. It is a fake because the order cannot be seen on a real engine.
+func TestRemoveRun(t *testing.T) {
+	t.Parallel()
+	engine := &fakeLeftovers{deadline: time.Now().Add(time.Hour), listed: func() {}}
+	found, err := RemoveRun(t.Context(), Engine{API: onlyRun{engine, "own"}}, "own")
+	assert.NilError(t, err)
+	assert.Check(t, is.Equal(found, 5))
+	assert.Check(t, is.Equal(engine.removed[0], "own's service"))
+	assert.Check(t, is.Equal(engine.removed[len(engine.removed)-1], "own's network"))
+	slices.Sort(engine.removed)
+	assert.Check(t, is.DeepEqual(engine.removed, []string{
+		"awaited own's task", "own's client", "own's dead container", "own's network", "own's service", "own's stale entry",
+	}))
+}
+
+// onlyRun lists what a run has made if that is what is looked for.
+type onlyRun struct {
+	*fakeLeftovers
+	run string
+}
+
+func (f onlyRun) has(by filters.Args, labels map[string]string) bool {
+	return labels[LabelRun] == f.run && by.ExactMatch("label", LabelRun+"="+f.run)
+}
+
+func (f onlyRun) ContainerList(ctx context.Context, options container.ListOptions) ([]container.Summary, error) {
+	all, err := f.fakeLeftovers.ContainerList(ctx, options)
+	return slices.DeleteFunc(all, func(c container.Summary) bool { return !f.has(options.Filters, c.Labels) }), err
+}
+
+func (f onlyRun) NetworkList(ctx context.Context, options network.ListOptions) ([]network.Summary, error) {
+	all, err := f.fakeLeftovers.NetworkList(ctx, options)
+	return slices.DeleteFunc(all, func(n network.Summary) bool { return !f.has(options.Filters, n.Labels) }), err
+}
+
+func (f onlyRun) ServiceList(ctx context.Context, options swarm.ServiceListOptions) ([]swarm.Service, error) {
+	all, err := f.fakeLeftovers.ServiceList(ctx, options)
+	return slices.DeleteFunc(all, func(s swarm.Service) bool { return !f.has(options.Filters, s.Spec.Labels) }), err
 }
 
 // fakeServices is an engine with services. It is a fake because a real worker lists an
@@ -142,7 +209,7 @@ func TestListServices(t *testing.T) {
 		left := Leftovers{Networks: test.networks}
 		err := left.listServices(t.Context(), fakeServices{services: func() ([]swarm.Service, error) {
 			return slices.Clone(services), test.answer
-		}}, now, slices.Clone(tasks))
+		}}, filters.NewArgs(), slices.Clone(tasks), func(labels map[string]string) bool { return hasPassed(labels[LabelDeadline], now) })
 		assert.Check(t, err, name)
 		var got []string
 		for _, n := range left.Networks {

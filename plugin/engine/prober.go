@@ -20,6 +20,7 @@ type ProbeRequest struct {
 	Race      netprobe.Race `json:"race"`      // to run, unless one of the others is set
 	Hold      *HoldRequest  `json:"hold"`      // open connections
 	Listeners bool          `json:"listeners"` // list the listening sockets
+	Own       bool          `json:"own"`       // with Listeners: only those of the processes in the agent's PID namespace
 	Traffic   uint16        `json:"traffic"`   // list the connections of this port
 	Baseline  bool          `json:"baseline"`  // with Traffic: list none, and later only those that come from now on
 	Stop      bool          `json:"stop"`      // end the request with this number now
@@ -64,6 +65,7 @@ func (r *Read[T]) result() (T, error) {
 type RemoteProber struct {
 	Agent *Agent
 
+	own     bool // it is in the PID namespace of the server
 	mu      sync.Mutex
 	number  int
 	waiting map[int]chan ProbeReply
@@ -86,6 +88,25 @@ func (e Engine) StartProber(ctx, watching context.Context, name, image string, w
 		return nil, fmt.Errorf("starting a helper in network %s: %w", where, err)
 	}
 	return NewRemoteProber(watching, a), nil
+}
+
+// StartContainerProber starts the agent in the network and PID namespaces of a container.
+// Sockets then lists those of the container's processes only, which matters on the host's
+// network. The agent needs CAP_SYS_PTRACE and CAP_SETUID to see which sockets a process of
+// another user has.
+func (e Engine) StartContainerProber(ctx, watching context.Context, name, image, id string, l Labels) (*RemoteProber, error) {
+	c := NewAgentContainer(name, image, "probe", l)
+	c.Config.User = "0:0"
+	c.HostConfig.CapAdd = []string{"SYS_PTRACE", "SETUID"}
+	c.HostConfig.NetworkMode = container.NetworkMode("container:" + id)
+	c.HostConfig.PidMode = container.PidMode("container:" + id)
+	a, err := e.StartAgent(ctx, watching, c)
+	if err != nil {
+		return nil, fmt.Errorf("starting a helper in the namespaces of the server: %w", err)
+	}
+	p := NewRemoteProber(watching, a)
+	p.own = true
+	return p, nil
 }
 
 // NewRemoteProber returns a prober for an agent in the role probe. It receives replies
@@ -172,10 +193,11 @@ func (p *RemoteProber) forget(number int) {
 	delete(p.waiting, number)
 }
 
-// Sockets lists the sockets that listen in the prober's network namespace. After an error
-// nothing is known about them.
+// Sockets lists the sockets that listen in the prober's network namespace; those of the
+// container's processes only, if they can be told apart. After an error nothing is known
+// about them.
 func (p *RemoteProber) Sockets(ctx context.Context) (listening.Listeners, error) {
-	reply, err := p.ask(ctx, ProbeRequest{Listeners: true})
+	reply, err := p.ask(ctx, ProbeRequest{Listeners: true, Own: p.own})
 	if err != nil {
 		return listening.Listeners{}, err
 	}
@@ -209,10 +231,17 @@ func (p *RemoteProber) ask(ctx context.Context, request ProbeRequest) (ProbeRepl
 		return ProbeReply{}, err
 	}
 	defer p.forget(number)
-	return p.await(ctx, replies)
+	return p.await(ctx, replies, 0)
 }
 
-func (p *RemoteProber) await(ctx context.Context, replies <-chan ProbeReply) (ProbeReply, error) {
+// replyLimit is how long a reply may take, besides the work itself. It took 2 ms, and 0.4 s
+// from a helper that was being started. An engine may say that a helper runs, and it does not.
+const replyLimit = 10 * time.Second
+
+func (p *RemoteProber) await(ctx context.Context, replies <-chan ProbeReply, work time.Duration) (ProbeReply, error) {
+	late := fmt.Errorf("container %s did not reply within %s", p.Agent.Name, work+replyLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, work+replyLimit, late)
+	defer cancel()
 	select {
 	case reply := <-replies:
 		return reply, nil
@@ -231,7 +260,7 @@ func (p *RemoteProber) Hold(ctx context.Context, addresses []string, timeout tim
 	if err != nil {
 		return nil, nil, err
 	}
-	reply, err := p.await(ctx, replies)
+	reply, err := p.await(ctx, replies, timeout)
 	if err != nil {
 		p.forget(number)
 		return nil, nil, err
@@ -241,7 +270,7 @@ func (p *RemoteProber) Hold(ctx context.Context, addresses []string, timeout tim
 		if err := p.send(ProbeRequest{Number: number, Stop: true}); err != nil {
 			return nil, err
 		}
-		reply, err := p.await(ctx, replies)
+		reply, err := p.await(ctx, replies, 0)
 		return reply.Held, err
 	}
 	return reply.Held, release, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -13,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -103,13 +105,25 @@ func RemoveNetwork(ctx context.Context, api API, name string) error {
 }
 
 // LeaveNetwork disconnects a container from a network. It is no error if one of them does
-// not exist.
+// not exist, or if the container is not connected.
 func LeaveNetwork(ctx context.Context, api API, name, container string) error {
-	if err := Retry(ctx, func() error { return api.NetworkDisconnect(ctx, name, container, true) }); err != nil {
+	err := Retry(ctx, func() error {
+		err := api.NetworkDisconnect(ctx, name, container, true)
+		if err != nil && notConnected.MatchString(err.Error()) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("disconnecting container %s from network %s: %w", container, name, err)
 	}
 	return nil
 }
+
+// notConnected is what engines say, with status 500, of a container that is not on the network
+// that it is to leave: Docker (daemon/container_operations.go) and Podman (libpod,
+// NetworkDisconnect).
+var notConnected = regexp.MustCompile(`is not connected to (the )?network`)
 
 // RemoveService removes a Swarm service. It is no error if the service does not exist.
 func RemoveService(ctx context.Context, api API, name string) error {
@@ -120,7 +134,7 @@ func RemoveService(ctx context.Context, api API, name string) error {
 }
 
 // ListContainers lists containers, running or not.
-func ListContainers(ctx context.Context, api API, by filters.Args) ([]container.Summary, error) {
+func ListContainers(ctx context.Context, api Reader, by filters.Args) ([]container.Summary, error) {
 	return api.ContainerList(ctx, container.ListOptions{All: true, Filters: by})
 }
 
@@ -166,5 +180,5 @@ func Retry(ctx context.Context, action func() error) error {
 
 // isPermanent says whether repeating the request is pointless.
 func isPermanent(err error) bool {
-	return errdefs.IsInvalidArgument(err) || errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err)
+	return errdefs.IsInvalidArgument(err) || errdefs.IsPermissionDenied(err) || errdefs.IsUnauthorized(err) || bounds.Is(err)
 }

@@ -71,7 +71,7 @@ func (s *Scope) run(ctx context.Context, failed bool, step func(context.Context)
 // ended well a busy engine has more time.
 const (
 	InterruptedLimit = 10*time.Second - CreateGrace - lastLimit
-	finishedLimit    = time.Minute
+	finishedLimit    = time.Minute // a removal that exceeds its bound ends before, and says so
 )
 
 // lastLimit is the least that a step has when the others have taken all the time:

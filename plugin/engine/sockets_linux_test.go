@@ -171,7 +171,7 @@ func of(id string) container.NetworkMode { return container.NetworkMode("contain
 // does not change the container.
 func TestSockets(t *testing.T) {
 	t.Parallel()
-	for _, kind := range enginetest.Kinds() {
+	for _, kind := range []enginetest.Kind{enginetest.Linux, enginetest.Rootless, enginetest.Podman} {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			b := newSocketsBench(t, kind)

@@ -13,9 +13,11 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // NetworkName returns the name of a run's temporary network. If the run has several, a
@@ -35,38 +37,92 @@ type NetworkMaker struct {
 // Create creates one network. The engine chooses its subnet. It avoids the subnets of its
 // other networks and most routes of its host (Docker: those on a link,
 // libnetwork/netutils, InferReservedNetworks). If its host is this machine, Create
-// compares the subnet with all routes, and chooses another one if it overlaps.
+// compares the subnet with all routes, and chooses another one if it overlaps, or if the
+// engine has none.
+//
+// The engine may refuse a subnet that seems to be free: libnetwork reserves the subnet of a
+// network before it lists the network, and does not list a network that it is removing
+// (Controller.NewNetwork, Controller.Networks). The next choice is then far from it.
 func (m *NetworkMaker) Create(ctx context.Context, name string, t TemporaryNetwork) error {
 	before := facts.RoutedSubnets()
 	made, err := m.createNetwork(ctx, name, t, before)
-	exhausted := err != nil && poolExhausted.MatchString(err.Error())
-	if t.Subnet != "" || err != nil && !exhausted || err == nil && !haveOverlap(made, before) {
+	if t.Subnet != "" || err != nil && !lacksSubnet(err) || err == nil && !haveOverlap(made, before) {
 		return err
 	}
-	free, ok := m.freeSubnet(ctx, before)
-	if !ok {
-		return err // the subnet is the engine's choice, or the error is the engine's
-	}
-	if err == nil {
-		m.Progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: using %s instead", made[0], name, free))
-		if err := RemoveNetwork(ctx, m.Engine.API, name); err != nil {
+	taken := before
+	for range subnetTries {
+		free, ok := m.freeSubnet(ctx, taken)
+		if !ok {
+			break // the subnet is the engine's choice, or the error is the engine's
+		}
+		if err == nil {
+			m.Progress.Note(fmt.Sprintf("this machine has a route to the subnet %s that the engine chose for network %s: using %s instead", made[0], name, free))
+			if err := RemoveNetwork(ctx, m.Engine.API, name); err != nil {
+				return err
+			}
+		}
+		t.Subnet = free.String()
+		if _, err = m.createNetwork(ctx, name, t, before); err == nil || !lacksSubnet(err) {
 			return err
 		}
+		taken = append(slices.Clip(taken), netip.PrefixFrom(free.Addr(), heldBits).Masked())
 	}
-	t.Subnet = free.String()
-	_, err = m.createNetwork(ctx, name, t, before)
-	return err
+	return withoutSubnet(err)
 }
+
+// heldBits is the prefix length, in bits, of the range that may be in use around a subnet that
+// was refused: that of the largest subnets that Docker chooses (libnetwork/ipamutils).
+const heldBits = 16
+
+// subnetTries bounds the choices for one network. Docker chooses from 17 ranges of heldBits, so
+// the last choices are in 10.0.0.0/8.
+const subnetTries = 20
 
 // poolExhausted is the error of engines that have no free subnet: Docker's (libnetwork,
 // ipamapi.ErrNoAvailablePool, and its text since 24.0) and Podman's (containers/common,
 // libnetwork/util).
 var poolExhausted = regexp.MustCompile(`non-overlapping IPv4 address pool|predefined address pools|could not find free subnet`)
 
-// freeSubnet returns a subnet that nothing on this machine uses, if the engine's networks
-// are on this machine. It is false if they are not, since nothing is known about the
-// routes there.
-func (m *NetworkMaker) freeSubnet(ctx context.Context, routed []netip.Prefix) (netip.Prefix, bool) {
+// subnetTaken is the error of engines for a subnet in use: Docker's (libnetwork,
+// ipamapi.ErrPoolOverlap, and networkConfiguration.Conflicts of its bridge driver, which forgets
+// a network after its subnet has been released) and Podman's (containers/common,
+// libnetwork/internal/util).
+var subnetTaken = regexp.MustCompile(`Pool overlaps with other one|networks have overlapping IPv4|already used on the host or by another config`)
+
+// lacksSubnet says whether a network was not created because its subnet is not free, or none is.
+func lacksSubnet(err error) bool {
+	return err != nil && (poolExhausted.MatchString(err.Error()) || subnetTaken.MatchString(err.Error()))
+}
+
+// withoutSubnet returns the error of an engine that refuses every subnet, as a Fault.
+func withoutSubnet(err error) error {
+	if fault := new(report.Fault); err == nil || errors.As(err, &fault) {
+		return err
+	}
+	return &report.Fault{
+		Cause:    diagnosis.AddressPoolsExhausted,
+		Evidence: []string{err.Error()},
+		Hint:     "remove networks that no container uses",
+		Commands: []string{shell.Line("docker network prune")},
+		Err:      err,
+	}
+}
+
+// createFault returns the error of creating a network, as a Fault if the cause is known.
+func createFault(err error) error {
+	switch message := err.Error(); {
+	case poolExhausted.MatchString(message):
+		return withoutSubnet(err)
+	case firewallBroken.MatchString(message):
+		return &report.Fault{Cause: diagnosis.EngineFirewallBroken, Evidence: []string{message}, Hint: firewallHint, Err: err}
+	}
+	return err
+}
+
+// freeSubnet returns a subnet that overlaps none of those used and none of the engine's
+// networks, if these are on this machine. It is false if they are not, since nothing is
+// known about the routes there.
+func (m *NetworkMaker) freeSubnet(ctx context.Context, used []netip.Prefix) (netip.Prefix, bool) {
 	described, err := m.Engine.Describe(ctx)
 	engine := described.Endpoint.Engine
 	if err != nil || !m.Local || m.Engine.Host != "" || m.Engine.Loopback || engine.Desktop || engine.Rootless {
@@ -76,7 +132,7 @@ func (m *NetworkMaker) freeSubnet(ctx context.Context, routed []netip.Prefix) (n
 	if err != nil {
 		return netip.Prefix{}, false
 	}
-	taken := slices.Clone(routed)
+	taken := slices.Clone(used)
 	for _, n := range networks {
 		taken = append(taken, facts.SubnetsOf(n)...)
 	}
@@ -98,7 +154,7 @@ func (m *NetworkMaker) createNetwork(ctx context.Context, name string, t Tempora
 		m.Made = append(m.Made, name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("creating the network: %w", err)
+		return nil, createFault(fmt.Errorf("creating the network: %w", err))
 	}
 	found, err := m.Settings.Inspect(ctx, name)
 	if err != nil {

@@ -5,6 +5,7 @@
 package experiment
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -36,6 +37,10 @@ type Options struct {
 	// BeforeCleanUp is called when everything is measured, while the servers still run.
 	// They are removed when it returns. nil to remove them immediately.
 	BeforeCleanUp func(ctx context.Context, measured *report.Report) error
+	// OnMeasured is called with the Report of a run that has not failed, before the clean-up,
+	// which adds its time and what it finds. It is not called for several network modes, nor
+	// for servers that are kept. It may be nil.
+	OnMeasured func(measured *report.Report)
 	// OnPartialReport is called with a Report that the caller would lose if it did not
 	// wait for the end of Run: that of each network mode when it is done, and that of a
 	// run whose ctx has ended, before the clean-up. Several goroutines may call it in
@@ -63,6 +68,9 @@ func Run(ctx context.Context, eng engine.Engine, request Request, options Option
 	if ctx.Err() != nil && options.OnPartialReport != nil {
 		options.OnPartialReport(r.report)
 	}
+	if err == nil && options.OnMeasured != nil && options.mode == nil && !r.plan.Keep {
+		options.OnMeasured(r.report)
+	}
 	err = errors.Join(err, r.cleanUp(ctx, err != nil))
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(started))
 	return r.report, err
@@ -88,11 +96,14 @@ type run struct {
 	servers     []*server
 	networks    *facts.NetworkCache
 	reaches     []report.Reach
+
+	starting chan struct{} // closed when a server is about to be started
+	begin    func()        // closes starting; it may be called several times
 }
 
 func newRun(eng engine.Engine, request Request, options Options) *run {
 	if options.ID == "" {
-		options.ID = engine.NewID()
+		options.ID = eng.NewRun()
 	}
 	if options.Scope == nil {
 		options.Scope = engine.NewScope()
@@ -107,7 +118,9 @@ func newRun(eng engine.Engine, request Request, options Options) *run {
 		scope:    options.Scope.Part(),
 		vantage:  inspectedVantage{Vantage: options.Vantage},
 		networks: facts.NewNetworkCache(eng.API, eng.Omitted),
+		starting: make(chan struct{}),
 	}
+	r.begin = sync.OnceFunc(func() { close(r.starting) })
 	r.scope.Undo(r.removeNetworks)
 	r.scope.Undo(r.removeContainers)
 	if options.mode != nil {
@@ -133,39 +146,61 @@ func (r *run) gatherFacts(ctx context.Context) error {
 	return group.Wait()
 }
 
+// measure starts the servers and probes them. What is not needed to create the built-in
+// server is read while that starts: the engine would do it first, for 10 to 20 ms.
 func (r *run) measure(ctx context.Context) error {
+	if !r.request.Builtin() || r.options.mode != nil {
+		r.begin() // a pull may take long; and other modes may be measured before this one
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	var gathering errgroup.Group // in parallel to the start of the servers
-	gathering.Go(func() error { return r.gatherFacts(ctx) })
+	var gathering errgroup.Group
+	gathering.Go(func() error {
+		<-r.starting
+		return r.gatherFacts(ctx)
+	})
 	group.Go(gathering.Wait)
 	group.Go(func() error {
-		if r.options.mode == nil { // else it was done for all modes together
-			engine.RemoveLeftovers(ctx, r.engine, r.options.ID, time.Now(), r.options.Progress)
-		}
-		return nil
-	})
-	group.Go(func() error {
-		if err := r.prepare(ctx); err != nil {
-			return err
-		}
+		<-r.starting
 		if r.options.mode != nil {
-			if err := r.options.mode.await(ctx); err != nil {
-				return err
-			}
-			defer r.options.mode.end()
+			return nil // it was done for all modes together
 		}
-		awaitFacts := sync.OnceValue(func() error {
-			if err := gathering.Wait(); err != nil {
-				return err
-			}
-			return r.joinNetworks(ctx)
-		})
-		if err := r.startAndProbe(ctx, awaitFacts); err != nil || r.options.BeforeCleanUp == nil {
+		return engine.RemoveLeftovers(ctx, r.engine, r.options.ID, time.Now(), r.options.Progress)
+	})
+	var failed error // why the servers were not measured, unless something else has ended ctx
+	group.Go(func() error {
+		err := r.prepareAndProbe(ctx, gathering.Wait)
+		if ctx.Err() == nil {
+			failed = err
+		}
+		r.begin()
+		_ = gathering.Wait() // the Report describes the engine after an error too
+		return err
+	})
+	err := group.Wait()
+	return cmp.Or(failed, err)
+}
+
+// prepareAndProbe starts the servers and probes them when gathered has returned.
+func (r *run) prepareAndProbe(ctx context.Context, gathered func() error) error {
+	if err := r.prepare(ctx); err != nil {
+		return err
+	}
+	if r.options.mode != nil {
+		if err := r.options.mode.await(ctx); err != nil {
 			return err
 		}
-		return r.options.BeforeCleanUp(ctx, r.report)
+		defer r.options.mode.end()
+	}
+	awaitFacts := sync.OnceValue(func() error {
+		if err := gathered(); err != nil {
+			return err
+		}
+		return r.joinNetworks(ctx)
 	})
-	return group.Wait()
+	if err := r.startAndProbe(ctx, awaitFacts); err != nil || r.options.BeforeCleanUp == nil {
+		return err
+	}
+	return r.options.BeforeCleanUp(ctx, r.report)
 }
 
 // prepare makes the image available, then the network.
@@ -190,8 +225,8 @@ func (r *run) prepare(ctx context.Context) error {
 func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error {
 	began := time.Now()
 	var started atomic.Int64 // nanoseconds from began to the start of the last server
-	steps := newStartSteps(r.options.Progress, len(r.servers), "Starting "+engine.Plural(r.request.Servers, "server"), "Waiting for an answer")
-	defer steps.end()
+	steps := engine.NewSteps(r.options.Progress, len(r.servers), "Starting "+engine.Plural(r.request.Servers, "server"), "Waiting for an answer")
+	defer steps.End()
 
 	results := make([][]report.Probe, len(r.servers))
 	group, working := errgroup.WithContext(ctx)
@@ -202,7 +237,11 @@ func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error 
 				return err
 			}
 			started.Store(int64(time.Since(began)))
-			steps.advance()
+			steps.Advance()
+			group.Go(func() error {
+				r.networks.Prefetch(working, s.networkNames())
+				return nil
+			})
 			if err := errors.Join(awaitFacts(), awaitPeer()); err != nil {
 				return err
 			}
@@ -226,6 +265,7 @@ func (r *run) startAndProbe(ctx context.Context, awaitFacts func() error) error 
 			r.report.Findings = diagnosis.Merge(r.report.Findings, explained.Findings)
 		}
 		r.report.Servers = append(r.report.Servers, s.describe())
+		r.report.Checks = append(r.report.Checks, s.health(ctx)...)
 		r.report.Probes = append(r.report.Probes, explained.Probes...)
 	}
 	r.pickBestAddresses()

@@ -2,10 +2,12 @@ package experiment
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -13,7 +15,7 @@ import (
 // the finding that is an error.
 func (r *run) reach(server int, v inspectedVantage, probes []report.Probe, findings []report.Finding) report.Reach {
 	reach := report.Reach{Vantage: v.Name}
-	if best, ok := PickBest(server, probesFrom(v.Name, probes), v.KindRanking(r.engine.Host), r.request.Target.Path); ok {
+	if best, ok := ranking.PickBest(server, probesFrom(v.Name, probes), v.KindRanking(r.engine.Host), r.request.Target.Path); ok {
 		reach.OK, reach.URL = true, best.URL
 		return reach
 	}
@@ -44,6 +46,21 @@ func (r *run) modeReport(err error) report.Mode {
 		}
 	}
 	return m
+}
+
+// noneMeasured is the error of modes of which none could be measured: the engine could not make
+// their networks, or not start their servers. It is nil if one was measured.
+func noneMeasured(results []modeRun) error {
+	for _, result := range results {
+		if result.report == nil || len(result.mode.From) > 0 {
+			return nil
+		}
+	}
+	if len(results) == 0 {
+		return nil
+	}
+	first := results[0].mode
+	return fmt.Errorf("none of these network modes could be measured; %s: %s", first.Name, first.Detail)
 }
 
 func modeResult(from []report.Reach) report.ModeResult {

@@ -39,10 +39,10 @@ func (r *run) joinNetworks(ctx context.Context) error {
 		return nil
 	}
 	for _, name := range r.temporary.Made {
+		r.joined = append(r.joined, name) // before: a request that fails may have connected it
 		if err := engine.JoinNetwork(ctx, r.engine.API, name, r.vantage.Container); err != nil {
 			return fmt.Errorf("the client container: %w", err)
 		}
-		r.joined = append(r.joined, name)
 	}
 	var err error
 	r.vantage.found, err = r.vantage.inspect(ctx, r.engine.API)

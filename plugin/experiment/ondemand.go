@@ -12,6 +12,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -45,8 +46,8 @@ type Running struct {
 // is valid until ctx ends, and the caller calls Close. After an error nothing is left to
 // close.
 func NewOnDemandServers(ctx context.Context, engine engine.Engine, request Request, options Options) (*OnDemandServers, error) {
+	request.Keep = false // the relay is what is kept
 	r := newRun(engine, request, options)
-	r.plan.Keep, r.plan.Lasting = false, request.Keep // the relay is what is kept
 	f := &OnDemandServers{run: r, ctx: ctx, findings: map[int][]report.Finding{}}
 	var group errgroup.Group
 	group.Go(func() error { return r.gatherFacts(ctx) })
@@ -54,7 +55,7 @@ func NewOnDemandServers(ctx context.Context, engine engine.Engine, request Reque
 		if err := r.completePlan(ctx); err != nil {
 			return err
 		}
-		r.labels = r.request.Labels(r.options.ID, time.Now())
+		r.labels = r.newLabels()
 		return r.createNetworks(ctx)
 	})
 	err := group.Wait()
@@ -70,6 +71,13 @@ func NewOnDemandServers(ctx context.Context, engine engine.Engine, request Reque
 	return f, nil
 }
 
+// newLabels are the labels of what is made now. The runner is the container of the vantage.
+func (r *run) newLabels() engine.Labels {
+	labels := r.request.Labels(r.options.ID, time.Now())
+	labels.Runner = r.vantage.Container
+	return labels
+}
+
 // Start starts a server and waits until an address reaches it. The index is that in the
 // Report's list of request.Servers servers; an earlier server with the same index is
 // replaced there. The identity is the token that the built-in server answers with. It is
@@ -82,16 +90,36 @@ func (f *OnDemandServers) Start(ctx context.Context, index int, identity string)
 		return nil, errors.Join(err, f.removeFailed(ctx, s))
 	}
 	f.record(s, explained.Probes, explained.Findings)
-	best, ok := PickBest(s.index, explained.Probes, f.run.vantage.KindRanking(f.run.engine.Host), f.run.request.Target.Path)
+	best, ok := ranking.PickBest(s.index, explained.Probes, f.run.vantage.KindRanking(f.run.engine.Host), f.run.request.Target.Path)
 	if !ok || s.exit != nil { // it may have answered before it exited
-		return nil, errors.Join(s.unreachedError(), f.removeFailed(ctx, s))
+		return nil, errors.Join(s.unreachedError(explained.Findings), f.removeFailed(ctx, s))
 	}
 	exited := make(chan struct{})
 	go func() { // ends with the server, or with f.ctx
 		defer close(exited)
-		<-s.exited
+		s.renewUntilExit()
 	}()
 	return &Running{URL: best.URL, Host: f.run.request.Target.Header.Get("Host"), Exited: exited, server: s}, nil
+}
+
+// renewals is how often the deadline of a server is renewed before it would pass.
+const renewals = 3
+
+// renewUntilExit renews the deadline of a server until it exits. A server that does not get
+// a renewal, since this process hangs or the engine does not pass it on, ends.
+func (s *server) renewUntilExit() {
+	due := time.NewTicker(s.labels.Lifetime / renewals)
+	defer due.Stop()
+	for {
+		select {
+		case <-s.exited:
+			return
+		case <-due.C:
+			if s.lease != nil {
+				_ = s.lease.Renew() // the end of the lease is an exit too
+			}
+		}
+	}
 }
 
 // measure starts a server, probes it, and explains the results.
@@ -111,7 +139,7 @@ func (f *OnDemandServers) add(index int, identity string) *server {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := newServer(f.run, f.started) // a new number for each start, so that no two share a name
-	s.index, s.identity = index, identity
+	s.index, s.identity, s.labels = index, identity, f.run.newLabels()
 	f.started++
 	f.run.servers = append(f.run.servers, s)
 	return s
@@ -164,9 +192,14 @@ func (f *OnDemandServers) Err() error {
 }
 
 // unreachedError returns why no address reaches a server.
-func (s *server) unreachedError() error {
+func (s *server) unreachedError(findings []report.Finding) error {
 	if s.exit != nil {
 		return s.exit.Fault(s.name)
+	}
+	for _, finding := range findings {
+		if finding.Severity == report.SeverityError {
+			return fmt.Errorf("%s: %s", finding.Cause, finding.Title)
+		}
 	}
 	return fmt.Errorf("no address reaches %s from here within %s", s.name, s.run.request.Wait)
 }
@@ -211,7 +244,7 @@ func (f *OnDemandServers) Report() *report.Report {
 			measured.Findings = diagnosis.Merge(measured.Findings, f.findings[i])
 		}
 	}
-	measured.Best = append(measured.Best, pickBestOfEach(measured.Probes, f.run.vantage.KindRanking(f.run.engine.Host), f.run.request)...)
+	measured.Best = append(measured.Best, ranking.PickBestOfEach(f.run.request.Servers, measured.Probes, f.run.vantage.KindRanking(f.run.engine.Host), f.run.request.Target.Path)...)
 	return &measured
 }
 

@@ -21,7 +21,7 @@ type Plan struct {
 	Bindings   nat.PortMap
 	Connection Connection
 	Keep       bool // leave the servers running
-	Lasting    bool // no deadline: the servers run until their lease ends
+	Health     bool // the image has a health check
 }
 
 // completePlan makes the servers' image available, and adds what follows from it.
@@ -45,8 +45,12 @@ func (r *run) completePlan(ctx context.Context) (err error) {
 func (r *run) ensureUserImage(ctx context.Context) (uint16, error) {
 	user := engine.Image{Ref: r.request.Image, Platform: r.request.Platform, Pull: r.request.Pull}
 	found, err := user.Ensure(ctx, r.engine, r.options.Progress)
-	if err != nil || r.request.Port != 0 {
-		return r.request.Port, err
+	if err != nil {
+		return 0, err
+	}
+	r.plan.Health = found.Config != nil && found.Config.Healthcheck != nil
+	if r.request.Port != 0 {
+		return r.request.Port, nil
 	}
 	return onlyPort(r.request, found)
 }

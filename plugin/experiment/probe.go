@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -83,6 +85,7 @@ func (s *server) probeOnce(ctx, waiting context.Context) ([]report.Probe, error)
 
 // probeFrom tries the server's candidates from one vantage.
 func (s *server) probeFrom(ctx context.Context, v inspectedVantage) ([]report.Probe, error) {
+	v.LogCandidates(s.addresses(v))
 	attempts := s.attempts(v)
 	results, err := v.Race(ctx, attempts, s.run.request.Terms())
 	return Rows(v.Name, s.index, attempts, results), err
@@ -112,14 +115,23 @@ func (s *server) awaitListening(waiting context.Context, up func()) {
 	}
 }
 
+// ErrStopped says that a built-in server has ended before its lease.
+var ErrStopped = errors.New("was stopped by another process, or because the engine shuts down")
+
 // awaitExit returns when the container has exited or finished has ended. If the
 // container was no longer running when it was inspected, the engine is about to report
-// its exit, so only the end of ctx ends that wait.
+// its exit.
 func (s *server) awaitExit(ctx, finished context.Context) error {
+	var late <-chan time.Time
 	if !s.found.Running {
 		finished = ctx
+		timer := time.NewTimer(bounds.AnswerTime)
+		defer timer.Stop()
+		late = timer.C
 	}
 	select {
+	case <-late:
+		return bounds.Late("POST /containers/{id}/wait", "container "+s.name+" is not running, and the engine did not report its exit", bounds.AnswerTime)
 	case <-finished.Done():
 		return nil
 	case e := <-s.exited:
@@ -127,7 +139,7 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 			return e.Err
 		}
 		if s.run.request.Builtin() && e.Code == 0 {
-			return fmt.Errorf("container %s was stopped by another process, or because the engine shuts down: run the command again", s.name)
+			return fmt.Errorf("container %s %w: run the command again", s.name, ErrStopped)
 		}
 		var err error
 		s.exit, err = s.describeExit(ctx, e)
@@ -135,9 +147,8 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 	}
 }
 
-// attempts returns the candidates from one vantage.
-func (s *server) attempts(v inspectedVantage) []Attempt {
-	request := s.run.request
+// addresses returns what is known of the server and of a vantage.
+func (s *server) addresses(v inspectedVantage) facts.Addresses {
 	known := s.found.Addresses
 	known.EngineHost = s.run.engine.Host
 	known.HostAddresses = s.run.engine.HostAddresses
@@ -146,6 +157,12 @@ func (s *server) attempts(v inspectedVantage) []Attempt {
 	known.Client, known.ClientOnHost = v.found.Networks, v.found.HostNetwork
 	known.SharesNamespace = v.Container != "" && (v.Container == s.found.Namespace || v.found.Namespace == s.found.Namespace || v.found.HostNetwork && s.found.HostNetwork)
 	known.Names = append([]string{s.name}, s.found.Aliases...)
+	return known
+}
+
+// attempts returns the candidates from one vantage.
+func (s *server) attempts(v inspectedVantage) []Attempt {
+	request, known := s.run.request, s.addresses(v)
 	toTry := v.Candidates(known)
 	attempts := make([]Attempt, len(toTry))
 	for i, candidate := range toTry {

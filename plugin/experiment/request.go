@@ -14,13 +14,17 @@ import (
 // Request is what the user asks for: which servers to start, and which answer is right.
 // Nothing changes it. What it leaves open is in the Plan of a run.
 type Request struct {
-	Image    string   // the user's image; empty for the built-in server
-	Command  []string // its command and arguments
-	Env      []string // see Options.ServerEnv
-	User     string
-	AddHosts []string
-	Platform *ocispec.Platform // nil for the engine's own
-	Pull     engine.PullPolicy
+	Image      string   // the user's image; empty for the built-in server
+	Command    []string // its command and arguments
+	Entrypoint []string // instead of the image's; nil for that, and one empty text for none
+	Env        []string // see Options.ServerEnv
+	User       string
+	Hostname   string
+	Binds      []string            // as in the API: SOURCE:TARGET[:OPTIONS]
+	Volumes    map[string]struct{} // the paths of anonymous volumes
+	AddHosts   []string
+	Platform   *ocispec.Platform // nil for the engine's own
+	Pull       engine.PullPolicy
 
 	Port   uint16          // in the container; 0 for the one that is published or that the image exposes
 	Target netprobe.Target // what is probed at each address; without Address and Identity, see TargetAt
@@ -28,6 +32,7 @@ type Request struct {
 	// PublishPort publishes Port on all addresses, at a host port that the engine
 	// chooses; else Exposed and Bindings say what is published.
 	PublishPort bool
+	PublishAll  bool // also publish every port that the image exposes
 	Exposed     nat.PortSet
 	Bindings    nat.PortMap
 

@@ -27,14 +27,17 @@ type ModeRequest struct {
 // the engine 0.5 s of two cores; with more in parallel, attempts would time out.
 const parallelModes = 4
 
-// runModes runs the experiment once for each network mode, in parallel if the modes do
-// not disturb each other. The Report is that of all runs together. A mode that the
-// engine does not support is a result, not an error. The Report's OK is true if a server
-// is reached in some mode, and the cause is known wherever it is not reached.
+// runModes runs the experiment once for each network mode, in parallel if the modes do not
+// disturb each other. The Report is that of all runs together. A mode that the engine does
+// not support is a result, not an error, unless it supports none. The Report's OK is true
+// if a server is reached in some mode, and the cause is known wherever it is not reached.
 func runModes(ctx context.Context, eng engine.Engine, request Request, options Options) (*report.Report, error) {
 	started := time.Now()
 	m := newModeRuns(newRun(withSharedRequests(ctx, eng), request, options))
 	err := m.measure(ctx)
+	if err == nil {
+		err = noneMeasured(m.results)
+	}
 	rep := mergeReports(m.results)
 	rep.Timings.ImageMS = m.shared.report.Timings.ImageMS
 	rep.Timings.TotalMS = report.Milliseconds(time.Since(started))
@@ -46,8 +49,7 @@ func (m *modeRuns) measure(ctx context.Context) error {
 	r := m.shared
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		engine.RemoveLeftovers(ctx, r.engine, r.options.ID, time.Now(), r.options.Progress)
-		return nil
+		return engine.RemoveLeftovers(ctx, r.engine, r.options.ID, time.Now(), r.options.Progress)
 	})
 	group.Go(func() error {
 		began := time.Now()

@@ -130,3 +130,13 @@ func TestModesRemoveLeftoversDuringPull(t *testing.T) {
 	_, err := runModes(ctx, engine, request, Options{Progress: noProgress{}})
 	assert.Check(t, is.Error(err, "that was all"))
 }
+
+// One mode that is measured makes the run a measurement.
+func TestNoneMeasured(t *testing.T) {
+	t.Parallel()
+	cannot := modeRun{report.New("run"), report.Mode{Name: "overlay", Detail: "not a swarm manager"}}
+	measured := modeRun{report.New("run"), report.Mode{Name: "none", From: []report.Reach{{Vantage: "host"}}}}
+	assert.Check(t, noneMeasured([]modeRun{cannot, measured}))
+	assert.Check(t, noneMeasured(nil))
+	assert.Check(t, is.Error(noneMeasured([]modeRun{cannot, cannot}), "none of these network modes could be measured; overlay: not a swarm manager"))
+}

@@ -21,6 +21,7 @@ type server struct {
 	name     string
 	image    string
 	identity string // the token that the built-in server answers with
+	labels   engine.Labels
 
 	id     string
 	taken  bool          // another container has the name
@@ -36,11 +37,12 @@ type server struct {
 
 func newServer(r *run, index int) *server {
 	s := &server{
-		run:   r,
-		index: index,
-		image: r.plan.Image,
-		found: facts.ReadContainer(container.InspectResponse{}, r.plan.Port), // until it has started
-		name:  fmt.Sprintf("nestprobe-%s-%d", r.name, index+1),
+		run:    r,
+		index:  index,
+		image:  r.plan.Image,
+		labels: r.labels,
+		found:  facts.ReadContainer(container.InspectResponse{}, r.plan.Port), // until it has started
+		name:   fmt.Sprintf("nestprobe-%s-%d", r.name, index+1),
 	}
 	switch {
 	case !r.request.Builtin():
@@ -66,6 +68,7 @@ func (s *server) start(ctx, watching context.Context) error {
 		}
 	}
 	s.exited = engine.WatchExit(watching, api, s.id)
+	s.run.begin()
 	if err := api.ContainerStart(ctx, s.id, container.StartOptions{}); err != nil {
 		return engine.StartFault("the server", err)
 	}
@@ -77,16 +80,21 @@ func (s *server) config() (*container.Config, *container.HostConfig, *network.Ne
 	request, first := s.run.request, s.run.serverNetworks()[0]
 	config := &container.Config{
 		Image:        s.image,
+		Entrypoint:   request.Entrypoint,
 		Cmd:          request.Command,
 		Env:          s.run.options.ServerEnv,
 		User:         request.User,
+		Hostname:     request.Hostname,
+		Volumes:      request.Volumes,
 		ExposedPorts: s.run.plan.Exposed,
-		Labels:       s.run.labels.Values(),
+		Labels:       s.labels.Values(),
 	}
 	hostConfig := &container.HostConfig{
-		PortBindings: s.run.plan.Bindings,
-		ExtraHosts:   request.AddHosts,
-		NetworkMode:  container.NetworkMode(first.Name),
+		PortBindings:    s.run.plan.Bindings,
+		PublishAllPorts: request.PublishAll,
+		Binds:           request.Binds,
+		ExtraHosts:      request.AddHosts,
+		NetworkMode:     container.NetworkMode(first.Name),
 	}
 	if request.Builtin() {
 		s.configureBuiltin(config, hostConfig)
@@ -98,9 +106,9 @@ func (s *server) config() (*container.Config, *container.HostConfig, *network.Ne
 	return config, hostConfig, &network.NetworkingConfig{EndpointsConfig: endpoints}
 }
 
-// configureBuiltin gives the built-in server the least it needs: a read-only file
-// system, no capability, no shared memory, and no log on the engine's disk if the lease
-// carries its output.
+// configureBuiltin gives the built-in server the least it needs: a read-only file system,
+// no capability, no shared memory, little memory and few threads, and no log on the
+// engine's disk if the lease carries its output.
 func (s *server) configureBuiltin(config *container.Config, hostConfig *container.HostConfig) {
 	plan := s.run.plan
 	config.Cmd = []string{
@@ -113,15 +121,14 @@ func (s *server) configureBuiltin(config *container.Config, hostConfig *containe
 	hostConfig.CapDrop = []string{"ALL"}
 	hostConfig.SecurityOpt = []string{"no-new-privileges"}
 	hostConfig.IpcMode = container.IPCModeNone
+	hostConfig.Resources = engine.AgentLimits()
 	if !s.leased() {
 		return
 	}
 	hostConfig.AutoRemove = true
 	hostConfig.LogConfig.Type = "none"
 	config.Cmd = append(config.Cmd, "--lease")
-	if !plan.Lasting {
-		config.Cmd = append(config.Cmd, "--deadline", s.run.labels.Lifetime.String())
-	}
+	config.Cmd = append(config.Cmd, "--deadline", s.labels.Lifetime.String())
 	config.OpenStdin, config.StdinOnce, config.AttachStdin = true, true, true
 	config.AttachStdout, config.AttachStderr = true, true
 }
@@ -148,6 +155,15 @@ func (s *server) inspect(ctx context.Context) error {
 	}
 	s.found = facts.ReadContainer(response, s.run.plan.Port)
 	return nil
+}
+
+// networkNames returns the networks on which the started container is.
+func (s *server) networkNames() []string {
+	names := make([]string, len(s.found.Networks))
+	for i, n := range s.found.Networks {
+		names[i] = n.Name
+	}
+	return names
 }
 
 // leased says whether the server lives only as long as this process.
@@ -193,6 +209,22 @@ func (s *server) describe() report.Server {
 		Networks:  s.found.ReportNetworks,
 		Published: s.found.Published,
 	}
+}
+
+// health returns what the health check of the image says; nothing if it has none, or if
+// that is not known.
+func (s *server) health(ctx context.Context) []report.Check {
+	if !s.run.plan.Health || s.id == "" || s.exit != nil {
+		return nil
+	}
+	response, err := s.run.engine.API.ContainerInspect(ctx, s.id)
+	if err != nil {
+		return nil // it only adds detail
+	}
+	if check, ok := engine.HealthCheck(s.name, response.State); ok {
+		return []report.Check{check}
+	}
+	return nil
 }
 
 // describeExit adds the last output, and whether the kernel killed it for using too much

@@ -3,6 +3,7 @@ package experiment
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -74,6 +75,17 @@ func Here(self *facts.Self) Vantage {
 // InContainer says whether the probes are sent from a container.
 func (v Vantage) InContainer() bool { return v.Container != "" || v.Foreign }
 
+// LogCandidates logs why addresses are tried from the vantage, and why others are not.
+func (v Vantage) LogCandidates(f facts.Addresses) {
+	all := v.Candidates(f)
+	for _, c := range all {
+		slog.Debug("address", "from", v.Name, "kind", c.Kind, "address", c.Address, "reason", c.Reason)
+	}
+	for _, left := range candidates.LeftOut(f, v.InContainer(), all) {
+		slog.Debug("no address", "from", v.Name, "kind", left.Kind, "reason", left.Reason)
+	}
+}
+
 // Candidates returns the addresses to try from the vantage.
 func (v Vantage) Candidates(f facts.Addresses) []candidates.Candidate {
 	switch {
@@ -134,7 +146,7 @@ func (v Vantage) run(ctx context.Context, race netprobe.Race) ([]netprobe.Result
 
 // ContainerVantage returns the vantage of a running container. It is an error if the
 // container does not exist or does not run.
-func ContainerVantage(ctx context.Context, api engine.API, target string) (Vantage, error) {
+func ContainerVantage(ctx context.Context, api engine.Reader, target string) (Vantage, error) {
 	response, err := api.ContainerInspect(ctx, target)
 	if errdefs.IsNotFound(err) {
 		return Vantage{}, fmt.Errorf("there is no container %s to send probes from: docker ps lists the running containers", target)

@@ -43,11 +43,12 @@ func (s *server) identify(ctx, watching context.Context, probes []report.Probe) 
 
 // isDoubtful says whether it is in doubt who answered a probe: an answer that is not
 // good, one at an address that should not lead to the server, one of a name with several
-// addresses, or none at an address where the port is published.
+// addresses, one in a namespace where others listen too, or none at an address where the
+// port is published.
 func (s *server) isDoubtful(p report.Probe) bool {
 	switch {
 	case p.OK:
-		return s.isElsewhere(p) || len(p.Resolved) > 1
+		return s.isElsewhere(p) || len(p.Resolved) > 1 || s.sharesNamespace()
 	case witness.Connected(p):
 		return true
 	default:
@@ -90,7 +91,7 @@ func (s *server) watch(ctx, watching context.Context, probes []report.Probe) err
 			}
 		}
 	}
-	sightings, err := witness.Watch(ctx, s.witness, s.run.plan.Port, addresses, s.run.request.Timeout)
+	sightings, err := s.sightings(ctx, addresses)
 	if err != nil {
 		return s.noteUnknown(ctx, err)
 	}
@@ -101,6 +102,25 @@ func (s *server) watch(ctx, watching context.Context, probes []report.Probe) err
 		s.watched[from[i]] = w
 	}
 	return nil
+}
+
+// sightings returns what the witness sees of connections to the addresses.
+func (s *server) sightings(ctx context.Context, addresses []witness.Address) ([]facts.Sighting, error) {
+	port, timeout := s.run.plan.Port, s.run.request.Timeout
+	if !s.sharesNamespace() {
+		return witness.Watch(ctx, s.witness, port, addresses, timeout)
+	}
+	own, err := s.witness.Sockets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return witness.WatchOwn(ctx, s.witness, own, port, addresses, timeout)
+}
+
+// sharesNamespace says whether the server has joined the network of the host or of another
+// container, where others listen too.
+func (s *server) sharesNamespace() bool {
+	return s.found.HostNetwork || s.found.Namespace != "" && s.found.Namespace != s.id
 }
 
 // startWitness starts a helper in the server's network namespace, unless it runs. If that
@@ -114,12 +134,20 @@ func (s *server) startWitness(ctx, watching context.Context) error {
 	image, err := r.engine.AgentImage(ctx)
 	if err == nil {
 		s.witnessName = "nestprobe-" + r.name + "-witness-" + engine.NewToken(engine.HelperBytes)
-		where := container.NetworkMode("container:" + s.id)
-		if s.witness, err = r.engine.StartProber(ctx, watching, s.witnessName, image, where, r.labels); err == nil {
+		if s.witness, err = s.startProber(ctx, watching, image); err == nil {
 			return nil
 		}
 	}
 	return s.noteUnknown(ctx, err)
+}
+
+// startProber starts the witness's helper.
+func (s *server) startProber(ctx, watching context.Context, image string) (*engine.RemoteProber, error) {
+	r := s.run
+	if s.sharesNamespace() {
+		return r.engine.StartContainerProber(ctx, watching, s.witnessName, image, s.id, r.labels)
+	}
+	return r.engine.StartProber(ctx, watching, s.witnessName, image, container.NetworkMode("container:"+s.id), r.labels)
 }
 
 // sockets reads which sockets listen in the server's network namespace. Both are nil if

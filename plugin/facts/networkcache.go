@@ -51,6 +51,18 @@ func (n *NetworkCache) Complete(ctx context.Context, c *Container) error {
 	return nil
 }
 
+// Prefetch inspects networks that Complete will need. An error is not kept: Complete
+// inspects that network again.
+func (n *NetworkCache) Prefetch(ctx context.Context, names []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, name := range names {
+		if _, ok := n.known[name]; !ok {
+			_, _ = n.inspect(ctx, name)
+		}
+	}
+}
+
 // Inspect inspects one network that has just been made, and keeps its settings. A
 // network that does not exist is the zero Inspect and no error.
 func (n *NetworkCache) Inspect(ctx context.Context, name string) (network.Inspect, error) {
@@ -60,9 +72,7 @@ func (n *NetworkCache) Inspect(ctx context.Context, name string) (network.Inspec
 }
 
 func (n *NetworkCache) inspect(ctx context.Context, name string) (network.Inspect, error) {
-	limited, cancel := context.WithTimeout(ctx, connection.DetailTimeout)
-	defer cancel()
-	found, err := n.api.NetworkInspect(limited, name, network.InspectOptions{})
+	found, err := n.api.NetworkInspect(ctx, name, network.InspectOptions{})
 	if n.omitted.Note(ctx, "GET /networks/{id}", err) {
 		err = nil
 	}

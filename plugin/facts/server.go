@@ -141,3 +141,17 @@ func (b Binding) Publish(containerPort uint16) string {
 func (b Binding) Covers(ip netip.Addr) bool {
 	return b.HostIP == ip || b.HostIP.IsUnspecified() && b.HostIP.Is4() == ip.Is4()
 }
+
+// Publishes says whether a port of the engine's host leads to the server.
+func (s Server) Publishes(port uint16) bool {
+	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == port })
+}
+
+// PublishedAt says whether a port of an address of the engine's host leads to the server.
+// The kernel connects to 127.0.0.1 instead of 0.0.0.0.
+func (s Server) PublishedAt(ip netip.Addr, port uint16) bool {
+	if ip == netip.IPv4Unspecified() {
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return slices.ContainsFunc(s.Bindings, func(b Binding) bool { return b.HostPort == port && b.Covers(ip) })
+}

@@ -25,8 +25,14 @@ const (
 	// sent something (TCP_DEFER_ACCEPT).
 	SeenDeferred Seen = "deferred"
 	SeenWaiting  Seen = "waiting" // it arrived, and no process accepts it
-	SeenNothing  Seen = "nothing" // it did not arrive at the server
-	SeenUnknown  Seen = "unknown" // too many other connections arrive to tell
+	// SeenUnanswered: its first packet arrived, and the server's answers do not come back to
+	// whoever sent it, so that there is no connection.
+	SeenUnanswered Seen = "unanswered"
+	SeenNothing    Seen = "nothing" // it did not arrive at the server
+	SeenUnknown    Seen = "unknown" // whether it arrived cannot be told
+	// SeenAmongOthers: processes accept such connections there, but it cannot be told from
+	// those of other clients, or the server from other servers.
+	SeenAmongOthers Seen = "among others"
 )
 
 // Arrived says whether the connection was seen at the server.

@@ -15,6 +15,7 @@ type Fault struct {
 	Evidence []string // what was measured, one measurement a line
 	Hint     string   // how to fix it, in one sentence
 	Commands []string // to copy, written by package shell; empty ones could not be
+	Setting  Setting  // what fixes it; empty if the cause decides
 	Err      error    // what happened; may be nil
 }
 
@@ -38,9 +39,9 @@ func (f *Fault) Unwrap() error { return f.Err }
 // Evidence may quote an engine, a registry or a server at any length.
 const MaxLine = 1 << 10
 
-// Finding is the fault as a part of a Report, with control characters escaped. A command in
-// which something would be escaped or cut off is left out, and the hint says so. Package diagnosis adds
-// the title.
+// Finding is the fault as a part of a Report, with control characters escaped. A command
+// in which something would be escaped or cut off is left out, and the hint says so.
+// Package diagnosis adds the title.
 func (f *Fault) Finding() Finding {
 	commands, hint := shown(f.Commands, f.Hint)
 	return Finding{
@@ -49,6 +50,7 @@ func (f *Fault) Finding() Finding {
 		Evidence: escape(f.Evidence),
 		Hint:     hint,
 		Commands: commands,
+		Setting:  f.Setting,
 	}
 }
 

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"strings"
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -17,6 +18,15 @@ const SchemaVersion = 1
 // never reused for something else. Package diagnosis explains each cause.
 type Cause string
 
+// Page is the URL of the page that explains the cause, which package diagnosis embeds; empty
+// for a text that is no id.
+func (c Cause) Page() string {
+	if strings.ContainsFunc(string(c), func(r rune) bool { return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') }) || c == "" {
+		return ""
+	}
+	return "https://github.com/nestprobe/docker-nestprobe/blob/main/docs/causes/" + string(c) + ".md"
+}
+
 // Report is what a command measured.
 type Report struct {
 	SchemaVersion int       `json:"schemaVersion"` // of the command that wrote it
@@ -24,8 +34,8 @@ type Report struct {
 	OK            bool      `json:"ok"`            // true if the exit status is 0
 	Error         string    `json:"error"`         // what stopped the command; empty if it could measure
 	Endpoint      Endpoint  `json:"endpoint"`
-	Self          *Self     `json:"self,omitempty"` // nil if the command does not run in a container
-	Checks        []Check   `json:"checks"`         // of diagnose
+	Self          *Self     `json:"self,omitempty"` // none if the command does not run in a container
+	Checks        []Check   `json:"checks"`         // of diagnose; of health checks if a server has one
 	Accesses      []Access  `json:"accesses"`       // of in-container
 	Nodes         []Node    `json:"nodes"`          // of run --nodes
 	Modes         []Mode    `json:"modes"`          // of --networks
@@ -34,6 +44,7 @@ type Report struct {
 	Best          []Best    `json:"best"` // for each server and each vantage that reaches it, the main vantage first
 	Findings      []Finding `json:"findings"`
 	Timings       Timings   `json:"timings"`
+	Target        Target    `json:"-"` // of diagnose TARGET
 }
 
 // Endpoint is the Docker endpoint that the command used.
@@ -232,6 +243,9 @@ type Probe struct {
 	Hint      string             `json:"hint"`  // how to fix the cause
 	Attempts  int                `json:"attempts"`
 	Timings   ProbeTimings       `json:"timings"`
+
+	// NotExpected says that with the Cause, a setting, the address is not expected to work.
+	NotExpected bool `json:"-"`
 }
 
 // ProbeTimings are the durations of the last attempt, in milliseconds.
@@ -268,6 +282,9 @@ type Finding struct {
 	Evidence []string `json:"evidence"` // what was measured, one measurement a line
 	Hint     string   `json:"hint"`     // how to fix it, in one sentence
 	Commands []string `json:"commands"` // to copy into a shell
+	Compose  []string `json:"-"`        // lines of a Compose file that do the same
+	Setting  Setting  `json:"-"`        // what fixes it; empty if the cause decides
+	Then     string   `json:"-"`        // the address that works when the commands have been followed; empty if that is not known
 }
 
 // Timings are the durations of a command's steps, in milliseconds. Those of several
@@ -297,6 +314,34 @@ func New(command string) *Report {
 	}
 }
 
+// URL returns the base URL of the best address, to which paths are added, such as
+// http://127.0.0.1:32768; over plain TCP it is tcp://127.0.0.1:32768. It is empty if no
+// address works.
+func (r *Report) URL() string {
+	if len(r.Best) == 0 {
+		return ""
+	}
+	return r.Best[0].URL
+}
+
+// Address returns host and port of the best address, as net.Dial takes them; empty if no
+// address works.
+func (r *Report) Address() string { return r.best().Address }
+
+// Identity says who answers at the best address: see netprobe. It is empty if no address
+// works.
+func (r *Report) Identity() netprobe.Identity { return r.best().Identity }
+
+// best returns the probe of the best address; a zero one if no address works.
+func (r *Report) best() Probe {
+	for _, p := range r.Probes {
+		if len(r.Best) > 0 && p.OK && strings.HasPrefix(p.URL, r.Best[0].URL) && p.Vantage == r.Best[0].Vantage && p.Kind == r.Best[0].Kind && p.Server == r.Best[0].Server {
+			return p
+		}
+	}
+	return Probe{}
+}
+
 // Add appends the servers of another Report, with all that belongs to them, and adds
 // its timings, except for the total. The caller sets OK.
 func (r *Report) Add(other *Report) {
@@ -316,6 +361,7 @@ func (r *Report) Add(other *Report) {
 		}
 		r.Modes = append(r.Modes, mode)
 	}
+	r.Checks = append(r.Checks, other.Checks...)
 	r.Findings = append(r.Findings, other.Findings...)
 	r.Timings.ImageMS += other.Timings.ImageMS
 	r.Timings.StartMS += other.Timings.StartMS

@@ -4,15 +4,17 @@ import "errors"
 
 // Setting names what the user can change to fix an error. Only package plugin knows
 // flags: the packages below it say in words what is wrong, and package plugin adds the
-// flag, if the command has it. For an error with a cause, the cause decides the flag.
+// flag, if the command has it. For an error with a cause, the cause decides the flag unless
+// its Fault names a Setting.
 type Setting string
 
-// The settings that errors without a cause name.
+// The settings that errors name.
 const (
 	SettingAccessSocket Setting = "access-socket" // that a client container gets the engine's socket
 	SettingFrom         Setting = "from"          // where probes are sent from
 	SettingNodes        Setting = "nodes"         // that every node of a Swarm gets a server
 	SettingPort         Setting = "port"          // the port that the server listens on
+	SettingRelayPublish Setting = "relay-publish" // where a relay is published
 	SettingPull         Setting = "pull"          // when the user's image is pulled
 )
 

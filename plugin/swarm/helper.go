@@ -15,9 +15,9 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/swarm"
-	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -165,7 +165,7 @@ func (r *run) readLog(ctx context.Context, t *swarm.Task) (results []NodeResult,
 	defer func() { _ = logs.Close() }()
 	var output bytes.Buffer
 	// After an error some results are missing.
-	_, _ = stdcopy.StdCopy(&output, io.Discard, io.LimitReader(logs, maxLog))
+	_ = bounds.Demultiplex(&output, io.Discard, io.LimitReader(logs, maxLog))
 	results = parseResults(&output)
 	switch want := r.sent.targets(); {
 	case len(results) == want:

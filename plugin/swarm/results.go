@@ -5,6 +5,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -28,7 +29,7 @@ func (r *run) summarize(measured bool) {
 	for _, from := range r.nodes {
 		seen := slices.DeleteFunc(slices.Clone(r.report.Probes), func(p report.Probe) bool { return p.Vantage != from.vantage() })
 		for to, server := range r.nodes {
-			b, ok := experiment.PickBest(to, seen, rankedKinds, r.request.Target.Path)
+			b, ok := ranking.PickBest(to, seen, rankedKinds, r.request.Target.Path)
 			if ok {
 				r.report.Best = append(r.report.Best, b)
 			}

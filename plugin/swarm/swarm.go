@@ -56,7 +56,7 @@ func Run(ctx context.Context, eng engine.Engine, request experiment.Request, opt
 		request:  request,
 		options:  options,
 		report:   report.New("run"),
-		id:       engine.NewID(),
+		id:       eng.NewRun(),
 		token:    engine.NewToken(engine.IdentityBytes),
 		services: map[string]string{},
 	}
@@ -102,8 +102,7 @@ func (r *run) measure(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error {
-		engine.RemoveLeftovers(ctx, r.engine, r.id, time.Now(), r.options.Progress)
-		return nil
+		return engine.RemoveLeftovers(ctx, r.engine, r.id, time.Now(), r.options.Progress)
 	})
 	group.Go(func() error { return r.startAndProbe(ctx) })
 	return group.Wait()

@@ -4,10 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
-	"strings"
-
-	"github.com/prometheus/procfs"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
@@ -23,7 +19,7 @@ func (r *run) findAnswerers(ctx context.Context) error {
 			continue
 		}
 		for _, probe := range p.probes {
-			if probe.Failure != netprobe.WrongServer || probe.Kind == report.KindContainerName {
+			if !r.isAnotherServer(probe) || probe.Kind == report.KindContainerName {
 				continue
 			}
 			address, err := netip.ParseAddrPort(probe.Address)
@@ -42,6 +38,12 @@ func (r *run) findAnswerers(ctx context.Context) error {
 	return nil
 }
 
+// isAnotherServer says whether another server has accepted a probe. On the host's network
+// no forwarder accepts connections for the server, so one that has said nothing counts too.
+func (r *run) isAnotherServer(p report.Probe) bool {
+	return p.Failure == netprobe.WrongServer || r.seesProcesses && p.Identity == netprobe.IdentityMismatch
+}
+
 // answererAt says who listens at an address of this machine; empty if that is not known.
 func (r *run) answererAt(ctx context.Context, address netip.AddrPort) (string, error) {
 	publishers, err := r.publishersOf(ctx, address.Port())
@@ -53,34 +55,8 @@ func (r *run) answererAt(ctx context.Context, address netip.AddrPort) (string, e
 			return fmt.Sprintf("container %s publishes port %d at %s", p.name, p.port, address), nil
 		}
 	}
-	if name := processAt(address); name != "" {
-		return fmt.Sprintf("process %s of this machine listens at %s", name, address), nil
+	if name, pid := listening.Owner(address); name != "" {
+		return fmt.Sprintf("process %s (pid %d) of this machine listens at %s", name, pid, address), nil
 	}
 	return "", nil
-}
-
-// processAt returns the name and the id of the process of this machine that listens at an
-// address; empty if that is not known, such as for a process of another user.
-func processAt(address netip.AddrPort) string {
-	inodes, err := listening.Inodes(address)
-	if err != nil || len(inodes) == 0 {
-		return ""
-	}
-	processes, err := procfs.AllProcs()
-	if err != nil {
-		return ""
-	}
-	for _, p := range processes {
-		targets, err := p.FileDescriptorTargets()
-		if err != nil {
-			continue
-		}
-		owns := func(target string) bool {
-			return slices.ContainsFunc(inodes, func(inode uint64) bool { return target == fmt.Sprintf("socket:[%d]", inode) })
-		}
-		if name, err := p.Comm(); err == nil && slices.ContainsFunc(targets, owns) {
-			return fmt.Sprintf("%s (pid %d)", strings.TrimSpace(name), p.PID)
-		}
-	}
-	return ""
 }

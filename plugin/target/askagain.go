@@ -3,7 +3,6 @@ package target
 import (
 	"context"
 
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 )
 
@@ -14,7 +13,7 @@ func (r *run) askAgain(ctx context.Context, p *place) (err error) {
 	if !r.known.Server.Host {
 		names = r.names()
 	}
-	questions := experiment.Questions(p.vantage, p.attempts, p.probes, netprobe.Race{Timeout: r.target.Timeout}, names)
+	questions := experiment.Questions(p.vantage, p.attempts, p.probes, r.terms(), names)
 	p.asked, err = experiment.AskAgain(ctx, p.vantage, questions)
 	return err
 }

@@ -26,14 +26,14 @@ func (r *run) explainContainer(ctx context.Context) error {
 		return err
 	}
 	r.namespace = facts.NamespaceOwner(response)
-	if response, r.known.NetworkOf, err = facts.WithNetworkOwner(ctx, r.engine.API, response); err != nil {
+	if response, r.known.NetworkOf, err = facts.WithNetworkOwner(ctx, r.reader, response); err != nil {
 		return err
 	}
 	port, err := targetPort(response, r.target)
 	if err != nil {
 		return err
 	}
-	if inside := containerPort(response, port); inside != port {
+	if inside := containerPort(response, port); inside != port && !r.here {
 		r.known.Meaning = fmt.Sprintf("container %s maps port %d of the host to its port %d", facts.ContainerName(response), port, inside)
 		port = inside
 	}
@@ -60,7 +60,7 @@ func (r *run) faultBefore(ctx context.Context, response container.InspectRespons
 	if down := r.downFault(ctx, response); down != nil {
 		return down, nil
 	}
-	return StaleNetworkFault(ctx, r.engine.API, response)
+	return StaleNetworkFault(ctx, r.reader, response)
 }
 
 // probeUnlessDown probes the container from the places, unless it cannot answer, and then
@@ -144,6 +144,7 @@ func (r *run) containerCandidates(p *place) []candidates.Candidate {
 	addresses.Client, addresses.ClientOnHost = p.found.Networks, p.found.HostNetwork
 	addresses.SharesNamespace = p.vantage.Container != "" && r.isInside(p)
 	addresses.Names = r.names()
+	p.vantage.LogCandidates(addresses)
 	return p.vantage.Candidates(addresses)
 }
 

@@ -42,7 +42,7 @@ func (e *NotFoundError) Error() string {
 // find inspects the container that the user means: by name or id, as a Compose service,
 // or by an alias on a network.
 func (r *run) find(ctx context.Context, name string) (container.InspectResponse, error) {
-	response, err := facts.InspectContainer(ctx, r.engine.API, name)
+	response, err := facts.InspectContainer(ctx, r.reader, name)
 	if !errdefs.IsNotFound(err) {
 		return response, err
 	}
@@ -64,14 +64,14 @@ func (r *run) find(ctx context.Context, name string) (container.InspectResponse,
 		slices.Sort(names)
 		return response, fmt.Errorf("several containers are called %s: choose one of %s", shown, strings.Join(names, ", "))
 	default:
-		return facts.InspectContainer(ctx, r.engine.API, found[0].ID)
+		return facts.InspectContainer(ctx, r.reader, found[0].ID)
 	}
 }
 
 // byService lists the running containers of a Compose service, or all of them if none
 // runs. It leaves out those of docker compose run.
 func (r *run) byService(ctx context.Context, name string) ([]container.Summary, error) {
-	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs(filters.Arg("label", LabelService+"="+name)))
+	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs(filters.Arg("label", LabelService+"="+name)))
 	all = slices.DeleteFunc(all, func(c container.Summary) bool { return c.Labels[labelOneOff] == "True" })
 	if running := slices.DeleteFunc(slices.Clone(all), notRunning); len(running) > 0 {
 		return running, err
@@ -84,14 +84,14 @@ func notRunning(c container.Summary) bool { return c.State != container.StateRun
 // byAlias lists the running containers that have a name as an alias on one of their
 // networks. Only an inspect shows aliases.
 func (r *run) byAlias(ctx context.Context, name string) ([]container.Summary, error) {
-	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs())
+	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
 	if err != nil {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, notRunning)
 	var found []container.Summary
 	for _, c := range all[:min(len(all), maxCandidates)] {
-		response, err := facts.InspectContainer(ctx, r.engine.API, c.ID)
+		response, err := facts.InspectContainer(ctx, r.reader, c.ID)
 		switch {
 		case ctx.Err() != nil || client.IsErrConnectionFailed(err):
 			return nil, err

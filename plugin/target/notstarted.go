@@ -49,6 +49,8 @@ func (r *run) notStartedFault(ctx context.Context, response container.InspectRes
 		return portFault(fault, holders)
 	case "":
 		fault.Hint, fault.Commands = r.startHint(ctx, response)
+	case diagnosis.EngineFirewallBroken, diagnosis.AddressPoolsExhausted: // the container can stay as it is
+		fault.Cause, fault.Hint = known.Cause, known.Hint+"; then start it"
 	default:
 		fault.Cause, fault.Hint, fault.Commands = known.Cause, known.Hint, recreateCommands(response, "docker rm", "")
 	}
@@ -199,6 +201,6 @@ func (r *run) missingNetwork(ctx context.Context, response container.InspectResp
 // networkExists says whether the engine has a network. One that it cannot inspect counts
 // as there.
 func (r *run) networkExists(ctx context.Context, name string) bool {
-	_, err := r.engine.API.NetworkInspect(ctx, name, network.InspectOptions{})
+	_, err := r.reader.NetworkInspect(ctx, name, network.InspectOptions{})
 	return !errdefs.IsNotFound(err)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
@@ -46,6 +45,11 @@ const VantageNetwork = "network:"
 // host, each of the container's networks, and the default bridge. For the engine's host it
 // is only the default bridge.
 func (r *run) choosePlaces(ctx context.Context) error {
+	if r.here {
+		p, err := r.newHerePlace(ctx)
+		r.addPlace(p)
+		return err
+	}
 	for _, name := range r.target.From {
 		p, err := r.findPlace(ctx, name)
 		if err != nil {
@@ -109,7 +113,7 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 		return p, err
 	}
 	if name, ok := strings.CutPrefix(name, VantageNetwork); ok {
-		_, err := r.engine.API.NetworkInspect(ctx, name, network.InspectOptions{})
+		_, err := r.reader.NetworkInspect(ctx, name, network.InspectOptions{})
 		if errdefs.IsNotFound(err) {
 			return nil, fmt.Errorf("there is no network %s to probe from: docker network ls lists the networks", name)
 		}
@@ -122,25 +126,25 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	vantage, err := experiment.ContainerVantage(ctx, r.engine.API, response.ID)
+	vantage, err := experiment.ContainerVantage(ctx, r.reader, response.ID)
 	if err != nil {
 		return nil, err
 	}
-	client, err := facts.ReadClientContainer(ctx, r.engine.API, response)
+	client, err := facts.ReadClientContainer(ctx, r.reader, response)
 	if err != nil {
 		return nil, err
 	}
 	if settings := proxy.FromEnvironment(client.Getenv); !settings.None() {
 		client.Proxies = settings
 	}
-	down, err := StaleNetworkFault(ctx, r.engine.API, response)
+	down, err := StaleNetworkFault(ctx, r.reader, response)
 	return &place{vantage: vantage, found: client, helper: r.newHelperName(), down: down}, err
 }
 
 // findDefaultBridge returns the name of the network that containers join by default.
 func (r *run) findDefaultBridge(ctx context.Context) (string, error) {
 	for _, name := range []string{"bridge", "podman"} {
-		found, err := r.engine.API.NetworkInspect(ctx, name, network.InspectOptions{})
+		found, err := r.reader.NetworkInspect(ctx, name, network.InspectOptions{})
 		if err == nil {
 			return r.bridgeNameFor(ctx, found), nil
 		}
@@ -164,7 +168,7 @@ func (r *run) bridgeNameFor(ctx context.Context, bridge network.Inspect) string 
 	if !slices.ContainsFunc(r.found.Networks, func(n facts.Network) bool { return n.Name == podman }) {
 		return bridge.Name
 	}
-	found, err := r.engine.API.NetworkInspect(ctx, podman, network.InspectOptions{})
+	found, err := r.reader.NetworkInspect(ctx, podman, network.InspectOptions{})
 	if err == nil && found.ID == bridge.ID {
 		return podman
 	}
@@ -179,7 +183,7 @@ func (r *run) newHerePlace(ctx context.Context) (*place, error) {
 	}
 	p.found = *p.vantage.Client
 	var err error
-	p.down, err = StaleNetworkFault(ctx, r.engine.API, p.found.Inspection)
+	p.down, err = StaleNetworkFault(ctx, r.reader, p.found.Inspection)
 	return p, err
 }
 
@@ -225,10 +229,13 @@ func (r *run) probeFromPlaces(ctx context.Context, toTry func(*place) []candidat
 	if err := r.watch(ctx); err != nil {
 		return err
 	}
+	if r.here && r.known.ListenersError != "" {
+		r.trustSilent()
+	}
 	if err := r.findAnswerers(ctx); err != nil {
 		return err
 	}
-	return r.fromEach(ctx, r.askAgain)
+	return r.fromEachInTime(ctx, r.askAgain)
 }
 
 // fromEach does something for each place, in parallel.
@@ -246,7 +253,6 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 	if p.helper == "" {
 		return r.networks.Complete(ctx, &p.found.Container)
 	}
-	api := r.engine.API
 	c := engine.NewAgentContainer(p.helper, r.image, "probe", r.labels)
 	c.HostConfig.NetworkMode = container.NetworkMode("container:" + p.vantage.Container)
 	if p.network != "" {
@@ -258,7 +264,7 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 	}
 	p.vantage.Prober = engine.NewRemoteProber(watching, p.agent)
 	if p.network != "" {
-		response, err := api.ContainerInspect(ctx, p.agent.ID)
+		response, err := r.reader.ContainerInspect(ctx, p.agent.ID)
 		if err != nil {
 			return fmt.Errorf("inspecting the helper on network %s: %w", p.network, err)
 		}
@@ -268,7 +274,7 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 }
 
 // probe probes addresses from a place. The server should already run, so each address is
-// tried for the time of one attempt, and then once more.
+// tried for the time of one attempt, and then once more, unless it may take longer.
 func (r *run) probe(ctx context.Context, p *place, toTry []candidates.Candidate) error {
 	p.attempts = make([]experiment.Attempt, len(toTry))
 	for i, candidate := range toTry {
@@ -278,9 +284,9 @@ func (r *run) probe(ctx context.Context, p *place, toTry []candidates.Candidate)
 			Target:    r.target.TargetAt(candidate.Address),
 		}
 	}
-	waiting, cancel := context.WithTimeout(ctx, r.target.Timeout)
-	defer cancel()
-	results, err := p.vantage.Race(waiting, p.attempts, netprobe.Race{Timeout: r.target.Timeout})
+	waiting, stop := r.waiting(ctx)
+	defer stop()
+	results, err := p.vantage.Race(waiting, p.attempts, r.terms())
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (p publisher) covers(ip netip.Addr) bool {
 // publishersOf lists the running containers that publish a TCP port of the engine's host,
 // sorted by name.
 func (r *run) publishersOf(ctx context.Context, hostPort uint16) ([]publisher, error) {
-	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs())
+	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
 	if err != nil {
 		return nil, fmt.Errorf("looking for the container that publishes port %d: %w", hostPort, err)
 	}
@@ -86,14 +86,14 @@ func (p *publisher) add(hostIP string, hostPort, port uint16) {
 // stoppedPublishers lists the containers that do not run and would publish a TCP port of
 // the engine's host. Only an inspect shows it.
 func (r *run) stoppedPublishers(ctx context.Context, hostPort uint16) ([]publisher, error) {
-	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs())
+	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
 	if err != nil {
 		return nil, fmt.Errorf("looking for the container that publishes port %d: %w", hostPort, err)
 	}
 	all = slices.DeleteFunc(all, func(c container.Summary) bool { return !notRunning(c) })
 	var found []publisher
 	for _, c := range all[:min(len(all), maxCandidates)] {
-		response, err := facts.InspectContainer(ctx, r.engine.API, c.ID)
+		response, err := facts.InspectContainer(ctx, r.reader, c.ID)
 		switch {
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
@@ -202,7 +202,7 @@ func (r *run) byAddress(ctx context.Context, ip netip.Addr) (container.Summary, 
 	if ip.IsLoopback() || ip.IsUnspecified() {
 		return container.Summary{}, nil
 	}
-	all, err := engine.ListContainers(ctx, r.engine.API, filters.NewArgs())
+	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
 	if err != nil {
 		return container.Summary{}, fmt.Errorf("looking for the container with the address %s: %w", ip, err)
 	}

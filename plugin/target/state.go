@@ -11,7 +11,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
@@ -50,7 +49,7 @@ func (r *run) downFault(ctx context.Context, response container.InspectResponse)
 func (r *run) exitFault(ctx context.Context, response container.InspectResponse) *report.Fault {
 	state, name := response.State, facts.ContainerName(response)
 	ended := engine.Exit{Code: int64(state.ExitCode), OOMKilled: state.OOMKilled}
-	ended.Lines = engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response))
+	ended.Lines = engine.LastLog(ctx, r.reader, response.ID, engine.HasTerminal(response))
 	fault := ended.Fault(name)
 	if response.RestartCount > 0 {
 		fault.Evidence = slices.Insert(fault.Evidence, 1, restarts(response))
@@ -95,7 +94,7 @@ const unknownExit = -1
 // restartFault is about a container that ends and is started again by its restart policy.
 func (r *run) restartFault(ctx context.Context, response container.InspectResponse, ended engine.Exit) *report.Fault {
 	name := facts.ContainerName(response)
-	ended.Lines = lastOfEach(engine.LastLog(ctx, r.engine.API, response.ID, engine.HasTerminal(response)))
+	ended.Lines = lastOfEach(engine.LastLog(ctx, r.reader, response.ID, engine.HasTerminal(response)))
 	fault := ended.Fault(name)
 	if ended.Code == unknownExit {
 		fault.Evidence[0] = fmt.Sprintf("container %s exits again and again", name)
@@ -163,7 +162,7 @@ func (r *run) recheck(ctx context.Context, probing error) error {
 		return probing
 	}
 	before := *r.known.Container
-	now, err := facts.InspectContainer(ctx, r.engine.API, before.ID)
+	now, err := facts.InspectContainer(ctx, r.reader, before.ID)
 	switch {
 	case errdefs.IsNotFound(err):
 		r.known.Server.Down = removedFault(r.known.Server.Name)
@@ -216,7 +215,7 @@ func (r *run) watchExit(ctx context.Context, response container.InspectResponse)
 		return func() {}
 	}
 	ctx, stop = context.WithCancel(ctx)
-	r.exits = engine.WatchExit(ctx, r.engine.API, response.ID)
+	r.exits = engine.WatchExit(ctx, r.reader, response.ID)
 	return stop
 }
 
@@ -244,7 +243,7 @@ func (r *run) nextExitFault(ctx context.Context, response container.InspectRespo
 	case <-wait.C:
 	case <-ctx.Done():
 	}
-	if now, err := facts.InspectContainer(ctx, r.engine.API, response.ID); err == nil && now.State != nil {
+	if now, err := facts.InspectContainer(ctx, r.reader, response.ID); err == nil && now.State != nil {
 		if fault := r.downFault(ctx, now); fault != nil {
 			r.setState(now)
 			return fault
@@ -309,7 +308,7 @@ func stateEvidence(response container.InspectResponse) []string {
 		return nil
 	}
 	var lines []string
-	if text := HealthLog(state); text != "" {
+	if text := engine.HealthLog(state); text != "" {
 		lines = append(lines, text)
 	}
 	if state.OOMKilled {
@@ -319,22 +318,4 @@ func stateEvidence(response container.InspectResponse) []string {
 		lines = append(lines, restarts(response))
 	}
 	return lines
-}
-
-// maxHealthLog bounds what a health check has printed, in bytes: what fits a wide terminal.
-const maxHealthLog = 200
-
-// HealthLog says why a container is not healthy, with the last line that its health check
-// printed; empty if it is healthy, or no check has failed yet.
-func HealthLog(state *container.State) string {
-	health := state.Health
-	if health == nil || health.Status == container.Healthy || health.FailingStreak == 0 || len(health.Log) == 0 || health.Log[len(health.Log)-1] == nil {
-		return ""
-	}
-	last := health.Log[len(health.Log)-1]
-	text := fmt.Sprintf("the health check says %s: it failed %s in a row, the last time with exit code %d", health.Status, engine.Plural(health.FailingStreak, "time"), last.ExitCode)
-	if output := strings.TrimSpace(last.Output); output != "" {
-		text += ": " + netprobe.Visible(output[strings.LastIndex(output, "\n")+1:], maxHealthLog)
-	}
-	return text
 }

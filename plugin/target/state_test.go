@@ -324,7 +324,7 @@ func TestStaleNetworkFault(t *testing.T) {
 			e := &containersEngine{containers: map[string][]string{"77": {test.owner}}}
 			response, err := parseInspection(fmt.Sprintf(`{"Name": "/web", "State": {"Running": true, "StartedAt": "2024-01-01T00:00:01Z"}, "HostConfig": {"NetworkMode": %q}, "Config": {"Labels": {%s}}}`, test.mode, test.labels))
 			assert.NilError(t, err)
-			fault, err := StaleNetworkFault(t.Context(), newTestRun(e).engine.API, response)
+			fault, err := StaleNetworkFault(t.Context(), newTestRun(e).reader, response)
 			assert.NilError(t, err)
 			assert.Equal(t, fault != nil, test.want != "", lines(fault))
 			if fault != nil {

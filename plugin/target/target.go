@@ -25,19 +25,22 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // Target is a running server to explain, and where to probe it from.
 type Target struct {
-	Container string          // name, id, or the name of a Compose service; empty for the engine's host
-	Address   string          // instead of a container: an address as people type it, such as localhost, see IsAddress
-	Port      uint16          // 0: the one that the container publishes or exposes; of the host for an address
-	URL       *url.URL        // TARGET, if it was a URL; else nil
-	From      []string        // places; empty for the defaults, see choosePlaces
-	Timeout   time.Duration   // one attempt at one address
-	Request   netprobe.Target // what is probed at each address; without Address, see TargetAt
+	Container string           // name, id, or the name of a Compose service; empty for the engine's host
+	Address   string           // instead of a container: an address as people type it, such as localhost, see IsAddress
+	Port      uint16           // 0: the one that the container publishes or exposes; of the host for an address
+	URL       *url.URL         // TARGET, if it was a URL; else nil
+	From      []string         // places; empty for the defaults, see choosePlaces
+	Timeout   time.Duration    // one attempt at one address
+	Wait      time.Duration    // how long the server may take to answer, if that is more than Timeout; only for ExplainHere
+	Request   netprobe.Target  // what is probed at each address; without Address, see TargetAt
+	Options   netprobe.Options // of the probes that this process sends, but for the Timeout
 }
 
 // TargetAt returns what is probed at an address.
@@ -87,7 +90,10 @@ func (r *run) explain(ctx context.Context) error {
 // run is the state of one Explain.
 type run struct {
 	engine   engine.Engine
+	reader   engine.Reader // of the engine
+	here     bool          // ExplainHere: nothing is started on the engine, whose API is nil
 	target   Target
+	typed    Target // as the user gave it
 	progress engine.Progress
 	report   *report.Report
 	labels   engine.Labels
@@ -108,6 +114,8 @@ type run struct {
 	witness      sockets // of the server, unless a place is there; nil if it could not be started
 	witnessName  string  // of its helper; empty if it has none
 	witnessAgent *engine.Agent
+	// seesProcesses says that the witness is in the server's PID namespace too.
+	seesProcesses bool
 }
 
 // perHelper is how long a run may take for each of its helpers, the time for probes in
@@ -118,14 +126,16 @@ func newRun(eng engine.Engine, target Target, progress engine.Progress) *run {
 	began := time.Now()
 	r := &run{
 		engine:   eng,
+		reader:   eng.API,
 		target:   target,
+		typed:    target,
 		progress: progress,
-		report:   report.New("diagnose"),
-		labels:   engine.NewLabels(engine.NewID(), began, perHelper+engine.DeadlineMargin, false),
+		report:   newReport(target),
+		labels:   engine.NewLabels(eng.NewRun(), began, perHelper+engine.DeadlineMargin, false),
 		scope:    engine.NewScope(),
-		networks: facts.NewNetworkCache(eng.API, eng.Omitted),
 		began:    began,
 	}
+	r.networks = facts.NewNetworkCache(r.reader, eng.Omitted)
 	r.scope.Undo(r.removeHelpers)
 	var once sync.Once
 	var err error
@@ -146,11 +156,13 @@ func (r *run) prepare(ctx context.Context) error {
 		r.report.Endpoint = r.description.Endpoint
 		return err
 	})
-	group.Go(func() error {
-		var err error
-		r.image, err = r.engine.AgentImage(ctx)
-		return err
-	})
+	if !r.here {
+		group.Go(func() error {
+			var err error
+			r.image, err = r.engine.AgentImage(ctx)
+			return err
+		})
+	}
 	group.Go(func() error { return r.networks.Complete(ctx, &r.found) })
 	return group.Wait()
 }
@@ -172,8 +184,9 @@ func (r *run) summarize() {
 	explained := diagnosis.Explain(input, probes)
 	r.report.Probes = append(r.report.Probes, explained.Probes...)
 	r.report.Findings = explained.Findings
+	r.addFixes(explained.Findings)
 	for _, p := range r.places {
-		if best, ok := experiment.PickBest(0, p.probes, p.vantage.KindRanking(r.engine.Host), r.target.Request.Path); ok && r.known.Server.Down == nil {
+		if best, ok := ranking.PickBest(0, p.probes, p.vantage.KindRanking(r.engine.Host), r.target.Request.Path); ok && r.known.Server.Down == nil {
 			r.report.Best = append(r.report.Best, best)
 		}
 	}
@@ -183,6 +196,7 @@ func (r *run) summarize() {
 func (r *run) finish(ctx context.Context, err error) error {
 	cleaning := time.Now()
 	err = errors.Join(err, r.scope.Close(ctx, err != nil))
+	r.describe()
 	r.report.OK = !slices.ContainsFunc(r.report.Findings, func(f report.Finding) bool { return f.Severity == report.SeverityError })
 	r.report.Timings.CleanupMS = report.Milliseconds(time.Since(cleaning))
 	r.report.Timings.TotalMS = report.Milliseconds(time.Since(r.began))

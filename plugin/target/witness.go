@@ -10,6 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/witness"
@@ -94,6 +95,9 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 	where := container.NetworkMode("host")
 	publishers := r.known.Server.PublishedBy
 	switch {
+	case r.here:
+		r.findProcess()
+		return nil
 	case len(publishers) == 1:
 		where = container.NetworkMode("container:" + publishers[0].Container)
 	case r.known.Server.Host && (e.Desktop || e.Rootless):
@@ -101,6 +105,8 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 			r.witness = &thisMachine{}
 		}
 		return nil
+	case r.sharesNamespace():
+		return r.startContainerWitness(ctx, watching)
 	case slices.ContainsFunc(r.places, r.isInside):
 		return nil // see insider
 	case !r.known.Server.Host:
@@ -118,9 +124,32 @@ func (r *run) startWitness(ctx, watching context.Context) error {
 	return nil
 }
 
+// sharesNamespace says whether the container has joined the network of the host or of
+// another container, so that not every socket there is its own. It is false for a container
+// that others have joined: the servers of these are reached at its addresses and ports, so
+// they count as its own.
+func (r *run) sharesNamespace() bool {
+	return !r.known.Server.Host && (r.known.Server.HostNetwork || r.known.NetworkOf != "")
+}
+
+// startContainerWitness starts the witness of a container that has joined the network of
+// others. It is in the container's PID namespace too, to tell their sockets from its own.
+func (r *run) startContainerWitness(ctx, watching context.Context) error {
+	r.witnessName = r.newHelperName()
+	started, err := r.engine.StartContainerProber(ctx, watching, r.witnessName, r.image, r.known.Container.ID, r.labels)
+	if err != nil {
+		return r.recordUnknown(ctx, err)
+	}
+	r.witnessAgent, r.witness, r.seesProcesses = started.Agent, started, true
+	return nil
+}
+
 // insider returns the witness: that of a place in the server's network namespace, if there
 // is one; nil if there is none.
 func (r *run) insider() sockets {
+	if r.seesProcesses {
+		return r.witness
+	}
 	for _, p := range r.places {
 		if !r.isInside(p) {
 			continue
@@ -142,7 +171,7 @@ func (r *run) watch(ctx context.Context) error {
 		}
 	}()
 	insider := r.insider()
-	if insider == nil && r.hostIsUnknown() {
+	if insider == nil && (r.here || r.hostIsUnknown()) {
 		r.trustSilent()
 	}
 	if insider == nil {
@@ -171,7 +200,7 @@ func (r *run) watch(ctx context.Context) error {
 			}
 		}
 	}
-	sightings, err := witness.Watch(ctx, insider, port, addresses, r.target.Timeout)
+	sightings, err := r.sightings(ctx, insider, port, addresses)
 	if err != nil {
 		return r.recordUnknown(ctx, err)
 	}
@@ -179,6 +208,14 @@ func (r *run) watch(ctx context.Context) error {
 		of[i].watched.Sightings = append(of[i].watched.Sightings, s)
 	}
 	return nil
+}
+
+// sightings returns what the witness sees of connections to the addresses.
+func (r *run) sightings(ctx context.Context, insider sockets, port uint16, addresses []witness.Address) ([]facts.Sighting, error) {
+	if own := r.known.Server.Listeners; r.seesProcesses && own != nil {
+		return witness.WatchOwn(ctx, insider, *own, port, addresses, r.target.Timeout)
+	}
+	return witness.Watch(ctx, insider, port, addresses, r.target.Timeout)
 }
 
 // hostIsUnknown says whether the sockets of the host that is meant cannot be read: the
@@ -197,7 +234,7 @@ func (r *run) hostIsUnknown() bool {
 }
 
 // trustSilent takes connections that were accepted and stayed open for those of a server
-// on a host whose sockets cannot be read. Their identity is unverified.
+// whose sockets cannot be read. Their identity is unverified.
 func (r *run) trustSilent() {
 	for _, p := range r.places {
 		for i := range p.probes {
@@ -233,7 +270,9 @@ func (r *run) retryRefused(ctx context.Context, p *place) error {
 	if len(again) == 0 {
 		return nil
 	}
-	results, err := p.vantage.Race(ctx, again, netprobe.Race{Timeout: r.target.Timeout, Once: true})
+	terms := r.terms()
+	terms.Once = true
+	results, err := p.vantage.Race(ctx, again, terms)
 	if err != nil {
 		return err
 	}
@@ -258,7 +297,7 @@ func (r *run) listListeners(ctx context.Context, insider sockets) error {
 	}
 	r.known.Server.Queues = traffic.Queues
 	if !r.known.Server.Host && len(listeners.On(r.known.Server.Port)) == 0 {
-		r.known.Server.Log = engine.LogEvidence(engine.LastLog(ctx, r.engine.API, r.known.Container.ID, engine.HasTerminal(*r.known.Container)))
+		r.known.Server.Log = engine.LogEvidence(engine.LastLog(ctx, r.reader, r.known.Container.ID, engine.HasTerminal(*r.known.Container)))
 	}
 	return nil
 }

@@ -17,13 +17,31 @@ const (
 )
 
 // single watches one address, if necessary with several connections and in several
-// rounds.
+// rounds. If they do not tell, the server accepts connections or does not.
 func (w watch) single(ctx context.Context, address Address) (facts.Sighting, error) {
+	s, err := w.inSeveralRounds(ctx, address)
+	if s.Seen == facts.SeenUnknown && w.accepted.Load() {
+		s.Seen = facts.SeenAmongOthers
+	}
+	return s, err
+}
+
+// inSeveralRounds is unknown if the rounds do not tell.
+func (w watch) inSeveralRounds(ctx context.Context, address Address) (facts.Sighting, error) {
 	r, quiet, err := w.quietRound(ctx, []Address{address})
 	if err != nil {
 		return facts.Sighting{}, err
 	}
-	if s := r.sightings()[0]; s.Seen != undecided && (!s.counted || quiet) {
+	s := r.sightings()[0]
+	if s.byPort { // another client's connection does not have the same port twice by chance
+		if r, quiet, err = w.quietRound(ctx, []Address{address}); err != nil {
+			return facts.Sighting{}, err
+		}
+		if again := r.sightings()[0]; again.byPort && again.Seen == s.Seen || again.decided(quiet) {
+			return again.Sighting, nil
+		}
+	}
+	if s.decided(quiet) {
 		return s.Sighting, nil
 	}
 	for arrived, n := 0, 0; n < rounds; n++ {
@@ -96,6 +114,7 @@ func (w watch) countOthers(ctx context.Context, took time.Duration, closes bool)
 	after := func(d time.Duration) func(time.Duration) bool {
 		return func(waited time.Duration) bool {
 			found.all = max(found.all, len(r.arrived())+max(0, r.untraced()))
+			w.note(r)
 			return waited >= d
 		}
 	}

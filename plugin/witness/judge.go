@@ -74,9 +74,13 @@ func judge(p *report.Probe, seen facts.Seen) {
 	case p.Identity == netprobe.IdentityVerified, !Connected(*p):
 	case seen == facts.SeenNothing:
 		judgeUnseen(p)
+	case seen == facts.SeenUnanswered && p.Failure == netprobe.Silent:
+		p.Identity, p.Detail = netprobe.IdentityMismatch, "connection accepted, but the server's answers do not come back to who accepted it"
 	case seen == facts.SeenUnknown && p.Failure == netprobe.Silent:
-		p.OK, p.Failure = true, "" // a server with so many clients accepts connections
-		p.Detail = "connection accepted, too many other clients to tell whether by this server"
+		p.Detail = "connection accepted, but it is not known whether it arrives at the server"
+	case seen == facts.SeenAmongOthers && p.Failure == netprobe.Silent:
+		p.OK, p.Failure = true, ""
+		p.Detail = "connection accepted, but it is not known whether by this server"
 	case seen.Arrived():
 		p.Identity = netprobe.IdentityWitnessed
 		if p.Failure == netprobe.Silent {

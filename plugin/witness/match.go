@@ -15,20 +15,29 @@ const undecided facts.Seen = "undecided"
 type sighting struct {
 	facts.Sighting
 	counted bool // it was not told from those of other clients, only counted
+	byPort  bool // it has its client's address and port, and another client's may have them too
+}
+
+// decided says whether a round is enough, in which no other client was seen or some were.
+func (s sighting) decided(quiet bool) bool {
+	return s.Seen != undecided && (quiet || !s.counted) && !s.byPort
 }
 
 // sightings returns what a round shows of each connection. A connection that comes
-// straight from its client has the client's address and port at the server too. Those
-// that a forwarder or NAT has in between are only counted.
+// straight from its client has the client's address and port at the server too. Often it
+// has them behind NAT as well, but then another client's connection may have the same port:
+// the kernel gives one out for each destination. Those that a forwarder has in between are
+// only counted.
 func (r round) sightings() []sighting {
 	sightings := make([]sighting, len(r.held))
 	own, others, rest := r.match()
 	for i, c := range own {
 		sightings[i].Sighting = r.sighting(c)
+		sightings[i].byPort = c.Local != r.held[i].Remote && len(others) > 0
 	}
 	counted := r.count(others, rest)
 	for _, i := range rest {
-		sightings[i] = sighting{counted, counted.Seen.Arrived()}
+		sightings[i] = sighting{Sighting: counted, counted: counted.Seen.Arrived()}
 	}
 	for i, h := range r.held {
 		if h.Closed && sightings[i].Seen == facts.SeenAccepted {
@@ -47,7 +56,7 @@ func (r round) match() (own map[int]listening.Connection, others []listening.Con
 		if !h.Opened() {
 			continue
 		}
-		at := slices.IndexFunc(others, func(c listening.Connection) bool { return c.Remote == h.Local })
+		at := slices.IndexFunc(others, func(c listening.Connection) bool { return r.same(c, h) })
 		if at < 0 {
 			rest = append(rest, i)
 			continue
@@ -58,6 +67,11 @@ func (r round) match() (own map[int]listening.Connection, others []listening.Con
 	return own, others, rest
 }
 
+// same says whether a connection at the server may be the one that a client holds.
+func (r round) same(c listening.Connection, h netprobe.HeldConnection) bool {
+	return c.Remote == h.Local && (c.Local == h.Remote || h.Closed || r.seen(c) != facts.SeenClosed)
+}
+
 // counts says whether connections have arrived that can only be counted.
 func (r round) counts() bool {
 	_, others, rest := r.match()
@@ -66,12 +80,15 @@ func (r round) counts() bool {
 
 // count returns what a round shows of some connections, if that is the same for all:
 // none has arrived; or as many as were opened have arrived, stayed, and gone when they
-// were closed. The others are connections that arrived meanwhile.
+// were closed, or not gone since they are none. The others are connections that arrived
+// meanwhile.
 func (r round) count(others []listening.Connection, opened []int) facts.Sighting {
 	switch {
 	case len(opened) == 0 || r.during.Truncated || r.untraced() > 0:
 	case len(others) == 0 && r.everArrived == 0:
 		return facts.Sighting{Seen: facts.SeenNothing}
+	case len(others) == len(opened) && r.alike(others) && r.seen(others[0]) == facts.SeenDeferred && len(r.gone(r.closes())) == 0:
+		return facts.Sighting{Seen: facts.SeenUnanswered}
 	case len(others) == len(opened) && r.alike(others) && len(r.gone(r.closes())) == len(r.arrived()) &&
 		(r.seen(others[0]) != facts.SeenClosed || r.closed(opened)):
 		return r.sighting(others[0])

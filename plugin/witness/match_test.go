@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"gotest.tools/v3/assert"
+	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
@@ -32,6 +33,13 @@ func closedBy(port uint16) netprobe.HeldConnection {
 	return h
 }
 
+// published is a connection to a port of the host that leads to the server, or to another.
+func published() netprobe.HeldConnection {
+	h := opened(1)
+	h.Remote = netip.MustParseAddrPort("172.17.0.1:8080")
+	return h
+}
+
 func TestSightings(t *testing.T) {
 	t.Parallel()
 	all := func(connections ...listening.Connection) []listening.Connection { return connections }
@@ -52,6 +60,10 @@ func TestSightings(t *testing.T) {
 		"through a forwarder": {during: all(taken(7)), established: 1, held: held(opened(1)), want: []facts.Seen{accepted}},
 		"it was there before": {
 			before: all(taken(7)), during: all(taken(7)), held: held(opened(1)), want: []facts.Seen{nothing},
+		},
+		"through NAT": {during: all(taken(1)), established: 1, held: held(published()), want: []facts.Seen{accepted}},
+		"another client has the port": {
+			during: all(from(1, listening.StateServerClosed, false)), established: 1, held: held(published()), want: []facts.Seen{undecided},
 		},
 		"not accepted": {
 			during: all(from(7, listening.StateOpen, false)), established: 1, held: held(opened(1)), want: []facts.Seen{waiting},
@@ -89,6 +101,40 @@ func TestSightings(t *testing.T) {
 				got = append(got, s.Seen)
 			}
 			assert.DeepEqual(t, got, test.want)
+		})
+	}
+}
+
+// A forwarder accepts, and the answers to its own connection do not come back. It goes on when
+// its client has gone; with TCP_DEFER_ACCEPT its connection is closed like any other.
+func TestSightingsUnanswered(t *testing.T) {
+	t.Parallel()
+	handshake := listening.Traffic{Connections: []listening.Connection{from(7, listening.StateHandshake, false)}}
+	r := round{during: handshake, after: handshake, held: []netprobe.HeldConnection{opened(1)}}
+	assert.Check(t, is.Equal(r.sightings()[0].Seen, facts.SeenUnanswered))
+	r.after = listening.Traffic{}
+	assert.Check(t, is.Equal(r.sightings()[0].Seen, facts.SeenDeferred))
+}
+
+// Behind NAT a connection is told by its client's port, which another client's may have. If
+// there are other clients, a second round has to show the same.
+func TestSightingsByPort(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		held    netprobe.HeldConnection
+		arrived []listening.Connection
+		decided bool
+	}{
+		"straight":                   {opened(1), []listening.Connection{taken(1), taken(7)}, true},
+		"through NAT, no other":      {published(), []listening.Connection{taken(1)}, true},
+		"through NAT, beside others": {published(), []listening.Connection{taken(1), taken(7)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := round{during: listening.Traffic{Connections: test.arrived}, held: []netprobe.HeldConnection{test.held}}
+			s := r.sightings()[0]
+			assert.Check(t, is.Equal(s.Seen, facts.SeenAccepted))
+			assert.Check(t, is.Equal(s.decided(true), test.decided))
 		})
 	}
 }

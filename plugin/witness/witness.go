@@ -11,6 +11,7 @@ package witness
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -77,14 +78,14 @@ const (
 // All addresses are watched in one round. Those that the round does not decide are
 // watched one by one.
 func Watch(ctx context.Context, reader Reader, port uint16, addresses []Address, timeout time.Duration) ([]facts.Sighting, error) {
-	w := watch{reader: reader, port: port, timeout: timeout}
+	w := watch{reader: reader, port: port, timeout: timeout, accepted: new(atomic.Bool)}
 	first, quiet, err := w.quietRound(ctx, addresses)
 	if err != nil {
 		return nil, err
 	}
 	sightings := make([]facts.Sighting, len(addresses))
 	for i, s := range first.sightings() {
-		if s.Seen == undecided || s.counted && !quiet {
+		if !s.decided(quiet) || s.Seen == facts.SeenUnanswered { // or a forwarder is slow to close
 			if s.Sighting, err = w.single(ctx, addresses[i]); err != nil {
 				return nil, err
 			}
@@ -107,9 +108,17 @@ func (w watch) quietRound(ctx context.Context, addresses []Address) (r round, qu
 }
 
 type watch struct {
-	reader  Reader
-	port    uint16
-	timeout time.Duration
+	reader   Reader
+	port     uint16
+	timeout  time.Duration
+	accepted *atomic.Bool // a process has accepted a connection that has come meanwhile
+}
+
+// note notes whether a process has accepted a connection.
+func (w watch) note(r round) {
+	if slices.ContainsFunc(r.arrived(), func(c listening.Connection) bool { return c.Accepted }) {
+		w.accepted.Store(true)
+	}
 }
 
 // round is one look at connections that are held open at the same time.
@@ -132,6 +141,7 @@ func (w watch) round(ctx context.Context, addresses []Address) (r round, err err
 	if err == nil {
 		r.held = opened.connections
 		err = w.untilAccepted(ctx, &r)
+		w.note(r)
 	}
 	if err == nil && r.counts() {
 		err = w.untilStayed(ctx, &r)

@@ -255,8 +255,8 @@ func watchBusy(t *testing.T, server netip.AddrPort, least int) {
 		if seen[0] == facts.SeenAccepted {
 			told++
 		}
-		assert.Check(t, seen[0] == facts.SeenAccepted || seen[0] == facts.SeenUnknown, "%v", seen)
-		assert.Check(t, seen[1] == facts.SeenNothing || seen[1] == facts.SeenUnknown, "%v", seen)
+		assert.Check(t, seen[0] == facts.SeenAccepted || seen[0] == facts.SeenAmongOthers, "%v", seen)
+		assert.Check(t, seen[1] == facts.SeenNothing || seen[1] == facts.SeenAmongOthers, "%v", seen)
 		assert.Check(t, is.Equal(seen[2], facts.SeenAccepted))
 	}
 	assert.Check(t, told >= least, "%d of 5", told)
@@ -274,4 +274,36 @@ func TestWatchName(t *testing.T) {
 	assert.NilError(t, err)
 	assert.Check(t, is.Equal(sightings[0].Seen, facts.SeenAccepted))
 	assert.Check(t, is.Equal(sightings[0].Peer, netip.MustParseAddr("127.0.0.1")))
+}
+
+// In a namespace that the server shares, another server has the port at another address.
+func TestWatchOwn(t *testing.T) {
+	t.Parallel()
+	server := serve(t, holds)
+	other := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), server.Port())
+	listener, err := net.Listen("tcp", other.String())
+	assert.NilError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+
+	own := listening.Listeners{Sockets: []listening.Socket{{Address: server}}}
+	unowned := own
+	unowned.Unowned = true
+	for name, test := range map[string]struct {
+		own  listening.Listeners
+		want []facts.Seen
+	}{
+		"it listens":        {own, []facts.Seen{facts.SeenAccepted, facts.SeenNothing}},
+		"it does not":       {listening.Listeners{}, []facts.Seen{facts.SeenNothing, facts.SeenNothing}},
+		"it cannot be told": {unowned, []facts.Seen{facts.SeenAmongOthers, facts.SeenAmongOthers}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addresses := []witness.Address{{From: witness.Here{}, Address: server.String()}, {From: witness.Here{}, Address: other.String()}}
+			sightings, err := witness.WatchOwn(t.Context(), &kernel{}, test.own, server.Port(), addresses, timeout)
+			assert.NilError(t, err)
+			for i, want := range test.want {
+				assert.Check(t, is.Equal(sightings[i].Seen, want), "%d", i)
+			}
+		})
+	}
 }

@@ -181,10 +181,13 @@ func (x messageIndex) fit(m message, words []string, ofText float64) fit {
 
 const (
 	enoughShared = 4.5  // as much as a word that one of ninety messages has
+	enoughAlone  = 4.0  // as much as a word that one of fifty messages has, if it is the whole text
 	enoughFit    = 0.65 // of the message, or of the text
 )
 
-func (f fit) counts() bool { return f.shared >= enoughShared && f.share() >= enoughFit }
+func (f fit) counts() bool {
+	return f.share() >= enoughFit && (f.shared >= enoughShared || f.ofText == 1 && f.shared >= enoughAlone)
+}
 
 func (f fit) share() float64 { return max(f.ofMessage, f.ofText) }
 

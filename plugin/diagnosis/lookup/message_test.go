@@ -42,6 +42,7 @@ var pasted = []struct {
 	{`org.postgresql.util.PSQLException: Connection to localhost:5432 refused. Check that the hostname and port are correct`, "localhost-is-this-container"},
 	{"Traceback (most recent call last):\n  File \"/app/main.py\", line 12, in <module>\n    r = requests.get(url)\nrequests.exceptions.ConnectionError: HTTPConnectionPool(host='web', port=8000): Max retries exceeded with url: / (Caused by NewConnectionError('<urllib3.connection.HTTPConnection object at 0x7f4edf5c7090>: Failed to establish a new connection: [Errno 111] Connection refused'))", "localhost-is-this-container"},
 	{`connect ECONNREFUSED ::1:3000`, "published-family-mismatch"},
+	{`ECONNREFUSED`, "server-not-ready"}, // all that is known of it
 	{`Get "http://localhost:32769/": dial tcp [::1]:32769: connect: connection refused`, "published-family-mismatch"},
 	{`curl: (7) Failed to connect to host.docker.internal port 8080 after 3 ms: Couldn't connect to server`, "host-alias-unreachable"},
 	{`psycopg2.OperationalError: FATAL:  the database system is starting up`, "server-not-ready"},
@@ -124,6 +125,12 @@ var pasted = []struct {
 	// containers and images
 	{`docker: Error response from daemon: driver failed programming external connectivity on endpoint web (0a1b): Bind for 0.0.0.0:8080 failed: port is already allocated.`, "port-in-use"},
 	{`Error response from daemon: Ports are not available: exposing port TCP 0.0.0.0:80 -> 0.0.0.0:0: listen tcp 0.0.0.0:80: bind: Only one usage of each socket address (protocol/network address/port) is normally permitted.`, "port-in-use"},
+	{`Error response from daemon: Ports are not available: exposing port TCP 0.0.0.0:5000 -> 127.0.0.1:0: listen tcp 0.0.0.0:5000: bind: An attempt was made to access a socket in a way forbidden by its access permissions.`, "port-reserved"},
+	{`Error: rootlessport cannot expose privileged port 80, you can add 'net.ipv4.ip_unprivileged_port_start=80' to /etc/sysctl.conf (currently 1024), or choose a larger port number (>= 1024): listen tcp 0.0.0.0:80: bind: permission denied`, "port-reserved"},
+	{`ERROR: could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network`, "address-pools-exhausted"},
+	{`failed to create network shop_default: Error response from daemon: all predefined address pools have been fully subnetted`, "address-pools-exhausted"},
+	{`Error response from daemon: driver failed programming external connectivity on endpoint web (0a1b):  (iptables failed: iptables --wait -t nat -A DOCKER -p tcp -d 0/0 --dport 8080 -j DNAT --to-destination 172.17.0.2:80 ! -i docker0: iptables: No chain/target/match by that name. (exit status 1))`, "engine-firewall-broken"},
+	{`Error response from daemon: Failed to Setup IP tables: Unable to enable SKIP DNAT rule:  (iptables failed: iptables --wait -t nat -I DOCKER -i br-0a1b -j RETURN: iptables: No chain/target/match by that name.`, "engine-firewall-broken"},
 	{`docker: Error response from daemon: Conflict. The container name "/web" is already in use by container "bc790230c54c". You have to remove (or rename) that container to be able to reuse that name.`, "name-in-use"},
 	{`Error response from daemon: pull access denied for nosuch/image, repository does not exist or may require 'docker login': denied: requested access to the resource is denied`, "image-unavailable"},
 	{`Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 192.168.1.1:53: no such host`, "image-unavailable"},
@@ -143,6 +150,7 @@ var pasted = []struct {
 	{`certificate has expired`, "tls-expired"},
 	{`exec format error`, "image-wrong-platform"},
 	{`port is already allocated`, "port-in-use"},
+	{`docker: Error response from daemon: driver failed programming external connectivity on endpoint web (0a1b): all ports are allocated.`, "port-in-use"},
 }
 
 func TestWithMessage(t *testing.T) {

@@ -3,21 +3,24 @@ package connection
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// watchedTransport sends the requests of docker's client, except those that attach to a
-// container. It turns an answer that forbids a call into a [refusal.Refusal], and notes how long
-// each answer took. The client does neither: its errors do not say which call failed.
+// watchedTransport sends the requests of docker's client within bounds. It turns an answer
+// that forbids a call into a [refusal.Refusal], and notes how long each answer took. The
+// client does neither: its errors do not say which call failed.
 type watchedTransport struct {
-	next *http.Transport
+	base *http.Transport
+	next *bounds.Transport // sends through base
 
 	mu     sync.Mutex
 	calls  []Call
@@ -42,8 +45,10 @@ func (t *watchedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	began := time.Now()
 	response, err := t.next.RoundTrip(request)
 	if err != nil {
+		slog.DebugContext(request.Context(), "Docker API", "call", request.Method+" "+request.URL.RequestURI(), "took", time.Since(began), "error", err)
 		return nil, err
 	}
+	slog.DebugContext(request.Context(), "Docker API", "call", request.Method+" "+request.URL.RequestURI(), "took", time.Since(began), "status", response.StatusCode)
 	t.note(Call{Name: refusal.CallOf(request), Took: time.Since(began)}, response.Header)
 	if refused := refusal.Of(response); refused != nil {
 		_ = response.Body.Close()
@@ -108,7 +113,7 @@ func (c *Connection) TryCalls(ctx context.Context, limit time.Duration) []refusa
 func Unanswered(tried []refusal.TriedCall, limit time.Duration) *report.Fault {
 	var calls []string
 	for _, t := range tried {
-		if t.Err != nil && isTimeout(t.Err) {
+		if t.Err != nil && (isTimeout(t.Err) || bounds.Is(t.Err)) {
 			calls = append(calls, t.Call)
 		}
 	}

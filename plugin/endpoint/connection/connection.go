@@ -26,6 +26,9 @@ import (
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/retrying"
 )
 
 // Bounds on connecting. Docker's client stops dialling a socket or a TCP address
@@ -102,7 +105,7 @@ func (c *Connection) Format(state fmt.State, verb rune) { c.settings.Format(stat
 // Close releases the connections to the engine.
 func (c *Connection) Close() {
 	_ = c.client.Close() // returns nil, always
-	c.calls.next.CloseIdleConnections()
+	c.calls.base.CloseIdleConnections()
 }
 
 // client makes docker's client as the docker CLI does (docker/cli,
@@ -135,9 +138,10 @@ func (s Settings) client() (*Connection, error) {
 		if s.use().direct {
 			transport.Proxy = nil
 		}
-		// The client needs its own transport to attach to containers, so another one is
-		// put behind it rather than around it.
-		c.calls = &watchedTransport{next: transport.Clone()}
+		// The client reads the settings of its own transport, so another one is put behind it
+		// rather than around it.
+		behind := transport.Clone()
+		c.calls = &watchedTransport{base: behind, next: bounds.NewTransport(behind, s.limits())}
 		transport.RegisterProtocol(base.Scheme, c.calls)
 		return nil
 	})
@@ -145,10 +149,23 @@ func (s Settings) client() (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.API, c.client = retryingClient{APIClient: api, connection: c}, api
+	c.API, c.client = boundClient{retrying.Client{APIClient: api}, c}, api
 	c.wire = wire{base: base, dial: transport.DialContext, tls: config.Clone()}
 	return c, nil
 }
+
+// limits are the bounds of calls at the endpoint. ssh needs more time to connect.
+func (s Settings) limits() bounds.Limits {
+	limits := bounds.Defaults()
+	if s.Transport == SSH {
+		limits.Connect = sshAnswerTimeout
+	}
+	return limits
+}
+
+// OnWait has a function called with what is being waited for when the engine takes long to
+// answer a call. Several goroutines may call it in parallel.
+func (c *Connection) OnWait(notify func(what string)) { c.calls.next.OnWait(notify) }
 
 // options are those of docker's client, but for TLS.
 func (s Settings) options(c *Connection) []client.Opt {

@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -73,6 +74,18 @@ func (c *Connection) Describe(ctx context.Context) (Description, error) {
 	return Description{Endpoint: c.settings.describe(version, info, c.calls.engineHeaders()), NodeAddress: nodeAddress(info)}, err
 }
 
+// Describe is what an engine has said of itself to a client that is no [Connection].
+func (s Settings) Describe(version types.Version, info system.Info) Description {
+	return Description{Endpoint: s.describe(version, info, headers{}), NodeAddress: nodeAddress(info)}
+}
+
+// Product is the engine's name as the headers of its answers say it, such as Docker Engine;
+// empty if they do not.
+func (c *Connection) Product() string {
+	name, _ := c.calls.engineHeaders().product()
+	return name
+}
+
 // nodeAddress is the engine's address in its Swarm; empty if that is no IP address.
 func nodeAddress(info system.Info) string {
 	address, err := netip.ParseAddr(info.Swarm.NodeAddr)
@@ -90,7 +103,11 @@ func (c *Connection) serverVersion(ctx context.Context) (types.Version, error) {
 
 // serverInfo returns the engine's answer to /info as serverVersion does that to /version.
 func (c *Connection) serverInfo(ctx context.Context) (system.Info, error) {
-	return detail(ctx, c, "GET /info", c.info, c.API.Info)
+	return detail(ctx, c, "GET /info", c.info, func(ctx context.Context) (system.Info, error) {
+		watching, failure := bounds.Watch(ctx)
+		info, err := c.API.Info(watching)
+		return info, failure(err)
+	})
 }
 
 // detail returns the answer to a call that only adds detail, and sends the request if
@@ -108,9 +125,7 @@ func detail[T any](ctx context.Context, c *Connection, call string, known chan *
 	if answer != nil {
 		return *answer, nil
 	}
-	limited, cancel := context.WithTimeout(ctx, DetailTimeout)
-	defer cancel()
-	got, err := request(limited)
+	got, err := request(ctx)
 	if err != nil && !c.Omitted.Note(ctx, call, err) {
 		return got, err
 	}

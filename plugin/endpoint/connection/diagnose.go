@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker/docker/client"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -29,8 +30,10 @@ func (c *Connection) diagnose(ctx context.Context, seen trace, err error) error 
 }
 
 func (c *Connection) cause(ctx context.Context, seen *trace, err error) *report.Fault {
-	refusal := new(refusal.Refusal)
+	refusal, exceeded := new(refusal.Refusal), new(bounds.Error)
 	switch {
+	case errors.As(err, &exceeded):
+		return exceeded.Fault(err, c.settings.use().source)
 	case errors.As(err, &refusal):
 		return c.refusedPing(ctx, refusal, err)
 	case c.settings.Transport == SSH:

@@ -11,6 +11,8 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/errno"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -23,6 +25,7 @@ import (
 // [Connection.Explain] knows more, because it can ping the engine.
 func Explain(err error) error {
 	var known *report.Fault
+	err = bounds.Explain(err, func(e *bounds.Error, err error) *report.Fault { return e.Fault(err, "") })
 	if refusal.Is(err) {
 		return refusal.Explain(err, nil)
 	}
@@ -64,6 +67,9 @@ func isLost(err error) bool {
 // or the time of [Open] for an unreachable endpoint, bounded by ctx.
 func (c *Connection) Explain(ctx context.Context, err error) error {
 	var known *report.Fault
+	if ctx.Err() == nil {
+		err = bounds.Explain(err, c.exceeded)
+	}
 	if refusal.Is(err) && ctx.Err() == nil {
 		return refusal.Explain(err, func(fault *report.Fault, refused *refusal.Refusal) {
 			refused.AddTo(fault, refusal.Needed(c.TryCalls(ctx, measureTimeout)))
@@ -91,6 +97,11 @@ func (c *Connection) Explain(ctx context.Context, err error) error {
 		"it answers again now, so run the command once more",
 		"the client said: "+err.Error(), "the engine answers a ping now")
 	return c.settings.withEndpoint(fault, netprobe.PhaseRequest)
+}
+
+// exceeded explains a call that exceeded its bounds.
+func (c *Connection) exceeded(e *bounds.Error, err error) *report.Fault {
+	return c.settings.withEndpoint(e.Fault(err, c.settings.use().source), netprobe.PhaseRequest)
 }
 
 // refusedBeforeItWasRead is for a proxy that forbids a call and closes the connection
@@ -128,7 +139,7 @@ func dialFault(err error) *report.Fault {
 	if op.Addr != nil {
 		at = op.Addr.String()
 	}
-	if isForbidden(err) {
+	if errno.Forbidden(err) {
 		return unreachable(sentence.Of(err, "this machine forbids connecting to %s", at), "check its routes and its firewall")
 	}
 	why := sentence.Of(err, "connecting to %s did not succeed (%s)", at, op.Err)

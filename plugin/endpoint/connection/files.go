@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/errno"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -81,7 +82,7 @@ func describeUnreadable(fault *report.Fault, err error, file *fs.PathError, dir 
 		fault.Err = sentence.Of(err, "the folder of the TLS files, %s, does not exist", dir)
 	case errors.Is(file, fs.ErrNotExist):
 		fault.Err = sentence.Of(err, "the TLS file %s does not exist", file.Path)
-	case isForbidden(file):
+	case errno.Forbidden(file):
 		fault.Evidence = append(fault.Evidence, process.DescribeFile(file.Path), process.Identity())
 		fault.Commands = nil
 		fault.Hint = "let this user read it, or set DOCKER_CERT_PATH to a folder of this user"

@@ -7,18 +7,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/containerd/errdefs"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/refusal"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
-
-// DetailTimeout bounds a call that only adds detail. An engine that answers at all answers
-// its slowest one, /info, within 20 ms; a busy one was seen to take seconds.
-const DetailTimeout = 10 * time.Second
 
 // Omitted are the calls of the API that only add detail, such as /info, and that did not
 // succeed: the command goes on without them. A nil Omitted goes on without nothing. Its
@@ -36,7 +32,8 @@ type omittedCall struct {
 }
 
 // Note says whether a command can go on without the answer to a call, and if so, notes the
-// call. It can not if the call succeeded, if ctx has ended, or if the engine was lost.
+// call. It can not if the call succeeded or exceeded its bounds, if ctx has ended, or if the
+// engine was lost.
 func (o *Omitted) Note(ctx context.Context, call string, err error) bool {
 	if o == nil || err == nil || ctx.Err() != nil {
 		return false
@@ -46,9 +43,11 @@ func (o *Omitted) Note(ctx context.Context, call string, err error) bool {
 	switch {
 	case errors.As(err, &refused):
 		noted = omittedCall{refused.Call, fmt.Sprintf("forbidden (%d) %s", refused.Status, refused.Own()), true}
-	case errors.Is(err, context.DeadlineExceeded):
-		noted.why = fmt.Sprintf("no answer within %s", DetailTimeout)
-	case errdefs.IsNotFound(err), errdefs.IsInvalidArgument(err), isLost(err):
+	case bounds.Is(err), errdefs.IsNotFound(err), errdefs.IsInvalidArgument(err):
+		return false
+	case errors.Is(err, context.DeadlineExceeded): // of a program's own client, which has no bounds
+		noted.why = fmt.Sprintf("no answer within %s", bounds.AnswerTime)
+	case isLost(err):
 		return false
 	default:
 		noted.why = sentence.Visible(err.Error())

@@ -8,6 +8,12 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/client"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
 )
 
 // reply is the response to a plain GET of /_ping.
@@ -53,6 +59,16 @@ func (c *Connection) get(ctx context.Context, scheme, path string) (*http.Respon
 // request sends a request for a path that has no API version and may have a query. The
 // limit includes reading the body, which the caller closes.
 func (c *Connection) request(ctx context.Context, limit time.Duration, method, scheme, path string, body io.Reader) (*http.Response, error) {
+	request, err := c.newRequest(ctx, method, scheme, path, body)
+	if err != nil {
+		return nil, err
+	}
+	bounded := c.client.HTTPClient()
+	bounded.Timeout = limit
+	return bounded.Do(request)
+}
+
+func (c *Connection) newRequest(ctx context.Context, method, scheme, path string, body io.Reader) (*http.Request, error) {
 	path, query, _ := strings.Cut(path, "?")
 	target := c.wire.base.JoinPath(path)
 	target.Scheme, target.RawQuery = scheme, query
@@ -66,9 +82,7 @@ func (c *Connection) request(ctx context.Context, limit time.Duration, method, s
 	if method == http.MethodPost {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	bounded := c.client.HTTPClient()
-	bounded.Timeout = limit
-	return bounded.Do(request)
+	return request, nil
 }
 
 // proxy is the proxy that docker's client goes through, or nil.
@@ -90,4 +104,22 @@ func (c *Connection) Proxy() string {
 		return proxy.Host
 	}
 	return ""
+}
+
+// boundClient is docker's client, with the bounds of this connection for attaching too.
+type boundClient struct {
+	client.APIClient
+
+	connection *Connection
+}
+
+// ContainerAttach attaches to a container. Docker's client does that on a connection of its
+// own, without bounds, and drops an answer other than the upgrade.
+func (c boundClient) ContainerAttach(ctx context.Context, id string, options container.AttachOptions) (types.HijackedResponse, error) {
+	path := "/v" + c.connection.client.ClientVersion() + "/containers/" + id + "/attach?" + bounds.AttachQuery(options)
+	request, err := c.connection.newRequest(ctx, http.MethodPost, c.connection.wire.base.Scheme, path, nil)
+	if err != nil {
+		return types.HijackedResponse{}, err
+	}
+	return bounds.Attach(c.connection.calls, request)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/errno"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/sentence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -33,7 +34,7 @@ func socketFault(err error) *report.Fault {
 		return nil
 	case pipe:
 		return pipeFault(err, path)
-	case isForbidden(err):
+	case errno.Forbidden(err):
 		return socketForbidden(err, path)
 	case errors.Is(err, fs.ErrNotExist):
 		return socketMissing(err, path)
@@ -55,7 +56,7 @@ func socketFault(err error) *report.Fault {
 		}
 	}
 	note := ""
-	if isBusy(err) {
+	if errno.Busy(err) {
 		note = ", its accept queue is full"
 	}
 	why := sentence.Of(err, "the engine does not accept connections at %s%s", path, note)
@@ -76,7 +77,7 @@ func socketOf(err error) (path string, pipe bool) {
 }
 
 func pipeFault(err error, path string) *report.Fault {
-	if isForbidden(err) {
+	if errno.Forbidden(err) {
 		return &report.Fault{
 			Cause:    DockerSocketPerm,
 			Evidence: []string{"pipe: " + path, process.Identity()},

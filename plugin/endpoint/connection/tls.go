@@ -159,9 +159,9 @@ var rejections = map[uint8]string{
 
 const handshakeFailure = 40 // RFC 8446, section 6.2
 
-// Alert returns the alert that the other side sent (RFC 8446, section 6.2). crypto/tls hands it out
-// as an unexported type of kind uint8 in a net.OpError with its own Op, so the value
-// is read by its kind, not from its text.
+// Alert returns the alert that the other side sent (RFC 8446, section 6.2). crypto/tls
+// hands it out as an unexported type of kind uint8 in a net.OpError with its own Op, so
+// the value is read by its kind, not from its text.
 func Alert(err error) (code uint8, ok bool) {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "remote error" || op.Err == nil {

@@ -51,14 +51,22 @@ type API interface {
 	ImageRemove(ctx context.Context, ref string, options image.RemoveOptions) ([]image.DeleteResponse, error)
 }
 
+// Binaries are the agents' programs. ReadFile takes a name of [FileName]; with
+// [DigestExtension] after it, the answer is the digest of that program's image.
+// The error is [fs.ErrNotExist] for a program that there is not, and for a digest that is
+// not known: then the program is read and hashed, which takes about 7 ms.
+type Binaries interface {
+	ReadFile(name string) ([]byte, error)
+}
+
 // Reference returns the reference of the agent image for an engine's OS and CPU:
 // "nestprobe-agent:" and a digest of 32 hexadecimal digits. The digest covers the
 // image's configuration and the binary from binaries. The CPU may have the name that
-// /version gives it ("amd64") or that of /info ("x86_64"). Reference hashes the binary
-// of 10.3 MB, which takes about 7 ms, and sends no request to the engine.
+// /version gives it ("amd64") or that of /info ("x86_64"). Reference sends no request to
+// the engine.
 //
 // Errors: a [*report.Fault] engine-os-unsupported, and [ErrNoAgent].
-func Reference(binaries fs.FS, os, arch string) (string, error) {
+func Reference(binaries Binaries, os, arch string) (string, error) {
 	return newStore(binaries).reference(os, arch)
 }
 
@@ -76,7 +84,7 @@ func Reference(binaries fs.FS, os, arch string) (string, error) {
 // caller whose create request fails with "not found" calls EnsureNear again.
 //
 // Errors: those of Reference, those of platform, unwrapped, and the engine's, wrapped.
-func EnsureNear(ctx context.Context, api API, binaries fs.FS, platform func(context.Context) (os, arch string, err error)) (ref string, err error) {
+func EnsureNear(ctx context.Context, api API, binaries Binaries, platform func(context.Context) (os, arch string, err error)) (ref string, err error) {
 	s := newStore(binaries)
 	near, found, err := s.find(ctx, api, "linux", runtime.GOARCH)
 	if found {
@@ -96,12 +104,12 @@ func EnsureNear(ctx context.Context, api API, binaries fs.FS, platform func(cont
 // store has the agents' binaries, nestprobe-agent-OS-ARCH, and the names of their
 // images on an engine.
 type store struct {
-	files      fs.FS
+	files      Binaries
 	repository string
 	label      string
 }
 
-func newStore(binaries fs.FS) store {
+func newStore(binaries Binaries) store {
 	return store{files: binaries, repository: Repository, label: Label}
 }
 
@@ -119,6 +127,25 @@ func FileName(os, arch string) string {
 	return fmt.Sprintf("%s-%s-%s", binaryName, os, arch)
 }
 
+// DigestExtension is the extension of the file with the digest of an agent's image.
+const DigestExtension = ".digest"
+
+// Digest returns the digest of the image with a binary for a GOOS and GOARCH.
+func Digest(binary []byte, os, arch string) (string, error) {
+	return imageOf(os, arch).contentDigest(binary)
+}
+
+// imageOf is the image for a platform, without a tag and without the binary.
+func imageOf(os, arch string) Archive {
+	return Archive{
+		BinaryName:   binaryName,
+		OS:           os,
+		Arch:         arch,
+		User:         "65534:65534", // the user nobody as a number, because there is no /etc/passwd
+		ExposedPorts: []string{"4647/tcp"},
+	}
+}
+
 // describe returns the image for a platform, with its tag but without the binary,
 // which only a load needs.
 func (s store) describe(os, arch string) (Archive, error) {
@@ -126,49 +153,76 @@ func (s store) describe(os, arch string) (Archive, error) {
 	if err != nil {
 		return Archive{}, err
 	}
-	image := Archive{
-		BinaryName:   binaryName,
-		OS:           platform.OS,
-		Arch:         platform.Architecture,
-		User:         "65534:65534", // the user nobody as a number, because there is no /etc/passwd
-		ExposedPorts: []string{"4647/tcp"},
-	}
-	file, err := s.files.Open(FileName(image.OS, image.Arch))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Archive{}, ErrNoAgent
-	}
+	image := imageOf(platform.OS, platform.Architecture)
+	digest, err := s.digest(image)
 	if err != nil {
-		return Archive{}, fmt.Errorf("reading the agent: %w", err)
-	}
-	digest, err := image.contentDigest(file)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return Archive{}, fmt.Errorf("reading the agent: %w", err)
+		return Archive{}, err
 	}
 	image.Tag = s.repository + ":" + digest
 	image.Labels = map[string]string{s.label: digest}
 	return image, nil
 }
 
-// complete adds the binary to a described image.
-func (s store) complete(image Archive) (Archive, error) {
-	binary, err := fs.ReadFile(s.files, FileName(image.OS, image.Arch))
+// digest returns the digest of an image: that which was written when the binary was built,
+// or else that of the binary itself.
+func (s store) digest(image Archive) (string, error) {
+	known, err := s.files.ReadFile(FileName(image.OS, image.Arch) + DigestExtension)
+	if err == nil {
+		return strings.TrimSpace(string(known)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the agent: %w", err)
+	}
+	binary, err := s.binary(image)
 	if err != nil {
-		return Archive{}, fmt.Errorf("reading the agent: %w", err)
+		return "", err
+	}
+	return image.contentDigest(binary)
+}
+
+func (s store) binary(image Archive) ([]byte, error) {
+	binary, err := s.files.ReadFile(FileName(image.OS, image.Arch))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoAgent
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the agent: %w", err)
+	}
+	return binary, nil
+}
+
+// errOtherAgent means that the digest that the build wrote is that of another binary, or of
+// another version of this package.
+var errOtherAgent = errors.New("the agent in this docker-nestprobe is not the one whose digest it was built with: build it again with `make build`")
+
+// complete adds the binary to a described image. It checks the digest, because every
+// plugin with this agent takes an image with the digest for its own.
+func (s store) complete(image Archive) (Archive, error) {
+	binary, err := s.binary(image)
+	if err != nil {
+		return Archive{}, err
+	}
+	digest, err := Digest(binary, image.OS, image.Arch)
+	if err != nil {
+		return Archive{}, err
+	}
+	if image.Labels[s.label] != digest {
+		return Archive{}, errOtherAgent
 	}
 	image.Binary = binary
 	return image, nil
 }
 
-// agentPlatforms are the platforms that `make build` builds agents for.
-func agentPlatforms() []string { return []string{"linux/amd64", "linux/arm64"} }
+// Platforms are the platforms that `make build` builds agents for.
+func Platforms() []string { return []string{"linux/amd64", "linux/arm64"} }
 
 func supported(os, arch string) (ocispec.Platform, error) {
 	platform := platforms.Normalize(ocispec.Platform{OS: os, Architecture: arch})
 	name := platform.OS + "/" + platform.Architecture
-	if slices.Contains(agentPlatforms(), name) {
+	if slices.Contains(Platforms(), name) {
 		return platform, nil
 	}
-	known := strings.Join(agentPlatforms(), " and ")
+	known := strings.Join(Platforms(), " and ")
 	fault := &report.Fault{
 		Cause:    EngineOSUnsupported,
 		Evidence: []string{"the engine runs containers of " + name, "there are agents for " + known},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -149,6 +150,52 @@ func TestBuiltWithoutAgents(t *testing.T) {
 	assert.Assert(t, !errors.Is(err, ErrNoAgent))
 	_, _, err = empty.ensure(t.Context(), nil, "linux", "amd64") // before any request to the engine
 	assert.ErrorIs(t, err, ErrNoAgent)
+}
+
+// The digest that the build wrote spares the plugin from unpacking and hashing the agent at
+// each start.
+func TestReferenceByTheDigestOfTheBuild(t *testing.T) {
+	t.Parallel()
+	s := storeOf("one", "two")
+	want, err := s.reference("linux", "amd64")
+	assert.NilError(t, err)
+	_, digest, _ := strings.Cut(want, ":")
+	s.files = fstest.MapFS{"nestprobe-agent-linux-amd64.digest": {Data: []byte(digest + "\n")}}
+	ref, err := s.reference("linux", "amd64")
+	assert.NilError(t, err)
+	assert.Equal(t, ref, want)
+	_, err = s.archive("amd64")
+	assert.ErrorIs(t, err, ErrNoAgent)
+}
+
+// Another plugin would take the image for the one that it needs.
+func TestAgentWithAnotherDigestIsNotLoaded(t *testing.T) {
+	t.Parallel()
+	other, err := Digest([]byte("another"), "linux", "amd64")
+	assert.NilError(t, err)
+	s := storeOf("one", "two")
+	s.files = fstest.MapFS{
+		"nestprobe-agent-linux-amd64":        {Data: []byte("one")},
+		"nestprobe-agent-linux-amd64.digest": {Data: []byte(other)},
+	}
+	fake := &fakeEngine{}
+	_, _, err = s.ensure(t.Context(), fake, "linux", "amd64")
+	assert.ErrorIs(t, err, errOtherAgent)
+	assert.Equal(t, fake.loads, 0)
+}
+
+// After a change of this package, `make build` must write new digests.
+func TestDigestsOfTheBuild(t *testing.T) {
+	t.Parallel()
+	for _, arch := range []string{"amd64", "arm64"} {
+		image, err := newStore(agents.Files).describe("linux", arch)
+		if errors.Is(err, ErrNoAgent) && testing.Short() {
+			t.Skip("there are no agents yet: make build")
+		}
+		assert.NilError(t, err)
+		_, err = newStore(agents.Files).complete(image)
+		assert.NilError(t, err)
+	}
 }
 
 // On a fresh clone the folder has only this file, and go:embed needs one.

@@ -148,14 +148,12 @@ const digestLength = 32
 // contentDigest is a digest of everything in an image: its configuration, the format
 // of its layer, and the binary. It is not the image's ID, because the image's label
 // contains the digest.
-func (a Archive) contentDigest(binary io.Reader) (string, error) {
+func (a Archive) contentDigest(binary []byte) (string, error) {
 	content := digest.Canonical.Digester()
 	if err := a.writeLayer(content.Hash()); err != nil { // without the binary, which follows
 		return "", err
 	}
-	if _, err := io.Copy(content.Hash(), binary); err != nil {
-		return "", err
-	}
+	_, _ = content.Hash().Write(binary) // never returns an error
 	config, err := a.config(content.Digest())
 	if err != nil {
 		return "", err

@@ -3,7 +3,7 @@
 // must make, and a server's answers through the relay with those at its own address. It
 // prints the ratio of the medians. The two run in alternation, so that other load on
 // the machine affects both. `make bench` calls it; it needs the plugin to be
-// built, and an engine.
+// built, and an engine. `make trace` prints when one command makes which call.
 package main
 
 import (
@@ -29,12 +29,15 @@ func main() {
 	flag.StringVar(&known.image, "image", "", "the image of the bare servers")
 	flag.StringVar(&known.version, "api", "", "the API version that the bare calls are made in")
 	plugin := flag.String("plugin", "bin/docker-nestprobe", "the plugin to measure")
+	timeline := flag.Bool("trace", false, "print the API calls of one command on a time line instead: the arguments, such as run --servers 2")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var err error
 	switch {
+	case *timeline:
+		err = trace(ctx, *plugin, flag.Args())
 	case *bare > 0:
 		err = bareCalls(ctx, known, *bare)
 	case *nested:

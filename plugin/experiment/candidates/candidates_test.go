@@ -327,3 +327,34 @@ func names(candidates []Candidate) []string {
 	}
 	return names
 }
+
+// A container of another engine knows only the endpoint's host to lead to the server's
+// engine, and no name of the server.
+func TestForForeign(t *testing.T) {
+	t.Parallel()
+	server := facts.Addresses{
+		Port: 80, Names: []string{"web"}, SharesNamespace: true, EngineHost: "docker",
+		Networks: []facts.Network{{Name: "bridge", IPv4: netip.MustParseAddr("172.17.0.2"), GatewayIPv4: netip.MustParseAddr("172.17.0.1")}},
+		Bindings: []facts.Binding{{HostIP: netip.IPv4Unspecified(), HostPort: 8080}},
+	}
+	own := []facts.Network{{GatewayIPv4: netip.MustParseAddr("172.30.0.1")}}
+	gateway := false
+	for _, c := range ForForeign(server, own) {
+		assert.Check(t, c.Kind != report.KindContainerName && c.Kind != report.KindOwnLocalhost, "%s", c.Address)
+		assert.Check(t, c.Elsewhere == (c.Kind != report.KindPublishedEngineHost), "%s", c.Address)
+		gateway = gateway || c.Address == "172.30.0.1:8080"
+	}
+	assert.Check(t, gateway, "the container's own gateway may be the engine's host")
+}
+
+// A container in the server's own network namespace has the server on its localhost.
+func TestForContainerInTheServersNamespace(t *testing.T) {
+	t.Parallel()
+	found := ForContainer(facts.Addresses{Port: 80, SharesNamespace: true})
+	assert.Equal(t, len(found), 2)
+	for i, address := range []string{"127.0.0.1:80", "[::1]:80"} {
+		assert.Equal(t, found[i].Address, address)
+		assert.Equal(t, found[i].Kind, report.KindOwnLocalhost)
+		assert.Check(t, !found[i].Elsewhere)
+	}
+}

@@ -3,7 +3,6 @@ package candidates
 import (
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -12,6 +11,8 @@ import (
 // List collects candidates, each address once.
 type List struct {
 	Candidates []Candidate
+
+	added map[string]bool // the addresses
 }
 
 // Add adds an address and a port; nothing if the address is not valid.
@@ -27,7 +28,12 @@ func (l *List) AddName(kind report.Kind, host string, port uint16, reason string
 }
 
 func (l *List) add(c Candidate) {
-	if !slices.ContainsFunc(l.Candidates, func(other Candidate) bool { return other.Address == c.Address }) {
-		l.Candidates = append(l.Candidates, c)
+	if l.added[c.Address] {
+		return
 	}
+	if l.added == nil {
+		l.added = map[string]bool{}
+	}
+	l.added[c.Address] = true
+	l.Candidates = append(l.Candidates, c)
 }

@@ -21,6 +21,9 @@ type Listeners struct {
 	Sockets []Socket `json:"sockets"` // of TCP, by port and then by address
 	// Truncated says that there are more sockets than Sockets holds.
 	Truncated bool `json:"truncated"`
+	// Unowned says that Sockets holds those of all processes, since those of the server's
+	// container could not be told from the others in the namespace.
+	Unowned bool `json:"unowned,omitempty"`
 
 	// UDP are the addresses at which UDP sockets receive from any peer, by port and then by
 	// address. Unix are the paths of listening Unix sockets, sorted; one that begins with @
@@ -76,10 +79,14 @@ func (l Listeners) On(port uint16) []netip.Addr {
 	return slices.Compact(found)
 }
 
+// None says whether nothing listens on a port. It is false if Truncated is set, since
+// another socket may.
+func (l Listeners) None(port uint16) bool { return len(l.On(port)) == 0 && !l.Truncated }
+
 // OnlyUDP says whether a UDP socket receives on a port that no TCP socket listens on, and
 // that can be reached from outside of the namespace.
 func (l Listeners) OnlyUDP(port uint16) bool {
-	return len(l.On(port)) == 0 && !l.Truncated && slices.ContainsFunc(l.UDP, func(a netip.AddrPort) bool {
+	return l.None(port) && slices.ContainsFunc(l.UDP, func(a netip.AddrPort) bool {
 		return a.Port() == port && !a.Addr().IsLoopback()
 	})
 }
@@ -111,6 +118,11 @@ func (l Listeners) Serves(address netip.AddrPort) bool {
 	return slices.ContainsFunc(l.Sockets, func(s Socket) bool {
 		return s.Address.Port() == address.Port() && s.serves(address.Addr().Unmap().WithZone(""))
 	})
+}
+
+// Has says whether a socket is bound to exactly an address.
+func (l Listeners) Has(address netip.AddrPort) bool {
+	return slices.ContainsFunc(l.Sockets, func(s Socket) bool { return s.Address == address })
 }
 
 func (s Socket) serves(address netip.Addr) bool {

@@ -25,18 +25,21 @@ const maxSockets = 10_000
 // without CONFIG_INET_DIAG, which is not the default; if a seccomp profile forbids
 // netlink, which those of Docker and Podman do not; and in gVisor's sandbox
 // (google/gvisor, issue 2114).
-func Read() (Listeners, error) { return read(maxSockets) }
+func Read() (Listeners, error) { return read(maxSockets, anyInode) }
 
-func read(limit int) (Listeners, error) {
+func read(limit int, wanted func(inode uint64) bool) (Listeners, error) {
 	found := collection{limit: limit, seen: map[Socket]struct{}{}}
-	if err := request(unix.IPPROTO_TCP, 1<<stateListen, 0, found.add); err != nil {
+	add := func(message []byte) bool { return !wanted(inodeOf(message)) || found.add(message) }
+	if err := request(unix.IPPROTO_TCP, 1<<stateListen, 0, add); err != nil {
 		return Listeners{}, fmt.Errorf("reading the listening sockets from the kernel: %w", err)
 	}
 	listeners := found.listeners()
-	listeners.UDP = readUDP(limit)
-	listeners.Unix = readUnix(limit)
+	listeners.UDP = readUDP(limit, wanted)
+	listeners.Unix = readUnix(limit, wanted)
 	return listeners, nil
 }
+
+func anyInode(uint64) bool { return true }
 
 // collection holds the sockets that have been read.
 type collection struct {

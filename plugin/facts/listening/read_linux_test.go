@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
@@ -162,7 +164,7 @@ func TestReadIsBounded(t *testing.T) {
 		listen("tcp4", fmt.Sprintf("127.0.0.11:%d", port))(t) // does not count
 	}
 	for limit, truncated := range map[int]bool{0: true, 2: true, 3: false, 4: false} {
-		got, err := read(limit)
+		got, err := read(limit, anyInode)
 		assert.NilError(t, err)
 		assert.Check(t, is.Equal(got.Truncated, truncated), "limit %d", limit)
 		assert.Check(t, is.Len(got.Sockets, min(limit, 3)))
@@ -254,4 +256,33 @@ func BenchmarkRead(b *testing.B) {
 		_, err := Read()
 		assert.NilError(b, err)
 	}
+}
+
+// Only the sockets of some processes are listed. One that cannot be read may have any.
+func TestReadOf(t *testing.T) {
+	t.Parallel()
+	ownNamespace(t)
+	listen("tcp4", "127.0.0.1:80")(t)
+	own, err := readOf([]string{"/proc/self", "/proc/0"}) // there is no process 0, as if it had ended
+	assert.NilError(t, err)
+	assert.Check(t, is.DeepEqual(texts(own.On(80)), []string{"127.0.0.1"}))
+	none, err := readOf(nil)
+	assert.NilError(t, err)
+	assert.Check(t, none.None(80))
+
+	unreadable := t.TempDir()
+	assert.NilError(t, os.WriteFile(filepath.Join(unreadable, "fd"), nil, 0o600))
+	_, err = readOf([]string{"/proc/self", unreadable})
+	assert.ErrorContains(t, err, "reading which sockets a process has")
+}
+
+func TestOwner(t *testing.T) {
+	t.Parallel()
+	ownNamespace(t)
+	listen("tcp4", "127.0.0.1:80")(t)
+	name, pid := Owner(netip.MustParseAddrPort("127.0.0.1:80"))
+	assert.Check(t, name != "")
+	assert.Check(t, is.Equal(pid, os.Getpid()))
+	name, _ = Owner(netip.MustParseAddrPort("127.0.0.1:81"))
+	assert.Check(t, is.Equal(name, ""))
 }

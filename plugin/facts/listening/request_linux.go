@@ -67,6 +67,9 @@ func check(message []byte) error {
 	return nil
 }
 
+// inodeOf returns the inode of a message's socket; 0 if no process has it.
+func inodeOf(message []byte) uint64 { return uint64(binary.NativeEndian.Uint32(message[68:])) }
+
 // localAddress and remoteAddress return the addresses of a message's socket.
 func localAddress(message []byte) netip.AddrPort  { return address(message, 8, 4) }
 func remoteAddress(message []byte) netip.AddrPort { return address(message, 24, 6) }

@@ -70,6 +70,7 @@ func ReadTraffic(port uint16) (Traffic, error) {
 // thousands that are open, and as many that it has closed and that its kernel remembers
 // for a minute. Its methods can be called in parallel.
 type TrafficReader struct {
+	read  func(port uint16, leaveOut func(Connection) bool) (Traffic, error) // nil for the calling thread's namespace
 	mu    sync.Mutex
 	known map[ends]bool // at the baseline
 }
@@ -81,7 +82,7 @@ type ends [2]netip.AddrPort
 // those that are there now.
 func (r *TrafficReader) Baseline(port uint16) (Traffic, error) {
 	known := map[ends]bool{}
-	traffic, err := readTraffic(port, func(c Connection) bool {
+	traffic, err := r.reader()(port, func(c Connection) bool {
 		known[ends{c.Local, c.Remote}] = true
 		return true
 	})
@@ -97,5 +98,12 @@ func (r *TrafficReader) Traffic(port uint16) (Traffic, error) {
 	r.mu.Lock()
 	known := r.known
 	r.mu.Unlock()
-	return readTraffic(port, func(c Connection) bool { return known[ends{c.Local, c.Remote}] })
+	return r.reader()(port, func(c Connection) bool { return known[ends{c.Local, c.Remote}] })
+}
+
+func (r *TrafficReader) reader() func(uint16, func(Connection) bool) (Traffic, error) {
+	if r.read == nil {
+		return readTraffic
+	}
+	return r.read
 }

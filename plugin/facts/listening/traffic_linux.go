@@ -39,7 +39,7 @@ func readTraffic(port uint16, leaveOut func(Connection) bool) (Traffic, error) {
 	}
 	// The counters are read first: a connection that arrives meanwhile is in the list and
 	// not yet counted, and not the other way round.
-	traffic.Counters = readCounters()
+	traffic.Counters = readCounters("/proc/thread-self/net")
 	err := request(unix.IPPROTO_TCP, wanted, port, func(message []byte) bool {
 		if message[1] == stateListen {
 			traffic.Queues = append(traffic.Queues, Queue{
@@ -53,17 +53,9 @@ func readTraffic(port uint16, leaveOut func(Connection) bool) (Traffic, error) {
 			Local:    unmapped(localAddress(message)),
 			Remote:   unmapped(remoteAddress(message)),
 			State:    states[message[1]],
-			Accepted: binary.NativeEndian.Uint32(message[68:]) != 0, // the inode of the process's file
+			Accepted: inodeOf(message) != 0, // the inode of the process's file
 		}
-		switch {
-		case leaveOut(connection):
-		case len(traffic.Connections) == maxConnections:
-			traffic.Truncated = true
-			return false
-		default:
-			traffic.Connections = append(traffic.Connections, connection)
-		}
-		return true
+		return leaveOut(connection) || traffic.add(connection)
 	})
 	if err != nil {
 		return Traffic{}, fmt.Errorf("reading the connections of port %d from the kernel: %w", port, err)
@@ -71,14 +63,25 @@ func readTraffic(port uint16, leaveOut func(Connection) bool) (Traffic, error) {
 	return traffic, nil
 }
 
+// add keeps a connection. It is false if there is no room for it.
+func (t *Traffic) add(c Connection) bool {
+	if len(t.Connections) == maxConnections {
+		t.Truncated = true
+		return false
+	}
+	t.Connections = append(t.Connections, c)
+	return true
+}
+
 func unmapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// readCounters reads the counters; each is 0 if the system does not have it.
-func readCounters() Counters {
-	tcp := counters("/proc/thread-self/net/snmp", "Tcp:")
-	more := counters("/proc/thread-self/net/netstat", "TcpExt:")
+// readCounters reads the counters from a folder such as /proc/self/net; each is 0 if the
+// system does not have it.
+func readCounters(folder string) Counters {
+	tcp := counters(folder+"/snmp", "Tcp:")
+	more := counters(folder+"/netstat", "TcpExt:")
 	return Counters{Opened: tcp["PassiveOpens"], Resets: tcp["OutRsts"], Overflows: more["ListenOverflows"]}
 }
 

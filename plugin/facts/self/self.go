@@ -54,9 +54,7 @@ func At(settings connection.Settings) Endpoint {
 // answered: the result is what is known without that. Networks that the engine does not
 // let be inspected are added to omitted.
 func Find(ctx context.Context, api API, endpoint Endpoint, omitted *connection.Omitted) (*facts.Self, error) {
-	limited, cancel := context.WithTimeout(ctx, connection.DetailTimeout)
-	defer cancel()
-	found, err := findBy(limited, api, endpoint, omitted, readSigns())
+	found, err := findBy(ctx, api, endpoint, omitted, readSigns())
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

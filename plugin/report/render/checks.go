@@ -14,24 +14,57 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
+// writeVerdict writes whether anything is wrong, for diagnose without a TARGET.
+func writeVerdict(out *bytes.Buffer, rep *report.Report) {
+	if len(rep.Checks) == 0 {
+		return
+	}
+	count := map[report.Severity]int{}
+	for _, f := range rep.Findings {
+		count[f.Severity]++
+	}
+	words := []string{}
+	for _, severity := range []report.Severity{report.SeverityError, report.SeverityWarning} {
+		if n := count[severity]; n > 0 {
+			words = append(words, plural(n, string(severity)))
+		}
+	}
+	verdict := cmp.Or(strings.Join(words, ", "), "Nothing is wrong")
+	if len(words) == 0 && slices.ContainsFunc(rep.Checks, func(c report.Check) bool { return badness(c.Result) >= 0 }) {
+		verdict = "Not every check passes"
+	}
+	fmt.Fprintf(out, "%s (%s)\n\n", verdict, plural(len(rep.Checks), "check"))
+}
+
+func plural(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "s"):
+		return fmt.Sprintf("%d %ses", n, noun)
+	default:
+		return fmt.Sprintf("%d %ss", n, noun)
+	}
+}
+
 // writeChecks writes a line for each check, by category. The checks of several
 // contexts get a line for each context.
-func writeChecks(out *bytes.Buffer, checks []report.Check, color bool) {
+func writeChecks(out *bytes.Buffer, checks []report.Check, s screen) {
 	if len(checks) == 0 {
 		return
 	}
 	if checks[0].Context != "" {
-		writeContexts(out, checks, color)
+		writeContexts(out, checks, s)
 		return
 	}
-	nameWidth := widest(checks, func(c report.Check) string { return c.Name })
+	nameWidth := s.widest(checks, func(c report.Check) string { return c.Name })
 	category := ""
 	for _, c := range checks {
 		if c.Category != category {
 			category = c.Category
 			fmt.Fprintln(out, category)
 		}
-		writeCheck(out, c, "  "+pad(string(c.Result), resultWidth)+pad(c.Name, nameWidth)+c.Detail, color)
+		writeCheck(out, c, "  "+pad(string(c.Result), resultWidth)+pad(c.Name, nameWidth)+c.Detail, s)
 	}
 	fmt.Fprintln(out)
 }
@@ -39,9 +72,9 @@ func writeChecks(out *bytes.Buffer, checks []report.Check, color bool) {
 // resultWidth is the width of the longest result.
 const resultWidth = len(report.CheckInconclusive)
 
-func writeCheck(out *bytes.Buffer, c report.Check, line string, color bool) {
-	line = cut(strings.TrimRight(line, " "))
-	if color {
+func writeCheck(out *bytes.Buffer, c report.Check, line string, s screen) {
+	line = s.cut(strings.TrimRight(line, " "))
+	if s.color {
 		line = paintCheck(c.Result, line)
 	}
 	fmt.Fprintln(out, line)
@@ -62,8 +95,8 @@ func paintCheck(result report.CheckResult, line string) string {
 
 // writeContexts writes a line for each context: its worst check, its engine and
 // its endpoint.
-func writeContexts(out *bytes.Buffer, checks []report.Check, color bool) {
-	nameWidth := widest(checks, func(c report.Check) string { return c.Context })
+func writeContexts(out *bytes.Buffer, checks []report.Check, s screen) {
+	nameWidth := s.widest(checks, func(c report.Check) string { return c.Context })
 	for len(checks) > 0 {
 		end := slices.IndexFunc(checks, func(c report.Check) bool { return c.Context != checks[0].Context })
 		if end < 0 {
@@ -73,7 +106,7 @@ func writeContexts(out *bytes.Buffer, checks []report.Check, color bool) {
 			return cmp.Compare(badness(a.Result), badness(b.Result))
 		})
 		line := pad(string(worst.Result), resultWidth) + pad(worst.Context, nameWidth) + describeContext(checks[:end], worst)
-		writeCheck(out, worst, line, color)
+		writeCheck(out, worst, line, s)
 		checks = checks[end:]
 	}
 	fmt.Fprintln(out)
@@ -101,13 +134,16 @@ func describeContext(checks []report.Check, worst report.Check) string {
 	return strings.Join(parts, "; ")
 }
 
-// widest is the width that a column needs, at most a third of the line.
-func widest(checks []report.Check, column func(report.Check) string) int {
+// widest is the width that a column needs, on a terminal at most a third of the line.
+func (s screen) widest(checks []report.Check, column func(report.Check) string) int {
 	width := 0
 	for _, c := range checks {
 		width = max(width, utf8.RuneCountInString(column(c)))
 	}
-	return min(width, maxWidth/3)
+	if s.width == 0 {
+		return width
+	}
+	return min(width, s.width/3)
 }
 
 // writeCauses writes the causes of errors and warnings, each once.

@@ -72,9 +72,9 @@ func TestChecksFit(t *testing.T) {
 	long := strings.Repeat("long ", 100)
 	for _, name := range []string{"", long} {
 		var out bytes.Buffer
-		writeChecks(&out, []report.Check{{Context: name, Category: "context", Name: long, Result: report.CheckInconclusive, Detail: long}}, false)
+		writeChecks(&out, []report.Check{{Context: name, Category: "context", Name: long, Result: report.CheckInconclusive, Detail: long}}, screen{width: 100})
 		for line := range strings.Lines(out.String()) {
-			assert.Check(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")) <= maxWidth, line)
+			assert.Check(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")) <= 100, line)
 		}
 	}
 }

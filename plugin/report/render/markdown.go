@@ -141,10 +141,10 @@ func (m *markdown) diagram() {
 
 // probes writes a table of addresses for each vantage and server.
 func (m *markdown) probes() {
-	vantages, written := vantagesOf(m.rep), 0
+	vantages, byPair, written := vantagesOf(m.rep), probesByPair(m.rep), 0
 	for _, vantage := range vantages {
 		for server := range max(1, len(m.rep.Servers)) {
-			probes := probesOf(m.rep, vantage, server)
+			probes := byPair[pair{vantage, server}]
 			if shown := min(len(probes), maxMarkdownRows-written); shown > 0 {
 				m.addresses(vantage, server, probes[:shown])
 				written += shown

@@ -8,7 +8,8 @@ import (
 	"gotest.tools/v3/assert"
 )
 
-// inert matches what may be outside of code: prose, and the marks of our own headings and tables.
+// inert matches what may be outside of code: prose, and the marks of our own headings and
+// tables.
 var inert = regexp.MustCompile(`^(?:</?details>|<details><summary>Timings and version</summary>|[\pL\pN ,.;:'"()/=%…#*|-]*)$`)
 
 // checkMarkdown reads the code and the tables of a report as GitHub does.

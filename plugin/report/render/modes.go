@@ -29,7 +29,7 @@ var modeColumns = []modeColumn{
 
 // writeModes writes the matrix mode × vantage × kind of address, and the reason
 // where a server is not reached.
-func writeModes(out *bytes.Buffer, rep *report.Report, color bool) {
+func writeModes(out *bytes.Buffer, rep *report.Report, s screen) {
 	columns := columnsOf(rep.Probes)
 	header := append(make([]string, 0, 3+len(columns)), "NETWORK", "FROM", "RESULT")
 	for _, column := range columns {
@@ -39,12 +39,12 @@ func writeModes(out *bytes.Buffer, rep *report.Report, color bool) {
 	works := []bool{true} // the header is not dimmed
 	for _, mode := range rep.Modes {
 		for _, reach := range reachesOf(mode) {
-			rows = append(rows, modeRow(rep, mode, reach, columns))
+			rows = append(rows, s.modeRow(rep, mode, reach, columns))
 			works = append(works, reach.OK)
 		}
 	}
-	writeLines(out, align(rows), func(i int, line string) string {
-		if color && !works[i] {
+	s.writeLines(out, s.align(rows), func(i int, line string) string {
+		if s.color && !works[i] {
 			return aec.Faint.Apply(line)
 		}
 		return line
@@ -67,11 +67,11 @@ func reachesOf(mode report.Mode) []report.Reach {
 	return mode.From
 }
 
-// maxFrom bounds the column FROM, which may hold the name of a container, so that
-// all kinds of addresses fit beside it.
+// maxFrom bounds the column FROM on a terminal, which may hold the name of a container, so
+// that all kinds of addresses fit beside it.
 const maxFrom = 18
 
-func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, columns []modeColumn) []string {
+func (s screen) modeRow(rep *report.Report, mode report.Mode, reach report.Reach, columns []modeColumn) []string {
 	result := "no"
 	switch {
 	case reach.OK:
@@ -83,7 +83,10 @@ func modeRow(rep *report.Report, mode report.Mode, reach report.Reach, columns [
 	if isOwnContainer(rep, from) {
 		from = "this container"
 	}
-	cells := append(make([]string, 0, 3+len(columns)), mode.Name, shorten(from, maxFrom), result)
+	if s.width > 0 {
+		from = shorten(from, maxFrom)
+	}
+	cells := append(make([]string, 0, 3+len(columns)), mode.Name, from, result)
 	for _, column := range columns {
 		cells = append(cells, modeCell(rep.Probes, mode.Server, reach.Vantage, column.kind))
 	}

@@ -28,15 +28,15 @@ const (
 
 // writeNodes writes which node reaches which other: as a matrix if that fits, else
 // as the list of the pairs that some kind of address does not connect.
-func writeNodes(out *bytes.Buffer, rep *report.Report) {
+func writeNodes(out *bytes.Buffer, rep *report.Report, s screen) {
 	if len(rep.Probes) == 0 {
 		return
 	}
 	links := linksOf(rep)
-	if text := links.matrix(); longestLine(text) <= maxWidth {
+	if text := links.matrix(s); longestLine(text) <= cmp.Or(s.width, maxWidth) {
 		out.WriteString(text)
 	} else {
-		out.WriteString(links.brokenPairs())
+		out.WriteString(links.brokenPairs(s))
 	}
 	fmt.Fprintf(out, "\n%s\n", legend(rep))
 	for _, n := range rep.Nodes {
@@ -49,8 +49,8 @@ func writeNodes(out *bytes.Buffer, rep *report.Report) {
 
 func legend(rep *report.Report) string {
 	port := "a port of the node"
-	for _, s := range rep.Servers {
-		for _, published := range s.Published {
+	for _, server := range rep.Servers {
+		for _, published := range server.Published {
 			port = fmt.Sprintf("port %d of the node", published.HostPort)
 		}
 	}
@@ -100,7 +100,7 @@ func (l nodeLinks) cell(from, to string) string {
 
 // matrix has a row for each node that probes and a column for each node that is
 // probed.
-func (l nodeLinks) matrix() string {
+func (l nodeLinks) matrix(s screen) string {
 	rows := append(make([][]string, 0, 1+len(l.nodes)), []string{"FROM"})
 	for _, from := range l.nodes {
 		row := append(make([]string, 0, 1+len(l.nodes)), from)
@@ -110,12 +110,12 @@ func (l nodeLinks) matrix() string {
 		rows = append(rows, row)
 		rows[0] = append(rows[0], "TO "+from)
 	}
-	return align(rows)
+	return s.align(rows)
 }
 
 // brokenPairs says how many pairs of nodes all kinds of addresses connect, and
 // lists the other pairs.
-func (l nodeLinks) brokenPairs() string {
+func (l nodeLinks) brokenPairs(s screen) string {
 	rows := [][]string{{"FROM", "TO", "REACHED BY"}}
 	whole := 0
 	for _, from := range l.nodes {
@@ -125,17 +125,21 @@ func (l nodeLinks) brokenPairs() string {
 				whole++
 				continue
 			}
-			rows = append(rows, []string{shorten(from, maxNodeName), shorten(to, maxNodeName), words})
+			row := []string{from, to, words}
+			if s.width > 0 {
+				row[0], row[1] = shorten(from, maxNodeName), shorten(to, maxNodeName)
+			}
+			rows = append(rows, row)
 		}
 	}
 	text := fmt.Sprintf("%d nodes: of %d pairs, %d reach each other by %s\n", len(l.nodes), len(l.nodes)*len(l.nodes), whole, allKinds())
 	if len(rows) == 1 {
 		return text
 	}
-	return text + "\n" + align(rows)
+	return text + "\n" + s.align(rows)
 }
 
-// maxNodeName bounds a name in the list of pairs, in characters.
+// maxNodeName bounds a name in the list of pairs on a terminal, in characters.
 const maxNodeName = 40
 
 // allKinds is the cell of two nodes that every kind of address connects.

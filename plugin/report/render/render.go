@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"unicode"
 
 	"github.com/docker/cli/cli/command/formatter"
 	"github.com/docker/cli/templates"
@@ -25,11 +26,19 @@ type Options struct {
 	Format string // one of Names, "table TEMPLATE" or a Go template; "" is "table"
 	Quiet  bool   // only the best base URLs, or the causes that diagnose found
 	Color  bool   // for the plain table
+	Width  int    // of the terminal, to which the plain table is shortened; 0 to shorten nothing
 	Checks bool   // "table TEMPLATE" is executed for each check, not for each probe
 }
 
 // Renderer writes Reports in one format.
-type Renderer struct{ write writer }
+type Renderer struct {
+	write   writer
+	timings bool
+}
+
+// ShowsTimings says whether the format has the durations of a command's steps, which are
+// known only at its end.
+func (r *Renderer) ShowsTimings() bool { return r.timings }
 
 type writer func(io.Writer, *report.Report) error
 
@@ -71,7 +80,8 @@ func New(options Options) (*Renderer, error) {
 	if options.Quiet {
 		write = writeQuiet
 	}
-	return &Renderer{write}, nil
+	format := cmp.Or(options.Format, formatter.TableFormatKey)
+	return &Renderer{write, !options.Quiet && !formatter.Format(format).IsTable() && !slices.Contains(ofAddresses, format)}, nil
 }
 
 // writer returns the function that writes the format.
@@ -80,13 +90,15 @@ func (o Options) writer() (writer, error) {
 	case formats[format] != nil:
 		return formats[format], nil
 	case format == formatter.TableFormatKey:
-		return func(w io.Writer, rep *report.Report) error { return writeHuman(w, rep, o.Color) }, nil
+		return func(w io.Writer, rep *report.Report) error { return writeHuman(w, rep, screen{o.Color, o.Width}) }, nil
 	case formatter.Format(format).IsTable():
 		write := func(w io.Writer, rep *report.Report) error { return writeProbeRows(w, format, rep.Probes) }
 		if o.Checks {
 			write = func(w io.Writer, rep *report.Report) error { return writeCheckRows(w, format, rep.Checks) }
 		}
 		return write, write(io.Discard, report.New("")) // without rows, docker's formatter only parses
+	case isWord(format):
+		return nil, CheckWord(format, Names()...)
 	default:
 		parsed, err := templates.Parse(format)
 		if err != nil {
@@ -94,6 +106,20 @@ func (o Options) writer() (writer, error) {
 		}
 		return func(w io.Writer, rep *report.Report) error { return writeTemplate(w, parsed, rep) }, nil
 	}
+}
+
+// isWord says whether a format is a word, which as a template would print only itself.
+func isWord(format string) bool {
+	return !strings.ContainsFunc(format, func(r rune) bool { return r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+}
+
+// CheckWord returns a [FormatError] for a format that is a word and not one of those that
+// are known.
+func CheckWord(format string, known ...string) error {
+	if format == "" || !isWord(format) || slices.Contains(known, format) {
+		return nil
+	}
+	return &FormatError{fmt.Errorf("there is no format %q: use %s, or a Go template such as '{{json .}}'", format, strings.Join(known, ", "))}
 }
 
 // FormatError says that a Report cannot be written in the format that was chosen.

@@ -96,9 +96,14 @@ func (r *probeRow) Result() string {
 	}
 }
 
-// Time is the duration of the last attempt.
+// Time is the duration of the last attempt. A probe that asks nothing has listened for a
+// time that says nothing of the server.
 func (r *probeRow) Time() string {
-	d := time.Duration(r.probe.Timings.TotalMS * float64(time.Millisecond))
+	ms := r.probe.Timings.TotalMS
+	if r.probe.OK && r.probe.Phase == netprobe.PhaseRequest {
+		ms = r.probe.Timings.ResolveMS + r.probe.Timings.ConnectMS
+	}
+	d := time.Duration(ms * float64(time.Millisecond))
 	switch {
 	case d < 10*time.Millisecond:
 		return d.Round(100 * time.Microsecond).String()

@@ -4,61 +4,131 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/morikuni/aec"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// columns is the template of the plain table.
-const columns = "table {{.Kind}}\t{{.Address}}\t{{.Result}}\t{{.Time}}\t{{.What}}"
-
-// writeHuman writes the checks, what reaches the servers in the form that fits the
-// command, the findings, and at the end the status and body from the best address.
-func writeHuman(w io.Writer, rep *report.Report, color bool) error {
+// writeHuman writes the answer first: what is wrong, or the addresses to use and their
+// proof. Then it writes everything that was tried, and at the end the status and body from
+// the best address.
+func writeHuman(w io.Writer, rep *report.Report, s screen) error {
 	var out bytes.Buffer
-	writeChecks(&out, rep.Checks, color)
 	switch {
-	case len(rep.Modes) > 0:
-		writeModes(&out, rep, color)
-	case len(rep.Nodes) > 0:
-		writeNodes(&out, rep)
+	case rep.Target.Name != "":
+		writeTarget(&out, rep, s)
+	case rep.Command == "diagnose":
+		writeVerdict(&out, rep)
+		s.writeFindings(&out, rep, rep.Findings)
+		writeChecks(&out, rep.Checks, s)
 	default:
-		if err := writeTables(&out, rep, color); err != nil {
-			return err
-		}
-	}
-	writeAccesses(&out, rep.Accesses)
-	if len(rep.Modes) == 0 { // writeModes writes the findings of each mode
-		writeFindings(&out, rep.Findings)
-	}
-	if rep.Command == "diagnose" {
-		writeAddresses(&out, rep)
-	} else if best := bestProbe(rep); best != nil {
-		writeAnswer(&out, best)
+		writeExperiment(&out, rep, s)
 	}
 	_, err := w.Write(out.Bytes())
 	return err
 }
 
+// writeExperiment writes the result of run and in-container.
+func writeExperiment(out *bytes.Buffer, rep *report.Report, s screen) {
+	isError := func(f report.Finding) bool { return f.Severity == report.SeverityError }
+	matrix := len(rep.Modes) > 0 || len(rep.Nodes) > 0
+	if !matrix {
+		s.writeFindings(out, rep, slices.DeleteFunc(slices.Clone(rep.Findings), func(f report.Finding) bool { return !isError(f) }))
+		writeUse(out, rep, s)
+	}
+	writeHealth(out, rep.Checks)
+	writeAccesses(out, rep.Accesses)
+	switch {
+	case len(rep.Modes) > 0:
+		writeModes(out, rep, s)
+	case len(rep.Nodes) > 0:
+		writeNodes(out, rep, s)
+		s.writeFindings(out, rep, rep.Findings)
+	default:
+		writeTables(out, rep, s)
+		s.writeFindings(out, rep, slices.DeleteFunc(slices.Clone(rep.Findings), isError))
+	}
+	if best := bestProbe(rep); best != nil {
+		writeAnswer(out, best)
+	}
+}
+
+// writeUse writes the address to use from each vantage, and its proof.
+func writeUse(out *bytes.Buffer, rep *report.Report, s screen) {
+	several := len(rep.Servers) > 1
+	header := []string{"FROM", "USE", "PROOF"}
+	if several {
+		header = []string{"FROM", "SERVER", "USE", "PROOF"}
+	}
+	rows, byPair := [][]string{header}, probesByPair(rep)
+	for _, best := range rep.Best {
+		p := behind(byPair[pair{best.Vantage, best.Server}], best)
+		if p == nil {
+			continue
+		}
+		row := []string{placeName(rep, best.Vantage)}
+		if several {
+			row = append(row, strconv.Itoa(best.Server+1))
+		}
+		rows = append(rows, append(row, strings.TrimPrefix(best.URL, "tcp://"), proof(*p)))
+	}
+	if len(rows) > 1 {
+		s.writeLines(out, s.align(rows), func(i int, line string) string {
+			if s.color && i > 0 {
+				return aec.GreenF.Apply(line)
+			}
+			return line
+		})
+	}
+}
+
+// proof says why an answer is known to be the server's.
+func proof(p report.Probe) string {
+	did := "answered"
+	switch {
+	case p.Phase == netprobe.PhaseRequest:
+		did = "accepted"
+	case p.Status != 0:
+		did = strconv.Itoa(p.Status)
+	}
+	switch p.Identity {
+	case netprobe.IdentityVerified:
+		return did + " with the server's token"
+	case netprobe.IdentityWitnessed:
+		return did + " by the server's process"
+	default:
+		return did + ", not proven to be the server"
+	}
+}
+
+// writeHealth writes what the health checks of servers say.
+func writeHealth(out *bytes.Buffer, checks []report.Check) {
+	for _, c := range checks {
+		fmt.Fprintf(out, "health of %s: %s\n", c.Name, c.Detail)
+	}
+	if len(checks) > 0 {
+		fmt.Fprintln(out)
+	}
+}
+
 // writeTables writes a table of addresses for each vantage and server.
-func writeTables(out *bytes.Buffer, rep *report.Report, color bool) error {
-	vantages := vantagesOf(rep)
+func writeTables(out *bytes.Buffer, rep *report.Report, s screen) {
+	vantages, byPair, best := vantagesOf(rep), probesByPair(rep), bestProbe(rep)
 	for _, vantage := range vantages {
 		for server := range max(1, len(rep.Servers)) {
-			probes := probesOf(rep, vantage, server)
+			probes := byPair[pair{vantage, server}]
 			if len(probes) == 0 {
 				continue
 			}
 			writeHeading(out, rep, vantage, server, len(vantages))
-			if err := writeTable(out, probes, bestProbe(rep), color); err != nil {
-				return err
-			}
+			writeTable(out, rep, probes, best, s)
 		}
 	}
-	return nil
 }
 
 // writeAccesses writes for each access to the Docker API whether it works.
@@ -121,38 +191,63 @@ func probesOf(rep *report.Report, vantage string, server int) []*report.Probe {
 	return selectProbes(rep, func(p *report.Probe) bool { return p.Vantage == vantage && p.Server == server })
 }
 
-func writeTable(out *bytes.Buffer, probes []*report.Probe, best *report.Probe, color bool) error {
-	var table bytes.Buffer
-	if err := writeProbeRows(&table, columns, shortenAddresses(probes)); err != nil {
-		return err
+// probesByPair returns the probes of each vantage and server, for what shows all of them.
+func probesByPair(rep *report.Report) map[pair][]*report.Probe {
+	found := map[pair][]*report.Probe{}
+	for i := range rep.Probes {
+		p := &rep.Probes[i]
+		found[pair{p.Vantage, p.Server}] = append(found[pair{p.Vantage, p.Server}], p)
 	}
-	writeLines(out, table.String(), func(i int, line string) string {
-		if color && i > 0 {
-			return paintProbe(line, probes[i-1], best)
+	return found
+}
+
+// writeTable writes the addresses that were tried, and highlights the best one.
+func writeTable(out *bytes.Buffer, rep *report.Report, probes []*report.Probe, best *report.Probe, s screen) {
+	rows, first := wideRows(rep, probes), probes
+	if s.width > 0 {
+		rows, first = foldedRows(rep, probes)
+	}
+	s.writeLines(out, s.align(rows), func(i int, line string) string {
+		if s.color && i > 0 {
+			return paintProbe(line, first[i-1], best)
 		}
 		return line
 	})
-	return nil
 }
 
-// narrowColumn is the width of the columns RESULT and TIME, which docker's
-// formatter gives to short columns.
-const narrowColumn = 10
-
-// shortenAddresses makes room for the last column, which says what happened.
-func shortenAddresses(probes []*report.Probe) []report.Probe {
-	kind, what := 0, 0
+// wideRows has a row for each address.
+func wideRows(rep *report.Report, probes []*report.Probe) [][]string {
+	rows := append(make([][]string, 0, 1+len(probes)), []string{"KIND", "ADDRESS", "RESULT", "TIME", "WHAT HAPPENED"})
 	for _, p := range probes {
-		kind = max(kind, len(p.Kind))
-		what = max(what, utf8.RuneCountInString((&probeRow{probe: *p}).What()))
+		row := &probeRow{probe: *p}
+		result := row.Result()
+		if cannotWork(rep, p) {
+			result = notExpected
+		}
+		rows = append(rows, []string{row.Kind(), row.Address(), result, row.Time(), row.What()})
 	}
-	room := max(narrowColumn, maxWidth-kind-columnGap-columnGap-2*narrowColumn-what)
-	shortened := make([]report.Probe, len(probes))
-	for i, p := range probes {
-		shortened[i] = *p
-		shortened[i].Address = shorten(p.Address, room)
+	return rows
+}
+
+const notExpected = "not expected"
+
+// foldedRows has a row for the addresses of one kind that failed alike, which fits a
+// terminal of 80 columns. It also returns the first probe of each row.
+func foldedRows(rep *report.Report, probes []*report.Probe) (rows [][]string, first []*report.Probe) {
+	folded := fold(rep, probes)
+	rows = append(make([][]string, 0, 1+len(folded)), []string{"KIND", "ADDRESS", "RESULT"})
+	for _, f := range folded {
+		row := &probeRow{probe: *f[0]}
+		result := row.What()
+		switch {
+		case cannotWork(rep, f[0]):
+			result = notExpected
+		case f[0].OK && f[0].Status != 0:
+			result = row.Result() + " " + result
+		}
+		rows, first = append(rows, []string{row.Kind(), f.addresses(), result}), append(first, f[0])
 	}
-	return shortened
+	return rows, first
 }
 
 // paintProbe marks the row of the best address and dims those that do not work.
@@ -168,40 +263,49 @@ func paintProbe(line string, probe, best *report.Probe) string {
 }
 
 // writeFindings writes errors and warnings in full, then a line for each finding
-// that is only for information.
-func writeFindings(out *bytes.Buffer, findings []report.Finding) {
+// that is only for information. On a terminal, evidence does not repeat the tables of the
+// Report.
+func (s screen) writeFindings(out *bytes.Buffer, rep *report.Report, findings []report.Finding) {
 	var infos bytes.Buffer
 	for _, f := range findings {
 		if f.Severity == report.SeverityInfo {
-			fmt.Fprintln(&infos, cut(fmt.Sprintf("%s: %s", f.Severity, causeAndTitle(f))))
+			s.wrap(&infos, fmt.Sprintf("%s: %s", f.Severity, causeAndTitle(f)), 2)
 			continue
 		}
-		writeFinding(out, f)
+		if s.width > 0 {
+			f.Evidence = s.withoutRows(rep, f.Evidence)
+		}
+		s.writeFinding(out, f)
 	}
 	if infos.Len() > 0 {
 		fmt.Fprintf(out, "%s\n", &infos)
 	}
 }
 
-func writeFinding(out *bytes.Buffer, f report.Finding) {
-	fmt.Fprintf(out, "%s: %s\n", f.Severity, causeAndTitle(f))
+func (s screen) writeFinding(out *bytes.Buffer, f report.Finding) {
+	s.wrap(out, fmt.Sprintf("%s: %s", f.Severity, causeAndTitle(f)), 2)
 	for _, line := range f.Evidence {
-		fmt.Fprintf(out, "  %s\n", line)
+		s.wrap(out, "  "+line, 4)
 	}
 	if f.Hint != "" {
-		fmt.Fprintf(out, "  => %s\n", f.Hint)
+		s.wrap(out, "  => "+f.Hint, 5)
 	}
 	for _, command := range f.Commands {
 		fmt.Fprintf(out, "     %s\n", command)
 	}
+	if page := s.page(f); page != "" {
+		fmt.Fprintf(out, "  %s\n", page)
+	}
 	fmt.Fprintln(out)
 }
 
-// writeAddresses writes the address to use from each vantage.
-func writeAddresses(out *bytes.Buffer, rep *report.Report) {
-	for _, best := range rep.Best {
-		fmt.Fprintf(out, "from %s use %s\n", placeOf(rep, best.Vantage), strings.TrimPrefix(best.URL, "tcp://"))
+// page is the URL of the page on a finding. Most terminals have no room for it: the title
+// and the hint say what matters there.
+func (s screen) page(f report.Finding) string {
+	if s.width > 0 {
+		return ""
 	}
+	return f.Cause.Page()
 }
 
 func writeAnswer(out *bytes.Buffer, best *report.Probe) {
@@ -223,7 +327,12 @@ func bestProbe(rep *report.Report) *report.Probe {
 
 // probeBehind is the probe of a best address, nil if there is none.
 func probeBehind(rep *report.Report, best report.Best) *report.Probe {
-	for _, p := range probesOf(rep, best.Vantage, best.Server) {
+	return behind(probesOf(rep, best.Vantage, best.Server), best)
+}
+
+// behind is the probe of a best address among those of its vantage and server.
+func behind(probes []*report.Probe, best report.Best) *report.Probe {
+	for _, p := range probes {
 		if p.OK && p.Kind == best.Kind && strings.HasPrefix(p.URL, best.URL) {
 			return p
 		}

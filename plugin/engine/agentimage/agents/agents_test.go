@@ -3,9 +3,12 @@ package agents
 import (
 	"bytes"
 	"debug/elf"
+	"errors"
 	"io/fs"
 	"testing"
+	"testing/fstest"
 
+	"github.com/klauspost/compress/zstd"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 )
@@ -18,7 +21,7 @@ func TestAgentsAreStatic(t *testing.T) {
 		"nestprobe-agent-linux-amd64": elf.EM_X86_64,
 		"nestprobe-agent-linux-arm64": elf.EM_AARCH64,
 	}
-	built, err := fs.Glob(Files, "nestprobe-agent-*")
+	built, err := fs.Glob(packed, "nestprobe-agent-*"+Extension)
 	assert.NilError(t, err)
 	if len(built) == 0 && testing.Short() {
 		t.Skip("there are no agents yet: make build")
@@ -32,6 +35,32 @@ func TestAgentsAreStatic(t *testing.T) {
 			checkStatic(t, content, machine)
 		})
 	}
+}
+
+// A damaged file is an error of its own, not one that is missing.
+func TestUnpacker(t *testing.T) {
+	t.Parallel()
+	encoder, err := zstd.NewWriter(nil)
+	assert.NilError(t, err)
+	u := Unpacker{fstest.MapFS{
+		"plain":         {Data: []byte("as it is")},
+		"agent.zst":     {Data: encoder.EncodeAll([]byte("unpacked"), nil)},
+		"empty.zst":     {Data: encoder.EncodeAll(nil, nil)},
+		"damaged.zst":   {Data: []byte("not compressed")},
+		"truncated.zst": {Data: encoder.EncodeAll([]byte("unpacked"), nil)[:8]},
+	}}
+	for name, want := range map[string]string{"plain": "as it is", "agent": "unpacked", "empty": ""} {
+		got, err := u.ReadFile(name)
+		assert.NilError(t, err)
+		assert.Equal(t, string(got), want)
+	}
+	for _, name := range []string{"damaged", "truncated"} {
+		_, err := u.ReadFile(name)
+		assert.ErrorContains(t, err, "unpacking "+name)
+		assert.Assert(t, !errors.Is(err, fs.ErrNotExist))
+	}
+	_, err = u.ReadFile("missing")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 // checkStatic checks that a binary needs no loader and no libraries.

@@ -3,8 +3,9 @@
 // connection to it is closed. Because the kernel closes connections, a
 // test binary that panics, times out or is killed gives its engines back too.
 //
-// Its callers are only package enginetest (the test's side) and the keeper command. It knows of engines, namespaces and packages; it must not know
-// of the plugin that is tested.
+// Its callers are only package enginetest (the test's side) and the keeper command. It
+// knows of engines, namespaces and packages; it must not know of the plugin that is
+// tested.
 //
 // Every engine runs in its own namespaces for processes, mounts and, except for
 // the machine's engine, the network. The first process in them ends when

@@ -19,6 +19,13 @@ type bundle struct {
 	suite    string   // Debian release
 	packages []string // the first one is checked for its version
 	version  string   // what that version starts with, epoch left out
+	whole    bool     // also what the packages depend on
+}
+
+// Debian returns the folder with the files of Debian packages and of all that they
+// depend on. It downloads them unless an earlier call with this name did.
+func Debian(ctx context.Context, name, suite string, packages ...string) (string, error) {
+	return bundle{name: name, suite: suite, packages: packages, whole: true}.fetch(ctx)
 }
 
 // fetch returns the folder with the bundle's files. It downloads them unless
@@ -58,10 +65,15 @@ func (b bundle) unpack(ctx context.Context, work string) error {
 	if _, err = apt.run(ctx, "apt-get", "update"); err != nil {
 		return err
 	}
-	if _, err = apt.run(ctx, "apt-get", append([]string{"download"}, b.packages...)...); err != nil {
+	download, archives := []string{"download"}, work
+	if b.whole {
+		download = []string{"install", "--yes", "--download-only", "--no-install-recommends"}
+		archives = filepath.Join(work, "cache", "archives")
+	}
+	if _, err = apt.run(ctx, "apt-get", append(download, b.packages...)...); err != nil {
 		return err
 	}
-	files, err := filepath.Glob(filepath.Join(work, "*.deb"))
+	files, err := filepath.Glob(filepath.Join(archives, "*.deb"))
 	if err != nil {
 		return err
 	}

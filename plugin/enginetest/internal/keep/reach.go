@@ -7,11 +7,11 @@ type About struct {
 	Reach   Reach
 }
 
-// Reach says at which addresses a server is reached whose port 8080 is published at a
-// port of the engine's choice, by where the request comes from. It maps an address to
-// what an HTTP request gets there, in the words of the test server's --get. In an address, ADDRESS stands
-// for a remote engine's, IP for the container's, GATEWAY for that of its bridge, PORT
-// for the published port, and PORT6 for that of IPv6.
+// Reach says at which addresses a server is reached whose port 8080 is published at a port
+// of the engine's choice, by where the request comes from. It maps an address to what an
+// HTTP request gets there, in the words of the test server's --get. In an address, ADDRESS
+// stands for a remote engine's, IP for the container's, GATEWAY for that of its bridge,
+// PORT for the published port, and PORT6 for that of IPv6.
 type Reach struct {
 	Clients    map[string]string // from beside the engine's clients
 	Containers map[string]string // from another container
