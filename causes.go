@@ -9,6 +9,7 @@ type Cause string
 // The causes of docker nestprobe. Some are only found with a helper on the engine, or from
 // the settings of the docker command: Reach does not return those.
 const (
+	AddressPoolsExhausted         Cause = "address-pools-exhausted"
 	APIForbidden                  Cause = "api-forbidden"
 	APIVersionUnsupported         Cause = "api-version-unsupported"
 	ClockSkew                     Cause = "clock-skew"
@@ -21,6 +22,7 @@ const (
 	DockerSocketMissing           Cause = "docker-socket-missing"
 	DockerSocketPermission        Cause = "docker-socket-permission"
 	EndpointMalformed             Cause = "endpoint-malformed"
+	EngineFirewallBroken          Cause = "engine-firewall-broken"
 	EngineOSUnsupported           Cause = "engine-os-unsupported"
 	EngineUnreachable             Cause = "engine-unreachable"
 	FirewallDrops                 Cause = "firewall-drops"
@@ -48,6 +50,7 @@ const (
 	NotHTTP                       Cause = "not-http"
 	PortInUse                     Cause = "port-in-use"
 	PortNotPublished              Cause = "port-not-published"
+	PortReserved                  Cause = "port-reserved"
 	PublishedFamilyMismatch       Cause = "published-family-mismatch"
 	PublishedOnLoopback           Cause = "published-on-loopback"
 	PublishedOnRemoteHost         Cause = "published-on-remote-host"

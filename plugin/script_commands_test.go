@@ -207,6 +207,13 @@ func checkFixed(ts *testscript.TestScript, _ bool, args []string) {
 	checkHealthy(ts, false, nil)
 }
 
+// checkQuiet checks that nothing was written on stderr, but for lines on slow calls: `quiet`.
+func checkQuiet(ts *testscript.TestScript, _ bool, _ []string) {
+	if lines := slowCall.ReplaceAllString(ts.ReadFile("stderr"), ""); lines != "" {
+		ts.Fatalf("stderr is not empty: %q", lines)
+	}
+}
+
 // checkHealthy checks that the server is reached, and that nothing is an error or a
 // warning: `healthy`. An engine may be slow: the tests are what it is busy with.
 func checkHealthy(ts *testscript.TestScript, _ bool, _ []string) {

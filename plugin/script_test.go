@@ -213,6 +213,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"told":       runRemoveCommand,
 		"last":       checkLastLines,
 		"width":      checkWidth,
+		"quiet":      checkQuiet,
 		"proves":     checkCause,
 		"follow":     followCommands,
 		"fixed":      checkFixed,
