@@ -34,8 +34,8 @@ type recipe struct {
 	reach    Reach    // at which addresses a server on it is reached
 	slot     int      // address plan of the shared engine; 0: the machine's own engine
 	programs []string // what must be on the machine
-	bundles  []bundle // Debian packages to fetch; files of the first ones hide those of the others
 	module   goModule // whose commands are built; none if it has no path
+	bundles  []bundle // Debian packages to fetch; files of the first ones hide those of the others, and the module's hide all
 	start    func(context.Context, *running) error
 }
 
@@ -43,13 +43,12 @@ type recipe struct {
 // Engine and starts the daemon; everything it makes is undone in reverse.
 type running struct {
 	Engine
-	plan     plan
-	roots    []string              // where the bundles' files are
-	commands string                // folder of the module's commands
-	names    map[string]netip.Addr // what containers can look up
-	image    Image                 // of a nested engine
-	box      *sandbox
-	daemon   process
+	plan   plan
+	roots  []string              // where the files of the module and of the bundles are
+	names  map[string]netip.Addr // what containers can look up
+	image  Image                 // of a nested engine
+	box    *sandbox
+	daemon process
 
 	undoing sync.Mutex // a registry and a parent may be made in parallel
 	undo    []func(context.Context) error
@@ -114,19 +113,19 @@ func (r *running) prepare(ctx context.Context, recipe recipe) error {
 	if err := os.Mkdir(r.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the engine's folder: %w", err)
 	}
+	if recipe.module.path != "" {
+		root, err := recipe.module.build(ctx)
+		if err != nil {
+			return err
+		}
+		r.roots = append(r.roots, root)
+	}
 	for _, bundle := range recipe.bundles {
 		root, err := bundle.fetch(ctx)
 		if err != nil {
 			return err
 		}
 		r.roots = append(r.roots, root)
-	}
-	if recipe.module.path != "" {
-		commands, err := recipe.module.build(ctx)
-		if err != nil {
-			return err
-		}
-		r.commands = commands
 	}
 	return recipe.start(ctx, r)
 }

@@ -15,6 +15,8 @@ func packageOf(program string) string {
 	switch program {
 	case "dockerd", "docker", "docker-proxy":
 		return "docker.io"
+	case "nft":
+		return "nftables"
 	case "nsenter":
 		return "util-linux"
 	case "sshd":

@@ -37,6 +37,14 @@ const (
 	Dind       Kind = "dind"        // in a container of another, reached over TCP
 	Podman     Kind = "podman"      // Debian bookworm's, reached by its socket
 
+	Engine29         Kind = "engine-29"          // built from its module, reached by its socket
+	Engine29Nftables Kind = "engine-29-nftables" // with rules of nftables
+	Engine29Toolbox  Kind = "engine-29-toolbox"  // on another address, TCP with TLS
+	Engine29Rootless Kind = "engine-29-rootless" // an ordinary user's
+	Podman5          Kind = "podman-5"           // Debian sid's
+	Podman5Rootless  Kind = "podman-5-rootless"  // an ordinary user's
+	Podman6          Kind = "podman-6"           // Debian experimental's
+
 	PodmanRootless Kind = "podman-rootless" // an ordinary user's
 	DesktopGvproxy Kind = "desktop-gvproxy" // a Desktop with the forwarder of Podman's machines
 	Swarm          Kind = "swarm"           // Debian trixie's, a node of several

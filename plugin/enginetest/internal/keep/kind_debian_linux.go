@@ -32,11 +32,15 @@ func beside(args ...string) func(context.Context, *running) error {
 		if err := r.enclose(ctx); err != nil {
 			return err
 		}
-		if err := r.startDockerd(ctx, args...); err != nil {
-			return err
-		}
-		r.Host = "unix://" + r.Socket
-		r.Netns = r.box.netns()
-		return nil
+		return r.startBeside(ctx, args...)
 	}
+}
+
+func (r *running) startBeside(ctx context.Context, args ...string) error {
+	if err := r.startDockerd(ctx, args...); err != nil {
+		return err
+	}
+	r.Host = "unix://" + r.Socket
+	r.Netns = r.box.netns()
+	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -14,6 +13,7 @@ import (
 // engines on a Mac or on Windows: a TCP/IP stack in an ordinary program.
 func gvproxyModule() goModule {
 	return goModule{
+		name:     "gvproxy-0.8.9",
 		path:     "github.com/containers/gvisor-tap-vsock",
 		version:  "v0.8.9",
 		commands: []string{"cmd/gvproxy", "cmd/vm"},
@@ -95,7 +95,7 @@ func (r *running) startGvproxy(ctx context.Context) error {
 	gvproxy := process{
 		name: "gvproxy",
 		log:  r.path("gvproxy.log"),
-		argv: []string{nsenter, "--net=" + machineNetns(), filepath.Join(r.commands, "gvproxy"), "-config", config},
+		argv: []string{nsenter, "--net=" + machineNetns(), "/usr/sbin/gvproxy", "-config", config},
 	}
 	if err := r.box.start(ctx, gvproxy); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (r *running) startGvproxy(ctx context.Context) error {
 	vm := process{
 		name: "vm",
 		log:  r.path("vm.log"),
-		argv: []string{filepath.Join(r.commands, "vm"), "-url", "unix://" + socket, "-iface", "tap0", "-preexisting"},
+		argv: []string{"/usr/sbin/vm", "-url", "unix://" + socket, "-iface", "tap0", "-preexisting"},
 	}
 	if err := r.box.start(ctx, vm); err != nil {
 		return err

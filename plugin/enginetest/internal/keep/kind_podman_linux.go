@@ -45,11 +45,16 @@ func startPodman(ctx context.Context, r *running) error {
 	if err := r.enclose(ctx); err != nil {
 		return err
 	}
+	return r.startPodmanBeside(ctx, "runc")
+}
+
+// startPodmanBeside starts a Podman that runs containers with the runtime.
+func (r *running) startPodmanBeside(ctx context.Context, runtime string) error {
 	place := podmanPlace{dir: r.Dir, run: r.Dir}
 	if err := r.hidePackages(ctx); err != nil {
 		return err
 	}
-	env, err := r.configurePodman(place)
+	env, err := r.configurePodman(place, runtime)
 	if err != nil {
 		return err
 	}
@@ -99,16 +104,17 @@ func (r *running) podmanService(place podmanPlace, env []string, before ...strin
 
 // containersConf replaces all of the machine's containers.conf. The limits are
 // ones that a container may have where the machine's are lower than Podman's
-// defaults.
+// defaults, and no limit that needs a cgroup controller which the machine may not have.
 const containersConf = `[containers]
 default_ulimits = ["nofile=20000:20000", "nproc=16384:16384"]
 dns_servers = [%[1]q]
+pids_limit = 0
 [engine]
-runtime = "runc"
+runtime = %[6]q
 events_logger = "file"
-helper_binaries_dir = ["/usr/lib/podman"]
+helper_binaries_dir = ["/usr/lib/podman", "/usr/libexec/podman", "/usr/bin"]
 [engine.runtimes]
-runc = [%[2]q]
+%[6]s = [%[2]q]
 [network]
 network_backend = "netavark"
 default_subnet = %[3]q
@@ -134,8 +140,9 @@ const policyJSON = `{"default": [{"type": "insecureAcceptAnything"}]}`
 
 // configurePodman writes the configuration of a Podman and returns the
 // environment that leads to it.
-func (r *running) configurePodman(place podmanPlace) (env []string, err error) {
-	runc, err := LookPath("runc")
+func (r *running) configurePodman(place podmanPlace, runtime string) (env []string, err error) {
+	// A bundle's, if one has it: a runtime that needs a newer C library is in a bundle with it.
+	runtimePath, err := r.program(runtime)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +154,7 @@ func (r *running) configurePodman(place podmanPlace) (env []string, err error) {
 	subnet, pool := r.plan.bridge().Masked(), r.plan.pool()
 	registry := netip.AddrPortFrom(loopback, registryPort).String()
 	for path, text := range map[string]string{
-		r.path("containers.conf"):               fmt.Sprintf(containersConf, r.plan.resolver(), runc, subnet, pool, poolSize),
+		r.path("containers.conf"):               fmt.Sprintf(containersConf, r.plan.resolver(), runtimePath, subnet, pool, poolSize, runtime),
 		r.path("storage.conf"):                  fmt.Sprintf(storageConf, place.path("data"), filepath.Join(place.run, "run")),
 		r.path("registries.conf"):               fmt.Sprintf(registriesConf, registry),
 		filepath.Join(policyDir, "policy.json"): policyJSON,

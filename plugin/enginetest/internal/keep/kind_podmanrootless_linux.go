@@ -39,6 +39,10 @@ func startPodmanRootless(ctx context.Context, r *running) error {
 	if err := r.enclose(ctx); err != nil {
 		return err
 	}
+	return r.startPodmanOfUser(ctx)
+}
+
+func (r *running) startPodmanOfUser(ctx context.Context) error {
 	asUser, err := r.makeUser(ctx)
 	if err != nil {
 		return err
@@ -50,12 +54,14 @@ func startPodmanRootless(ctx context.Context, r *running) error {
 	if err := r.hidePackages(ctx); err != nil {
 		return err
 	}
-	env, err := r.configurePodman(place)
+	env, err := r.configurePodman(place, "runc")
 	if err != nil {
 		return err
 	}
-	if err := os.Chown(place.path("home"), rootlessUID, rootlessUID); err != nil {
-		return err
+	for _, dir := range []string{"home", "home/.config", "home/.config/containers"} {
+		if err := os.Chown(place.path(dir), rootlessUID, rootlessUID); err != nil {
+			return err
+		}
 	}
 	r.podmanService(place, append(env, "XDG_RUNTIME_DIR="+place.run), asUser...)
 	r.network = func(context.Context) (string, error) {

@@ -86,7 +86,9 @@ func (r *running) loopbackUp(ctx context.Context) error {
 }
 
 // linkName is the machine's end of the link; the kernel allows 15 bytes.
-func (r *running) linkName() string { return "np-" + strings.TrimPrefix(r.ID, privatePrefix) }
+func (r *running) linkName() string {
+	return "np-" + strings.TrimPrefix(strings.TrimPrefix(r.ID, privatePrefix), "engine-")
+}
 
 // linkUp connects a sandbox with the machine. There is no default route, so
 // nothing inside reaches further than the machine.

@@ -19,7 +19,8 @@ type bundle struct {
 	suite    string   // Debian release
 	packages []string // the first one is checked for its version
 	version  string   // what that version starts with, epoch left out
-	whole    bool     // also what the packages depend on
+	whole    bool     // also what the packages depend on, the C library included
+	base     string   // release that has what the suite lacks; empty for none
 }
 
 // Debian returns the folder with the files of Debian packages and of all that they
@@ -58,7 +59,7 @@ func (b bundle) fetch(ctx context.Context) (string, error) {
 }
 
 func (b bundle) unpack(ctx context.Context, work string) error {
-	apt, err := newPrivateApt(ctx, work, b.suite)
+	apt, err := newPrivateApt(ctx, work, b.suite, b.base)
 	if err != nil {
 		return err
 	}
@@ -67,7 +68,7 @@ func (b bundle) unpack(ctx context.Context, work string) error {
 	}
 	download, archives := []string{"download"}, work
 	if b.whole {
-		download = []string{"install", "--yes", "--download-only", "--no-install-recommends"}
+		download = []string{"install", "--yes", "--download-only", "--no-install-recommends", "--target-release", b.suite}
 		archives = filepath.Join(work, "cache", "archives")
 	}
 	if _, err = apt.run(ctx, "apt-get", append(download, b.packages...)...); err != nil {
@@ -116,7 +117,7 @@ type privateApt struct {
 
 const debianKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-func newPrivateApt(ctx context.Context, dir, suite string) (*privateApt, error) {
+func newPrivateApt(ctx context.Context, dir string, suites ...string) (*privateApt, error) {
 	mirror, err := debianMirror(ctx)
 	if err != nil {
 		return nil, err
@@ -130,7 +131,12 @@ func newPrivateApt(ctx context.Context, dir, suite string) (*privateApt, error) 
 	if _, err := os.Stat(debianKeyring); err == nil {
 		options = "[signed-by=" + debianKeyring + "] "
 	}
-	sources := fmt.Sprintf("deb %s%s %s main\n", options, mirror, suite)
+	sources := ""
+	for _, suite := range suites {
+		if suite != "" {
+			sources += fmt.Sprintf("deb %s%s %s main\n", options, mirror, suite)
+		}
+	}
 	if err := os.WriteFile(filepath.Join(dir, "sources.list"), []byte(sources), 0o600); err != nil {
 		return nil, err
 	}

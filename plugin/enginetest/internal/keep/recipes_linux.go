@@ -18,6 +18,13 @@ func recipes() []recipe {
 		desktopGvproxyRecipe(),
 		engine20Recipe(),
 		noProxyRecipe(),
+		engine29Recipe(),
+		engine29NftablesRecipe(),
+		engine29ToolboxRecipe(),
+		engine29RootlessRecipe(),
+		podman5Recipe(),
+		podman5RootlessRecipe(),
+		podman6Recipe(),
 	}
 }
 
