@@ -186,9 +186,12 @@ func setup(s *script, image string) func(*testscript.Env) error {
 }
 
 // condition evaluates what a line of a script may begin with to apply only to some kinds:
-// [kind:podman], or [!kind:podman].
+// [kind:linux], or [podman] for every kind of Podman; and with ! not to these.
 func condition(engine *enginetest.Engine) func(string) (bool, error) {
 	return func(text string) (bool, error) {
+		if text == "podman" {
+			return strings.HasPrefix(string(engine.Kind), "podman"), nil
+		}
 		name, ok := strings.CutPrefix(text, "kind:")
 		if !ok || !slices.Contains(enginetest.All(), enginetest.Kind(name)) {
 			return false, fmt.Errorf("there is no kind of engine for the condition [%s]", text)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -80,15 +81,40 @@ const (
 	agentPids   = 256       // processes and threads
 )
 
-// AgentLimits returns the limits of a container with the agent. An engine that cannot limit
-// them ignores them.
+// AgentLimits returns the limits of a container with the agent. Most engines ignore limits
+// that they cannot set; for the others, see [Engine.StartAgent].
 func AgentLimits() container.Resources {
 	return container.Resources{Memory: agentMemory, PidsLimit: new(int64(agentPids))}
 }
 
+// limitRefused is the error of an engine whose runtime cannot limit memory or processes, since
+// the cgroups of its user have no controller for them: crun's (libcrun/cgroup-resources.c and
+// cgroup-utils.c) and runc's (libcontainer/process_linux.go and cgroups/file.go), with cgroups
+// of version 2.
+var limitRefused = regexp.MustCompile("open `(memory|pids)\\.max`|controller `(memory|pids)` is not available|cannot set (memory|pids) limit|/(memory|pids)\\.max: no such file")
+
+// LimitsRefused says whether an engine has not started a container because it cannot set
+// [AgentLimits].
+func LimitsRefused(err error) bool { return err != nil && limitRefused.MatchString(err.Error()) }
+
 // StartAgent creates and starts an agent's container, and watches it until watching
-// ends. The caller removes the container by its name, even after an error.
+// ends. If the engine cannot set the container's limits, it is started without. The caller
+// removes the container by its name, even after an error.
 func (e Engine) StartAgent(ctx, watching context.Context, c AgentContainer) (*Agent, error) {
+	a, err := e.startAgent(ctx, watching, c)
+	if !LimitsRefused(err) {
+		return a, err
+	}
+	if err := RemoveContainer(ctx, e.API, c.name, nil); err != nil {
+		return nil, err
+	}
+	unlimited := *c.HostConfig
+	unlimited.Memory, unlimited.PidsLimit = 0, nil
+	c.HostConfig = &unlimited
+	return e.startAgent(ctx, watching, c)
+}
+
+func (e Engine) startAgent(ctx, watching context.Context, c AgentContainer) (*Agent, error) {
 	api := e.API
 	created, err := e.createAgent(ctx, c)
 	if err != nil {

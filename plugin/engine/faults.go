@@ -27,11 +27,13 @@ var (
 	nameTaken = regexp.MustCompile(`container name .* is already in use`)
 	// Docker's answer to a platform that the image on the engine is not for (moby,
 	// daemon/images): "… but does not match the specified platform", or "… but its
-	// platform (linux/amd64) does not match the specified platform (linux/arm64)".
-	otherPlatform = regexp.MustCompile(`does not match the specified platform`)
-	// The same as the container's only log line, from runc's init (libcontainer,
-	// standard_init_linux.go): in Engine 20.10 it fails only after the start.
-	wrongFormatLog = regexp.MustCompile(`^(standard_init_linux\.go:\d+: )?exec .*exec format error$`)
+	// platform (linux/amd64) does not match the specified platform (linux/arm64)". Engine 29,
+	// with images in containerd: "… but does not provide the specified platform (linux/arm64)".
+	otherPlatform = regexp.MustCompile(`does not (match|provide) the specified platform`)
+	// The same in the container's log, from runc's init (libcontainer,
+	// standard_init_linux.go), which in Engine 20.10 fails only after the start, and from
+	// crun's (container.c), which logs JSON.
+	wrongFormatLog = regexp.MustCompile(`^(standard_init_linux\.go:\d+: )?exec .*exec format error$|exec container process .*: Exec format error`)
 )
 
 // NameIsTaken says whether a container was not created because another container has its
@@ -59,13 +61,20 @@ func CreateFault(what string, err error) error {
 	return fault
 }
 
+// attachReason is in Podman's error of an attach that says why the container cannot be
+// started (libpod, Container.Attach).
+var attachReason = regexp.MustCompile(`preparing container \S+ for attach: `)
+
 // AttachFault returns the error of attaching to a container that has not been started.
-// Podman prepares the start when a client attaches, and reports a failure of that in an
-// answer that Docker's client does not read. Starting the container returns the same
-// error.
+// Podman prepares the start when a client attaches. Where its answer does not say why that
+// failed, starting the container returns the error. Where it does, another start would
+// find its port taken by what is left of the first.
 func AttachFault(ctx context.Context, api API, what, id string, err error) error {
 	if ctx.Err() != nil || refusal.Is(err) || bounds.Is(err) {
 		return err
+	}
+	if attachReason.MatchString(err.Error()) {
+		return StartFault(what, err)
 	}
 	startErr := api.ContainerStart(ctx, id, container.StartOptions{})
 	if startErr == nil {

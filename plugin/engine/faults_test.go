@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
@@ -32,6 +34,80 @@ func TestStartFault(t *testing.T) {
 		errors.As(StartFault("the server", errors.New(message)), &fault)
 		assert.Check(t, is.Equal(fault.Cause, want), message)
 	}
+}
+
+func TestCreateFault(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]report.Cause{
+		"image with reference web was found but its platform (linux/amd64) does not match the specified platform (linux/arm64)": diagnosis.ImageWrongPlatform,
+		"image with reference web:1 was found but does not provide the specified platform (linux/arm64)":                        diagnosis.ImageWrongPlatform,
+		`the container name "web" is already in use`:                                                                            diagnosis.NameInUse,
+		"no such image": "",
+	} {
+		fault := new(report.Fault)
+		errors.As(CreateFault("the server", errors.New(message)), &fault)
+		assert.Check(t, is.Equal(fault.Cause, want), message)
+	}
+}
+
+// The log of a program for another CPU, of runc and of crun.
+func TestWrongFormatLog(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]report.Cause{
+		"exec /app: exec format error":                                            diagnosis.ImageWrongPlatform,
+		"standard_init_linux.go:228: exec user process caused: exec format error": diagnosis.ImageWrongPlatform,
+		"  \"msg\": \"exec container process `/app`: Exec format error\",":        diagnosis.ImageWrongPlatform,
+		"worker: could not load a module: exec format error":                      diagnosis.ServerExited,
+	} {
+		exit := Exit{Code: 1, Lines: []string{"{", line, "}"}}
+		assert.Check(t, is.Equal(exit.Fault("web").Cause, want), line)
+	}
+}
+
+// startCounter is an engine of which only the starts matter.
+type startCounter struct {
+	API
+	started int
+}
+
+func (s *startCounter) ContainerStart(context.Context, string, container.StartOptions) error {
+	s.started++
+	return errors.New("cannot bind tcp port :8080: address already in use")
+}
+
+// Podman's answer to an attach may say why the start fails. Then another start would find
+// the port of the first one taken.
+func TestAttachFault(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]struct {
+		cause   report.Cause
+		started int
+	}{
+		"unable to upgrade to tcp, received 500": {diagnosis.PortInUse, 1},
+		"the engine does not attach to the container (500): preparing container 1f for attach: crun: open `memory.max` for writing: No such file or directory": {"", 0},
+		"the engine does not attach to the container (500): preparing container 1f for attach: cannot expose privileged port 80":                               {diagnosis.PortReserved, 0},
+	} {
+		api := new(startCounter)
+		fault := new(report.Fault)
+		errors.As(AttachFault(t.Context(), api, "the server", "1f", errors.New(message)), &fault)
+		assert.Check(t, is.Equal(fault.Cause, want.cause), message)
+		assert.Check(t, is.Equal(api.started, want.started), message)
+	}
+}
+
+// What runtimes say if the cgroups have no controller for a limit.
+func TestLimitsRefused(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]bool{
+		"crun: open `memory.max` for writing: No such file or directory: OCI runtime attempted to invoke a command that was not found": true,
+		"crun: controller `pids` is not available under /sys/fs/cgroup/libpod_parent/libpod-1f/cgroup.controllers: OCI runtime error":  true,
+		"runc create failed: unable to start container process: cannot set memory limit: container could not join or create cgroup":    true,
+		"runc create failed: openat2 /sys/fs/cgroup/docker/1f/pids.max: no such file or directory":                                     true,
+		"crun: open `/app`: No such file or directory":                                                                                 false,
+	} {
+		assert.Check(t, is.Equal(LimitsRefused(errors.New(message)), want), message)
+	}
+	assert.Check(t, !LimitsRefused(nil))
 }
 
 func TestCreateNetworkFault(t *testing.T) {

@@ -30,6 +30,8 @@ type server struct {
 	found  facts.Container
 	exit   *engine.Exit // set when the server exited before it answered
 
+	unlimited bool // the engine has refused the limits of the built-in server
+
 	witness     *engine.RemoteProber     // in its network namespace; nil if it was not started
 	witnessName string                   // of its container; empty if there is none
 	watched     map[string]facts.Watched // what the witness saw, by vantage
@@ -55,8 +57,21 @@ func newServer(r *run, index int) *server {
 }
 
 // start creates the container, takes its lease, begins to watch it, starts it and reads
-// its addresses. It ends with ctx; the container is watched until watching ends.
+// its addresses. If the engine cannot set the built-in server's limits, it is started
+// without. It ends with ctx; the container is watched until watching ends.
 func (s *server) start(ctx, watching context.Context) error {
+	err := s.startOnce(ctx, watching)
+	if !s.run.request.Builtin() || !engine.LimitsRefused(err) {
+		return err
+	}
+	if err := engine.RemoveContainer(ctx, s.run.engine.API, s.name, s.lease); err != nil {
+		return err
+	}
+	s.unlimited = true
+	return s.startOnce(ctx, watching)
+}
+
+func (s *server) startOnce(ctx, watching context.Context) error {
 	api := s.run.engine.API
 	if err := s.create(ctx); err != nil {
 		return err
@@ -121,7 +136,9 @@ func (s *server) configureBuiltin(config *container.Config, hostConfig *containe
 	hostConfig.CapDrop = []string{"ALL"}
 	hostConfig.SecurityOpt = []string{"no-new-privileges"}
 	hostConfig.IpcMode = container.IPCModeNone
-	hostConfig.Resources = engine.AgentLimits()
+	if !s.unlimited {
+		hostConfig.Resources = engine.AgentLimits()
+	}
 	if !s.leased() {
 		return
 	}

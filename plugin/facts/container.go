@@ -73,8 +73,8 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 		}
 	}
 	c.NoNetwork = c.NoNetwork && !slices.ContainsFunc(c.Networks, hasAddress) // it may have left the network none
-	if c.Running && len(c.Networks) == 0 && response.HostConfig != nil {
-		c.Detached = joinedNetwork(response.HostConfig.NetworkMode)
+	if c.Running {
+		c.Detached = LostNetwork(response)
 		c.NoNetwork = c.NoNetwork || c.Detached != ""
 	}
 	for _, binding := range response.NetworkSettings.Ports[TCPPort(port)] {
@@ -84,6 +84,15 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 }
 
 func hasAddress(n Network) bool { return n.IPv4.IsValid() || n.IPv6.IsValid() }
+
+// LostNetwork is the network that a container was created on, if it is on none now; empty
+// if it is on one, or was created on none.
+func LostNetwork(response container.InspectResponse) string {
+	if response.ContainerJSONBase == nil || response.HostConfig == nil || response.NetworkSettings == nil || len(response.NetworkSettings.Networks) > 0 {
+		return ""
+	}
+	return joinedNetwork(response.HostConfig.NetworkMode)
+}
 
 // joinedNetwork is the network that containers of a mode join at their start; empty for
 // the modes that join none. The network of a rootless Podman's container is no network of

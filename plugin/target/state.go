@@ -39,7 +39,11 @@ func (r *run) downFault(ctx context.Context, response container.InspectResponse)
 	case state.Running:
 		return nil
 	case state.Status == container.StateCreated, state.Error != "":
-		return r.notStartedFault(ctx, response)
+		fault := r.notStartedFault(ctx, response)
+		if r.isPodman(ctx) { // it names no network of a container that it has not started
+			return fault
+		}
+		return connectBeforeStart(fault, response)
 	default:
 		return r.exitFault(ctx, response)
 	}

@@ -130,6 +130,10 @@ func TestDownFault(t *testing.T) {
 			`{"State": {"Status": "created", "Error": "Bind for 0.0.0.0:8080 failed: port is already allocated"}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}}`, nil,
 			diagnosis.PortInUse, []string{"container other publishes port 8080 of the host", "docker start web"},
 		},
+		"a port, and no network any more": {
+			`{"State": {"Status": "created", "Error": "Bind for 0.0.0.0:8080 failed: port is already allocated"}, "HostConfig": {"NetworkMode": "shop", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, "NetworkSettings": {}}`, nil,
+			diagnosis.PortInUse, []string{"it is on no network any more; it was created on shop", "docker network connect shop web\ndocker start web"},
+		},
 		"a port of Docker Desktop": {
 			`{"State": {"Status": "created", "Error": "Ports are not available: exposing port TCP 0.0.0.0:8081"}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8081"}]}}}`, nil,
 			diagnosis.PortInUse, []string{"no other container publishes its ports, so a program on the engine's host uses one of them"},

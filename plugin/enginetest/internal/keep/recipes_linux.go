@@ -14,7 +14,6 @@ func recipes() []recipe {
 		podmanRecipe(),
 		dindRecipe(),
 		podmanRootlessRecipe(),
-		rootless28Recipe(),
 		desktopGvproxyRecipe(),
 		engine20Recipe(),
 		noProxyRecipe(),
