@@ -145,7 +145,16 @@ type script struct {
 	engine  *enginetest.Engine // the selected one
 	private bool               // only this script uses it
 	proven  []report.Finding   // of the report that `proves` read last
+	runner  testscript.T       // the test that runs the script, below T
 }
+
+// The helpers of package enginetest end a test by these. In a script it is the one that runs
+// the script, since a test can only be ended by itself.
+
+func (s *script) Fatal(args ...any)                 { s.runner.Fatal(args...) }
+func (s *script) Fatalf(format string, args ...any) { s.runner.Fatal(fmt.Sprintf(format, args...)) }
+func (s *script) FailNow()                          { s.runner.FailNow() }
+func (s *script) Skip(args ...any)                  { s.runner.Skip(args...) }
 
 // scriptKey is the key of the script among the values of its environment.
 type scriptKey struct{}
@@ -167,7 +176,7 @@ func selectEngine(env interface{ Setenv(name, value string) }, engine *enginetes
 // setup gives a script the plugin, the engine and the test image.
 func setup(s *script, image string) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
-		env.Values[scriptKey{}] = s
+		env.Values[scriptKey{}], s.runner = s, env.T()
 		config := filepath.Join(env.WorkDir, ".docker")
 		agents, err := filepath.Abs("../bin/agents")
 		if err != nil {

@@ -5,28 +5,22 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
 // Docker disables IPv6 in the network namespace of a container whose networks have no
 // IPv6, which is the default.
 func TestServesWhereIPv6IsOff(t *testing.T) {
 	t.Parallel()
-	// The thread is never unlocked: it ends with this goroutine, and with it
-	// the namespace.
-	runtime.LockOSThread()
-	namespace, err := netns.New()
-	assert.NilError(t, err, "this test makes a network namespace, which takes root")
-	defer func() { _ = namespace.Close() }()
+	enginetest.OwnNetns(t)
 	loopback, err := netlink.LinkByName("lo")
 	assert.NilError(t, err)
 	assert.NilError(t, netlink.LinkSetUp(loopback))

@@ -8,17 +8,16 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 )
 
@@ -26,12 +25,7 @@ import (
 // namespace, whose interface lo also has the address 10.231.9.2.
 func ownNamespace(t *testing.T) {
 	t.Helper()
-	// The thread is never unlocked: it ends with the test's goroutine, and with
-	// it the namespace.
-	runtime.LockOSThread()
-	namespace, err := netns.New()
-	assert.NilError(t, err, "this test makes a network namespace, which takes root")
-	t.Cleanup(func() { _ = namespace.Close() })
+	enginetest.OwnNetns(t)
 	lo, err := netlink.LinkByName("lo")
 	assert.NilError(t, err)
 	assert.NilError(t, netlink.LinkSetUp(lo))

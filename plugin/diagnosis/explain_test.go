@@ -466,6 +466,11 @@ func TestExplain(t *testing.T) {
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},
 			[]report.Cause{"", diagnosis.PublishedFamilyMismatch}, []string{"info published-family-mismatch"},
 		},
+		"a remote engine that publishes for IPv6 only": {
+			remote, on(bridge, facts.Binding{HostIP: netip.IPv6Unspecified(), HostPort: 32768}), host,
+			[]report.Probe{row(report.KindPublishedEngineHost, "192.0.2.7:32768", refused)},
+			[]report.Cause{diagnosis.PublishedFamilyMismatch}, []string{"error published-family-mismatch"},
+		},
 		"only one family is published, and the endpoint is on loopback": {
 			tunnel, on(bridge, onLocal), beside,
 			[]report.Probe{row(report.KindPublishedLocalhost, loopback, ""), row(report.KindPublishedLocalhost, "[::1]:32768", refused)},

@@ -224,13 +224,24 @@ func (t *TemporaryNetwork) options(routed []netip.Prefix) network.CreateOptions 
 func (t *TemporaryNetwork) subnets(taken []netip.Prefix) []network.IPAMConfig {
 	var configs []network.IPAMConfig
 	if t.Subnet != "" {
-		configs = append(configs, network.IPAMConfig{Subnet: t.Subnet, Gateway: t.Gateway})
+		configs = append(configs, network.IPAMConfig{Subnet: t.Subnet, Gateway: t.gateway()})
 	}
 	given, _ := netip.ParsePrefix(t.Subnet)
 	if (t.IPv6 || t.NoIPv4) && !given.Addr().Is6() {
 		configs = append(configs, network.IPAMConfig{Subnet: freeIPv6(taken).String()})
 	}
 	return configs
+}
+
+// gateway returns the gateway to request from the engine. On a network of the user's own, the
+// first address of a subnet is in most cases that of a router. Docker Engine 29 would give it to a
+// container; earlier engines take it for the gateway if none is requested.
+func (t *TemporaryNetwork) gateway() string {
+	subnet, err := netip.ParsePrefix(t.Subnet)
+	if t.Gateway != "" || t.Parent == "" || err != nil {
+		return t.Gateway
+	}
+	return subnet.Masked().Addr().Next().String()
 }
 
 // TemporaryNetwork holds the settings of a network that exists as long as its run.

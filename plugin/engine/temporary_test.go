@@ -108,3 +108,23 @@ func TestSubnetInUse(t *testing.T) {
 		})
 	}
 }
+
+// On a network of the user's own, no container gets the address of its router.
+func TestGatewayOnParent(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		network TemporaryNetwork
+		want    string
+	}{
+		"on a parent":            {TemporaryNetwork{Parent: "eth1", Subnet: "192.0.2.64/26"}, "192.0.2.65"},
+		"with a gateway":         {TemporaryNetwork{Parent: "eth1", Subnet: "192.0.2.64/26", Gateway: "192.0.2.126"}, "192.0.2.126"},
+		"the engine's own":       {TemporaryNetwork{Subnet: "192.0.2.64/26"}, ""},
+		"of the engine's choice": {TemporaryNetwork{Parent: "eth1"}, ""},
+	} {
+		var gateway string
+		for _, config := range test.network.subnets(nil) {
+			gateway = config.Gateway
+		}
+		assert.Check(t, is.Equal(gateway, test.want), name)
+	}
+}

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,7 @@ func StartPrivate(tb testing.TB, kind Kind) *Engine {
 	tb.Cleanup(func() { _ = conn.Close() })
 	reply, err := conn.Do(tb.Context(), keep.Request{Op: keep.OpPrivate, Kind: kind, Image: imageFor(tb, kind)})
 	if err != nil {
-		tb.Fatal(err)
+		failOrSkip(tb, err)
 	}
 	engine := newEngine(reply.Engine)
 	engine.conn = conn
@@ -85,6 +86,19 @@ func skipIfShort(tb testing.TB) {
 	if testing.Short() {
 		tb.Skip("-short leaves out tests with real engines")
 	}
+	if err := keep.Supported(); err != nil {
+		failOrSkip(tb, err)
+	}
+}
+
+// failOrSkip ends a test that cannot have its engine. It skips the test if this machine lacks
+// what the engine needs, unless ENGINES=all.
+func failOrSkip(tb testing.TB, err error) {
+	tb.Helper()
+	if errors.As(err, new(*keep.MissingError)) && !keep.AllRequired() {
+		tb.Skip(err)
+	}
+	tb.Fatal(err)
 }
 
 // mustRequest has the keeper do something, and ends the test if it cannot.
@@ -92,7 +106,7 @@ func mustRequest(tb testing.TB, r keep.Request) keep.Reply {
 	tb.Helper()
 	reply, err := request(tb, r)
 	if err != nil {
-		tb.Fatal(err)
+		failOrSkip(tb, err)
 	}
 	return reply
 }

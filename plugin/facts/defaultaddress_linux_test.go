@@ -3,23 +3,20 @@ package facts
 import (
 	"net"
 	"net/netip"
-	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
 // A machine without a default route has no address on it; else the address is that of the
 // interface to which the route leads.
 func TestDefaultAddresses(t *testing.T) {
 	t.Parallel()
-	runtime.LockOSThread() // never unlocked: the thread and its namespace end with the test
-	namespace, err := netns.New()
-	assert.NilError(t, err, "this test makes a network namespace, which takes root")
-	t.Cleanup(func() { _ = namespace.Close() })
+	enginetest.OwnNetns(t)
 	assert.Equal(t, len(DefaultAddresses()), 0)
 
 	for i, own := range []string{"10.231.70.2", "10.231.71.2"} {

@@ -69,16 +69,32 @@ func keepDuring(command []string) (int, error) {
 		return 1, err
 	}
 	defer claimed.Close() //nolint:errcheck // the process ends
+	if err := keep.Supported(); err != nil {
+		if keep.AllRequired() {
+			return 1, err
+		}
+		fmt.Println("no engine is started:", err)
+		return runCommand(ctx, command)
+	}
 	conn, err := keep.Connect(ctx)
 	if err != nil {
 		return 1, err
 	}
-	defer conn.Close()                                          //nolint:errcheck // the process ends
+	defer conn.Close() //nolint:errcheck // the process ends
+	status, err := runCommand(ctx, command)
+	if reply, missing := conn.Do(ctx, keep.Request{Op: keep.OpMissing}); missing == nil {
+		fmt.Print(reply.Kinds)
+	}
+	return status, err
+}
+
+// runCommand runs a command and returns its exit status.
+func runCommand(ctx context.Context, command []string) (int, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the caller's own command
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), claimedVariable+"=yes")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	err = cmd.Run()
+	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Exited() {
 		return exit.ExitCode(), nil

@@ -13,22 +13,18 @@ import (
 	"unsafe"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
 // ownNamespace puts only this test into a new network namespace, which also has addresses
 // that are not loopback addresses.
 func ownNamespace(t *testing.T) {
 	t.Helper()
-	// The thread is never unlocked: it ends with the test's goroutine, and with
-	// it the namespace.
-	runtime.LockOSThread()
-	namespace, err := netns.New()
-	assert.NilError(t, err, "this test makes a network namespace, which takes root")
-	t.Cleanup(func() { _ = namespace.Close() })
+	enginetest.OwnNetns(t)
 	lo, err := netlink.LinkByName("lo")
 	assert.NilError(t, err)
 	assert.Equal(t, lo.Attrs().Index, loopbackInterface)

@@ -4,27 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 )
 
 // many is enough for the kernel to send the list in several parts.
 const many = 40
 
 // ownNamespace puts only this test into a new network namespace, and returns a handle on it
-// for other threads. The thread is never unlocked: it ends with the test's goroutine, and
-// the namespace ends with it.
+// for other threads.
 func ownNamespace(t *testing.T) *netlink.Handle {
 	t.Helper()
-	runtime.LockOSThread()
-	namespace, err := netns.New()
-	assert.NilError(t, err, "this test makes a network namespace, which takes root")
-	t.Cleanup(func() { _ = namespace.Close() })
+	namespace := enginetest.OwnNetns(t)
 	handle, err := netlink.NewHandleAt(namespace)
 	assert.NilError(t, err)
 	t.Cleanup(handle.Close)

@@ -1,6 +1,7 @@
 package keep
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,7 +80,10 @@ func (c *Conn) Do(ctx context.Context, request Request) (Reply, error) {
 	if err != nil {
 		return Reply{}, fmt.Errorf("waiting for the keeper of engines: %w\n%s", err, Tail(LogPath()))
 	}
-	if reply.Error != "" {
+	switch {
+	case reply.Missing != nil:
+		return Reply{}, fmt.Errorf("%s %s: %w", request.Op, cmp.Or(string(request.Kind), request.Engine), reply.Missing)
+	case reply.Error != "":
 		return Reply{}, errors.New(reply.Error)
 	}
 	return reply, nil

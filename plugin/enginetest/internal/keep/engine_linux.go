@@ -2,7 +2,6 @@ package keep
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -132,13 +131,21 @@ func (r *running) prepare(ctx context.Context, recipe recipe) error {
 
 // check says what is missing before anything is made.
 func (r recipe) check() error {
-	if r.slot != 0 && os.Getuid() != 0 {
-		return errors.New("namespaces need root: run the tests as root, or with -short to leave engines out")
+	if err := CheckRoot(); r.slot != 0 && err != nil {
+		return err
 	}
 	for _, program := range r.programs {
 		if _, err := LookPath(program); err != nil {
-			return fmt.Errorf("%w: `go run ./plugin/enginetest/keeper install` installs what is missing", err)
+			return &MissingError{Needs: program, Fix: "`go run ./plugin/enginetest/keeper install` installs what is missing in Debian"}
 		}
+	}
+	return nil
+}
+
+// CheckRoot returns a MissingError if this user cannot make namespaces.
+func CheckRoot() error {
+	if os.Getuid() != 0 {
+		return &MissingError{Needs: "root", Fix: "run the tests as root"}
 	}
 	return nil
 }

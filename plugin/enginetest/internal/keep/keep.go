@@ -84,6 +84,7 @@ const (
 	OpRegistry Op = "registry" // a registry that the engine reaches on its loopback
 	OpParent   Op = "parent"   // an interface in the engine's network for macvlan networks
 	OpSwarm    Op = "swarm"    // engines that are nodes of one Swarm, as private ones
+	OpMissing  Op = "missing"  // the kinds that could not be started so far
 )
 
 // Request is one line of JSON from a client.
@@ -106,6 +107,8 @@ type Image struct {
 // end.
 type Reply struct {
 	Error    string
+	Missing  *MissingError // what the machine lacks for the request; Error is set too
+	Kinds    Missing       // of OpMissing
 	Engine   *Engine
 	Engines  []*Engine // of OpSwarm, the manager first
 	Registry string    // host:port as the engine sees it

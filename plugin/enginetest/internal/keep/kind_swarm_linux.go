@@ -142,6 +142,9 @@ func (s *netSwitch) startNode(ctx context.Context, r *running) error {
 // startSwarm starts engines and makes one Swarm of them. The first one is its
 // manager, the others are workers.
 func (s *session) startSwarm(ctx context.Context, nodes int) (Reply, error) {
+	if err := CheckRoot(); err != nil {
+		return Reply{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	between, err := s.keeper.newSwitch()

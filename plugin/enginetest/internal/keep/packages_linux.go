@@ -2,7 +2,6 @@ package keep
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -175,9 +174,6 @@ func output(cmd *exec.Cmd) (string, error) {
 	return string(out), nil
 }
 
-// errNoDebian is returned on a machine with other packages than Debian's, or none.
-var errNoDebian = errors.New("the machine's apt has no Debian mirror to fetch packages from")
-
 // debianMirror is the mirror that the machine itself uses.
 func debianMirror(ctx context.Context) (string, error) {
 	targets, err := output(exec.CommandContext(ctx, "apt-get", "indextargets",
@@ -192,5 +188,5 @@ func debianMirror(ctx context.Context) (string, error) {
 			return fields[2], nil
 		}
 	}
-	return "", fmt.Errorf("%w: run apt-get update if it should have one", errNoDebian)
+	return "", &MissingError{Needs: "packages of Debian", Fix: "use a machine whose apt has a Debian mirror, after apt-get update"}
 }

@@ -35,6 +35,9 @@ const machineNetnsFD = 3
 // network, the new network namespace has a loopback interface that is up, and
 // nothing else.
 func newSandbox(dir string, network bool) (*sandbox, error) {
+	if err := CheckRoot(); err != nil {
+		return nil, err
+	}
 	log, err := os.OpenFile(filepath.Join(dir, "init.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // in the keeper's folder
 	if err != nil {
 		return nil, fmt.Errorf("opening the engine's log: %w", err)

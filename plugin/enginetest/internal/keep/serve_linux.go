@@ -1,12 +1,14 @@
 package keep
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/signal"
@@ -102,9 +104,10 @@ type keeper struct {
 
 	privates atomic.Uint64 // how many there have been
 
-	mu    sync.Mutex
-	slots map[int]bool        // address plans in use
-	byID  map[string]*running // every engine that is up
+	mu      sync.Mutex
+	slots   map[int]bool        // address plans in use
+	byID    map[string]*running // every engine that is up
+	missing Missing             // kinds that could not be started
 }
 
 type sharedEngine struct {
@@ -119,6 +122,7 @@ func newKeeper() *keeper {
 		shared:  map[Kind]*sharedEngine{},
 		slots:   map[int]bool{},
 		byID:    map[string]*running{},
+		missing: Missing{},
 	}
 	for _, r := range recipes() {
 		k.recipes[r.kind] = r
@@ -272,6 +276,11 @@ type session struct {
 
 func (s *session) answer(ctx context.Context, request Request) Reply {
 	reply, err := s.do(ctx, request)
+	missing := new(MissingError)
+	if errors.As(err, &missing) {
+		s.keeper.noteMissing(cmp.Or(request.Kind, Kind(request.Engine)), request.Op, *missing)
+		return Reply{Error: err.Error(), Missing: missing}
+	}
 	if err != nil {
 		slog.Error("request", "op", request.Op, "kind", request.Kind, "engine", request.Engine, "error", err)
 		return Reply{Error: err.Error()}
@@ -296,8 +305,30 @@ func (s *session) do(ctx context.Context, request Request) (Reply, error) {
 		return s.keeper.parent(ctx, request.Engine)
 	case OpSwarm:
 		return s.startSwarm(ctx, request.Nodes)
+	case OpMissing:
+		return Reply{Kinds: s.keeper.missingKinds()}, nil
 	}
 	return Reply{}, fmt.Errorf("the keeper knows no operation %q", request.Op)
+}
+
+// noteMissing notes that a kind could not be started. Something that a kind lacks besides is
+// noted with it.
+func (k *keeper) noteMissing(kind Kind, op Op, missing MissingError) {
+	switch op {
+	case OpRegistry, OpParent:
+		kind = Kind(string(op) + " of " + string(kind))
+	case OpSwarm:
+		kind = Swarm
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.missing[kind] = missing
+}
+
+func (k *keeper) missingKinds() Missing {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.missing)
 }
 
 // sharedEngine starts the engine of a kind once. A failure is final, so that a
@@ -329,6 +360,9 @@ func (s *session) startPrivate(ctx context.Context, request Request) (Reply, err
 	}
 	if recipe.slot == 0 {
 		return Reply{}, fmt.Errorf("there is only one engine of kind %q, which all tests share", kind)
+	}
+	if err := recipe.check(); err != nil {
+		return Reply{}, fmt.Errorf("starting an engine of kind %s: %w", kind, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()

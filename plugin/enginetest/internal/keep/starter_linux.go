@@ -41,6 +41,9 @@ func Role() {
 	os.Exit(0)
 }
 
+// Supported says whether engines can be started on this system.
+func Supported() error { return nil }
+
 // starter starts keepers until one answers. A keeper ends if it finds another at
 // work, or if no test connects to it.
 type starter struct {

@@ -10,15 +10,19 @@ import (
 // Role does nothing here: engines are started on Linux only.
 func Role() {}
 
+// Supported says whether engines can be started on this system.
+func Supported() error { return &MissingError{Needs: "Linux", Fix: "run the tests there"} }
+
 type starter struct{}
 
-func (*starter) ensure() error {
-	return errors.New("tests with engines need Linux: run them there")
-}
+func (*starter) ensure() error { return Supported() }
 
-// Install says that nothing can be installed here.
+// Install installs nothing, since no engine can be started here.
 func Install(context.Context) error {
-	return errors.New("tests with engines need Linux: run them there")
+	if AllRequired() {
+		return Supported()
+	}
+	return nil
 }
 
 // All is empty here: no engine can be started.
