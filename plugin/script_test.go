@@ -195,11 +195,14 @@ func setup(s *script, image string) func(*testscript.Env) error {
 }
 
 // condition evaluates what a line of a script may begin with to apply only to some kinds:
-// [kind:linux], or [podman] for every kind of Podman; and with ! not to these.
+// [kind:linux], [podman] for every kind of Podman, or [root]; and with ! not to these.
 func condition(engine *enginetest.Engine) func(string) (bool, error) {
 	return func(text string) (bool, error) {
-		if text == "podman" {
+		switch text {
+		case "podman":
 			return strings.HasPrefix(string(engine.Kind), "podman"), nil
+		case "root":
+			return os.Getuid() == 0, nil
 		}
 		name, ok := strings.CutPrefix(text, "kind:")
 		if !ok || !slices.Contains(enginetest.All(), enginetest.Kind(name)) {

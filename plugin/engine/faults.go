@@ -73,8 +73,8 @@ func AttachFault(ctx context.Context, api API, what, id string, err error) error
 	if ctx.Err() != nil || refusal.Is(err) || bounds.Is(err) {
 		return err
 	}
-	if attachReason.MatchString(err.Error()) {
-		return StartFault(what, err)
+	if at := attachReason.FindStringIndex(err.Error()); at != nil {
+		return StartFault(what, errors.New(err.Error()[at[1]:]))
 	}
 	startErr := api.ContainerStart(ctx, id, container.StartOptions{})
 	if startErr == nil {

@@ -2,6 +2,7 @@ package bounds
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -62,6 +63,10 @@ func notAttached(response *http.Response) error {
 	words, err := io.ReadAll(io.LimitReader(response.Body, maxWords))
 	if Is(err) {
 		return err
+	}
+	var answer struct{ Message string }
+	if json.Unmarshal(words, &answer) == nil && answer.Message != "" {
+		words = []byte(answer.Message)
 	}
 	return sentence.Of(err, "the engine does not attach to the container (%d): %s", response.StatusCode, sentence.Visible(string(words)))
 }

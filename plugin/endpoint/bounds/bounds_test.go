@@ -381,8 +381,9 @@ func TestAttachRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for want, engine := range map[string]http.HandlerFunc{
-			`the engine does not attach to the container (404): {"message":"no such container"}`: answer(404, "", `{"message":"no such container"}`),
-			"the answer to POST /containers/{id}/attach did not end within 50s":                  drip,
+			"the engine does not attach to the container (404): no such container": answer(404, "", `{"message":"no such container"}`),
+			"the engine does not attach to the container (500): out of order":      answer(500, "", "out of order"),
+			"the answer to POST /containers/{id}/attach did not end within 50s":    drip,
 		} {
 			_, _, err := attach(t, engine)
 			assert.Check(t, is.ErrorContains(err, want))
