@@ -204,7 +204,7 @@ func engineError(m report.Mode) string {
 	if at := strings.LastIndex(m.Detail, mark); at >= 0 {
 		m.Detail = m.Detail[at+len(mark):]
 	}
-	return strings.TrimSpace(m.Detail)
+	return strings.TrimSpace(strings.TrimPrefix(m.Detail, "starting the server: "))
 }
 
 // supportTable renders the results as Markdown: a row for each kind, a column for each
