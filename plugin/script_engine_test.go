@@ -16,12 +16,12 @@ import (
 // Words of scripts that select another engine or put something on the selected one.
 
 // selectPrivateEngine selects an engine of the same kind that no other test uses, and
-// puts the test image there: `private`. It is for what other tests must not see, and
+// puts the test image there: `private`, or with more arguments of dockerd `private ARG…`. It is for what other tests must not see, and
 // for servers that must never be reached: while an engine sets up a network, it was
 // seen to let packets through between others (Docker 20.10, Podman 4.3).
-func selectPrivateEngine(ts *testscript.TestScript, _ bool, _ []string) {
+func selectPrivateEngine(ts *testscript.TestScript, _ bool, args []string) {
 	s := scriptOf(ts)
-	s.engine, s.private = enginetest.StartPrivate(s, s.engine.Kind), true
+	s.engine, s.private = enginetest.StartPrivate(s, s.engine.Kind, args...), true
 	selectEngine(ts, s.engine, enginetest.TestImage(s, s.engine))
 }
 

@@ -43,8 +43,8 @@ func Get(tb testing.TB, kind Kind) *Engine {
 }
 
 // StartPrivate starts an engine of a kind for one test, which may stop and
-// restart it. It is taken down at the end of the test.
-func StartPrivate(tb testing.TB, kind Kind) *Engine {
+// restart it. It is taken down at the end of the test. More arguments are dockerd's.
+func StartPrivate(tb testing.TB, kind Kind, args ...string) *Engine {
 	tb.Helper()
 	skipIfShort(tb)
 	conn, err := keep.Attach(tb.Context())
@@ -52,7 +52,7 @@ func StartPrivate(tb testing.TB, kind Kind) *Engine {
 		tb.Fatal(explainAttach(err))
 	}
 	tb.Cleanup(func() { _ = conn.Close() })
-	reply, err := conn.Do(tb.Context(), keep.Request{Op: keep.OpPrivate, Kind: kind, Image: imageFor(tb, kind)})
+	reply, err := conn.Do(tb.Context(), keep.Request{Op: keep.OpPrivate, Kind: kind, Image: imageFor(tb, kind), Args: args})
 	if err != nil {
 		failOrSkip(tb, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 // sbin is where Debian has daemons and iptables, which an ordinary user's PATH
@@ -62,9 +63,27 @@ func (r *running) startDockerd(ctx context.Context, args ...string) error {
 			"--bip", r.plan.bridge().String(),
 			"--default-address-pool", fmt.Sprintf("base=%s,size=%d", r.plan.pool(), poolSize),
 			"--dns", r.plan.resolver().String(),
-		}, args...),
+		}, append(args, r.args...)...),
+	}
+	if slices.Contains(r.args, RemapRoot) {
+		if err := r.makeSubordinates(ctx); err != nil {
+			return err
+		}
 	}
 	return r.startDaemon(ctx)
+}
+
+// RemapRoot has dockerd give containers user ids of their own: the subordinate ones of root.
+const RemapRoot = "--userns-remap=root"
+
+// makeSubordinates shows the engine's processes a machine on which root has subordinate user
+// ids.
+func (r *running) makeSubordinates(ctx context.Context) error {
+	ids := fmt.Sprintf("root:%d:%d\n", rootlessFirst, rootlessCount)
+	if err := os.WriteFile(r.path("subids"), []byte(ids), 0o600); err != nil {
+		return fmt.Errorf("making subordinate user ids: %w", err)
+	}
+	return r.script(ctx, "for file in subuid subgid; do [ -e /etc/$file ] && mount --bind subids /etc/$file; done")
 }
 
 // program is the path of a program inside the engine's namespaces: a bundle's, if

@@ -33,6 +33,7 @@ type recipe struct {
 	reach    Reach    // at which addresses a server on it is reached
 	slot     int      // address plan of the shared engine; 0: the machine's own engine
 	programs []string // what must be on the machine
+	args     []string // of dockerd, besides those of start
 	module   goModule // whose commands are built; none if it has no path
 	bundles  []bundle // Debian packages to fetch; files of the first ones hide those of the others, and the module's hide all
 	start    func(context.Context, *running) error
@@ -45,6 +46,7 @@ type running struct {
 	plan   plan
 	roots  []string              // where the files of the module and of the bundles are
 	names  map[string]netip.Addr // what containers can look up
+	args   []string              // as the recipe has them
 	image  Image                 // of a nested engine
 	box    *sandbox
 	daemon process
@@ -86,6 +88,7 @@ func (k *keeper) start(ctx context.Context, recipe recipe, id string, image Imag
 		id = privatePrefix + strconv.FormatUint(k.privates.Add(1), 10)
 	}
 	engine := &running{
+		args:   recipe.args,
 		Engine: Engine{ID: id, Kind: recipe.kind, Dir: filepath.Join(Dir(), id)},
 		plan:   newPlan(slot),
 		image:  image,

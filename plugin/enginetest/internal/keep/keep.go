@@ -90,10 +90,11 @@ const (
 // Request is one line of JSON from a client.
 type Request struct {
 	Op     Op
-	Kind   Kind   // for OpShared and OpPrivate
-	Image  Image  // for both of them, if the kind is Dind
-	Nodes  int    // for OpSwarm
-	Engine string // ID, for the others
+	Kind   Kind     // for OpShared and OpPrivate
+	Image  Image    // for both of them, if the kind is Dind
+	Nodes  int      // for OpSwarm
+	Args   []string // more of dockerd, for OpPrivate
+	Engine string   // ID, for the others
 }
 
 // Image is an image in a docker-archive.

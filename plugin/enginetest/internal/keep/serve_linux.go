@@ -366,7 +366,7 @@ func (s *session) startPrivate(ctx context.Context, request Request) (Reply, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	recipe.slot = 0
+	recipe.slot, recipe.args = 0, request.Args
 	engine, err := s.keeper.start(ctx, recipe, "", request.Image)
 	if err != nil {
 		return Reply{}, err
