@@ -15,6 +15,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 )
 
@@ -107,6 +108,7 @@ func awaitPort(t *testing.T, address string) {
 
 func TestSSH(t *testing.T) {
 	t.Parallel()
+	enginetest.NeedRoot(t)
 	server := startSSH(t, "")
 	broken := startSSH(t, "SetEnv DOCKER_HOST=unix:///nonexistent/docker.sock")
 	bare := startSSH(t, "SetEnv PATH=/nonexistent")

@@ -90,6 +90,7 @@ func TestEnginesEndWithTestBinary(t *testing.T) {
 // it has a separate network namespace.
 func TestKeeperEnds(t *testing.T) {
 	t.Parallel()
+	enginetest.NeedRoot(t)
 	if testing.Short() {
 		t.Skip("-short leaves out tests with real engines")
 	}

@@ -208,6 +208,9 @@ type Parent keep.Parent
 func (e *Engine) Parent(tb testing.TB) (Parent, error) {
 	tb.Helper()
 	reply, err := request(tb, keep.Request{Op: keep.OpParent, Engine: e.id})
+	if errors.As(err, new(*keep.MissingError)) {
+		failOrSkip(tb, err)
+	}
 	if err != nil {
 		return Parent{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/internal/process"
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -33,6 +34,7 @@ func asInContainer(t *testing.T, before ...string) func(*exec.Cmd) {
 // TestInContainer expects hints that fit a container.
 func TestInContainer(t *testing.T) {
 	t.Parallel()
+	enginetest.NeedRoot(t)
 	assert.Assert(t, !process.InContainer(), "the tests run outside of containers")
 	dir := endpointtest.OpenFolder(t)
 	grouped := filepath.Join(dir, "grouped.sock")
@@ -68,6 +70,7 @@ func TestInContainer(t *testing.T) {
 // TestFilesInContainer suggests mounting the TLS files.
 func TestFilesInContainer(t *testing.T) {
 	t.Parallel()
+	enginetest.NeedRoot(t)
 	env := environment{"DOCKER_CERT_PATH": "/nonexistent/certs"}
 	got := endpointtest.InChild(t, env, asInContainer(t), readFile, "/nonexistent/certs/ca.pem")
 	assert.Assert(t, got.Finding != nil, got.Error)

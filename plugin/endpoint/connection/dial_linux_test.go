@@ -15,6 +15,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -145,6 +146,7 @@ func TestBlackHoleCancelled(t *testing.T) {
 // a loopback interface that is up.
 func TestNoNetwork(t *testing.T) {
 	t.Parallel()
+	enginetest.NeedRoot(t)
 	for name, test := range map[string]struct {
 		host     string
 		sentence string

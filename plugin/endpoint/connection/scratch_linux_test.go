@@ -144,6 +144,7 @@ func testSocket(t *testing.T, client containers) {
 // TestScratchMounts gives a container sockets and folders that do not work.
 func TestScratchMounts(t *testing.T) {
 	t.Parallel()
+	enginetest.NeedRoot(t)
 	client := loadClient(t, enginetest.Get(t, enginetest.Linux), buildClient(t))
 	const usual = "/var/run/docker.sock"
 	absent := filepath.Join(t.TempDir(), "not on this engine")

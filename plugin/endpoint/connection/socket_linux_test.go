@@ -17,6 +17,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest/endpointtest"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -40,6 +41,7 @@ func ownSocket(t *testing.T, path string, mode os.FileMode, group int) {
 
 func TestSocketFaults(t *testing.T) {
 	t.Parallel()
+	enginetest.NeedRoot(t)
 	dir := endpointtest.OpenFolder(t)
 	stale := filepath.Join(dir, "stale.sock")
 	listener := listen(t, stale)
@@ -120,6 +122,7 @@ func fill(t *testing.T, family int, address syscall.Sockaddr) syscall.Sockaddr {
 // TestSocketPermission connects as another user, since root may open anything.
 func TestSocketPermission(t *testing.T) {
 	t.Parallel()
+	enginetest.NeedRoot(t)
 	dir := endpointtest.OpenFolder(t)
 	self := copySelf(t, dir)
 	const nobody, unnamedGroup = 65534, 54321
