@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"runtime"
 	"strings"
@@ -44,6 +45,9 @@ func runJob(ctx context.Context, std stdio, measure func(context.Context, engine
 	j := &job{out: messages{newLines(std.out)}}
 	if err := in.Decode(&j.Job); err != nil {
 		return fmt.Errorf("reading the work: %w", err)
+	}
+	if j.Debug {
+		slog.SetDefault(slog.New(slog.NewTextHandler(j.out, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	}
 	released := make(chan client.Release, 1)
 	j.released = released
@@ -217,6 +221,11 @@ func (m messages) Step(what string) func() {
 
 // Note implements engine.Progress.
 func (m messages) Note(what string) { _ = m.send(client.Message{Note: what}) }
+
+// Write sends a line of the log.
+func (m messages) Write(line []byte) (int, error) {
+	return len(line), m.send(client.Message{Log: strings.TrimSuffix(string(line), "\n")})
+}
 
 // Pull implements engine.Progress.
 func (m messages) Pull(stream io.Reader) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -129,6 +130,8 @@ func (r *run) follow(c *worker) (*Message, error) {
 			done = r.options.Progress.Step(message.Step)
 		case message.Note != "":
 			r.options.Progress.Note(message.Note)
+		case message.Log != "":
+			slog.Debug("client container", "log", message.Log)
 		case message.SoFar != nil:
 			r.partial.Add(message.SoFar)
 		case message.Ready, message.Measured != nil, message.Outcome != nil:
@@ -150,6 +153,7 @@ func (r *run) newJob(access Access, endpoint json.RawMessage, id string) Job {
 		Vantage:       r.vantage(access),
 		Container:     id,
 		Description:   &r.description,
+		Debug:         slog.Default().Enabled(context.Background(), slog.LevelDebug),
 	}
 	if r.binary == nil {
 		_, job.AgentDigest, _ = strings.Cut(r.image, ":")

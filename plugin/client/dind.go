@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -178,6 +179,7 @@ func (n *nestedEngine) prepareJob(ctx context.Context, endpoint json.RawMessage)
 		StartTimeout: nestedStartTimeout,
 		Vantage:      VantageDind,
 		Identities:   n.run.newIdentities(),
+		Debug:        slog.Default().Enabled(ctx, slog.LevelDebug),
 		Hold:         true,
 	}
 	if n.run.request.PullAllowance() > 0 {

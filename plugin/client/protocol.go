@@ -36,8 +36,9 @@ type Job struct {
 	// Identities of the built-in servers, one each; empty: the client makes them. A
 	// relay starts as many servers as it has identities.
 	Identities []string    `json:"identities"`
-	Relay      RelayAccess `json:"relay,omitzero"` // who may use it, if the client is a relay
-	Hold       bool        `json:"hold"`           // report what was measured, and keep the servers until a Release
+	Relay      RelayAccess `json:"relay,omitzero"`  // who may use it, if the client is a relay
+	Debug      bool        `json:"debug,omitempty"` // log what packages log for docker's flag --debug
+	Hold       bool        `json:"hold"`            // report what was measured, and keep the servers until a Release
 
 	// RegistryAuth is the value of Engine.RegistryAuth for the image of Request, if the
 	// client will pull it. NoRegistryAuth is why there is none.
@@ -81,6 +82,7 @@ type Release struct {
 type Message struct {
 	Step     string         `json:"step,omitempty"` // a step begins, and the previous one has ended
 	Note     string         `json:"note,omitempty"`
+	Log      string         `json:"log,omitempty"`      // a line for docker's flag --debug
 	Ready    bool           `json:"ready,omitempty"`    // the relay listens, until a Release
 	Measured *report.Report `json:"measured,omitempty"` // the servers run, until a Release
 	SoFar    *report.Report `json:"soFar,omitempty"`    // a part of the Outcome's Report, in case the Outcome never comes
