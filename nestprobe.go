@@ -134,6 +134,12 @@ func (s *settings) locate(ctx context.Context, api API) (engine.Engine, error) {
 	eng.Describe = func(ctx context.Context) (connection.Description, error) {
 		return describe(ctx, api, endpoint, eng.Omitted)
 	}
+	if s.vantage != nil {
+		if err := eng.LocateIn(ctx, api, endpoint, *s.vantage); err != nil {
+			return eng, fmt.Errorf("the container of WithVantage: %w", err)
+		}
+		return eng, nil
+	}
 	if err := eng.Locate(ctx, api, endpoint); err != nil && (ctx.Err() != nil || !eng.Omitted.Note(ctx, "where this process is", err)) {
 		return eng, fmt.Errorf("finding out where this process is: %w", err)
 	}

@@ -114,6 +114,24 @@ func TestDeadline(t *testing.T) {
 	assert.Check(t, measured != nil && measured.URL() == "" && measured.Address() == "")
 }
 
+// The addresses for another place than this process's.
+func TestVantage(t *testing.T) {
+	t.Parallel()
+	api, end := newEngine(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 32768}, true)
+	defer end()
+	for vantage, want := range map[string]report.Kind{"job": report.KindPublishedGateway, "": report.KindPublishedEngineHost} {
+		found, err := nestprobe.Candidates(t.Context(), api, "web", 8080, nestprobe.WithVantage(vantage), nestprobe.WithEngineHost("192.0.2.1"))
+		assert.NilError(t, err)
+		kinds := map[report.Kind]bool{}
+		for _, c := range found {
+			kinds[c.Kind] = true
+		}
+		assert.Check(t, kinds[want], "%q: %v", vantage, found)
+	}
+	_, err := nestprobe.Candidates(t.Context(), api, "web", 8080, nestprobe.WithVantage("other"))
+	assert.Check(t, errdefs.IsNotFound(err), "%v", err)
+}
+
 // Without an engine, a container or a port, the error says what is missing.
 func TestMissing(t *testing.T) {
 	t.Parallel()

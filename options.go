@@ -16,7 +16,8 @@ type Option func(*settings)
 type settings struct {
 	target     target.Target
 	engineHost string
-	http       bool // an option that only HTTP has a use for was given
+	vantage    *string // the container that WithVantage names; nil: find it out
+	http       bool    // an option that only HTTP has a use for was given
 }
 
 func newSettings(container string, port uint16, options []Option) *settings {
@@ -111,4 +112,11 @@ func WithTimeout(timeout time.Duration) Option {
 // through a dialer of its own, such as ssh, does not know it.
 func WithEngineHost(host string) Option {
 	return func(s *settings) { s.engineHost = host }
+}
+
+// WithVantage says in which container of the engine this process is, by name or ID; empty
+// for none. By default it is found out. [Candidates] lists the addresses for that container,
+// wherever this process is. [Reach] probes from this process in any case.
+func WithVantage(container string) Option {
+	return func(s *settings) { s.vantage = &container }
 }

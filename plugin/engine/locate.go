@@ -13,8 +13,23 @@ import (
 // machine. An error says which call the engine has not answered; what is recorded is what
 // is known without that.
 func (e *Engine) Locate(ctx context.Context, api self.API, settings connection.Settings) (err error) {
-	e.Host, e.Loopback = settings.EngineHost(), settings.IsLoopback()
 	e.Self, err = self.Find(ctx, api, self.At(settings), e.Omitted)
+	e.locate(settings)
+	return err
+}
+
+// LocateIn is Locate for a process in the container with a name or ID; in no container, if the
+// name is empty.
+func (e *Engine) LocateIn(ctx context.Context, api self.API, settings connection.Settings, name string) (err error) {
+	if name != "" {
+		e.Self, err = self.In(ctx, api, self.At(settings), name, e.Omitted)
+	}
+	e.locate(settings)
+	return err
+}
+
+func (e *Engine) locate(settings connection.Settings) {
+	e.Host, e.Loopback = settings.EngineHost(), settings.IsLoopback()
 	if e.Self.EndpointInContainer() {
 		e.Host = ""
 	}
@@ -23,5 +38,4 @@ func (e *Engine) Locate(ctx context.Context, api self.API, settings connection.S
 	if e.Host == "" && !e.Loopback && e.Self.OnHost() {
 		e.HostAddresses = facts.DefaultAddresses()
 	}
-	return err
 }

@@ -71,9 +71,7 @@ func findBy(ctx context.Context, api API, endpoint Endpoint, omitted *connection
 		if settings := proxy.FromEnvironment(os.Getenv); !settings.None() {
 			client.Proxies = settings
 		}
-		found := &facts.Self{ID: client.Inspection.ID, Network: networkOf(client), Client: client}
-		found.Endpoint, err = endpoint.container(ctx, facts.NewNetworkCache(api, omitted), client.Container)
-		return found, err
+		return endpoint.from(ctx, api, client, omitted)
 	}
 	here, hereErr := endpoint.isHere(ctx, api)
 	if here {
@@ -83,6 +81,27 @@ func findBy(ctx context.Context, api API, endpoint Endpoint, omitted *connection
 		err = hereErr
 	}
 	return &facts.Self{ID: s.id(), Network: facts.OwnNetwork, Gateways: defaultGateways()}, err
+}
+
+// In returns the container with a name or ID as the one that a process is in, without a look at
+// this process.
+func In(ctx context.Context, api API, endpoint Endpoint, name string, omitted *connection.Omitted) (*facts.Self, error) {
+	response, err := facts.InspectContainer(ctx, api, name)
+	if err != nil {
+		return nil, err
+	}
+	client, err := facts.ReadClientContainer(ctx, api, response)
+	if err != nil {
+		return nil, err
+	}
+	return endpoint.from(ctx, api, &client, omitted)
+}
+
+// from is the endpoint as a process in a container of the engine reaches it.
+func (e Endpoint) from(ctx context.Context, api API, client *facts.ClientContainer, omitted *connection.Omitted) (found *facts.Self, err error) {
+	found = &facts.Self{ID: client.Inspection.ID, Network: networkOf(client), Client: client}
+	found.Endpoint, err = e.container(ctx, facts.NewNetworkCache(api, omitted), client.Container)
+	return found, err
 }
 
 // container returns the name of the container on a client's networks to which the endpoint
