@@ -34,7 +34,8 @@ func packageOf(program string) string {
 // engine: the packages of other engines are unpacked, not installed. Where it
 // cannot install, the error says what is missing.
 func Install(ctx context.Context) error {
-	if _, err := LookPath("apt-get"); !AllRequired() && (err != nil || os.Getuid() != 0) {
+	_, noApt := LookPath("apt-get")
+	if cannot := noApt != nil || os.Getuid() != 0; cannot && !AllRequired() {
 		fmt.Println("installing nothing for the tests: that needs root and the packages of Debian")
 		return nil
 	}

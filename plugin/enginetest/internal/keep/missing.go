@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// EnginesVariable, set to "all" as in CI, has a kind of engine that cannot be started on this
-// machine fail its tests. Otherwise they are skipped.
+// EnginesVariable names the variable that CI sets to "all": a kind of engine that cannot be
+// started on this machine then fails its tests. Otherwise they are skipped.
 const EnginesVariable = "ENGINES"
 
 // AllRequired says whether the tests of a kind that cannot be started here are to fail.
