@@ -3,11 +3,19 @@
 package plugin_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os/exec"
 	"runtime"
+	"strconv"
 
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
@@ -77,4 +85,44 @@ func loadPluginImage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { _ = s.engine.Command(context.Background(), "docker", "rmi", tag).Run() })
 	ts.Setenv(args[0], tag)
 	ts.Setenv(args[1], out+".oci.tar")
+}
+
+// createPod makes a pod of Podman, which publishes port 8080 at a port of the host, and starts
+// the test server in it: `pod POD CONTAINER PORT`. Docker's API has no pods.
+func createPod(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	port, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	callPodman(ts, "pods/create", map[string]any{
+		"name": args[0], "portmappings": []any{map[string]any{"container_port": 8080, "host_port": port}},
+	})
+	callPodman(ts, "containers/create", map[string]any{"name": args[1], "pod": args[0], "image": ts.Getenv("IMAGE")})
+	ts.Defer(func() {
+		if err := s.engine.Client(s).ContainerRemove(context.Background(), args[1], container.RemoveOptions{Force: true}); !errdefs.IsNotFound(err) {
+			ts.Check(err)
+		}
+	})
+	ts.Check(execute(ts, []string{"docker", "start", args[1]}))
+}
+
+// callPodman posts to Podman's own API, at the socket of Docker's.
+func callPodman(ts *testscript.TestScript, path string, body any) {
+	s := scriptOf(ts)
+	data, err := json.Marshal(body)
+	ts.Check(err)
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", s.engine.Socket)
+	}
+	podman := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, "http://podman/v4.0.0/libpod/"+path, bytes.NewReader(data))
+	ts.Check(err)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := podman.Do(request)
+	ts.Check(err)
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	if response.StatusCode != http.StatusCreated {
+		ts.Fatalf("POST libpod/%s: %s: %s", path, response.Status, answer)
+	}
 }

@@ -245,6 +245,7 @@ func commands() map[string]func(ts *testscript.TestScript, neg bool, args []stri
 		"cli":      provideCLIImage,
 
 		"pluginimage": loadPluginImage,
+		"pod":         createPod,
 
 		"tlsfront":    selectTLSEndpoint,
 		"loopback":    openLoopbackEndpoint,

@@ -147,8 +147,16 @@ func (e Engine) startAgent(ctx, watching context.Context, c AgentContainer) (*Ag
 
 // createAgent creates an agent's container. If the engine does not have the agent's image, a
 // plugin of another version has replaced it by its own: then it is loaded again, once.
+// A container in a pod of Podman shares its namespaces only with containers of the pod; then
+// the agent gets them by their paths.
 func (e Engine) createAgent(ctx context.Context, c AgentContainer) (container.CreateResponse, error) {
 	created, err := c.create(ctx, e.API)
+	if err != nil && podRefuses.MatchString(err.Error()) {
+		if err := c.joinByPath(ctx, e.API); err != nil {
+			return created, err
+		}
+		created, err = c.create(ctx, e.API)
+	}
 	if c.Binary != nil || !errdefs.IsNotFound(err) { // the image of the user is not loaded here
 		return created, err
 	}
@@ -158,6 +166,28 @@ func (e Engine) createAgent(ctx context.Context, c AgentContainer) (container.Cr
 	}
 	c.Config.Image = image
 	return c.create(ctx, e.API)
+}
+
+// podRefuses is Podman's error for a container that is to share the namespaces of one in a pod
+// (libpod, Runtime.validateContainer and Container.checkDependenciesAndNamespaces).
+var podRefuses = regexp.MustCompile(`is part of a pod, but container is not`)
+
+// joinByPath replaces the container whose namespaces are shared by their paths on the engine's
+// host (Podman's mode ns:PATH). They are those of its process at this time.
+func (c AgentContainer) joinByPath(ctx context.Context, api API) error {
+	owner, err := api.ContainerInspect(ctx, c.HostConfig.NetworkMode.ConnectedContainer())
+	if err != nil {
+		return err
+	}
+	if owner.State == nil || owner.State.Pid <= 0 {
+		return fmt.Errorf("container %s does not run", c.HostConfig.NetworkMode.ConnectedContainer())
+	}
+	path := fmt.Sprintf("ns:/proc/%d/ns/", owner.State.Pid)
+	c.HostConfig.NetworkMode = container.NetworkMode(path + "net")
+	if c.HostConfig.PidMode.IsContainer() {
+		c.HostConfig.PidMode = container.PidMode(path + "pid")
+	}
+	return nil
 }
 
 func (c AgentContainer) create(ctx context.Context, api API) (container.CreateResponse, error) {
