@@ -10,11 +10,14 @@ import (
 	"io"
 	"net"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/go-connections/nat"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
@@ -97,16 +100,38 @@ var limitRefused = regexp.MustCompile("open `(memory|pids)\\.max`|controller `(m
 // [AgentLimits].
 func LimitsRefused(err error) bool { return err != nil && limitRefused.MatchString(err.Error()) }
 
+// MustOmitLimits says whether a container that publishes ports is to be created without
+// [AgentLimits]. After a start that has failed, Podman holds the ports for some time, so that
+// a second start would find those taken that the user has chosen. So it is asked before.
+func (e Engine) MustOmitLimits(ctx context.Context, ports nat.PortMap) bool {
+	if e.Product == nil || !strings.HasPrefix(e.Product(), "Podman") || !hasChosen(ports) {
+		return false
+	}
+	info, err := e.API.Info(ctx)
+	return err == nil && !(info.MemoryLimit && info.PidsLimit) // an error returns with the next call
+}
+
+func hasChosen(ports nat.PortMap) bool {
+	for _, bindings := range ports {
+		if slices.ContainsFunc(bindings, func(b nat.PortBinding) bool { return b.HostPort != "" && b.HostPort != "0" }) {
+			return true
+		}
+	}
+	return false
+}
+
 // StartAgent creates and starts an agent's container, and watches it until watching
 // ends. If the engine cannot set the container's limits, it is started without. The caller
 // removes the container by its name, even after an error.
 func (e Engine) StartAgent(ctx, watching context.Context, c AgentContainer) (*Agent, error) {
-	a, err := e.startAgent(ctx, watching, c)
-	if !LimitsRefused(err) {
-		return a, err
-	}
-	if err := RemoveContainer(ctx, e.API, c.name, nil); err != nil {
-		return nil, err
+	if !e.MustOmitLimits(ctx, c.HostConfig.PortBindings) {
+		a, err := e.startAgent(ctx, watching, c)
+		if !LimitsRefused(err) {
+			return a, err
+		}
+		if err := RemoveContainer(ctx, e.API, c.name, nil); err != nil {
+			return nil, err
+		}
 	}
 	unlimited := *c.HostConfig
 	unlimited.Memory, unlimited.PidsLimit = 0, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -104,6 +105,7 @@ type API interface {
 	ContainerRemove(ctx context.Context, id string, options container.RemoveOptions) error
 	ContainerStart(ctx context.Context, id string, options container.StartOptions) error
 	CopyToContainer(ctx context.Context, id, path string, content io.Reader, options container.CopyToContainerOptions) error
+	Info(ctx context.Context) (system.Info, error)
 	ImageInspect(ctx context.Context, ref string, options ...client.ImageInspectOption) (image.InspectResponse, error)
 	ImagePull(ctx context.Context, ref string, options image.PullOptions) (io.ReadCloser, error)
 	NetworkConnect(ctx context.Context, network, id string, config *network.EndpointSettings) error

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/system"
+	"github.com/docker/go-connections/nat"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
@@ -108,6 +110,38 @@ func TestLimitsRefused(t *testing.T) {
 		assert.Check(t, is.Equal(LimitsRefused(errors.New(message)), want), message)
 	}
 	assert.Check(t, !LimitsRefused(nil))
+}
+
+// Whether the engine has limits is asked before only if a second start could not repeat the
+// first one.
+func TestMustOmitLimits(t *testing.T) {
+	t.Parallel()
+	chosen := nat.PortMap{"80/tcp": {{HostPort: "8080"}}}
+	for name, test := range map[string]struct {
+		product string
+		ports   nat.PortMap
+		limits  bool
+		want    bool
+	}{
+		"no limits":            {"Podman Engine", chosen, false, true},
+		"limits":               {"Podman Engine", chosen, true, false},
+		"a port of the engine": {"Podman Engine", nat.PortMap{"80/tcp": {{HostPort: ""}}}, false, false},
+		"Docker":               {"Docker Engine", chosen, false, false},
+	} {
+		e := Engine{API: limitedEngine{limits: test.limits}, Product: func() string { return test.product }}
+		assert.Check(t, is.Equal(e.MustOmitLimits(t.Context(), test.ports), test.want), name)
+	}
+	assert.Check(t, !Engine{}.MustOmitLimits(t.Context(), chosen))
+}
+
+// limitedEngine is an engine of which only the limits matter.
+type limitedEngine struct {
+	API
+	limits bool
+}
+
+func (e limitedEngine) Info(context.Context) (system.Info, error) {
+	return system.Info{MemoryLimit: e.limits, PidsLimit: true}, nil
 }
 
 func TestCreateNetworkFault(t *testing.T) {

@@ -60,6 +60,7 @@ func newServer(r *run, index int) *server {
 // its addresses. If the engine cannot set the built-in server's limits, it is started
 // without. It ends with ctx; the container is watched until watching ends.
 func (s *server) start(ctx, watching context.Context) error {
+	s.unlimited = s.run.request.Builtin() && s.run.engine.MustOmitLimits(ctx, s.run.plan.Bindings)
 	err := s.startOnce(ctx, watching)
 	if !s.run.request.Builtin() || !engine.LimitsRefused(err) {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/api/types/system"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
@@ -56,6 +57,9 @@ func (f *fakeSwarm) ServiceRemove(_ context.Context, name string) error {
 	f.removed = append(f.removed, name)
 	return nil
 }
+
+// Info is in both interfaces.
+func (f *fakeSwarm) Info(context.Context) (system.Info, error) { return system.Info{}, nil }
 
 func (f *fakeSwarm) NodeList(context.Context, swarm.NodeListOptions) ([]swarm.Node, error) {
 	return []swarm.Node{f.node}, nil
