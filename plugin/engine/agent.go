@@ -108,7 +108,7 @@ func (e Engine) MustOmitLimits(ctx context.Context, ports nat.PortMap) bool {
 		return false
 	}
 	info, err := e.API.Info(ctx)
-	return err == nil && !(info.MemoryLimit && info.PidsLimit) // an error returns with the next call
+	return err == nil && (!info.MemoryLimit || !info.PidsLimit) // an error returns with the next call
 }
 
 func hasChosen(ports nat.PortMap) bool {
