@@ -154,6 +154,7 @@ func (j *job) engine(settings connection.Settings, api *connection.Connection) e
 	}
 	return engine.Engine{
 		API:           api.API,
+		Product:       api.Product,
 		Omitted:       api.Omitted,
 		Host:          host,
 		HostAddresses: j.HostAddresses,
