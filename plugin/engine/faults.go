@@ -131,8 +131,12 @@ const firewallHint = "if a chain is missing, restart the engine, which makes its
 // StartFault returns the error of starting a container, as a Fault if the cause is known.
 // The first argument names the container in a sentence.
 func StartFault(what string, err error) error {
-	message := strings.TrimSpace(err.Error())
-	err = fmt.Errorf("starting %s: %w", what, err)
+	return startFault(err, fmt.Errorf("starting %s: %w", what, err))
+}
+
+// startFault returns err, as a Fault if what the engine has said has a known cause.
+func startFault(said, err error) error {
+	message := strings.TrimSpace(said.Error())
 	for _, known := range startErrors {
 		if known.message.MatchString(message) {
 			return &report.Fault{Cause: known.cause, Evidence: []string{message}, Hint: known.hint, Err: err}

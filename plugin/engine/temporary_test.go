@@ -10,8 +10,10 @@ import (
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // fakePools is an engine on which other networks are being created: their subnets are in use and
@@ -127,4 +129,20 @@ func TestGatewayOnParent(t *testing.T) {
 		}
 		assert.Check(t, is.Equal(gateway, test.want), name)
 	}
+}
+
+// fullNetwork is an engine with a network that has no free address.
+type fullNetwork struct{ API }
+
+func (fullNetwork) NetworkConnect(context.Context, string, string, *network.EndpointSettings) error {
+	return errors.New("no available IPv4 addresses on this network's address pools: shop (0a1b)")
+}
+
+func TestJoinFullNetwork(t *testing.T) {
+	t.Parallel()
+	fault := new(report.Fault)
+	err := JoinNetwork(t.Context(), fullNetwork{}, "shop", "web")
+	assert.Assert(t, errors.As(err, &fault), "%v", err)
+	assert.Check(t, is.Equal(fault.Cause, diagnosis.AddressPoolsExhausted))
+	assert.Check(t, is.ErrorContains(fault.Err, "connecting it to network shop: "))
 }
