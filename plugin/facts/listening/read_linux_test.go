@@ -101,7 +101,7 @@ func plainTCP() *net.ListenConfig {
 
 func TestRead(t *testing.T) {
 	t.Parallel()
-	any4 := &unix.SockaddrInet4{Port: 80}
+	any4 := func() unix.Sockaddr { return &unix.SockaddrInet4{Port: 80} } // unix.Bind writes into it
 	for name, test := range map[string]struct {
 		open []opening
 		want []Socket
@@ -126,8 +126,8 @@ func TestRead(t *testing.T) {
 			[]opening{inIPv6("127.0.0.1", 80), inIPv6("0.0.0.0", 81), inIPv6("127.0.0.11", 82)},
 			[]Socket{on("127.0.0.1:80"), on("0.0.0.0:81")},
 		},
-		"only through lo":      {[]opening{bind(unix.AF_INET, any4, toLo)}, []Socket{with(on("0.0.0.0:80"), onLo)}},
-		"several share a port": {[]opening{bind(unix.AF_INET, any4, share), bind(unix.AF_INET, any4, share)}, []Socket{on("0.0.0.0:80")}},
+		"only through lo":      {[]opening{bind(unix.AF_INET, any4(), toLo)}, []Socket{with(on("0.0.0.0:80"), onLo)}},
+		"several share a port": {[]opening{bind(unix.AF_INET, any4(), share), bind(unix.AF_INET, any4(), share)}, []Socket{on("0.0.0.0:80")}},
 		"Docker's resolver": {
 			[]opening{listen("tcp", "127.0.0.11:40001"), listen("tcp", "127.0.0.12:40001")},
 			[]Socket{on("127.0.0.12:40001")},
