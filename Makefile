@@ -74,7 +74,7 @@ run: install ## build, install, and run `docker nestprobe run`
 	@docker nestprobe run
 
 .PHONY: test
-test: needs-go needs-docker build ## run all tests, also on real engines (as root on Debian: on all kinds, ENGINES=all requires them)
+test: needs-go needs-docker build ## run all tests, also on real engines (as root on Debian: on all kinds, ENGINES=all requires them; TESTS='-run NAME')
 	$(KEEPER) install
 	$(KEEPER) -- $(MAKE) --jobs=2 waiting-tests working-tests
 

@@ -10,14 +10,11 @@ import (
 	"io"
 	"net"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
-	"github.com/docker/go-connections/nat"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
@@ -77,66 +74,19 @@ func NewAgentContainer(name, image, role string, l Labels) AgentContainer {
 	}
 }
 
-// Limits of a container with the agent, so that a hostile answer takes nothing from the other
-// containers of the engine. A prober with 50 addresses used 30 MB and 12 threads.
-const (
-	agentMemory = 256 << 20 // bytes
-	agentPids   = 256       // processes and threads
-)
-
-// AgentLimits returns the limits of a container with the agent. Most engines ignore limits
-// that they cannot set; for the others, see [Engine.StartAgent].
-func AgentLimits() container.Resources {
-	return container.Resources{Memory: agentMemory, PidsLimit: new(int64(agentPids))}
-}
-
-// limitRefused is the error of an engine whose runtime cannot limit memory or processes, since
-// the cgroups of its user have no controller for them: crun's (libcrun/cgroup-resources.c and
-// cgroup-utils.c) and runc's (libcontainer/process_linux.go and cgroups/file.go), with cgroups
-// of version 2.
-var limitRefused = regexp.MustCompile("open `(memory|pids)\\.max`|controller `(memory|pids)` is not available|cannot set (memory|pids) limit|/(memory|pids)\\.max: no such file")
-
-// LimitsRefused says whether an engine has not started a container because it cannot set
-// [AgentLimits].
-func LimitsRefused(err error) bool { return err != nil && limitRefused.MatchString(err.Error()) }
-
-// MustOmitLimits says whether a container that publishes ports is to be created without
-// [AgentLimits]. After a start that has failed, Podman holds the ports for some time, so that
-// a second start would find those taken that the user has chosen. So it is asked before.
-func (e Engine) MustOmitLimits(ctx context.Context, ports nat.PortMap) bool {
-	if e.Product == nil || !strings.HasPrefix(e.Product(), "Podman") || !hasChosen(ports) {
-		return false
-	}
-	info, err := e.API.Info(ctx)
-	return err == nil && (!info.MemoryLimit || !info.PidsLimit) // an error returns with the next call
-}
-
-func hasChosen(ports nat.PortMap) bool {
-	for _, bindings := range ports {
-		if slices.ContainsFunc(bindings, func(b nat.PortBinding) bool { return b.HostPort != "" && b.HostPort != "0" }) {
-			return true
-		}
-	}
-	return false
-}
-
 // StartAgent creates and starts an agent's container, and watches it until watching
-// ends. If the engine cannot set the container's limits, it is started without. The caller
-// removes the container by its name, even after an error.
-func (e Engine) StartAgent(ctx, watching context.Context, c AgentContainer) (*Agent, error) {
-	if !e.MustOmitLimits(ctx, c.HostConfig.PortBindings) {
-		a, err := e.startAgent(ctx, watching, c)
-		if !LimitsRefused(err) {
-			return a, err
+// ends. The caller removes the container by its name, even after an error.
+func (e Engine) StartAgent(ctx, watching context.Context, c AgentContainer) (agent *Agent, err error) {
+	limits := c.HostConfig.Resources
+	err = e.StartLimited(ctx, c.name, c.HostConfig.PortBindings, func(limited bool) (*Lease, error) {
+		c.HostConfig.Resources = container.Resources{}
+		if limited {
+			c.HostConfig.Resources = limits
 		}
-		if err := RemoveContainer(ctx, e.API, c.name, nil); err != nil {
-			return nil, err
-		}
-	}
-	unlimited := *c.HostConfig
-	unlimited.Memory, unlimited.PidsLimit = 0, nil
-	c.HostConfig = &unlimited
-	return e.startAgent(ctx, watching, c)
+		agent, err = e.startAgent(ctx, watching, c)
+		return nil, err // it releases the lease itself
+	})
+	return agent, err
 }
 
 func (e Engine) startAgent(ctx, watching context.Context, c AgentContainer) (*Agent, error) {

@@ -86,9 +86,9 @@ func AttachFault(ctx context.Context, api API, what, id string, err error) error
 	return err
 }
 
-// startErrors are the causes of the errors of a start, by a part of the message. The first
+// knownErrors are the causes of errors when a container is started or joins a network, by a part of the message. The first
 // that matches counts.
-var startErrors = []struct {
+var knownErrors = []struct {
 	message *regexp.Regexp
 	cause   report.Cause
 	hint    string
@@ -131,13 +131,13 @@ const firewallHint = "if a chain is missing, restart the engine, which makes its
 // StartFault returns the error of starting a container, as a Fault if the cause is known.
 // The first argument names the container in a sentence.
 func StartFault(what string, err error) error {
-	return startFault(err, fmt.Errorf("starting %s: %w", what, err))
+	return knownFault(err, fmt.Errorf("starting %s: %w", what, err))
 }
 
-// startFault returns err, as a Fault if what the engine has said has a known cause.
-func startFault(said, err error) error {
+// knownFault returns err, as a Fault if what the engine has said has a known cause.
+func knownFault(said, err error) error {
 	message := strings.TrimSpace(said.Error())
-	for _, known := range startErrors {
+	for _, known := range knownErrors {
 		if known.message.MatchString(message) {
 			return &report.Fault{Cause: known.cause, Evidence: []string{message}, Hint: known.hint, Err: err}
 		}

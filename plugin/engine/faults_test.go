@@ -6,14 +6,19 @@ import (
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/system"
-	"github.com/docker/go-connections/nat"
 	"gotest.tools/v3/assert"
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
+
+// causeOf is the cause of an error; empty if it is no Fault.
+func causeOf(err error) report.Cause {
+	fault := new(report.Fault)
+	errors.As(err, &fault)
+	return fault.Cause
+}
 
 func TestStartFault(t *testing.T) {
 	t.Parallel()
@@ -32,9 +37,7 @@ func TestStartFault(t *testing.T) {
 		"OCI runtime create failed: runc create failed: exec: permission denied":                                                                                                                                                                                                       "",
 		"no space left on device": "",
 	} {
-		fault := new(report.Fault)
-		errors.As(StartFault("the server", errors.New(message)), &fault)
-		assert.Check(t, is.Equal(fault.Cause, want), message)
+		assert.Check(t, is.Equal(causeOf(StartFault("the server", errors.New(message))), want), message)
 	}
 }
 
@@ -46,9 +49,7 @@ func TestCreateFault(t *testing.T) {
 		`the container name "web" is already in use`:                                                                            diagnosis.NameInUse,
 		"no such image": "",
 	} {
-		fault := new(report.Fault)
-		errors.As(CreateFault("the server", errors.New(message)), &fault)
-		assert.Check(t, is.Equal(fault.Cause, want), message)
+		assert.Check(t, is.Equal(causeOf(CreateFault("the server", errors.New(message))), want), message)
 	}
 }
 
@@ -97,53 +98,6 @@ func TestAttachFault(t *testing.T) {
 	}
 }
 
-// What runtimes say if the cgroups have no controller for a limit.
-func TestLimitsRefused(t *testing.T) {
-	t.Parallel()
-	for message, want := range map[string]bool{
-		"crun: open `memory.max` for writing: No such file or directory: OCI runtime attempted to invoke a command that was not found": true,
-		"crun: controller `pids` is not available under /sys/fs/cgroup/libpod_parent/libpod-1f/cgroup.controllers: OCI runtime error":  true,
-		"runc create failed: unable to start container process: cannot set memory limit: container could not join or create cgroup":    true,
-		"runc create failed: openat2 /sys/fs/cgroup/docker/1f/pids.max: no such file or directory":                                     true,
-		"crun: open `/app`: No such file or directory":                                                                                 false,
-	} {
-		assert.Check(t, is.Equal(LimitsRefused(errors.New(message)), want), message)
-	}
-	assert.Check(t, !LimitsRefused(nil))
-}
-
-// Whether the engine has limits is asked before only if a second start could not repeat the
-// first one.
-func TestMustOmitLimits(t *testing.T) {
-	t.Parallel()
-	chosen := nat.PortMap{"80/tcp": {{HostPort: "8080"}}}
-	for name, test := range map[string]struct {
-		product string
-		ports   nat.PortMap
-		limits  bool
-		want    bool
-	}{
-		"no limits":            {"Podman Engine", chosen, false, true},
-		"limits":               {"Podman Engine", chosen, true, false},
-		"a port of the engine": {"Podman Engine", nat.PortMap{"80/tcp": {{HostPort: ""}}}, false, false},
-		"Docker":               {"Docker Engine", chosen, false, false},
-	} {
-		e := Engine{API: limitedEngine{limits: test.limits}, Product: func() string { return test.product }}
-		assert.Check(t, is.Equal(e.MustOmitLimits(t.Context(), test.ports), test.want), name)
-	}
-	assert.Check(t, !Engine{}.MustOmitLimits(t.Context(), chosen))
-}
-
-// limitedEngine is an engine of which only the limits matter.
-type limitedEngine struct {
-	API
-	limits bool
-}
-
-func (e limitedEngine) Info(context.Context) (system.Info, error) {
-	return system.Info{MemoryLimit: e.limits, PidsLimit: true}, nil
-}
-
 func TestCreateNetworkFault(t *testing.T) {
 	t.Parallel()
 	for message, want := range map[string]report.Cause{
@@ -154,8 +108,6 @@ func TestCreateNetworkFault(t *testing.T) {
 		"iptables v1.8.9 (nf_tables): Chain 'DOCKER' does not exist": diagnosis.EngineFirewallBroken,
 		"Pool overlaps with other one on this address space":         "",
 	} {
-		fault := new(report.Fault)
-		errors.As(createFault(errors.New(message)), &fault)
-		assert.Check(t, is.Equal(fault.Cause, want), message)
+		assert.Check(t, is.Equal(causeOf(createFault(errors.New(message))), want), message)
 	}
 }

@@ -191,7 +191,7 @@ func JoinNetwork(ctx context.Context, api API, name, container string) error {
 	joining, cancel := Extend(ctx, CreateGrace)
 	defer cancel()
 	if err := api.NetworkConnect(joining, name, container, &network.EndpointSettings{GwPriority: -1}); err != nil {
-		return startFault(err, fmt.Errorf("connecting it to network %s: %w", name, err))
+		return knownFault(err, fmt.Errorf("connecting it to network %s: %w", name, err))
 	}
 	return nil
 }

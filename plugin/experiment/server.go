@@ -30,7 +30,7 @@ type server struct {
 	found  facts.Container
 	exit   *engine.Exit // set when the server exited before it answered
 
-	unlimited bool // the engine has refused the limits of the built-in server
+	unlimited bool // the engine cannot set the limits of the built-in server
 
 	witness     *engine.RemoteProber     // in its network namespace; nil if it was not started
 	witnessName string                   // of its container; empty if there is none
@@ -57,19 +57,16 @@ func newServer(r *run, index int) *server {
 }
 
 // start creates the container, takes its lease, begins to watch it, starts it and reads
-// its addresses. If the engine cannot set the built-in server's limits, it is started
-// without. It ends with ctx; the container is watched until watching ends.
+// its addresses. It ends with ctx; the container is watched until watching ends.
 func (s *server) start(ctx, watching context.Context) error {
-	s.unlimited = s.run.request.Builtin() && s.run.engine.MustOmitLimits(ctx, s.run.plan.Bindings)
-	err := s.startOnce(ctx, watching)
-	if !s.run.request.Builtin() || !engine.LimitsRefused(err) {
-		return err
+	if !s.run.request.Builtin() {
+		return s.startOnce(ctx, watching)
 	}
-	if err := engine.RemoveContainer(ctx, s.run.engine.API, s.name, s.lease); err != nil {
-		return err
-	}
-	s.unlimited = true
-	return s.startOnce(ctx, watching)
+	return s.run.engine.StartLimited(ctx, s.name, s.run.plan.Bindings, func(limited bool) (*engine.Lease, error) {
+		s.unlimited = !limited
+		err := s.startOnce(ctx, watching)
+		return s.lease, err
+	})
 }
 
 func (s *server) startOnce(ctx, watching context.Context) error {

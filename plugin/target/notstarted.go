@@ -60,12 +60,18 @@ func (r *run) notStartedFault(ctx context.Context, response container.InspectRes
 // connectBeforeStart has a container that is on no network any more connected to its own
 // before it is started. Docker Engine 29 disconnects a container whose start has failed, and
 // would then start it without a network.
-func connectBeforeStart(fault *report.Fault, response container.InspectResponse) *report.Fault {
+func (r *run) connectBeforeStart(ctx context.Context, fault *report.Fault, response container.InspectResponse) *report.Fault {
 	name, lost := facts.ContainerName(response), facts.LostNetwork(response)
-	if i := slices.Index(fault.Commands, startCommand(name)); i >= 0 && lost != "" {
-		fault.Evidence = append(fault.Evidence, fmt.Sprintf("it is on no network any more; it was created on %s", lost))
-		fault.Commands = slices.Insert(fault.Commands, i, shell.Line("docker network connect %s %s", lost, name))
+	i := slices.Index(fault.Commands, startCommand(name))
+	if i < 0 || lost == "" {
+		return fault
 	}
+	fault.Evidence = append(fault.Evidence, fmt.Sprintf("it is on no network any more; it was created on %s", lost))
+	connect := []string{shell.Line("docker network connect %s %s", lost, name)}
+	if !r.networkExists(ctx, lost) {
+		connect = slices.Insert(connect, 0, shell.Line("docker network create %s", lost))
+	}
+	fault.Commands = slices.Insert(fault.Commands, i, connect...)
 	return fault
 }
 

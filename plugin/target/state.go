@@ -43,7 +43,7 @@ func (r *run) downFault(ctx context.Context, response container.InspectResponse)
 		if r.isPodman(ctx) { // it names no network of a container that it has not started
 			return fault
 		}
-		return connectBeforeStart(fault, response)
+		return r.connectBeforeStart(ctx, fault, response)
 	default:
 		return r.exitFault(ctx, response)
 	}

@@ -131,7 +131,7 @@ func TestDownFault(t *testing.T) {
 			diagnosis.PortInUse, []string{"container other publishes port 8080 of the host", "docker start web"},
 		},
 		"a port, and no network any more": {
-			`{"State": {"Status": "created", "Error": "Bind for 0.0.0.0:8080 failed: port is already allocated"}, "HostConfig": {"NetworkMode": "shop", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, "NetworkSettings": {}}`, nil,
+			`{"State": {"Status": "created", "Error": "Bind for 0.0.0.0:8080 failed: port is already allocated"}, "HostConfig": {"NetworkMode": "shop", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, "NetworkSettings": {}}`, []string{"shop"},
 			diagnosis.PortInUse, []string{"it is on no network any more; it was created on shop", "docker network connect shop web\ndocker start web"},
 		},
 		"a port of Docker Desktop": {

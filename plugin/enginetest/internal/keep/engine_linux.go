@@ -145,14 +145,6 @@ func (r recipe) check() error {
 	return nil
 }
 
-// CheckRoot returns a MissingError if this user cannot make namespaces.
-func CheckRoot() error {
-	if os.Getuid() != 0 {
-		return &MissingError{Needs: "root", Fix: "run the tests as root"}
-	}
-	return nil
-}
-
 // firstPrivateSlot leaves those below to the shared engines.
 const firstPrivateSlot = 32
 

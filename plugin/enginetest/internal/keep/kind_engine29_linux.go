@@ -1,9 +1,6 @@
 package keep
 
-import (
-	"context"
-	"slices"
-)
+import "slices"
 
 const engine29Version = "29.5.2"
 
@@ -42,46 +39,4 @@ func engine29Recipe() recipe {
 	r := on29(engine28Recipe())
 	r.kind, r.slot = Engine29, 14
 	return r
-}
-
-// engine29NftablesRecipe is Docker Engine 29 that makes rules of nftables, beside its
-// clients.
-func engine29NftablesRecipe() recipe {
-	r := engine29Recipe()
-	r.kind, r.slot = Engine29Nftables, 15
-	r.programs = append(r.programs, "nft")
-	r.start = startNftables
-	return r
-}
-
-func startNftables(ctx context.Context, r *running) error {
-	if err := r.enclose(ctx); err != nil {
-		return err
-	}
-	// The engine sets these by itself only with iptables.
-	for _, name := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/default/forwarding"} {
-		if err := r.sysctl(ctx, name, "1"); err != nil {
-			return err
-		}
-	}
-	return r.startBeside(ctx, "--firewall-backend=nftables")
-}
-
-// engine29ToolboxRecipe is Docker Engine 29 on another address, with TLS, as [toolboxRecipe].
-func engine29ToolboxRecipe() recipe {
-	r := toolboxRecipe()
-	r.kind, r.slot = Engine29Toolbox, 16
-	r.bundles = engine28Recipe().bundles
-	return on29(r)
-}
-
-// engine29RootlessRecipe is as [rootlessRecipe], with Docker Engine 29, and the RootlessKit and
-// the script of Docker 28.5.
-func engine29RootlessRecipe() recipe {
-	r := rootlessRecipe()
-	r.kind, r.slot, r.reach = Engine29Rootless, 17, reachRootless("10.231.17.53")
-	r.programs = append(r.programs, "iptables")
-	kit := bundle{name: "rootlesskit-2", suite: "sid", packages: []string{"rootlesskit"}, version: "2."}
-	r.bundles = slices.Concat(engine28Recipe().bundles, []bundle{kit, rootlessBundle()})
-	return on29(r)
 }

@@ -25,14 +25,15 @@ type MissingError struct {
 
 func (e *MissingError) Error() string { return "it needs " + e.Needs + ": " + e.Fix }
 
-// Missing has what the kinds need that were requested and could not be started.
-type Missing map[Kind]MissingError
+// Missing has what this machine lacks, by the kind that could not be started, or by what could
+// not be done to one.
+type Missing map[string]MissingError
 
 // String is a list for the end of a run, a line for each need; empty if nothing was missing.
 func (m Missing) String() string {
 	kinds := map[MissingError][]string{}
 	for kind, missing := range m {
-		kinds[missing] = append(kinds[missing], string(kind))
+		kinds[missing] = append(kinds[missing], kind)
 	}
 	if len(kinds) == 0 {
 		return ""
@@ -46,4 +47,12 @@ func (m Missing) String() string {
 		fmt.Fprintf(&text, "  %s: need %s: %s\n", strings.Join(names, ", "), missing.Needs, missing.Fix)
 	}
 	return text.String()
+}
+
+// CheckRoot returns a MissingError if this user cannot make namespaces.
+func CheckRoot() error {
+	if os.Getuid() != 0 {
+		return &MissingError{Needs: "root", Fix: "run the tests as root"}
+	}
+	return nil
 }

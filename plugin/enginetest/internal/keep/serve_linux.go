@@ -278,7 +278,7 @@ func (s *session) answer(ctx context.Context, request Request) Reply {
 	reply, err := s.do(ctx, request)
 	missing := new(MissingError)
 	if errors.As(err, &missing) {
-		s.keeper.noteMissing(cmp.Or(request.Kind, Kind(request.Engine)), request.Op, *missing)
+		s.keeper.noteMissing(request, *missing)
 		return Reply{Error: err.Error(), Missing: missing}
 	}
 	if err != nil {
@@ -311,18 +311,15 @@ func (s *session) do(ctx context.Context, request Request) (Reply, error) {
 	return Reply{}, fmt.Errorf("the keeper knows no operation %q", request.Op)
 }
 
-// noteMissing notes that a kind could not be started. Something that a kind lacks besides is
-// noted with it.
-func (k *keeper) noteMissing(kind Kind, op Op, missing MissingError) {
-	switch op {
-	case OpRegistry, OpParent:
-		kind = Kind(string(op) + " of " + string(kind))
-	case OpSwarm:
-		kind = Swarm
+// noteMissing notes that a request could not be met.
+func (k *keeper) noteMissing(request Request, missing MissingError) {
+	what := string(cmp.Or(request.Kind, Kind(request.Op)))
+	if request.Engine != "" {
+		what += " of " + request.Engine
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.missing[kind] = missing
+	k.missing[what] = missing
 }
 
 func (k *keeper) missingKinds() Missing {
