@@ -2,7 +2,6 @@ package diagnosis
 
 import (
 	"fmt"
-	"net/netip"
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
@@ -47,18 +46,11 @@ func onlyListeners(s facts.Server) string {
 	switch {
 	case len(on) > 1:
 		return fmt.Sprintf("only %s listen on port %d", join(on), s.Port)
-	case onlyIPv6(s):
+	case s.ListensOnlyOnIPv6():
 		return fmt.Sprintf("only %s, which takes only IPv6, listens on port %d", join(on), s.Port)
 	default:
 		return fmt.Sprintf("only %s listens on port %d", join(on), s.Port)
 	}
-}
-
-// onlyIPv6 says whether what listens on the port serves every IPv6 address, and no IPv4
-// one.
-func onlyIPv6(s facts.Server) bool {
-	anyOf := func(ip netip.Addr) bool { return s.Listeners.Serves(netip.AddrPortFrom(ip, s.Port)) }
-	return anyOf(netip.IPv6Unspecified()) && !anyOf(netip.IPv4Unspecified())
 }
 
 // listenersOn says which sockets listen on the port.

@@ -17,7 +17,7 @@ func Merge(lists ...[]report.Finding) []report.Finding {
 			continue
 		}
 		known := &merged[i]
-		if weight(added.Severity) > weight(known.Severity) {
+		if added.Severity.WorseThan(known.Severity) {
 			evidence := appendNew(slices.Clip(known.Evidence), added.Evidence)
 			*known = added
 			known.Evidence = evidence
@@ -40,8 +40,4 @@ func appendNew(evidence, lines []string) []string {
 		}
 	}
 	return evidence
-}
-
-func weight(s report.Severity) int {
-	return slices.Index([]report.Severity{report.SeverityInfo, report.SeverityWarning, report.SeverityError}, s)
 }

@@ -89,7 +89,7 @@ func (c *vantageCase) publishedElsewhere(r row) []string {
 			return []string{fmt.Sprintf("the same published port answers from %s at %s", other.Vantage, other.Address)}
 		}
 	}
-	if s := c.Server; c.vantage.Container && listensOutside(s) {
+	if s := c.Server; c.vantage.Container && s.ListensOutsideLoopback() {
 		return []string{fmt.Sprintf("%s, and in the container %s", publishedAt(s), listenersOn(s))}
 	}
 	return nil
@@ -98,7 +98,7 @@ func (c *vantageCase) publishedElsewhere(r row) []string {
 // listensOnHost shows that the server on the host listens, or answers elsewhere.
 func (c *vantageCase) listensOnHost(r row) []string {
 	var lines []string
-	if listensOutside(c.Server) && c.servesFamily(r) {
+	if c.Server.ListensOutsideLoopback() && c.servesFamily(r) {
 		lines = append(lines, "on the host, "+listenersOn(c.Server))
 	}
 	for _, other := range c.all {

@@ -62,7 +62,7 @@ func (c *vantageCase) notOnAddress(r row) bool {
 
 // everywhere is what to do about a server that does not listen on all of its addresses.
 func everywhere(s facts.Server) string {
-	if onlyIPv6(s) {
+	if s.ListensOnlyOnIPv6() {
 		return "have the server listen on 0.0.0.0 too, or on [::] for both: it has limited its socket to IPv6 (IPV6_V6ONLY)"
 	}
 	return listenEverywhere
@@ -79,10 +79,4 @@ func unservedAddresses(s facts.Server) string {
 		addresses[i] = fmt.Sprintf("%s on network %s", n.IPv4, n.Name)
 	}
 	return fmt.Sprintf("in the container, %s, and nothing at its address %s", onlyListeners(s), strings.Join(addresses, ", "))
-}
-
-// listensOutside says whether the server is known to listen on its port for more than
-// loopback.
-func listensOutside(s facts.Server) bool {
-	return s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 && !s.Listeners.OnlyLoopback(s.Port)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 
 	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
@@ -61,6 +62,11 @@ type Engine struct {
 	// the API's X-Registry-Auth header. It is called only before a pull, since it may
 	// start a credential helper.
 	RegistryAuth func(image string) (string, error)
+}
+
+// isPodman says whether the engine is known to be Podman.
+func (e Engine) isPodman() bool {
+	return e.Product != nil && strings.HasPrefix(e.Product(), "Podman")
 }
 
 // NewRun returns the ID of a new run, which it announces.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/go-connections/nat"
@@ -52,7 +51,7 @@ func (e Engine) StartLimited(ctx context.Context, name string, ports nat.PortMap
 // start could not repeat the first one: after a start that has failed, Podman holds the ports
 // for some time, so that those are taken that the user has chosen.
 func (e Engine) lacksLimits(ctx context.Context, ports nat.PortMap) bool {
-	if e.Product == nil || !strings.HasPrefix(e.Product(), "Podman") || !hasChosen(ports) {
+	if !e.isPodman() || !hasChosen(ports) {
 		return false
 	}
 	info, err := e.API.Info(ctx)

@@ -90,15 +90,25 @@ func (e Engine) StartProber(ctx, watching context.Context, name, image string, w
 	return NewRemoteProber(watching, a), nil
 }
 
+// NetworkOf returns the network mode that shares the network of a container, which may be on
+// the network of the engine's host. Podman in a user namespace cannot join that network by way
+// of a container: the host's network namespace belongs to another user (setns(2)).
+func (e Engine) NetworkOf(id string, onHost bool) container.NetworkMode {
+	if onHost && e.isPodman() {
+		return container.NetworkMode("host")
+	}
+	return container.NetworkMode("container:" + id)
+}
+
 // StartContainerProber starts the agent in the network and PID namespaces of a container.
 // Sockets then lists those of the container's processes only, which matters on the host's
 // network. The agent needs CAP_SYS_PTRACE and CAP_SETUID to see which sockets a process of
 // another user has.
-func (e Engine) StartContainerProber(ctx, watching context.Context, name, image, id string, l Labels) (*RemoteProber, error) {
+func (e Engine) StartContainerProber(ctx, watching context.Context, name, image, id string, onHost bool, l Labels) (*RemoteProber, error) {
 	c := NewAgentContainer(name, image, "probe", l)
 	c.Config.User = "0:0"
 	c.HostConfig.CapAdd = []string{"SYS_PTRACE", "SETUID"}
-	c.HostConfig.NetworkMode = container.NetworkMode("container:" + id)
+	c.HostConfig.NetworkMode = e.NetworkOf(id, onHost)
 	c.HostConfig.PidMode = container.PidMode("container:" + id)
 	a, err := e.StartAgent(ctx, watching, c)
 	if err != nil {

@@ -35,3 +35,18 @@ func (s *Steps) End() {
 	defer s.mu.Unlock()
 	s.done()
 }
+
+// NotesOnly is the progress of one of several parts that together are one step: it reports
+// notes only, each with the name of the part.
+func NotesOnly(progress Progress, part string) Progress { return &notesOnly{progress, part} }
+
+type notesOnly struct {
+	Progress
+	part string
+}
+
+// Step implements Progress.
+func (*notesOnly) Step(string) func() { return func() {} }
+
+// Note implements Progress.
+func (n *notesOnly) Note(what string) { n.Progress.Note(n.part + ": " + what) }

@@ -1,8 +1,6 @@
 package experiment
 
 import (
-	"slices"
-
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -20,7 +18,7 @@ func (v Vantage) KindRanking(engineHost string) []report.Kind {
 // Report's OK: whether each server is reached from the run's own vantage.
 func (r *run) pickBestAddresses() {
 	for _, v := range r.vantages() {
-		best := ranking.PickBestOfEach(r.request.Servers, probesFrom(v.Name, r.report.Probes), v.KindRanking(r.engine.Host), r.request.Target.Path)
+		best := ranking.PickBestOfEach(r.request.Servers, report.ProbesFrom(v.Name, r.report.Probes), v.KindRanking(r.engine.Host), r.request.Target.Path)
 		r.report.Best = append(r.report.Best, best...)
 		if v.Name == r.vantage.Name {
 			r.report.OK = len(best) == r.request.Servers
@@ -28,13 +26,8 @@ func (r *run) pickBestAddresses() {
 	}
 }
 
-// probesFrom returns the probes from one vantage.
-func probesFrom(vantage string, probes []report.Probe) []report.Probe {
-	return slices.DeleteFunc(slices.Clone(probes), func(p report.Probe) bool { return p.Vantage != vantage })
-}
-
 // PickBestFrom picks the best address of each server from one vantage, whose kinds of
 // addresses stay valid equally long.
 func PickBestFrom(vantage string, probes []report.Probe, request Request) []report.Best {
-	return ranking.PickBestOfEach(request.Servers, probesFrom(vantage, probes), nil, request.Target.Path)
+	return ranking.PickBestOfEach(request.Servers, report.ProbesFrom(vantage, probes), nil, request.Target.Path)
 }

@@ -62,7 +62,7 @@ func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, p
 		return known, nil
 	}
 	var err error
-	known.Asked, err = s.askAgain(ctx, v, probesFrom(v.Name, probes))
+	known.Asked, err = s.askAgain(ctx, v, report.ProbesFrom(v.Name, probes))
 	return known, err
 }
 

@@ -196,7 +196,7 @@ type modeRun struct {
 // run measures one mode. An error means that the others cannot be measured either.
 func (m *modeRuns) run(ctx context.Context, i int, mode ModeRequest) error {
 	options := m.shared.options
-	options.Progress = &modeProgress{options.Progress, mode.Name}
+	options.Progress = engine.NotesOnly(options.Progress, mode.Name)
 	options.mode = m.newTurn(mode)
 	defer options.mode.arrive() // in case it fails before its turn
 	r := newRun(m.shared.engine, m.shared.request, options)

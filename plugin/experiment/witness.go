@@ -33,7 +33,7 @@ func (s *server) identify(ctx, watching context.Context, probes []report.Probe) 
 	}
 	var judged []report.Probe
 	for _, v := range s.run.inspectedVantages() {
-		judged = append(judged, witness.Judge(probesFrom(v.Name, probes), s.found.Networks, s.watched[v.Name])...)
+		judged = append(judged, witness.Judge(report.ProbesFrom(v.Name, probes), s.found.Networks, s.watched[v.Name])...)
 	}
 	if s.witness == nil {
 		s.distrust(judged)
@@ -84,7 +84,7 @@ func (s *server) watch(ctx, watching context.Context, probes []report.Probe) err
 	var addresses []witness.Address
 	var from []string
 	for _, v := range s.run.inspectedVantages() {
-		for _, p := range probesFrom(v.Name, probes) {
+		for _, p := range report.ProbesFrom(v.Name, probes) {
 			if witness.Connected(p) {
 				addresses = append(addresses, witness.Address{From: v.Holder(), Address: p.Address})
 				from = append(from, v.Name)
@@ -145,7 +145,7 @@ func (s *server) startWitness(ctx, watching context.Context) error {
 func (s *server) startProber(ctx, watching context.Context, image string) (*engine.RemoteProber, error) {
 	r := s.run
 	if s.sharesNamespace() {
-		return r.engine.StartContainerProber(ctx, watching, s.witnessName, image, s.id, r.labels)
+		return r.engine.StartContainerProber(ctx, watching, s.witnessName, image, s.id, s.found.HostNetwork, r.labels)
 	}
 	return r.engine.StartProber(ctx, watching, s.witnessName, image, container.NetworkMode("container:"+s.id), r.labels)
 }

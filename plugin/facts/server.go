@@ -67,6 +67,19 @@ func (s Server) Serves() bool {
 	return s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 && !s.Listeners.OnlyLoopback(s.Port) && len(s.Unserved()) == 0
 }
 
+// ListensOnlyOnIPv6 says whether what listens on the port serves every IPv6 address, and no
+// IPv4 one. It needs Listeners.
+func (s Server) ListensOnlyOnIPv6() bool {
+	anyOf := func(ip netip.Addr) bool { return s.Listeners.Serves(netip.AddrPortFrom(ip, s.Port)) }
+	return anyOf(netip.IPv6Unspecified()) && !anyOf(netip.IPv4Unspecified())
+}
+
+// ListensOutsideLoopback says whether the server is known to listen on its port for more
+// than loopback.
+func (s Server) ListensOutsideLoopback() bool {
+	return s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 && !s.Listeners.OnlyLoopback(s.Port)
+}
+
 // Unserved returns the networks on whose addresses nothing listens on the port,
 // although something listens on it for more than loopback.
 func (s Server) Unserved() []Network {

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -371,3 +372,14 @@ func (r *Report) Add(other *Report) {
 
 // Milliseconds is a duration as a Report has it.
 func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// ProbesFrom returns the probes from one vantage.
+func ProbesFrom(vantage string, probes []Probe) []Probe {
+	return slices.DeleteFunc(slices.Clone(probes), func(p Probe) bool { return p.Vantage != vantage })
+}
+
+// WorseThan says whether a finding of this severity comes before one of the other.
+func (s Severity) WorseThan(other Severity) bool {
+	order := []Severity{SeverityInfo, SeverityWarning, SeverityError}
+	return slices.Index(order, s) > slices.Index(order, other)
+}

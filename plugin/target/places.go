@@ -254,7 +254,7 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 		return r.networks.Complete(ctx, &p.found.Container)
 	}
 	c := engine.NewAgentContainer(p.helper, r.image, "probe", r.labels)
-	c.HostConfig.NetworkMode = container.NetworkMode("container:" + p.vantage.Container)
+	c.HostConfig.NetworkMode = r.engine.NetworkOf(p.vantage.Container, p.found.HostNetwork)
 	if p.network != "" {
 		c.HostConfig.NetworkMode = container.NetworkMode(p.network)
 	}

@@ -136,7 +136,7 @@ func (r *run) sharesNamespace() bool {
 // others. It is in the container's PID namespace too, to tell their sockets from its own.
 func (r *run) startContainerWitness(ctx, watching context.Context) error {
 	r.witnessName = r.newHelperName()
-	started, err := r.engine.StartContainerProber(ctx, watching, r.witnessName, r.image, r.known.Container.ID, r.labels)
+	started, err := r.engine.StartContainerProber(ctx, watching, r.witnessName, r.image, r.known.Container.ID, r.known.Server.HostNetwork, r.labels)
 	if err != nil {
 		return r.recordUnknown(ctx, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/docker/docker/api/types/container"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/client"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
@@ -35,7 +36,16 @@ func compareRelay(ctx context.Context, known target) (err error) {
 	if err := json.Unmarshal(out, &relay); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, removeRelay(context.WithoutCancel(ctx), known, relay.Servers[0].ID)) }()
+	api, err := known.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = api.Close() }()
+	server, err := api.ContainerInspect(ctx, relay.Servers[0].ID)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removeRelay(context.WithoutCancel(ctx), server)) }()
 	through, direct, err := baseURLs(&relay)
 	if err != nil {
 		return err
@@ -52,7 +62,7 @@ func compareRelay(ctx context.Context, known target) (err error) {
 		}
 		printLine(fmt.Sprintf("WebSocket, %d B, relayed / direct", size), added, floor)
 	}
-	return nil
+	return compareProxies(ctx, api, server, through)
 }
 
 // baseURLs are the base URLs of one server, through the relay and of its container.
@@ -72,17 +82,8 @@ func baseURLs(relay *report.Report) (through, direct string, err error) {
 }
 
 // removeRelay removes all that carries the label of a server's run.
-func removeRelay(ctx context.Context, known target, server string) error {
-	api, err := known.open()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = api.Close() }()
-	found, err := api.ContainerInspect(ctx, server)
-	if err != nil {
-		return err
-	}
-	label := engine.LabelRun + "=" + found.Config.Labels[engine.LabelRun]
+func removeRelay(ctx context.Context, server container.InspectResponse) error {
+	label := engine.LabelRun + "=" + server.Config.Labels[engine.LabelRun]
 	remove := exec.CommandContext(ctx, "sh", "-c", `docker rm -f $(docker ps -aq --filter "label=$1")`, "sh", label) //nolint:gosec // the label is nestprobe's own
 	if out, err := remove.CombinedOutput(); err != nil {
 		return fmt.Errorf("removing the relay: %w\n%s", err, out)

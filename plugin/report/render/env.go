@@ -5,13 +5,13 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // writeEnv writes settings for other tools: only those that the Report proves, each
@@ -39,29 +39,12 @@ func (s *settings) comment(format string, args ...any) { s.line("# "+format, arg
 // variable sets a variable. It writes only a comment if a shell and an env file
 // would read the value differently.
 func (s *settings) variable(name, value string) {
-	quoted, ok := quote(value)
+	quoted, ok := shell.EnvValue(value)
 	if !ok {
 		s.comment("%s is left out: a shell and an env file would read %q differently", name, value)
 		return
 	}
 	s.line("%s=%s", name, quoted)
-}
-
-// plainValue matches values that need no quotes in a shell or an env file.
-var plainValue = regexp.MustCompile(`^[0-9A-Za-z_@%+=:,./\[\]-]+$`)
-
-// quote writes a value so that a POSIX shell and docker compose's env files read
-// the same. The env files of docker run have no quotes; a value that they would
-// misread is not a plain one.
-func quote(value string) (quoted string, ok bool) {
-	switch {
-	case plainValue.MatchString(value):
-		return value, true
-	case strings.ContainsAny(value, "'\\\r\n\x00"):
-		return "", false
-	default:
-		return "'" + value + "'", true
-	}
 }
 
 // explainEmpty says why there are no settings.

@@ -10,6 +10,7 @@ import (
 	"gotest.tools/v3/assert"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 // A shell reads the intended value, or none, and runs no command.
@@ -30,7 +31,7 @@ func FuzzEnvInAShell(f *testing.F) {
 		got, err := sh.CombinedOutput()
 		assert.NilError(t, err, "%s", got)
 		want := rep.Best[0].URL
-		if _, ok := quote(want); !ok {
+		if _, ok := shell.EnvValue(want); !ok {
 			want = ""
 		}
 		assert.Equal(t, string(got), want)
