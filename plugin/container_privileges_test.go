@@ -50,7 +50,7 @@ func TestContainersHaveLeastPrivilege(t *testing.T) { //nolint:tparallel // one 
 			users := map[string]string{}
 			for _, c := range made.take(t) {
 				users[c.Config.Cmd[0]] = c.Config.User
-				checkPrivileges(t, c)
+				checkPrivileges(t, c, nil)
 				checkEnds(t, c)
 			}
 			assert.Check(t, is.DeepEqual(users, test.users))
@@ -59,13 +59,38 @@ func TestContainersHaveLeastPrivilege(t *testing.T) { //nolint:tparallel // one 
 	}
 }
 
+// The helper that looks into the processes of a container, which has joined the network of
+// others, may do that, and no more.
+func TestProcessReaderHasLeastPrivilege(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, enginetest.Engine28_5)
+	b.makeContainer(t, "on-host", "host", nil, true)
+	made := recordAgentContainers(t, b)
+	p := start(t, through(b.nestprobe(t, "diagnose", "on-host:8080"), made.tap))
+	assert.Check(t, p.status(t) <= 1, "%s", &p.stderr)
+	readers := 0
+	for _, c := range made.take(t) {
+		if !c.HostConfig.PidMode.IsContainer() {
+			checkPrivileges(t, c, nil)
+			continue
+		}
+		readers++
+		assert.Check(t, is.Equal(c.Config.User, root))
+		checkPrivileges(t, c, []string{"CAP_SETUID", "CAP_SYS_PTRACE"})
+		checkEnds(t, c)
+	}
+	assert.Check(t, is.Equal(readers, 1))
+	checkNothingLeft(t, b.Engine)
+}
+
 // checkPrivileges checks what a container of the agent may do.
-func checkPrivileges(t *testing.T, c container.InspectResponse) {
+func checkPrivileges(t *testing.T, c container.InspectResponse, capabilities []string) {
 	t.Helper()
 	host := c.HostConfig
 	assert.Check(t, host.ReadonlyRootfs, c.Name)
 	assert.Check(t, is.DeepEqual([]string(host.CapDrop), []string{"ALL"}), c.Name)
-	assert.Check(t, is.Len(host.CapAdd, 0), c.Name)
+	added := slices.Sorted(slices.Values([]string(host.CapAdd)))
+	assert.Check(t, slices.Equal(added, capabilities), "%s has %v", c.Name, added)
 	assert.Check(t, is.Contains(host.SecurityOpt, "no-new-privileges"), c.Name)
 	assert.Check(t, !host.Privileged, c.Name)
 	assert.Check(t, is.Equal(host.IpcMode, container.IPCModeNone), c.Name)

@@ -35,6 +35,7 @@ type relayProxy struct {
 	servers onDemandServers
 	starts  *rate.Limiter
 	slots   []*slot
+	buffers bufferPool
 	ctx     context.Context //nolint:containedctx // servers outlive the requests that started them
 	stop    context.CancelFunc
 
@@ -124,6 +125,23 @@ func (p *relayProxy) slotOf(escaped string) (found *slot, inside bool) {
 	}
 	return nil, false
 }
+
+// bufferPool keeps the buffers with which answers are copied; see [httputil.BufferPool].
+type bufferPool struct{ pool sync.Pool }
+
+// copyBuffer is the size of a buffer in bytes, that of package httputil.
+const copyBuffer = 32 << 10
+
+// Get returns a buffer.
+func (b *bufferPool) Get() []byte {
+	if buffer, ok := b.pool.Get().(*[copyBuffer]byte); ok {
+		return buffer[:]
+	}
+	return make([]byte, copyBuffer)
+}
+
+// Put keeps a buffer for another answer.
+func (b *bufferPool) Put(buffer []byte) { b.pool.Put((*[copyBuffer]byte)(buffer)) }
 
 // slot is one server of the relay, which may be started several times.
 type slot struct {
@@ -307,6 +325,11 @@ const dialTimeout = 10 * time.Second
 // close idle connections: a request on a connection that is just being closed fails.
 const idleProxyTimeout = 4 * time.Second
 
+// flushInterval is how long a part of an answer may wait for more of it. An answer whose
+// length is not known, such as a stream of events, never waits (package httputil). Without
+// an interval, the header of every answer would be a packet of its own.
+const flushInterval = 10 * time.Millisecond
+
 func (l *launch) newProxy() (http.Handler, error) {
 	base, err := url.Parse(l.running.URL)
 	if err != nil {
@@ -325,7 +348,8 @@ func (l *launch) newProxy() (http.Handler, error) {
 		},
 		ErrorHandler:  l.answerForServer,
 		ErrorLog:      log.New(io.Discard, "", 0), // the client sees a broken answer
-		FlushInterval: -1,                         // streamed data is sent on immediately
+		FlushInterval: flushInterval,
+		BufferPool:    &l.slot.proxy.buffers,
 		Transport: &http.Transport{
 			Proxy:               nil, // the server is on the same engine
 			DialContext:         l.dial,

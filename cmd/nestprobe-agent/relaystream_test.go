@@ -174,6 +174,28 @@ func TestRelayPassesEvents(t *testing.T) {
 	assert.Check(t, is.ErrorIs(err, io.EOF))
 }
 
+// A part of an answer of known length is sent on before the rest of it arrives.
+func TestRelayPassesPartOfAnswer(t *testing.T) {
+	t.Parallel()
+	rest := make(chan struct{})
+	relay := relayTo(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, "first")
+		_ = http.NewResponseController(w).Flush()
+		<-rest
+		_, _ = io.WriteString(w, "final")
+	})
+	response := exchange(t, addressOf(relay), "GET "+below+"/servers/1/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	part := make([]byte, len("first"))
+	_, err := io.ReadFull(response.Body, part)
+	assert.NilError(t, err)
+	assert.Check(t, is.Equal(string(part), "first"))
+	close(rest)
+	_, err = io.ReadFull(response.Body, part)
+	assert.NilError(t, err)
+	assert.Check(t, is.Equal(string(part), "final"))
+}
+
 const upgradeToEcho = "Connection: Upgrade\r\nUpgrade: echo\r\n"
 
 // Each side of an upgraded connection can end its own direction, and the other one goes on.

@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	pairs := flag.Int("pairs", 15, "how often each pair is measured")
+	pairs := flag.Int("pairs", 15, "how often each pair is measured; 0 for the relay only")
 	bare := flag.Int("bare", 0, "make the bare API calls for this many servers, and exit")
 	nested := flag.Bool("nested", false, "make the bare API calls for a client and its server, and exit")
 	helpers := flag.String("helpers", "", "make the bare API calls for helpers with these network modes, separated by commas, and exit")
@@ -86,6 +86,9 @@ func compareAll(ctx context.Context, plugin string, pairs int) error {
 		{"plugin metadata / docker --version", []string{plugin, "docker-cli-plugin-metadata"}, []string{"docker", "--version"}, 2 * pairs, false},
 	}
 	fmt.Printf("%-36s %12s %12s %12s %8s\n", "", "nestprobe", "floor", "added", "ratio")
+	if pairs == 0 {
+		return compareRelay(ctx, known)
+	}
 	if err := printAll(ctx, comparisons); err != nil {
 		return err
 	}

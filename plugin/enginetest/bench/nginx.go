@@ -66,7 +66,8 @@ func startNginx(ctx context.Context, api *client.Client, network container.Netwo
 	nginx.image = nginxImage
 	created, err := api.ContainerCreate(ctx, &container.Config{
 		Image:      nginxImage,
-		Entrypoint: []string{"/usr/sbin/nginx", "-e", "stderr", "-c", "/nginx.conf", "-g", "daemon off; user root;"},
+		Entrypoint: []string{"/usr/sbin/nginx", "-e", "stderr", "-c", "/nginx.conf", "-g", "daemon off;"},
+		User:       "65534:65534", // as root it would look for its user in /etc/passwd, which is not there
 	}, &container.HostConfig{
 		NetworkMode: network,
 		LogConfig:   container.LogConfig{Type: "none"},

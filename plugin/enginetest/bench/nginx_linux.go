@@ -13,5 +13,5 @@ func nginxFiles(ctx context.Context) (string, error) {
 	if os.Getuid() != 0 {
 		return "", errors.New("needs root, to make a file system")
 	}
-	return keep.Debian(ctx, "nginx", "trixie", "nginx")
+	return keep.Debian(ctx, "nginx", "trixie", "nginx", "base-files")
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -58,7 +61,7 @@ func compareProxies(ctx context.Context, api *client.Client, server container.In
 	}
 	nginxBase := "http://" + net.JoinHostPort(address(inspected), nginxPort)
 	if err := awaitAnswer(ctx, nginxBase+"/foo"); err != nil {
-		return err
+		return fmt.Errorf("waiting for nginx: %w", err)
 	}
 	ours, floor, err := alternate(request(ctx, relayBase), request(ctx, nginxBase))
 	if err != nil {
@@ -73,17 +76,23 @@ func compareProxies(ctx context.Context, api *client.Client, server container.In
 
 const relayPort = "4646"
 
-// relayOf is the container that proxies a server: the only other one of its run.
+// relayOf is the container with the relay that has started a server.
 func relayOf(ctx context.Context, api *client.Client, server container.InspectResponse) (container.InspectResponse, error) {
-	label := filters.Arg("label", engine.LabelRun+"="+server.Config.Labels[engine.LabelRun])
-	found, err := api.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(label, filters.Arg("publish", relayPort))})
+	run := engine.LabelRun + "=" + server.Config.Labels[engine.LabelRun]
+	found, err := api.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("label", run))})
 	if err != nil {
 		return container.InspectResponse{}, err
 	}
-	if len(found) != 1 {
-		return container.InspectResponse{}, fmt.Errorf("%d containers publish port %s in the run of the relay, not one", len(found), relayPort)
+	for _, c := range found {
+		inspected, err := api.ContainerInspect(ctx, c.ID)
+		if err != nil {
+			return container.InspectResponse{}, err
+		}
+		if inspected.Config.Cmd[0] == "relay" {
+			return inspected, nil
+		}
 	}
-	return api.ContainerInspect(ctx, found[0].ID)
+	return container.InspectResponse{}, fmt.Errorf("no relay among %d containers with the label %s", len(found), run)
 }
 
 // address is the address of a container on its only network.
@@ -131,8 +140,12 @@ func load(ctx context.Context, base string) (answered int64, err error) {
 	group, ctx := errgroup.WithContext(ctx)
 	until := time.Now().Add(loadTime)
 	for range manyConnections {
-		send := request(ctx, base)
 		group.Go(func() error {
+			send, closeConn, err := requestOnConn(ctx, base)
+			if err != nil {
+				return err
+			}
+			defer closeConn()
 			for time.Now().Before(until) {
 				if err := send(); err != nil {
 					return err
@@ -144,6 +157,36 @@ func load(ctx context.Context, base string) (answered int64, err error) {
 	}
 	err = group.Wait()
 	return count.Load(), err
+}
+
+// requestOnConn sends requests over one connection with little work of this program, which
+// shares the processors with the proxies.
+func requestOnConn(ctx context.Context, base string) (send func() error, closeConn func(), err error) {
+	at, err := url.Parse(base + "/foo")
+	if err != nil {
+		return nil, nil, err
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", at.Host)
+	if err != nil {
+		return nil, nil, err
+	}
+	request := []byte("GET " + at.Path + " HTTP/1.1\r\nHost: " + at.Host + "\r\n\r\n")
+	reader := bufio.NewReader(conn)
+	return func() error {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		response, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		if response.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s answered %s", base, response.Status)
+		}
+		return errors.Join(err, response.Body.Close())
+	}, func() { _ = conn.Close() }, nil
 }
 
 // side is one of the two proxies.
