@@ -78,7 +78,7 @@ func newAnswer(rep *report.Report, s screen) *answer {
 // blames says whether a finding is why a place does not reach the target: its evidence was
 // seen there, or else its rows have the cause.
 func (a *answer) blames(f report.Finding, p report.Place) bool {
-	if a.reaches(p) {
+	if a.isReached(p.Vantage) {
 		return false
 	}
 	elsewhere := false
@@ -91,10 +91,6 @@ func (a *answer) blames(f report.Finding, p report.Place) bool {
 	}
 	probes := probesFrom(a.rep, p.Vantage)
 	return !elsewhere && (len(probes) == 0 || slices.ContainsFunc(probes, func(row *report.Probe) bool { return row.Cause == f.Cause }))
-}
-
-func (a *answer) reaches(p report.Place) bool {
-	return slices.ContainsFunc(a.rep.Best, func(b report.Best) bool { return b.Vantage == p.Vantage })
 }
 
 // answerColumn is where the second half of a headline begins.
