@@ -37,3 +37,14 @@ func unreachableErrno(errno syscall.Errno) string {
 	}
 	return ""
 }
+
+// notSentErrno says whether the error number is of a system that has no route to an address
+// or no address of its own for it. A firewall on the way that says "network unreachable" looks
+// the same; those in use say "host unreachable" or "port unreachable".
+func notSentErrno(errno syscall.Errno) bool {
+	switch errno {
+	case syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EINVAL, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EPROTONOSUPPORT, syscall.ENODEV, syscall.ENXIO:
+		return true
+	}
+	return false
+}

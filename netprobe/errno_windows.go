@@ -40,3 +40,13 @@ func unreachableErrno(errno syscall.Errno) string {
 	}
 	return ""
 }
+
+// notSentErrno says whether the error number is of a system that has no route to an address
+// or no address of its own for it.
+func notSentErrno(errno syscall.Errno) bool {
+	switch errno {
+	case windows.WSAENETUNREACH, windows.WSAENETDOWN, windows.ERROR_NETWORK_UNREACHABLE, windows.WSAEADDRNOTAVAIL, windows.WSAEAFNOSUPPORT, windows.WSAEPROTONOSUPPORT, windows.WSAEINVAL:
+		return true
+	}
+	return false
+}

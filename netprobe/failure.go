@@ -134,6 +134,13 @@ func ConnectFailure(err error) Failure {
 	return NotProbed
 }
 
+// notSent says whether the error of a connection attempt is that of a system which has sent
+// nothing.
+func notSent(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && notSentErrno(errno)
+}
+
 // UnreachableReason says in a few words why an address is [Unreachable], such as
 // "network unreachable" or "address not available". It is "" for an error that
 // [ConnectFailure] puts into another class.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"mime"
 	"net/http"
 	"strings"
 )
@@ -156,6 +157,13 @@ func (w *wire) bodySetback(err error) *setback {
 	return &setback{TruncatedBody, "connection closed within the body", err}
 }
 
+// isEndless says whether the body of a response is a stream that is not meant to end: of
+// events, or of pictures.
+func isEndless(header http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return kind == "text/event-stream" || kind == "multipart/x-mixed-replace"
+}
+
 // judge compares a response with the expected one. It checks the identity first,
 // since the response of another server says nothing about the expected one.
 func (p *prober) judge(resp *http.Response, body []byte, unread *setback) *setback {
@@ -172,6 +180,8 @@ func (p *prober) judge(resp *http.Response, body []byte, unread *setback) *setba
 	switch {
 	case resp.StatusCode != want:
 		return &setback{UnexpectedStatus, statusDetail(resp, want), nil}
+	case unread != nil && unread.failure == StalledBody && p.target.Expect.Body == "" && isEndless(resp.Header):
+		return nil
 	case unread != nil:
 		return unread
 	case !bytes.Contains(body, []byte(p.target.Expect.Body)):

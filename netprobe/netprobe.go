@@ -165,6 +165,7 @@ type Result struct {
 	WebSocket WebSocket `json:"webSocket"`          // outcome of the WebSocket part
 	Resolved  []string  `json:"resolved,omitempty"` // the addresses of the name; none for an address
 	Tried     []Try     `json:"tried,omitempty"`    // every address that was dialled for the request, in order
+	NotSent   bool      `json:"notSent,omitempty"`  // this side sent nothing to an [Unreachable] address: it has no route, or no address of its own, from which to reach it
 	Timings   Timings   `json:"timings"`
 	TLS       string    `json:"tls,omitempty"` // the TLS connection in words: version, certificate's subject and names; "" if no handshake was completed
 	PathMTU   int       `json:"pathMTU"`       // of the connection that took the request, in bytes, as this side knows it; 0 where the system does not report it

@@ -67,6 +67,7 @@ func newProber(ctx context.Context, target Target, opts Options) *prober {
 // record makes a setback the Result's failure.
 func (p *prober) record(ctx context.Context, s *setback) {
 	p.result.Failure, p.result.Detail, p.result.Err = s.failure, s.detail, s.err
+	p.result.NotSent = s.failure == Unreachable && notSent(s.err)
 	if s.failure.interrupted() && errors.Is(ctx.Err(), context.Canceled) {
 		p.result.Failure = Cancelled
 		p.result.Detail = "cancelled before the outcome was known"

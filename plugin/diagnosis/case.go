@@ -20,6 +20,9 @@ type vantageCase struct {
 	all     []report.Probe // from every vantage
 	open    bool           // some row failed, and no rule says why
 
+	typed      *row          // that of the address that the user has asked about, if it failed
+	typedFault *report.Fault // why; nil if no rule says it
+
 	elsewhereReached bool // the server is reached from some vantage
 }
 
@@ -68,8 +71,12 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 			continue
 		}
 		fault := c.explainRow(r)
+		typed := r.Address == c.vantage.Typed
+		if typed {
+			c.typed = &r
+		}
 		if fault == nil {
-			c.open = c.open || !c.notExpected(r)
+			c.open = c.open || typed || !c.notExpected(r)
 			continue
 		}
 		copies[r.index].Cause, copies[r.index].Hint = fault.Cause, netprobe.Visible(fault.Hint, report.MaxLine)
@@ -77,6 +84,9 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 		here := *fault
 		here.Evidence = slices.Concat(fault.Evidence, c.resolverSettings(r), []string{Observed(r.Probe)}) // what proves it, then where it shows
 		faults = append(faults, &here)
+		if typed {
+			c.typedFault = &here
+		}
 	}
 	return faults
 }
@@ -165,17 +175,44 @@ func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
 	rank := func(fault *report.Fault) int {
 		return slices.IndexFunc(causeOrder(), func(c cause) bool { return c.id == fault.Cause })
 	}
-	root := *slices.MinFunc(faults, func(a, b *report.Fault) int { return rank(a) - rank(b) })
-	if c.open && find(root.Cause).level == addressOnly {
+	root := slices.MinFunc(faults, func(a, b *report.Fault) int { return rank(a) - rank(b) })
+	level := find(root.Cause).level
+	switch {
+	case c.open && level == addressOnly:
 		return c.ruledOut() // a better address fails too, and why is not known
+	case c.typed != nil && c.typedFault == nil && (level == transport || level == badAnswer):
+		return c.ruledOut() // what another address answers is no answer of the one that was asked about
+	case c.typedFault != nil && find(c.typedFault.Cause).level == level:
+		root = c.typedFault
 	}
-	root.Evidence = nil
+	whole := *root
+	whole.Evidence = slices.Clone(root.Evidence)
 	for _, fault := range faults {
 		if fault.Cause == root.Cause {
-			root.Evidence = appendNew(root.Evidence, fault.Evidence)
+			whole.Evidence = appendNew(whole.Evidence, fault.Evidence)
 		}
 	}
-	return &root
+	return &whole
+}
+
+// notAsTyped is what is wrong with the address that the user has asked about, where another
+// one works and no rule says why this one does not.
+func (c *vantageCase) notAsTyped() *report.Fault {
+	fault := &report.Fault{
+		Title:    "The address does not lead to the server, and what was measured does not decide why",
+		Evidence: []string{Observed(c.typed.Probe)},
+	}
+	for _, r := range c.rows {
+		if r.OK {
+			suggest(fault, "use an address that works from there, such as %s", r.Address)
+			break
+		}
+	}
+	fault.Evidence = appendNew(fault.Evidence, c.resolverSettings(*c.typed))
+	for _, who := range c.vantage.Answerers {
+		fault.Evidence = append(fault.Evidence, who)
+	}
+	return c.withRuledOut(fault)
 }
 
 // ruledOut says what was ruled out where the evidence does not decide the cause.
@@ -193,6 +230,10 @@ func (c *vantageCase) ruledOut() *report.Fault {
 		if c.Engine.Loopback && !c.Engine.Desktop && !c.vantage.Container && refused(r.Failure) && r.Kind == report.KindPublishedLocalhost {
 			fault.Hint = "the endpoint is a port of this machine's loopback: if it is one end of a tunnel, the engine publishes on the machine at the other end, so use the address of that machine"
 		}
+		if r.Failure == netprobe.StalledBody || r.Failure == netprobe.TruncatedBody {
+			fault.Title = "The server answers, and its answer does not come to its end"
+			fault.Hint = "the address is right: find in the server's log why the answer is not complete; a stream needs the type text/event-stream to be taken for one"
+		}
 		if closed(r.Failure) && s.Serves() {
 			fault.Hint = "the server listens, so the server itself seems to close connections: find the reason in its log"
 		}
@@ -203,8 +244,21 @@ func (c *vantageCase) ruledOut() *report.Fault {
 	}
 	if c.unanswered() {
 		also(fault, "packets from %s arrive at the server, and its answers do not come back", c.vantage.Place())
-		suggest(fault, "look at the routes and the firewall in the container, which a VPN client there may have changed")
+		suggest(fault, "look at what the firewall of the engine's host does with the answers, and at the routes and the firewall in the container, which a VPN client there may have changed")
+		fault.Commands = []string{"sudo iptables -S", "sudo nft list ruleset"}
 	}
+	for _, n := range s.Networks {
+		if c.lostAddress(n.IPv4) {
+			also(fault, "the container has no address %s, which the engine says it has on network %s: an interface is down, or a program in it has changed the address", n.IPv4, n.Name)
+			fault.Hint, fault.Commands = "restart the container, which gives it its address again", []string{commandFor(s, "docker restart")}
+		}
+	}
+	return c.withRuledOut(fault)
+}
+
+// withRuledOut adds what is in order to the evidence of a fault whose cause is not known.
+func (c *vantageCase) withRuledOut(fault *report.Fault) *report.Fault {
+	s := c.Server
 	if s.Listeners != nil && len(s.Listeners.On(s.Port)) > 0 {
 		also(fault, "ruled out: the server listens on port %d at %s", s.Port, join(s.Listeners.On(s.Port)))
 	}

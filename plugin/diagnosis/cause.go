@@ -6,6 +6,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"slices"
@@ -144,6 +145,6 @@ func Explanation(id report.Cause) string {
 // Finding is a fault as a part of a Report.
 func Finding(f *report.Fault) report.Finding {
 	finding := f.Finding()
-	finding.Title = Title(f.Cause)
+	finding.Title = cmp.Or(f.Title, Title(f.Cause))
 	return finding
 }

@@ -35,8 +35,12 @@ func Explain(in Input, probes []report.Probe) Result {
 		c := newVantageCase(in, v, probes)
 		c.elsewhereReached = reached
 		faults := append(c.explainRows(result.Probes), c.explainVantage()...)
-		if !c.serverReached() {
+		switch {
+		case !c.serverReached():
 			faults = []*report.Fault{c.root(faults)}
+		case c.typed != nil && c.typedFault == nil:
+			c.typedFault = c.notAsTyped()
+			faults = append(faults, c.typedFault)
 		}
 		for _, fault := range faults {
 			found = append(found, c.finding(fault))
@@ -47,13 +51,14 @@ func Explain(in Input, probes []report.Probe) Result {
 }
 
 // finding is the finding of a fault: an error, unless another address works from the
-// vantage, or the vantage need not reach the server.
+// vantage and this one is not what the user has asked about, or the vantage need not reach the
+// server.
 func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 	finding := Finding(fault)
 	switch {
 	case !c.serverReached() && c.mayFail():
 		finding.Severity = report.SeverityInfo
-	case c.serverReached():
+	case c.serverReached() && fault != c.typedFault:
 		finding.Severity = cmp.Or(find(fault.Cause).whenReached, report.SeverityInfo)
 	}
 	return finding
@@ -63,7 +68,8 @@ func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 // Nobody named it, another one reaches the server, and the port is not published, which
 // would be for others to reach it; or it has nothing to do with the server.
 func (c *vantageCase) mayFail() bool {
-	if c.vantage.Beside {
+	asked := func(v facts.Vantage) bool { return v.Typed != "" }
+	if c.vantage.Beside || !asked(c.vantage) && slices.ContainsFunc(c.Vantages, asked) {
 		return true
 	}
 	return c.vantage.Optional && c.elsewhereReached && len(c.Server.Bindings) == 0

@@ -28,7 +28,14 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			if c.isolatedFromServer() && !c.Engine.Podman {
 				fault.Hint += "; an engine without docker-proxy (dockerd --userland-proxy=false) isolates its bridges for published ports too: connect both to one network"
 			}
-		case c.toServerOnHost(r) && (dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || c.rejected(r)):
+		case c.filteredWithin(r):
+			fault.Evidence = c.listensInContainer(r)
+			fault.Hint = "have the firewall of the engine's host forward packets on the network's bridge, and that of the server's container accept them"
+			fault.Commands = []string{"sudo iptables -S FORWARD", "sudo iptables -S DOCKER-USER", "sudo nft list ruleset"}
+		case c.hostModeFiltered(r):
+			fault.Evidence = []string{"on the host, " + listenersOn(c.Server)}
+			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
+		case c.toServerOnHost(r) && !r.NotSent && (dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || c.rejected(r)):
 			fault.Evidence = c.listensOnHost(r)
 			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
 		}
@@ -49,11 +56,26 @@ func (c *vantageCase) filteredFromMachine(r row) bool {
 	n, own := c.fromMachine(r)
 	switch {
 	case own:
-		filtered := dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || refused(r.Failure)
+		filtered := dropped(r.Failure) && !r.NotSent && !c.vantage.LacksFamily(r.to.ip) && c.served(r) || refused(r.Failure)
 		return filtered && n.Driver == "bridge" && c.elsewhere(n) == "" && !n.Internal
 	default:
 		return isPublished(r.Kind) && c.acceptedInVain(r) && c.Server.PublishedAt(r.to.ip, r.to.port)
 	}
+}
+
+// filteredWithin says whether packets on a network that both are on were dropped or rejected,
+// though the server listens there and the network lets its containers reach each other.
+func (c *vantageCase) filteredWithin(r row) bool {
+	n, ok := c.droppedWithin(r)
+	return ok && !r.NotSent && n.Driver == "bridge" && !n.ICCDisabled && c.served(r) && !c.unanswered() && !c.vantage.LacksFamily(r.to.ip)
+}
+
+// hostModeFiltered says whether packets from a container to a server that shares the network of
+// the engine's host were dropped or rejected, though it listens for them.
+func (c *vantageCase) hostModeFiltered(r row) bool {
+	s := c.Server
+	return s.HostNetwork && !s.Host && c.vantage.Container && !c.Engine.NetworksElsewhere() && !c.vantage.OnlyInternal() &&
+		c.toEngineHost(r) && (dropped(r.Failure) && !r.NotSent && !c.vantage.LacksFamily(r.to.ip) || refused(r.Failure)) && c.served(r)
 }
 
 // rejected says whether an address refuses a connection although the server listens

@@ -7,7 +7,7 @@ var NetworkHostMode = define("network-host-mode", networkSetting, definition{
 	hint:  "leave out --network host and publish the port",
 	rule: func(c *vantageCase, r row) *report.Fault {
 		switch {
-		case !c.Server.HostNetwork, c.serverReached() && !c.Engine.NetworksElsewhere(): // it does not listen at the others
+		case !c.Server.HostNetwork, c.hostModeFiltered(r), c.serverReached() && !c.Engine.NetworksElsewhere(): // it does not listen at the others
 			return nil
 		case c.toThisMachine(r), c.toEngineHost(r) && !c.vantage.OnlyInternal():
 			return c.hostMode()

@@ -2,6 +2,8 @@ package diagnosis
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -11,6 +13,16 @@ import (
 var PortNotPublished = define("port-not-published", networkSetting, definition{
 	title:     "The port is not published",
 	bySetting: true,
+	rule: func(c *vantageCase, r row) *report.Fault {
+		s := c.Server
+		if r.Address != c.vantage.Typed || !c.notPublishedAt(r) || s.HostNetwork || s.OnlyOnLoopback(r.to.port) && c.toEngineHost(r) || c.publishedOnOtherLoopback(r) {
+			return nil
+		}
+		fault := because("%s, and not at %s", publishedAt(s), r.Address)
+		fault.Title = "The port is not published at this address"
+		suggest(fault, "use an address at which it is published")
+		return fault
+	},
 	vantage: func(c *vantageCase) *report.Fault {
 		s := c.Server
 		_, ignored := publishIgnoredOn(s)
@@ -29,6 +41,14 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 		return fault
 	},
 })
+
+// notPublishedAt says whether a row leads to addresses of the engine's host, on this machine,
+// at which the port is not published, though it is at others.
+func (c *vantageCase) notPublishedAt(r row) bool {
+	here := c.toThisMachine(r) || c.toEngineHost(r) && !c.vantage.Container
+	published := func(ip netip.Addr) bool { return c.Server.PublishedAt(ip, r.to.port) }
+	return here && refused(r.Failure) && c.Engine.Host == "" && c.Server.Publishes(r.to.port) && !slices.ContainsFunc(addressesOf(r), published)
+}
 
 // publishPrivately is the value of --publish for a port that only this machine must
 // reach. The loopback of an engine on another machine is no use to it, nor is that of the

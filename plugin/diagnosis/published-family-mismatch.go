@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
@@ -19,7 +20,7 @@ var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, d
 		switch {
 		case c.Server.HostNetwork:
 			return nil
-		case c.toThisMachine(r) && c.Engine.Host == "" && !c.Server.PublishedAt(r.to.ip, r.to.port):
+		case c.toThisMachine(r) && c.Engine.Host == "" && c.publishedOnOtherLoopback(r):
 			suggest(fault, "use an address at which it is published: port %d is not published for %s", r.to.port, r.to.ip)
 		case c.toEngineHost(r) && refused(r.Failure) && c.Engine.Host != "" && c.publishedForOtherFamily(r):
 			asked, published := "IPv4", "IPv6"
@@ -37,6 +38,16 @@ var PublishedFamilyMismatch = define("published-family-mismatch", addressOnly, d
 		return fault
 	},
 })
+
+// publishedOnOtherLoopback says whether a port is published on loopback, but not in the family
+// of a row's address.
+func (c *vantageCase) publishedOnOtherLoopback(r row) bool {
+	other := netip.IPv6Loopback()
+	if r.to.ip.Is6() {
+		other = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return r.to.ip.IsValid() && !c.Server.PublishedAt(r.to.ip, r.to.port) && c.Server.PublishedAt(other, r.to.port)
+}
 
 // publishedForOtherFamily says whether the port of a row is published, and only for addresses
 // of the other family than the row's.

@@ -55,7 +55,7 @@ func aliasNotFound(r row) bool {
 // droppedAtEngineHost says whether packets to a published port were dropped, and not
 // for where the gateway is or which addresses the vantage has.
 func (c *vantageCase) droppedAtEngineHost(r row) bool {
-	if !c.toEngineHost(r) || !dropped(r.Failure) || c.vantage.LacksFamily(r.to.ip) || c.notExpected(r) {
+	if !c.toEngineHost(r) || !dropped(r.Failure) || r.NotSent || c.vantage.LacksFamily(r.to.ip) || c.notExpected(r) {
 		return false
 	}
 	if r.Kind == report.KindPublishedEngineHost && r.Failure == netprobe.Unreachable {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
 var SubnetOverlapsRoute = define("subnet-overlaps-route", networkSetting, definition{
@@ -42,12 +43,23 @@ func (c *vantageCase) publishedOverlap() *report.Fault {
 
 // overlap is the fault of a route that sends what is for the container elsewhere.
 func (c *vantageCase) overlap(n facts.Network, ip netip.Addr) *report.Fault {
-	i := slices.IndexFunc(c.vantage.Routes, func(r facts.Route) bool { return r.To == ip && !r.Engine && r.Prefix.Bits() > 0 })
+	bridgeIsHere := n.GatewayIPv4.IsValid() && slices.Contains(c.vantage.Addresses, n.GatewayIPv4)
+	i := slices.IndexFunc(c.vantage.Routes, func(r facts.Route) bool { return r.To == ip && !r.Engine && (r.Prefix.Bits() > 0 || bridgeIsHere) })
 	if i < 0 {
 		return nil
 	}
 	r := c.vantage.Routes[i]
+	if r.Rejects != "" {
+		fault := because("this machine rejects packets for %s: it has the route %s %s", ip, r.Rejects, r.Prefix)
+		suggest(fault, "remove the route, or give the network a subnet that it does not cover")
+		fault.Commands = command("sudo ip route del %s %s", shell.Text(r.Rejects), r.Prefix)
+		return fault
+	}
 	fault := because("this machine sends packets for %s to interface %s, not to the bridge of network %s", ip, r.Interface, n.Name)
-	also(fault, "it uses the route %s", r.Prefix)
+	if r.Prefix.Bits() > 0 {
+		also(fault, "it uses the route %s", r.Prefix)
+	} else {
+		also(fault, "no route of the main table says so: ip rule lists the rules that choose another one")
+	}
 	return fault
 }

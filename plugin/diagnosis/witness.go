@@ -43,11 +43,18 @@ func (c *vantageCase) served(r row) bool {
 		return false
 	}
 	for _, ip := range addressesOf(r) {
-		if c.Server.Listeners.Serves(netip.AddrPortFrom(ip, c.Server.Port)) {
+		if c.Server.Listeners.Serves(netip.AddrPortFrom(ip, c.Server.Port)) && !c.lostAddress(ip) {
 			return true
 		}
 	}
 	return false
+}
+
+// lostAddress says whether the engine says of an address that it is the server's container's,
+// which does not have it.
+func (c *vantageCase) lostAddress(ip netip.Addr) bool {
+	_, own := c.Server.NetworkWith(ip)
+	return own && c.Server.Listeners != nil && c.Server.Listeners.LacksAddress(ip)
 }
 
 // addressesOf returns the address of a row, or those of its name.

@@ -221,6 +221,7 @@ func row(vantage string, server int, a Attempt, r netprobe.Result) report.Probe 
 		Identity:  r.Identity,
 		WebSocket: r.WebSocket,
 		Attempts:  r.Attempts,
+		NotSent:   r.NotSent,
 		Timings: report.ProbeTimings{
 			ResolveMS:   report.Milliseconds(r.Timings.Resolve),
 			ConnectMS:   report.Milliseconds(r.Timings.Connect),

@@ -29,7 +29,7 @@ func Routes(networks []Network) []Route {
 func routeTo(ip netip.Addr, n Network) (Route, bool) {
 	found, err := netlink.RouteGet(ip.AsSlice())
 	if err != nil || len(found) == 0 {
-		return Route{}, false
+		return rejectingRoute(ip)
 	}
 	link, err := netlink.LinkByIndex(found[0].LinkIndex)
 	if err != nil {
@@ -48,6 +48,21 @@ func routeTo(ip netip.Addr, n Network) (Route, bool) {
 	}
 	route.Prefix = prefixOver(ip, found[0].LinkIndex)
 	return route, true
+}
+
+// rejectingRoute returns the most specific route of the main table that rejects packets to an
+// address.
+func rejectingRoute(ip netip.Addr) (Route, bool) {
+	kinds := map[int]string{unix.RTN_BLACKHOLE: "blackhole", unix.RTN_UNREACHABLE: "unreachable", unix.RTN_PROHIBIT: "prohibit"}
+	rejecting := Route{To: ip}
+	all, _ := routing.Routes()
+	for _, route := range all {
+		prefix, ok := routing.Prefix(route.Dst)
+		if kind := kinds[route.Type]; ok && kind != "" && prefix.Contains(ip) && prefix.Bits() >= rejecting.Prefix.Bits() {
+			rejecting.Prefix, rejecting.Rejects = prefix, kind
+		}
+	}
+	return rejecting, rejecting.Rejects != ""
 }
 
 // shortestPrefix is the prefix length, in bits, of the largest subnet that counts as a

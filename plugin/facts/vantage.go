@@ -30,6 +30,7 @@ type Vantage struct {
 	Resolver  string         // what the user has set for its resolver, as options of docker run; empty for nothing
 	Optional  bool           // the user did not name it: that it reaches nothing may be no error
 	Beside    bool           // the user did not name it, and it has no network of the server's
+	Typed     string         // the address that the user has asked about, as host:port; empty if that is none here
 }
 
 // LacksFamily says whether the vantage has no address of the family that it needs to
@@ -93,6 +94,7 @@ type Route struct {
 	Interface string
 	Prefix    netip.Prefix // the route that was chosen; not valid if the kernel did not report it
 	Engine    bool         // the interface is one of the engine's bridges
+	Rejects   string       // the kind of a route that rejects packets, such as blackhole; then there is no Interface
 }
 
 // OwnAddresses returns the addresses of this machine's interfaces; none if the system

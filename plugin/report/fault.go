@@ -12,6 +12,7 @@ import (
 // Fault is an error whose cause is known.
 type Fault struct {
 	Cause    Cause
+	Title    string   // what is wrong, if the cause does not say it
 	Evidence []string // what was measured, one measurement a line
 	Hint     string   // how to fix it, in one sentence
 	Commands []string // to copy, written by package shell; empty ones could not be

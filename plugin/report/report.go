@@ -245,6 +245,9 @@ type Probe struct {
 	Attempts  int                `json:"attempts"`
 	Timings   ProbeTimings       `json:"timings"`
 
+	// NotSent is netprobe.Result.NotSent.
+	NotSent bool `json:"-"`
+
 	// NotExpected says that with the Cause, a setting, the address is not expected to work.
 	NotExpected bool `json:"-"`
 }

@@ -19,6 +19,7 @@ import (
 // newReport returns a Report about a target that has not been looked at.
 func newReport(target Target) *report.Report {
 	rep := report.New("diagnose")
+	rep.Target.Address = target.Address != ""
 	rep.Target.Name = cmp.Or(target.Container, target.Address, experiment.VantageHost)
 	return rep
 }
@@ -57,7 +58,7 @@ func (r *run) typedPort() uint16 {
 }
 
 func (r *run) describePlace(p *place) report.Place {
-	described := report.Place{Vantage: p.vantage.Name, Name: p.vantage.Name, OnHost: p.found.HostNetwork || !p.vantage.InContainer()}
+	described := report.Place{Vantage: p.vantage.Name, Name: p.vantage.Name, Typed: p.typed, OnHost: p.found.HostNetwork || !p.vantage.InContainer()}
 	if name, ok := strings.CutPrefix(p.vantage.Name, VantageNetwork); ok {
 		described.Name = "network " + name
 	}

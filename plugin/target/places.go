@@ -25,6 +25,8 @@ import (
 type place struct {
 	vantage   experiment.Vantage
 	found     facts.ClientContainer // the user's container, or the helper; zero on the host
+	named     bool                  // what the user has asked about must work there
+	typed     string                // the address that the user has asked about, as host:port; empty if that is none there
 	optional  bool                  // a default, which the user did not name
 	beside    bool                  // a default that is no network of the server's
 	network   string                // that the helper joins
@@ -55,17 +57,19 @@ func (r *run) choosePlaces(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		p.named = true
 		r.addPlace(p)
 	}
 	if len(r.target.From) > 0 {
 		return nil
 	}
-	if !r.known.Server.Host {
+	if typed := r.typed.Address != "" && !r.isHostAlias(); typed || !r.known.Server.Host {
 		here, err := r.newHerePlace(ctx)
 		if err != nil {
 			return err
 		}
-		here.optional, here.beside = true, r.isDisposable(here)
+		here.named, here.optional = typed, !typed
+		here.beside = !typed && r.isDisposable(here)
 		r.addPlace(here)
 	}
 	for _, n := range r.found.Networks {
@@ -80,7 +84,7 @@ func (r *run) choosePlaces(ctx context.Context) error {
 		return err
 	}
 	p := r.newNetworkPlace(bridge)
-	p.beside = !r.known.Server.Host
+	p.beside = !r.known.Server.Host || len(r.places) > 0
 	r.addPlace(p)
 	return nil
 }
@@ -220,7 +224,8 @@ func (r *run) probeFromPlaces(ctx context.Context, toTry func(*place) []candidat
 			if err = r.startHelper(working, ctx, p); err != nil {
 				return err
 			}
-			return r.probe(working, p, toTry(p))
+			p.typed = r.typedAt(p)
+			return r.probe(working, p, r.withTyped(p, toTry(p)))
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -314,7 +319,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 	v.Container = p.vantage.Container != "" && !p.found.HostNetwork
 	v.Foreign = p.vantage.Foreign
 	v.Down = p.down
-	v.Optional, v.Beside = p.optional, p.beside
+	v.Optional, v.Beside, v.Typed = p.optional, p.beside, p.typed
 	v.Asked = p.asked
 	v.Routes, v.Addresses = facts.Routes(server.Networks), facts.OwnAddresses()
 	v.Watched, v.Answerers = p.watched, p.answerers

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
@@ -26,8 +27,10 @@ import (
 // than the name of a container.
 func IsAddress(host string) bool {
 	_, err := netip.ParseAddr(host)
-	return err == nil || strings.EqualFold(host, "localhost") || slices.Contains(candidates.HostAliases, strings.ToLower(host))
+	return err == nil || isLocalhost(host) || slices.Contains(candidates.HostAliases, strings.ToLower(host))
 }
+
+func isLocalhost(host string) bool { return strings.EqualFold(host, "localhost") }
 
 // publisher is a container that publishes a port of the engine's host.
 type publisher struct {
@@ -35,16 +38,22 @@ type publisher struct {
 	state    string
 	bindings []facts.Binding // of that host port
 	port     uint16          // in the container
+	wouldBe  bool            // it was created to publish the port, and the engine does not
+	udp      bool            // it publishes the port for UDP only
 }
 
 // String says who publishes the port, which port it is in the container, and where it is
 // published.
 func (p publisher) String() string {
-	at := make([]string, len(p.bindings))
-	for i, b := range p.bindings {
+	return fmt.Sprintf("%s:%d (%s)", p.name, p.port, joinBindings(p.bindings))
+}
+
+func joinBindings(bindings []facts.Binding) string {
+	at := make([]string, len(bindings))
+	for i, b := range bindings {
 		at[i] = b.String()
 	}
-	return fmt.Sprintf("%s:%d (%s)", p.name, p.port, strings.Join(at, ", "))
+	return strings.Join(at, ", ")
 }
 
 // covers says whether one of the bindings includes an address of the host.
@@ -55,6 +64,10 @@ func (p publisher) covers(ip netip.Addr) bool {
 // publishersOf lists the running containers that publish a TCP port of the engine's host,
 // sorted by name.
 func (r *run) publishersOf(ctx context.Context, hostPort uint16) ([]publisher, error) {
+	return r.publishersFor(ctx, hostPort, "tcp")
+}
+
+func (r *run) publishersFor(ctx context.Context, hostPort uint16, protocol string) ([]publisher, error) {
 	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
 	if err != nil {
 		return nil, fmt.Errorf("looking for the container that publishes port %d: %w", hostPort, err)
@@ -63,7 +76,7 @@ func (r *run) publishersOf(ctx context.Context, hostPort uint16) ([]publisher, e
 	for _, c := range all {
 		p := publisher{id: c.ID, name: summaryName(c), state: c.State}
 		for _, port := range c.Ports {
-			if port.PublicPort == hostPort && port.Type == "tcp" {
+			if port.PublicPort == hostPort && port.Type == protocol {
 				p.add(port.IP, hostPort, port.PrivatePort)
 			}
 		}
@@ -83,14 +96,14 @@ func (p *publisher) add(hostIP string, hostPort, port uint16) {
 	p.bindings, p.port = append(p.bindings, facts.Binding{HostIP: ip, HostPort: hostPort}), port
 }
 
-// stoppedPublishers lists the containers that do not run and would publish a TCP port of
-// the engine's host. Only an inspect shows it.
-func (r *run) stoppedPublishers(ctx context.Context, hostPort uint16) ([]publisher, error) {
+// wouldBePublishers lists the containers that were created to publish a TCP port of the
+// engine's host, and do not run or have no network that it is published for. Only an inspect
+// shows it.
+func (r *run) wouldBePublishers(ctx context.Context, hostPort uint16) ([]publisher, error) {
 	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
 	if err != nil {
 		return nil, fmt.Errorf("looking for the container that publishes port %d: %w", hostPort, err)
 	}
-	all = slices.DeleteFunc(all, func(c container.Summary) bool { return !notRunning(c) })
 	var found []publisher
 	for _, c := range all[:min(len(all), maxCandidates)] {
 		response, err := facts.InspectContainer(ctx, r.reader, c.ID)
@@ -113,7 +126,7 @@ func wouldPublish(response container.InspectResponse, hostPort uint16) (publishe
 	if response.HostConfig == nil || response.State == nil {
 		return publisher{}, false
 	}
-	p := publisher{id: response.ID, name: facts.ContainerName(response), state: response.State.Status}
+	p := publisher{id: response.ID, name: facts.ContainerName(response), state: response.State.Status, wouldBe: true}
 	for port, bindings := range response.HostConfig.PortBindings {
 		for _, inside := range appendTCP(nil, string(port)) {
 			for _, b := range bindings {
@@ -147,20 +160,64 @@ func (r *run) resolveAddress(ctx context.Context) error {
 		return fmt.Errorf("several containers publish port %d: %s: choose one with CONTAINER:PORT", port, joinPublishers(publishers))
 	}
 	if len(publishers) == 0 {
-		if publishers, err = r.stoppedPublishers(ctx, port); err != nil {
+		if name := r.localhostOf(); name != "" {
+			r.target.Container = name
+			r.known.Meaning = fmt.Sprintf("no container publishes port %d, and in container %s, %s is that container itself", port, name, address)
+			return nil
+		}
+		if publishers, err = r.wouldBePublishers(ctx, port); err != nil {
 			return err
+		}
+		if len(publishers) == 0 {
+			if publishers, err = r.publishersFor(ctx, port, "udp"); err != nil {
+				return err
+			}
+			for i := range publishers {
+				publishers[i].udp = true
+			}
 		}
 		if len(publishers) != 1 || r.isTaken(ctx, typed) {
 			return r.resolveHost(typed, publishers)
 		}
 	}
-	p := publishers[0]
-	r.target.Container, r.target.Port = p.id, p.port
-	r.known.Meaning = fmt.Sprintf("%s is port %d of container %s, which publishes it", typed, p.port, p.name)
-	if p.state != container.StateRunning {
-		r.known.Meaning = fmt.Sprintf("%s would be port %d of container %s, which is %s", typed, p.port, p.name, p.state)
-	}
+	r.take(publishers[0], typed)
 	return nil
+}
+
+// take makes a publisher the target, and says what the user's address was taken for.
+func (r *run) take(p publisher, typed string) {
+	r.target.Container, r.target.Port = p.id, p.port
+	ip, err := netip.ParseAddr(r.target.Address)
+	leads := err != nil || ip.IsUnspecified() || p.covers(ip.Unmap())
+	if isLocalhost(r.target.Address) {
+		leads = p.covers(candidates.Loopback4) || p.covers(candidates.Loopback6)
+	}
+	switch {
+	case p.wouldBe && p.state == container.StateRunning:
+		r.known.Meaning = fmt.Sprintf("%s would be port %d of container %s, for which the engine does not publish it", typed, p.port, p.name)
+	case p.wouldBe:
+		r.known.Meaning = fmt.Sprintf("%s would be port %d of container %s, which is %s", typed, p.port, p.name, p.state)
+	case p.udp:
+		r.known.Meaning = fmt.Sprintf("container %s publishes its port %d there, for UDP only", p.name, p.port)
+	case !leads:
+		r.known.Meaning = fmt.Sprintf("container %s publishes its port %d at %s", p.name, p.port, joinBindings(p.bindings))
+	default:
+		r.known.Meaning = fmt.Sprintf("%s is port %d of container %s, which publishes it", typed, p.port, p.name)
+	}
+}
+
+// localhostOf returns the container that localhost is, if the user asks from one container;
+// else an empty name.
+func (r *run) localhostOf() string {
+	ip, _ := netip.ParseAddr(r.target.Address)
+	if !isLocalhost(r.target.Address) && !ip.IsLoopback() || len(r.target.From) != 1 {
+		return ""
+	}
+	from := r.target.From[0]
+	if from == experiment.VantageHost || strings.HasPrefix(from, VantageNetwork) {
+		return ""
+	}
+	return from
 }
 
 // resolveHost takes an address for the engine's host.
@@ -169,8 +226,12 @@ func (r *run) resolveHost(typed string, stopped []publisher) error {
 		return fmt.Errorf("no container has the address %s, and it is none of the engine's host that is known: use CONTAINER:PORT, or host:PORT for a server on the engine's host", ip)
 	}
 	r.known.Meaning = fmt.Sprintf("no container publishes port %d, so %s is a server on the engine's host", r.target.Port, typed)
+	if len(stopped) > 0 && stopped[0].udp {
+		r.known.Meaning += "; these publish it for UDP: " + joinPublishers(stopped)
+		return nil
+	}
 	if len(stopped) > 0 {
-		r.known.Meaning += "; these would publish it and do not run: " + joinPublishers(stopped)
+		r.known.Meaning += "; these would publish it: " + joinPublishers(stopped)
 	}
 	return nil
 }
@@ -224,7 +285,7 @@ func (r *run) byAddress(ctx context.Context, ip netip.Addr) (container.Summary, 
 func nearest(publishers []publisher, address string) []publisher {
 	ip, err := netip.ParseAddr(address)
 	switch {
-	case strings.EqualFold(address, "localhost"), err == nil && ip.IsUnspecified() && ip.Is4():
+	case isLocalhost(address), err == nil && ip.IsUnspecified() && ip.Is4():
 		ip = candidates.Loopback4
 	case err == nil && ip.IsUnspecified():
 		ip = candidates.Loopback6
@@ -232,7 +293,7 @@ func nearest(publishers []publisher, address string) []publisher {
 		return publishers
 	}
 	leads := slices.DeleteFunc(slices.Clone(publishers), func(p publisher) bool { return !p.covers(ip.Unmap()) })
-	if len(leads) == 0 && strings.EqualFold(address, "localhost") {
+	if len(leads) == 0 && isLocalhost(address) {
 		leads = slices.DeleteFunc(slices.Clone(publishers), func(p publisher) bool { return !p.covers(candidates.Loopback6) })
 	}
 	if len(leads) > 0 {

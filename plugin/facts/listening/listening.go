@@ -31,6 +31,16 @@ type Listeners struct {
 	// proves nothing.
 	UDP  []netip.AddrPort `json:"udp,omitempty"`
 	Unix []string         `json:"unix,omitempty"`
+
+	// Addresses are those of the namespace's interfaces that are up; none if they are not
+	// known.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+}
+
+// LacksAddress says whether the namespace is known not to have an address on an interface that
+// is up.
+func (l Listeners) LacksAddress(ip netip.Addr) bool {
+	return len(l.Addresses) > 0 && !ip.IsLoopback() && !slices.Contains(l.Addresses, ip)
 }
 
 // Socket is a TCP socket that listens. Several sockets with the same address and port are

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -36,7 +37,27 @@ func read(limit int, wanted func(inode uint64) bool) (Listeners, error) {
 	listeners := found.listeners()
 	listeners.UDP = readUDP(limit, wanted)
 	listeners.Unix = readUnix(limit, wanted)
+	listeners.Addresses = ownAddresses()
 	return listeners, nil
+}
+
+// ownAddresses returns the addresses of the interfaces that are up; none if they cannot be
+// read.
+func ownAddresses() []netip.Addr {
+	interfaces, _ := net.Interfaces()
+	var addresses []netip.Addr
+	for _, i := range interfaces {
+		if i.Flags&net.FlagUp == 0 {
+			continue
+		}
+		found, _ := i.Addrs()
+		for _, a := range found {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+				addresses = append(addresses, prefix.Addr().Unmap())
+			}
+		}
+	}
+	return addresses
 }
 
 func anyInode(uint64) bool { return true }

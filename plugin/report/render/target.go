@@ -21,6 +21,7 @@ type answer struct {
 	blocks  []block          // for each finding that is about places
 	others  []report.Finding // errors and warnings that are about no place
 	reached []string         // the places that reach the target
+	astray  []report.Place   // the places where it is reached, but not at the address that the user has asked about
 }
 
 // block is a finding, and the places that cannot reach the target because of it.
@@ -36,6 +37,9 @@ func writeTarget(out *bytes.Buffer, rep *report.Report, s screen) {
 	a.writeVerdict(out)
 	if rep.Target.Meaning != "" {
 		s.wrap(out, rep.Target.Meaning+".", 0)
+	}
+	if len(a.astray) > 0 {
+		fmt.Fprintln(out, "Use instead:")
 	}
 	writeUse(out, rep, s)
 	for i, b := range a.blocks {
@@ -55,6 +59,11 @@ func newAnswer(rep *report.Report, s screen) *answer {
 	a := &answer{rep: rep, screen: s}
 	for _, best := range rep.Best {
 		a.reached = append(a.reached, placeName(rep, best.Vantage))
+	}
+	for _, p := range rep.Target.Places {
+		if a.isReached(p.Vantage) && a.leadsAstray(p) {
+			a.astray = append(a.astray, p)
+		}
 	}
 	for _, f := range rep.Findings {
 		if f.Severity == report.SeverityInfo {
@@ -93,6 +102,12 @@ func (a *answer) blames(f report.Finding, p report.Place) bool {
 	return !elsewhere && (len(probes) == 0 || slices.ContainsFunc(probes, func(row *report.Probe) bool { return row.Cause == f.Cause }))
 }
 
+// leadsAstray says whether the address that the user has asked about does not lead to the
+// target from a place.
+func (a *answer) leadsAstray(p report.Place) bool {
+	return slices.ContainsFunc(probesFrom(a.rep, p.Vantage), func(row *report.Probe) bool { return row.Address == p.Typed && !row.OK })
+}
+
 // answerColumn is where the second half of a headline begins.
 const answerColumn = 40
 
@@ -121,6 +136,19 @@ func (s screen) writeHalves(out *bytes.Buffer, left, right string, color aec.ANS
 func (a *answer) writeVerdict(out *bytes.Buffer) {
 	name := a.rep.Target.Name
 	switch {
+	case len(a.astray) > 0:
+		names := make([]string, len(a.astray))
+		for i, p := range a.astray {
+			names[i] = placeName(a.rep, p.Vantage)
+		}
+		what := "its server"
+		if len(a.rep.Servers) > 0 && a.rep.Servers[0].Name != a.serverName() {
+			what = a.rep.Servers[0].Name
+		}
+		a.screen.writeHalves(out, fmt.Sprintf("%s does not lead to %s from %s", a.astray[0].Typed, what, list(names)), a.about(), aec.RedF)
+		if len(a.blocks) > 0 {
+			a.writeHeadline(out, a.blocks[0])
+		}
 	case len(a.blocks) == 1 && len(a.reached) == 0:
 		a.writeHeadline(out, a.blocks[0])
 	case len(a.blocks) > 0 && len(a.reached) == 0:
@@ -217,7 +245,7 @@ func (a *answer) writeBlock(out *bytes.Buffer, b block) {
 		if t.State != stateRunning && t.State != "" {
 			state = " and is " + t.State
 		}
-		a.screen.wrap(out, fmt.Sprintf("%s listens on %s%s.", a.serverName(), list(t.Listens), state), 0)
+		a.screen.wrap(out, fmt.Sprintf("%s listens on %s%s.", a.containerName(), list(t.Listens), state), 0)
 	}
 	a.writeFix(out, b.Finding)
 }
@@ -225,6 +253,14 @@ func (a *answer) writeBlock(out *bytes.Buffer, b block) {
 func (a *answer) serverName() string {
 	name, _, _ := strings.Cut(a.rep.Target.Name, ":")
 	return name
+}
+
+// containerName is the name of the server's container, or what the user has called it.
+func (a *answer) containerName() string {
+	if a.rep.Target.Address && len(a.rep.Servers) > 0 {
+		return a.rep.Servers[0].Name
+	}
+	return a.serverName()
 }
 
 // writeNetworks writes who is on which network, if the places are on none of the target's.
@@ -236,7 +272,7 @@ func (a *answer) writeNetworks(out *bytes.Buffer, b block) {
 	for _, p := range apart {
 		a.screen.wrap(out, p.Name+" is on  "+cmp.Or(strings.Join(p.Networks, ", "), "no network"), 2)
 	}
-	a.screen.wrap(out, a.serverName()+" is on  "+cmp.Or(strings.Join(a.rep.Target.Networks, ", "), "no network"), 2)
+	a.screen.wrap(out, a.containerName()+" is on  "+cmp.Or(strings.Join(a.rep.Target.Networks, ", "), "no network"), 2)
 }
 
 // saysApart says whether a line of evidence is what writeNetworks has written.
