@@ -1,6 +1,10 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"slices"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var HostAliasUnreachable = define("host-alias-unreachable", addressOnly, definition{
 	title:    "The container's name for its host leads elsewhere",
@@ -8,7 +12,12 @@ var HostAliasUnreachable = define("host-alias-unreachable", addressOnly, definit
 	explains: []report.Cause{HostAliasMissing, LocalhostIsThisContainer},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		other, otherHost := c.onAnotherHost(r)
+		works, astray := c.aliasLeadsElsewhere(r)
 		switch {
+		case astray:
+			fault := because("%s leads to %s, and the same port answers at %s", r.to.host, join(addressesOf(r)), works)
+			fault.Hint = "create the container anew with --add-host " + r.to.host + ":" + c.hostAddress() + ", or use " + works
+			return fault
 		case otherHost:
 			fault := because("nothing listens on port %d of the engine's host, and the server answers at %s", r.to.port, other.Address)
 			fault.Hint = "use " + other.Address + ": the server runs on another machine than the engine"
@@ -20,6 +29,27 @@ var HostAliasUnreachable = define("host-alias-unreachable", addressOnly, definit
 		}
 	},
 })
+
+// aliasLeadsElsewhere returns an address of the engine's host at which the port answers from
+// the same container, if a name for the host leads to another one that does not.
+func (c *vantageCase) aliasLeadsElsewhere(r row) (works string, ok bool) {
+	resolved := addressesOf(r)
+	if !c.vantage.Container || r.Kind != report.KindPublishedHostAlias && r.Kind != report.KindHostAlias || len(resolved) == 0 || c.Engine.Rootless || c.Engine.Desktop {
+		return "", false
+	}
+	for _, ip := range resolved {
+		if !c.Server.PublishedAt(ip, r.to.port) && !c.Server.Host {
+			return "", false // it is not published there, wherever that is
+		}
+	}
+	i := slices.IndexFunc(c.rows, func(o row) bool {
+		return o.OK && o.to.port == r.to.port && o.to.ip.IsValid() && (isEngineHost(o.Kind) || o.Kind == report.KindHostGateway) && !slices.Contains(resolved, o.to.ip)
+	})
+	if i < 0 {
+		return "", false
+	}
+	return c.rows[i].Address, true
+}
 
 // refusedByAlias: an address that should be the host's refuses what listens there.
 func (c *vantageCase) refusedByAlias(r row) *report.Fault {

@@ -13,7 +13,10 @@ var NetworkInternal = define("network-internal", networkSetting, definition{
 	explains: []report.Cause{MacvlanHostIsolation, ICCDisabled, FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		n, between := c.droppedBetween(r)
+		ignoredOn, ignored := publishIgnoredOn(c.Server)
 		switch {
+		case ignored && r.Address == c.vantage.Typed && c.toThisMachine(r):
+			return c.internal(ignoredOn)
 		case between && n.Layer2():
 			return nil
 		case between && n.Internal && c.Server.OnlyInternal():

@@ -15,6 +15,9 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 	bySetting: true,
 	rule: func(c *vantageCase, r row) *report.Fault {
 		s := c.Server
+		if r.Address == c.vantage.Typed && c.toThisMachine(r) && c.Engine.Host == "" && len(s.Bindings) == 0 && !s.HostNetwork && !s.Host {
+			return c.unbound()
+		}
 		if r.Address != c.vantage.Typed || !c.notPublishedAt(r) || s.HostNetwork || s.OnlyOnLoopback(r.to.port) && c.toEngineHost(r) || c.publishedOnOtherLoopback(r) {
 			return nil
 		}
@@ -29,10 +32,7 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 		if c.serverReached() || c.vantage.Container || ignored || !c.needsBinding() || s.OnlyLayer2() {
 			return nil
 		}
-		fault := because("port %d of container %s has no binding on the engine's host", s.Port, s.Name)
-		publish := c.publishPrivately(s.Port)
-		suggest(fault, "create the container with --publish %s", publish)
-		fault.Commands = command("docker run --publish %s ...", publish)
+		fault := c.unbound()
 		for _, n := range s.Networks {
 			if place := c.elsewhere(n); place != "" {
 				also(fault, "its address on network %s is %s", n.Name, place)
@@ -41,6 +41,21 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 		return fault
 	},
 })
+
+// unbound is the fault of a container whose port no port of the engine's host leads to.
+func (c *vantageCase) unbound() *report.Fault {
+	s := c.Server
+	fault := because("port %d of container %s has no binding on the engine's host", s.Port, s.Name)
+	if s.OnlyLayer2() {
+		also(fault, "the engine publishes nothing of a %s network", s.Networks[0].Driver)
+		suggest(fault, "use the container's own address from another machine of that network, or connect the container to a bridge network too")
+		return fault
+	}
+	publish := c.publishPrivately(s.Port)
+	suggest(fault, "create the container with --publish %s", publish)
+	fault.Commands = command("docker run --publish %s ...", publish)
+	return fault
+}
 
 // notPublishedAt says whether a row leads to addresses of the engine's host, on this machine,
 // at which the port is not published, though it is at others.

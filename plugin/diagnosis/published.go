@@ -62,7 +62,8 @@ func (c *vantageCase) droppedAtEngineHost(r row) bool {
 		return false // no route: the engine may run in a VM that does not say so
 	}
 	_, _, remote := c.remoteGateway(r)
-	return !remote
+	_, astray := c.aliasLeadsElsewhere(r)
+	return !remote && !astray
 }
 
 // publishIgnored says whether the engine was to publish the port, and has not.

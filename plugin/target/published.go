@@ -160,10 +160,8 @@ func (r *run) resolveAddress(ctx context.Context) error {
 		return fmt.Errorf("several containers publish port %d: %s: choose one with CONTAINER:PORT", port, joinPublishers(publishers))
 	}
 	if len(publishers) == 0 {
-		if name := r.localhostOf(); name != "" {
-			r.target.Container = name
-			r.known.Meaning = fmt.Sprintf("no container publishes port %d, and in container %s, %s is that container itself", port, name, address)
-			return nil
+		if found, err := r.takeOwnLocalhost(ctx); found || err != nil {
+			return err
 		}
 		if publishers, err = r.wouldBePublishers(ctx, port); err != nil {
 			return err
@@ -206,18 +204,29 @@ func (r *run) take(p publisher, typed string) {
 	}
 }
 
-// localhostOf returns the container that localhost is, if the user asks from one container;
-// else an empty name.
-func (r *run) localhostOf() string {
+// takeOwnLocalhost makes the container that the user asks from the target, or the one whose
+// network it shares, if the address is loopback there. It is false if the address is no
+// loopback address, or the user does not ask from one container that has a network of its own.
+func (r *run) takeOwnLocalhost(ctx context.Context) (bool, error) {
 	ip, _ := netip.ParseAddr(r.target.Address)
 	if !isLocalhost(r.target.Address) && !ip.IsLoopback() || len(r.target.From) != 1 {
-		return ""
+		return false, nil
 	}
 	from := r.target.From[0]
 	if from == experiment.VantageHost || strings.HasPrefix(from, VantageNetwork) {
-		return ""
+		return false, nil
 	}
-	return from
+	client, err := r.find(ctx, from)
+	if err != nil || client.HostConfig == nil || client.HostConfig.NetworkMode.IsHost() {
+		return false, err
+	}
+	r.target.Container = client.ID
+	r.known.Meaning = fmt.Sprintf("no container publishes port %d, and in container %s, %s is that container itself", r.target.Port, from, r.target.Address)
+	if mode := client.HostConfig.NetworkMode; mode.IsContainer() {
+		r.target.Container = mode.ConnectedContainer()
+		r.known.Meaning = fmt.Sprintf("no container publishes port %d, and in container %s, %s is the network of another container that it shares", r.target.Port, from, r.target.Address)
+	}
+	return true, nil
 }
 
 // resolveHost takes an address for the engine's host.
