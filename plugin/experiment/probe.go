@@ -87,8 +87,13 @@ func (s *server) probeOnce(ctx, waiting context.Context) ([]report.Probe, error)
 func (s *server) probeFrom(ctx context.Context, v inspectedVantage) ([]report.Probe, error) {
 	v.LogCandidates(s.addresses(v))
 	attempts := s.attempts(v)
-	results, err := v.Race(ctx, attempts, s.run.request.Terms())
-	return Rows(v.Name, s.index, attempts, results), err
+	terms := s.run.request.Terms()
+	results, err := v.Race(ctx, attempts, terms)
+	probes := Rows(v.Name, s.index, attempts, results)
+	if err != nil || !WereSlow(probes, len(attempts), terms.Timeout) {
+		return probes, err
+	}
+	return RetryAlone(ctx, v.Vantage, s.index, attempts, probes, terms)
 }
 
 // forwardDelay is how much later than its server a published port may answer. The port

@@ -2,8 +2,12 @@ package target
 
 import (
 	"context"
+	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/witness"
 )
 
 // askAgain probes again from a place from which no address works, in the ways that may
@@ -14,6 +18,20 @@ func (r *run) askAgain(ctx context.Context, p *place) (err error) {
 		names = r.names()
 	}
 	questions := experiment.Questions(p.vantage, p.attempts, p.probes, r.terms(), names)
-	p.asked, err = experiment.AskAgain(ctx, p.vantage, questions)
-	return err
+	if p.asked, err = experiment.AskAgain(ctx, p.vantage, questions); err != nil {
+		return err
+	}
+	answered := func(a facts.SecondAnswer) bool { return a.Way == netprobe.AskLonger && a.Result.OK }
+	if !slices.ContainsFunc(p.asked, answered) {
+		return nil
+	}
+	// By now the server has handled what earlier probes had sent, for which it may have needed
+	// the time.
+	r.alone.Lock()
+	defer r.alone.Unlock()
+	if p.probes, err = experiment.RetryAlone(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
+		return err
+	}
+	p.probes = witness.Judge(p.probes, r.found.Networks, p.watched)
+	return nil
 }

@@ -98,6 +98,7 @@ type run struct {
 	report   *report.Report
 	labels   engine.Labels
 	scope    *engine.Scope
+	alone    sync.Mutex // held while one probe at a time is sent
 	networks *facts.NetworkCache
 	began    time.Time
 

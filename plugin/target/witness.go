@@ -186,6 +186,9 @@ func (r *run) watch(ctx context.Context) error {
 	if err := r.fromEach(ctx, r.retryRefused); err != nil {
 		return err
 	}
+	if err := r.retryAlone(ctx); err != nil {
+		return err
+	}
 	if r.hostIsUnknown() {
 		r.trustSilent()
 		return nil
@@ -281,6 +284,26 @@ func (r *run) retryRefused(ctx context.Context, p *place) error {
 		p.probes[rows[i]] = row
 	}
 	return context.Cause(ctx)
+}
+
+// retryAlone probes again the addresses that gave no answer in time, if the server answers
+// others and takes so long for one that it may have had no time for all.
+func (r *run) retryAlone(ctx context.Context) (err error) {
+	var all []report.Probe
+	attempts := 0
+	for _, p := range r.places {
+		all = append(all, p.probes...)
+		attempts += len(p.attempts)
+	}
+	if !experiment.WereSlow(all, attempts, r.target.Timeout) {
+		return nil
+	}
+	for _, p := range r.places {
+		if p.probes, err = experiment.RetryAlone(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listListeners records what listens in the server's network namespace. If nothing listens

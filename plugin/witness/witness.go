@@ -93,7 +93,39 @@ func Watch(ctx context.Context, reader Reader, port uint16, addresses []Address,
 		sightings[i] = s.Sighting
 		sightings[i].Address = addresses[i].Address
 	}
-	return sightings, nil
+	return sightings, w.alone(ctx, addresses, sightings)
+}
+
+// alone watches again, one by one, the connections that no process accepted: a server that
+// handles one connection at a time accepts none while it has another one of the same round.
+// It ends with the first that is not accepted, or if the accept queue does not become empty.
+func (w watch) alone(ctx context.Context, addresses []Address, sightings []facts.Sighting) error {
+	for i := range sightings {
+		if sightings[i].Seen != facts.SeenWaiting {
+			continue
+		}
+		if empty, err := w.untilQueueIsEmpty(ctx); err != nil || !empty {
+			return err
+		}
+		s, err := w.single(ctx, addresses[i])
+		if err != nil || s.Seen == facts.SeenWaiting {
+			return err
+		}
+		s.Address = sightings[i].Address
+		sightings[i] = s
+	}
+	return nil
+}
+
+// untilQueueIsEmpty waits until the server has accepted the connections of an earlier round,
+// which are closed by now. It is false if it has not after some time.
+func (w watch) untilQueueIsEmpty(ctx context.Context) (bool, error) {
+	var traffic listening.Traffic
+	isEmpty := func() bool {
+		return !slices.ContainsFunc(traffic.Queues, func(q listening.Queue) bool { return q.Length > 0 })
+	}
+	err := w.until(ctx, &traffic, func(waited time.Duration) bool { return isEmpty() || waited >= connecting })
+	return isEmpty(), err
 }
 
 // quietRound is a round. If connections were only counted in it, it also says whether no
