@@ -144,7 +144,8 @@ func (o *diagnoseOptions) setTarget(flags *pflag.FlagSet, text string) (err erro
 	return checkTarget(o.target.Request, flags)
 }
 
-// useURL takes the scheme and the path of a TARGET that is a URL, unless a flag has them.
+// useURL takes the scheme and the path of a TARGET that is a URL, unless a flag has them. A
+// URL with ws or wss is one of a WebSocket too.
 // A scheme that no probe speaks, such as postgres, is probed over TCP.
 func (o *diagnoseOptions) useURL(flags *pflag.FlagSet) {
 	u := o.target.URL
@@ -158,6 +159,9 @@ func (o *diagnoseOptions) useURL(flags *pflag.FlagSet) {
 		return
 	}
 	o.scheme = cmp.Or(o.scheme, string(scheme))
+	if u.Scheme == "ws" || u.Scheme == "wss" {
+		o.webSocket = cmp.Or(o.webSocket, u.RequestURI())
+	}
 	if u.Path != "" && !flags.Changed("path") {
 		o.path = u.RequestURI()
 	}

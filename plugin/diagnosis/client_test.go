@@ -195,7 +195,7 @@ func TestNameInTheHostsFile(t *testing.T) {
 	assert.Check(t, is.Contains(got, "=> start the client again without the entry of its hosts file for web"))
 	client.Hosts = client.Hosts[:1]
 	got = explainOne(on(own), client, name, row(report.KindContainerIP, ownIP, ""))
-	assert.Check(t, is.Contains(got, "=> use a name that only this server has"))
+	assert.Check(t, is.Contains(got, "=> remove what gives the name web to another address in container client"))
 }
 
 // The engine connects a container to a network only when it has left the network none.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -19,14 +20,23 @@ var MTUBlackhole = define("mtu-blackhole", transport, definition{
 				return nil // it was slow
 			}
 		}
-		for _, small := range c.asked(r, netprobe.AskSmall) {
-			if small.Result.Answered() && !stalls(&small.Result) {
-				return c.blackhole(small.Result.PathMTU)
-			}
+		if small := c.answersInSmallSegments(r); small != nil {
+			return c.blackhole(small.Result.PathMTU)
 		}
 		return nil
 	},
 })
+
+// answersInSmallSegments returns the whole answer that arrived in small segments only; nil if
+// there is none.
+func (c *vantageCase) answersInSmallSegments(r row) *facts.SecondAnswer {
+	for _, small := range c.asked(r, netprobe.AskSmall) {
+		if small.Result.Answered() && !stalls(&small.Result) {
+			return small
+		}
+	}
+	return nil
+}
 
 // stalls says whether the server accepted the connection and did not send all of its
 // answer.

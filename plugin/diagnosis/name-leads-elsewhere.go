@@ -31,6 +31,9 @@ var NameLeadsElsewhere = define("name-leads-elsewhere", addressOnly, definition{
 				suggest(fault, "start the client again without the entry of its hosts file for %s, or use another name of the server", r.to.host)
 			}
 		}
+		if fault.Hint == "" && r.to.host == c.Server.Name && !slices.ContainsFunc(addressesOf(r), c.Server.Has) {
+			suggest(fault, "remove what gives the name %s to another address in %s: an entry of its /etc/hosts, or another DNS server in its /etc/resolv.conf", r.to.host, c.vantage.Place())
+		}
 		return fault
 	},
 })

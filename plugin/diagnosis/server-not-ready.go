@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -16,6 +17,8 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 	rule: func(c *vantageCase, r row) *report.Fault {
 		_, otherHost := c.onAnotherHost(r)
 		switch {
+		case c.portOfAnother(r):
+			return c.portTaken()
 		case otherHost || !c.isToServer(r) || !c.Server.Listeners.None(c.Server.Port):
 			return nil
 		case len(c.Server.PublishedBy) > 0:
@@ -30,6 +33,26 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 		}
 	},
 })
+
+// portOfAnother says whether another process has the server's port in the network that its
+// container shares with others.
+func (c *vantageCase) portOfAnother(r row) bool {
+	s := c.Server
+	shares := !s.Host && (s.HostNetwork || s.NetworkOf != "")
+	return shares && s.Listeners.None(s.Port) && !s.Listeners.Unowned && len(s.Queues) > 0 &&
+		(r.Failure == netprobe.WrongServer || c.isToServer(r))
+}
+
+func (c *vantageCase) portTaken() *report.Fault {
+	s := c.Server
+	fault := because("no process of container %s listens on port %d, and another process does in the network that it shares", s.Name, s.Port)
+	fault.Title = "Another process has the server's port"
+	fault.Evidence = append(fault.Evidence, c.vantage.Answerers...)
+	fault.Evidence = append(fault.Evidence, s.Log...)
+	suggest(fault, "have the server listen on another port, or end the other process: in one network, each port is for one of them")
+	fault.Commands = []string{commandFor(s, "docker logs")}
+	return fault
+}
 
 func (c *vantageCase) notReady() *report.Fault {
 	s := c.Server

@@ -20,7 +20,7 @@ var ServerSilent = define("server-silent", serverState, definition{
 			switch {
 			case a.Result.OK || a.Result.Status != 0 && !stalls(&a.Result):
 				return slow(a)
-			case isSilent(a.Result.Failure, a.Result.Phase) && c.accepts(r):
+			case isSilent(a.Result.Failure, a.Result.Phase) && c.accepts(r) && c.answersInSmallSegments(r) == nil:
 				return c.silent(a)
 			}
 		}

@@ -24,6 +24,10 @@ var ServerUDPOnly = define("server-udp-only", serverState, definition{
 		}
 		fault := because("no TCP socket listens on port %d, and a UDP socket receives at %s", s.Port, join(on))
 		suggest(fault, "use a client that speaks UDP, and publish the port as %d/udp: UDP is not probed", s.Port)
+		if s.PublishedUDP {
+			suggest(fault, "use a client that speaks UDP: the port is published for it, and UDP is not probed")
+			return fault
+		}
 		if !s.Host {
 			fault.Commands = command("docker run --publish %s:%s/udp ...", s.Port, s.Port)
 		}

@@ -3,7 +3,9 @@ package diagnosis
 import (
 	"net/http"
 	"slices"
+	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -14,8 +16,11 @@ var UnexpectedStatus = define("unexpected-status", badAnswer, definition{
 	second:   true, // without one: a gateway's answer says more
 	rule: func(c *vantageCase, r row) *report.Fault {
 		gateway := []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
-		if report.Cause(r.Failure) != unexpectedStatus || !slices.Contains(gateway, r.Status) {
+		if report.Cause(r.Failure) != unexpectedStatus {
 			return nil
+		}
+		if !slices.Contains(gateway, r.Status) {
+			return answeredOtherwise(r)
 		}
 		fault := because("%s says that the server is a proxy whose backend does not answer, or is not ready", answeredWith(r.Status))
 		suggest(fault, "the server is reached: find out why what is behind it does not answer; or choose another path, or expect this status")
@@ -25,5 +30,24 @@ var UnexpectedStatus = define("unexpected-status", badAnswer, definition{
 		return fault
 	},
 })
+
+// maxBody bounds what is quoted of a body, in bytes: a line.
+const maxBody = 100
+
+// answeredOtherwise is the fault of a server that answers another status for a reason of its
+// own.
+func answeredOtherwise(r row) *report.Fault {
+	fault := &report.Fault{}
+	if body := strings.TrimSpace(r.Body); body != "" {
+		also(fault, "its body begins with %s", netprobe.Visible(body, maxBody))
+	}
+	switch {
+	case r.Status == http.StatusUnauthorized:
+		suggest(fault, "the server is reached: it asks for credentials, so send them in a header, or expect this status")
+	case r.Status >= 300 && r.Status < 400:
+		suggest(fault, "the server is reached: it sends clients on to another address, so probe that one, or expect this status")
+	}
+	return fault
+}
 
 const unexpectedStatus report.Cause = "unexpected-status"

@@ -21,7 +21,9 @@ type Exit struct {
 	Code      int64
 	OOMKilled bool
 	Lines     []string // the last lines that it printed
-	Err       error    // why the engine no longer reports the exit; else nil
+	// OwnPlatform says that the image is known to be made for the engine's platform.
+	OwnPlatform bool
+	Err         error // why the engine no longer reports the exit; else nil
 }
 
 // WatchExit returns a channel that gets the exit of a container. It must be called before
@@ -85,7 +87,11 @@ func (e *Exit) Fault(name string) *report.Fault {
 	}
 	cause, hint := diagnosis.ServerExited, exitHint(e)
 	for _, line := range e.Lines {
-		if wrongFormatLog.MatchString(strings.TrimSpace(line)) {
+		switch {
+		case !wrongFormatLog.MatchString(strings.TrimSpace(line)):
+		case e.OwnPlatform:
+			hint = wrongFormatHint
+		default:
 			cause, hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
 		}
 	}

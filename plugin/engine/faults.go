@@ -23,6 +23,9 @@ var (
 	// EADDRINUSE through docker-proxy or Podman's rootlessport, and Docker
 	// Desktop's forwarder ("Ports are not available", in its State.Error).
 	portTaken = regexp.MustCompile(`(?i)port is already allocated|address already in use|ports are not available`)
+	// libnetwork's IPAM (ipamapi.ErrIPAlreadyAllocated): the container's own address, from
+	// docker run --ip, is another container's.
+	addressTaken = regexp.MustCompile(`(^|daemon: |networking: )Address already in use$`)
 	// Podman's, with status 500 (containers/storage, ErrDuplicateName).
 	nameTaken = regexp.MustCompile(`container name .* is already in use`)
 	// Docker's answer to a platform that the image on the engine is not for (moby,
@@ -86,6 +89,9 @@ func AttachFault(ctx context.Context, api API, what, id string, err error) error
 	return err
 }
 
+// addressTakenHint is for a container that was given an address of its own.
+const addressTakenHint = "another container has the address that this one was given (docker run --ip): docker network inspect lists who has which; choose a free one, or none"
+
 // knownErrors are the causes of errors when a container is started or joins a network, by a part of the message. The first
 // that matches counts.
 var knownErrors = []struct {
@@ -104,6 +110,7 @@ var knownErrors = []struct {
 		regexp.MustCompile(`(?i)forbidden by its access permissions`), diagnosis.PortReserved,
 		"choose a host port outside the ranges that Windows reserves: netsh interface ipv4 show excludedportrange protocol=tcp",
 	},
+	{addressTaken, diagnosis.ContainerNotStarted, addressTakenHint},
 	{portTaken, diagnosis.PortInUse, "choose another host port, or none for a free one"},
 	// libnetwork/portallocator (ErrAllPortsAllocated): no port of its range is free.
 	{
@@ -146,3 +153,24 @@ func knownFault(said, err error) error {
 }
 
 const wrongPlatformHint = "choose an image for the engine's own platform, or a platform that the engine can emulate"
+
+// wrongFormatHint is for a file that the kernel cannot execute though its image is made for the
+// engine's platform.
+const wrongFormatHint = "the image is made for the engine's platform, so the file that is started is a script without a first line such as #!/bin/sh, or a program for another CPU"
+
+// IsOwnPlatform says whether an image is known to be made for the CPU of an engine.
+func IsOwnPlatform(ctx context.Context, api API, image, arch string) bool {
+	if api == nil || arch == "" {
+		return false
+	}
+	found, err := api.ImageInspect(ctx, image)
+	return err == nil && found.Architecture == arch
+}
+
+// CorrectPlatform corrects a fault about a file that the kernel cannot execute, if its image is
+// made for the engine's platform.
+func CorrectPlatform(fault *report.Fault, otherwise report.Cause) {
+	if fault.Cause == diagnosis.ImageWrongPlatform {
+		fault.Cause, fault.Hint = otherwise, wrongFormatHint
+	}
+}

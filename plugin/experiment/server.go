@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -83,9 +85,22 @@ func (s *server) startOnce(ctx, watching context.Context) error {
 	s.exited = engine.WatchExit(watching, api, s.id)
 	s.run.begin()
 	if err := api.ContainerStart(ctx, s.id, container.StartOptions{}); err != nil {
-		return engine.StartFault("the server", err)
+		return s.startFault(ctx, err)
 	}
 	return s.inspect(ctx)
+}
+
+// startFault returns the error of starting the server, as a Fault if the cause is known.
+func (s *server) startFault(ctx context.Context, err error) error {
+	fault := engine.StartFault("the server", err)
+	if known := new(report.Fault); errors.As(fault, &known) && known.Cause == diagnosis.ImageWrongPlatform && s.isOwnPlatform(ctx) {
+		engine.CorrectPlatform(known, diagnosis.ContainerNotStarted)
+	}
+	return fault
+}
+
+func (s *server) isOwnPlatform(ctx context.Context) bool {
+	return engine.IsOwnPlatform(ctx, s.run.engine.API, s.image, s.run.description.Endpoint.Engine.Arch)
 }
 
 // config returns the settings of the server's container, on the first of its networks.
@@ -259,5 +274,6 @@ func (s *server) describeExit(ctx context.Context, e engine.Exit) (*engine.Exit,
 		e.OOMKilled = response.State.OOMKilled
 	}
 	e.Lines = engine.LastLog(ctx, api, s.id, engine.HasTerminal(response))
+	e.OwnPlatform = s.isOwnPlatform(ctx)
 	return &e, nil
 }

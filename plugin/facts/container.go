@@ -27,6 +27,7 @@ type Addresses struct {
 	NoNetwork        bool         // the server has only loopback
 	HostNetwork      bool         // the server shares the network of the engine's host
 	PublishRequested bool         // the server was started with Port to be published
+	PublishedUDP     bool         // Port is published for UDP
 	Port             uint16       // in the container
 	Names            []string     // the server's name and aliases
 	Networks         []Network
@@ -67,6 +68,7 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 	if response.NetworkSettings == nil {
 		return c
 	}
+	c.PublishedUDP = len(response.NetworkSettings.Ports[nat.Port(fmt.Sprintf("%d/udp", port))]) > 0
 	for _, name := range slices.Sorted(maps.Keys(response.NetworkSettings.Networks)) {
 		if endpoint := response.NetworkSettings.Networks[name]; endpoint != nil {
 			c.addNetwork(name, endpoint)

@@ -19,6 +19,7 @@ type Server struct {
 	NoNetwork        bool          // it has only loopback
 	Networks         []Network
 	Bindings         []Binding            // where Port is published
+	PublishedUDP     bool                 // Port is published for UDP
 	PublishRequested bool                 // it was started with Port to be published
 	PublishByDefault bool                 // nobody has named a port to publish: that it is not published is no fault by itself
 	Listeners        *listening.Listeners // of its network namespace; nil if they were not read or could not be
@@ -58,6 +59,7 @@ func NewServer(name string, port uint16, found Container) Server {
 		Networks:         found.Networks,
 		Bindings:         found.Bindings,
 		PublishRequested: found.PublishRequested,
+		PublishedUDP:     found.PublishedUDP,
 	}
 }
 

@@ -51,7 +51,11 @@ func (r *run) answererAt(ctx context.Context, address netip.AddrPort) (string, e
 		return "", err
 	}
 	for _, p := range publishers {
-		if p.covers(address.Addr()) && p.id != r.known.Container.ID && r.engine.Host == "" {
+		switch {
+		case !p.covers(address.Addr()) || r.engine.Host != "":
+		case p.id == r.known.Container.ID:
+			return fmt.Sprintf("the engine publishes the port at %s, so a rule of the host's nat table may lead the connection elsewhere: sudo iptables -t nat -S lists them", address), nil
+		default:
 			return fmt.Sprintf("container %s publishes port %d at %s", p.name, p.port, address), nil
 		}
 	}

@@ -45,6 +45,9 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if err := r.probeUnlessDown(ctx, cmp.Or(down, r.detachedFault(ctx))); err != nil {
 		return err
 	}
+	if r.known.Server.Down == nil {
+		r.known.Server.Down = r.leftBehind(ctx)
+	}
 	if r.known.Server.Down != nil {
 		r.distrust()
 	}

@@ -41,7 +41,11 @@ func (r *run) notStartedFault(ctx context.Context, response container.InspectRes
 		Commands: []string{startCommand(name)},
 	}
 	known := new(report.Fault)
-	switch errors.As(engine.StartFault(name, errors.New(message)), &known); known.Cause {
+	errors.As(engine.StartFault(name, errors.New(message)), &known)
+	if known.Cause == diagnosis.ImageWrongPlatform && r.isOwnPlatform(ctx, response) {
+		engine.CorrectPlatform(known, diagnosis.ContainerNotStarted)
+	}
+	switch known.Cause {
 	case diagnosis.PortInUse:
 		if len(holders) == 0 {
 			holders = []string{"no other container publishes its ports, so a program on the engine's host uses one of them"}

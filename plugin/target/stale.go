@@ -6,8 +6,10 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -63,6 +65,33 @@ func StaleNetworkFault(ctx context.Context, api facts.Inspector, response contai
 	default:
 		return nil, nil
 	}
+}
+
+// leftBehind is about a container that shares the network of the target and is still in the one
+// that the target had before it was restarted, so that nothing listens at the target; nil if
+// there is none. What cannot be read is left out.
+func (r *run) leftBehind(ctx context.Context) *report.Fault {
+	s := r.known.Server
+	if s.Listeners == nil || !s.Listeners.None(s.Port) || r.known.NetworkOf != "" || s.HostNetwork {
+		return nil
+	}
+	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
+	if err != nil {
+		return nil
+	}
+	for _, c := range all {
+		if c.HostConfig.NetworkMode != "container:"+r.known.Container.ID {
+			continue
+		}
+		response, err := facts.InspectContainer(ctx, r.reader, c.ID)
+		if err != nil {
+			continue
+		}
+		if fault, err := StaleNetworkFault(ctx, r.reader, response); err == nil && fault != nil {
+			return fault
+		}
+	}
+	return nil
 }
 
 // goneOwnerFault is about a container whose network was that of a container that has been

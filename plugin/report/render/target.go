@@ -10,6 +10,7 @@ import (
 
 	"github.com/morikuni/aec"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -217,12 +218,25 @@ func (a *answer) writeHeadline(out *bytes.Buffer, b block) {
 			names[i] = placeName(a.rep, p.Vantage)
 		}
 		headline = list(names) + " cannot reach " + a.rep.Target.Name
+		if !slices.ContainsFunc(b.places, func(p report.Place) bool { return !a.hasAnswer(p) }) {
+			headline = list(names) + " gets no expected answer from " + a.rep.Target.Name
+			if len(names) > 1 {
+				headline = list(names) + " get no expected answer from " + a.rep.Target.Name
+			}
+		}
 	}
 	color := aec.RedF
 	if b.Severity == report.SeverityWarning {
 		color = aec.YellowF
 	}
 	a.screen.writeHalves(out, headline, cmp.Or(string(b.Cause), "cause not known"), color)
+}
+
+// hasAnswer says whether the server itself answered from a place.
+func (a *answer) hasAnswer(p report.Place) bool {
+	return slices.ContainsFunc(probesFrom(a.rep, p.Vantage), func(row *report.Probe) bool {
+		return row.Status != 0 && row.Identity == netprobe.IdentityWitnessed
+	})
 }
 
 // writeBlock writes what decides the cause, what was tried, and the fix.
