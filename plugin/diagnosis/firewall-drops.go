@@ -3,7 +3,9 @@ package diagnosis
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -22,6 +24,9 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			fault.Evidence = c.listensInContainer(r)
 			fault.Hint = "have the firewall between them accept packets to this port: the refusal does not come from the server"
 			fault.Commands = []string{"sudo iptables -S FORWARD", "sudo nft list ruleset"}
+		case c.hostModeFiltered(r):
+			fault.Evidence = []string{"on the host, " + listenersOn(c.Server)}
+			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
 		case c.droppedAtEngineHost(r) && !c.isolatedByPodman() && c.reachedFromItsNetwork(r) == nil:
 			fault.Evidence = c.publishedElsewhere(r)
 			fault.Hint = "have the firewall of the engine's host accept packets from its containers' networks to this port"
@@ -32,9 +37,6 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			fault.Evidence = c.listensInContainer(r)
 			fault.Hint = "have the firewall of the engine's host forward packets on the network's bridge, and that of the server's container accept them"
 			fault.Commands = []string{"sudo iptables -S FORWARD", "sudo iptables -S DOCKER-USER", "sudo nft list ruleset"}
-		case c.hostModeFiltered(r):
-			fault.Evidence = []string{"on the host, " + listenersOn(c.Server)}
-			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
 		case c.toServerOnHost(r) && !r.NotSent && (dropped(r.Failure) && !c.vantage.LacksFamily(r.to.ip) || c.rejected(r)):
 			fault.Evidence = c.listensOnHost(r)
 			suggest(fault, "have the host's firewall accept packets from the containers' networks to port %d", c.Server.Port)
@@ -59,8 +61,15 @@ func (c *vantageCase) filteredFromMachine(r row) bool {
 		filtered := dropped(r.Failure) && !r.NotSent && !c.vantage.LacksFamily(r.to.ip) && c.served(r) || refused(r.Failure)
 		return filtered && n.Driver == "bridge" && c.elsewhere(n) == "" && !n.Internal
 	default:
-		return isPublished(r.Kind) && c.acceptedInVain(r) && c.Server.PublishedAt(r.to.ip, r.to.port)
+		return isPublished(r.Kind) && c.acceptedInVain(r) && c.Server.PublishedAt(r.to.ip, r.to.port) && !c.isSentElsewhere()
 	}
+}
+
+// isSentElsewhere says whether this machine is known to send nothing to the server's container,
+// for a reason that is no firewall: it has no route, or the container does not have its address.
+func (c *vantageCase) isSentElsewhere() bool {
+	lost := func(n facts.Network) bool { return c.lostAddress(n.IPv4) }
+	return slices.ContainsFunc(c.Server.Networks, lost) || slices.ContainsFunc(c.rows, func(r row) bool { return r.Kind == report.KindContainerIP && r.NotSent })
 }
 
 // filteredWithin says whether packets on a network that both are on were dropped or rejected,
