@@ -144,7 +144,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI):
 	@mv $(TOOLS)/golangci-lint $@
 
 .PHONY: bench
-bench: needs-go needs-docker build ## compare run, in-container and diagnose with the bare API calls
+bench: needs-go needs-docker build ## compare run, in-container and diagnose with the bare API calls, and the relay with nginx
 	@go run ./plugin/enginetest/bench
 
 .PHONY: scale

@@ -20,8 +20,8 @@ var ForwarderAcceptsAlone = define("forwarder-accepts-alone", networkSetting, de
 			return c.forwarderOfHost(r)
 		}
 		closes := isPublished(r.Kind) && (closed(r.Failure) || c.acceptedInVain(r)) && !c.ownLoopback(r)
-		if !closes && (!c.notOnAddress(r) || !c.forwarderCloses()) || c.Server.HostNetwork || c.Server.Serves() || c.seen(r).Arrived() {
-			return nil // or the server itself closes
+		if !closes && (!c.notOnAddress(r) || !c.forwarderCloses()) || c.Server.HostNetwork || c.Server.Serves() || c.seen(r).Arrived() || !listeners(c) && c.answersSomewhere() {
+			return nil // or the server itself closes, or something listens
 		}
 		return c.forwarder(r)
 	},
@@ -65,6 +65,11 @@ func (c *vantageCase) forwarderOnHost() *report.Fault {
 	suggest(fault, "find out what the server in container %s does: it is to listen on port %d there, at every address", publishers[0].Container, publishers[0].Port)
 	fault.Commands = command("docker nestprobe diagnose %s", publishers[0])
 	return fault
+}
+
+// answersSomewhere says whether the server is reached from some vantage.
+func (c *vantageCase) answersSomewhere() bool {
+	return slices.ContainsFunc(c.all, func(p report.Probe) bool { return p.OK })
 }
 
 // forwarderCloses says whether a published port was seen to accept and close.

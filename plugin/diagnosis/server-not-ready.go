@@ -60,6 +60,9 @@ func (c *vantageCase) notReady() *report.Fault {
 	if paths := s.Listeners.Unix; len(paths) > 0 && !s.HostNetwork {
 		also(fault, "it listens on Unix sockets: %s", strings.Join(paths[:min(len(paths), maxPaths)], ", "))
 	}
+	if len(s.Listeners.UDP) > 0 && !s.HostNetwork {
+		also(fault, "UDP sockets receive at %s", join(s.Listeners.UDP[:min(len(s.Listeners.UDP), maxPaths)]))
+	}
 	if s.HostNetwork {
 		fault.Evidence = append(fault.Evidence, c.vantage.Answerers...)
 	}

@@ -158,7 +158,7 @@ func ContainerVantage(ctx context.Context, api engine.Reader, target string) (Va
 		return Vantage{}, fmt.Errorf("container %[1]s exits and is restarted again and again, so no probes can be sent from it: docker logs %[1]s shows why", facts.ContainerName(response))
 	}
 	if !facts.ReadContainer(response, 0).Running {
-		return Vantage{}, fmt.Errorf("container %s is not running: start it to send probes from it", target)
+		return Vantage{}, fmt.Errorf("container %s is not running: start it to send probes from it", facts.ContainerName(response))
 	}
 	return Vantage{
 		Name:      VantageContainer + strings.TrimPrefix(response.Name, "/"),

@@ -1,7 +1,7 @@
 // Command bench compares `docker nestprobe run`, `in-container` and `diagnose`, as
 // whole commands, with a program that makes nothing but the API calls that they
-// must make, and a server's answers through the relay with those at its own address. It
-// prints the ratio of the medians. The two run in alternation, so that other load on
+// must make, a server's answers through the relay with those at its own address, and the
+// relay with nginx. It prints the ratio of the medians. The two run in alternation, so that other load on
 // the machine affects both. `make bench` calls it; it needs the plugin to be
 // built, and an engine. `make trace` prints when one command makes which call.
 package main

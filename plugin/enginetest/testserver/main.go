@@ -43,6 +43,7 @@ type options struct {
 	tcpBanner string
 	silent    bool
 	closes    bool
+	serial    bool
 	noAccept  bool
 	udp       bool
 	unix      string
@@ -89,6 +90,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.tcpBanner, "tcp-banner", "", "speak no HTTP: send this `text` to every connection, then echo")
 	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
 	flags.BoolVar(&o.closes, "closes", false, "close each connection without a byte, as servers with a list of allowed clients do")
+	flags.BoolVar(&o.serial, "serial", false, "handle one connection at a time: accept it, read one request, answer after --delay, close it")
 	flags.BoolVar(&o.noAccept, "no-accept", false, "listen and never accept a connection")
 	flags.BoolVar(&o.udp, "udp", false, "listen with UDP instead of TCP, and never send a byte")
 	flags.StringVar(&o.unix, "unix", "", "listen on the Unix socket at this `path` instead of TCP, and never accept a connection; one that begins with @ is abstract")

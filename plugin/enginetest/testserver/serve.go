@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -69,9 +70,12 @@ func serveOn(ctx context.Context, listener net.Listener, o options) (err error) 
 			return err
 		}
 	}
-	if o.silent || o.closes || o.tcpBanner != "" {
+	switch {
+	case o.serial:
+		err = serveSerially(ctx, listener, o)
+	case o.silent || o.closes || o.tcpBanner != "":
 		err = serveRaw(ctx, listener, o)
-	} else {
+	default:
 		err = serveHTTP(ctx, listener, o)
 	}
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
@@ -105,6 +109,22 @@ func serveRaw(ctx context.Context, listener net.Listener, o options) error {
 			talk(conn, o)
 			return nil
 		})
+	}
+}
+
+// serveSerially handles one connection after the other, as servers with one thread do.
+func serveSerially(ctx context.Context, listener net.Listener, o options) error {
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil && wait(ctx, o.delay) == nil {
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", o.status, len(o.body), o.body)
+		}
+		_ = conn.Close()
+		stop()
 	}
 }
 
