@@ -87,16 +87,16 @@ func (e *Exit) Fault(name string) *report.Fault {
 	}
 	cause, hint := diagnosis.ServerExited, exitHint(e)
 	for _, line := range e.Lines {
-		switch {
-		case !wrongFormatLog.MatchString(strings.TrimSpace(line)):
-		case e.OwnPlatform:
-			hint = wrongFormatHint
-		default:
+		if wrongFormatLog.MatchString(strings.TrimSpace(line)) {
 			cause, hint = diagnosis.ImageWrongPlatform, wrongPlatformHint
 		}
 	}
 	evidence = append(evidence, LogEvidence(e.Lines)...)
-	return &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Err: errors.New(diagnosis.Title(cause))}
+	fault := &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Err: errors.New(diagnosis.Title(cause))}
+	if e.OwnPlatform {
+		CorrectPlatform(fault)
+	}
+	return fault
 }
 
 // exitHint follows from the exit code. Docker uses 126 for a command that cannot be

@@ -94,7 +94,7 @@ func (s *server) startOnce(ctx, watching context.Context) error {
 func (s *server) startFault(ctx context.Context, err error) error {
 	fault := engine.StartFault("the server", err)
 	if known := new(report.Fault); errors.As(fault, &known) && known.Cause == diagnosis.ImageWrongPlatform && s.isOwnPlatform(ctx) {
-		engine.CorrectPlatform(known, diagnosis.ContainerNotStarted)
+		engine.CorrectPlatform(known)
 	}
 	return fault
 }

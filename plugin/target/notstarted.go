@@ -43,7 +43,7 @@ func (r *run) notStartedFault(ctx context.Context, response container.InspectRes
 	known := new(report.Fault)
 	errors.As(engine.StartFault(name, errors.New(message)), &known)
 	if known.Cause == diagnosis.ImageWrongPlatform && r.isOwnPlatform(ctx, response) {
-		engine.CorrectPlatform(known, diagnosis.ContainerNotStarted)
+		engine.CorrectPlatform(known)
 	}
 	switch known.Cause {
 	case diagnosis.PortInUse:
@@ -56,7 +56,7 @@ func (r *run) notStartedFault(ctx context.Context, response container.InspectRes
 	case diagnosis.EngineFirewallBroken, diagnosis.AddressPoolsExhausted: // the container can stay as it is
 		fault.Cause, fault.Hint = known.Cause, known.Hint+"; then start it"
 	default:
-		fault.Cause, fault.Hint, fault.Commands = known.Cause, known.Hint, recreateCommands(response, "docker rm", "")
+		fault.Cause, fault.Title, fault.Hint, fault.Commands = known.Cause, known.Title, known.Hint, recreateCommands(response, "docker rm", "")
 	}
 	return fault
 }

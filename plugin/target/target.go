@@ -187,7 +187,7 @@ func (r *run) summarize() {
 	r.report.Findings = explained.Findings
 	r.addFixes(explained.Findings)
 	for _, p := range r.places {
-		if best, ok := ranking.PickBest(0, p.preferred(), p.vantage.KindRanking(r.engine.Host), r.target.Request.Path); ok && r.known.Server.Down == nil {
+		if best, ok := ranking.PickBest(0, r.preferred(p), p.vantage.KindRanking(r.engine.Host), r.target.Request.Path); ok && r.known.Server.Down == nil {
 			r.report.Best = append(r.report.Best, best)
 		}
 	}

@@ -30,7 +30,7 @@ func (r *run) typedAt(p *place) string {
 	hasNames := func(n facts.Network) bool {
 		return !n.Default && slices.ContainsFunc(p.found.Networks, n.SameAs)
 	}
-	if r.known.Server.Host || !p.vantage.InContainer() || !slices.ContainsFunc(r.known.Server.Networks, hasNames) || !slices.Contains(r.names(), r.typed.Container) {
+	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !slices.ContainsFunc(r.known.Server.Networks, hasNames) || !slices.Contains(r.names(), r.typed.Container) {
 		return ""
 	}
 	return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(r.known.Server.Port)))
@@ -73,8 +73,12 @@ func (r *run) typedKind(p *place) report.Kind {
 	}
 }
 
-// preferred returns the probe of the typed address if that works, else all probes.
-func (p *place) preferred() []report.Probe {
+// preferred returns the probe of the typed address if that works, else all probes. Of the names
+// of a container, another one may stay valid longer.
+func (r *run) preferred(p *place) []report.Probe {
+	if r.typed.Address == "" {
+		return p.probes
+	}
 	works := func(probe report.Probe) bool { return probe.OK && probe.Address == p.typed }
 	if i := slices.IndexFunc(p.probes, works); i >= 0 {
 		return p.probes[i : i+1]
