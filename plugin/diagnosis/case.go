@@ -209,9 +209,7 @@ func (c *vantageCase) notAsTyped() *report.Fault {
 		}
 	}
 	fault.Evidence = appendNew(fault.Evidence, c.resolverSettings(*c.typed))
-	for _, who := range c.vantage.Answerers {
-		fault.Evidence = append(fault.Evidence, who)
-	}
+	fault.Evidence = append(fault.Evidence, c.vantage.Answerers...)
 	return c.withRuledOut(fault)
 }
 

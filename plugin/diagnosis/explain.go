@@ -34,20 +34,26 @@ func Explain(in Input, probes []report.Probe) Result {
 	for _, v := range in.Vantages {
 		c := newVantageCase(in, v, probes)
 		c.elsewhereReached = reached
-		faults := append(c.explainRows(result.Probes), c.explainVantage()...)
-		switch {
-		case !c.serverReached():
-			faults = []*report.Fault{c.root(faults)}
-		case c.typed != nil && c.typedFault == nil:
-			c.typedFault = c.notAsTyped()
-			faults = append(faults, c.typedFault)
-		}
-		for _, fault := range faults {
+		for _, fault := range c.faults(result.Probes) {
 			found = append(found, c.finding(fault))
 		}
 	}
 	result.Findings = Merge(found)
 	return result
+}
+
+// faults returns what is wrong at the vantage: the root cause if no address works from it, else
+// what is wrong with each. The causes of rows are written to their copies.
+func (c *vantageCase) faults(copies []report.Probe) []*report.Fault {
+	faults := append(c.explainRows(copies), c.explainVantage()...)
+	if !c.serverReached() {
+		return []*report.Fault{c.root(faults)}
+	}
+	if c.typed != nil && c.typedFault == nil {
+		c.typedFault = c.notAsTyped()
+		faults = append(faults, c.typedFault)
+	}
+	return faults
 }
 
 // finding is the finding of a fault: an error, unless another address works from the

@@ -160,23 +160,31 @@ func (r *run) resolveAddress(ctx context.Context) error {
 		return fmt.Errorf("several containers publish port %d: %s: choose one with CONTAINER:PORT", port, joinPublishers(publishers))
 	}
 	if len(publishers) == 0 {
-		if found, err := r.takeOwnLocalhost(ctx); found || err != nil {
+		return r.resolveUnpublished(ctx, typed)
+	}
+	r.take(publishers[0], typed)
+	return nil
+}
+
+// resolveUnpublished resolves an address whose port no container publishes for TCP.
+func (r *run) resolveUnpublished(ctx context.Context, typed string) error {
+	if found, err := r.takeOwnLocalhost(ctx); found || err != nil {
+		return err
+	}
+	publishers, err := r.wouldBePublishers(ctx, r.target.Port)
+	if err != nil {
+		return err
+	}
+	if len(publishers) == 0 {
+		if publishers, err = r.publishersFor(ctx, r.target.Port, "udp"); err != nil {
 			return err
 		}
-		if publishers, err = r.wouldBePublishers(ctx, port); err != nil {
-			return err
+		for i := range publishers {
+			publishers[i].udp = true
 		}
-		if len(publishers) == 0 {
-			if publishers, err = r.publishersFor(ctx, port, "udp"); err != nil {
-				return err
-			}
-			for i := range publishers {
-				publishers[i].udp = true
-			}
-		}
-		if len(publishers) != 1 || r.isTaken(ctx, typed) {
-			return r.resolveHost(typed, publishers)
-		}
+	}
+	if len(publishers) != 1 || r.isTaken(ctx, typed) {
+		return r.resolveHost(typed, publishers)
 	}
 	r.take(publishers[0], typed)
 	return nil

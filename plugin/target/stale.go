@@ -75,20 +75,15 @@ func (r *run) leftBehind(ctx context.Context) *report.Fault {
 	if s.Listeners == nil || !s.Listeners.None(s.Port) || r.known.NetworkOf != "" || s.HostNetwork {
 		return nil
 	}
-	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
-	if err != nil {
-		return nil
-	}
+	all, _ := engine.ListContainers(ctx, r.reader, filters.NewArgs())
 	for _, c := range all {
 		if c.HostConfig.NetworkMode != "container:"+r.known.Container.ID {
 			continue
 		}
-		response, err := facts.InspectContainer(ctx, r.reader, c.ID)
-		if err != nil {
-			continue
-		}
-		if fault, err := StaleNetworkFault(ctx, r.reader, response); err == nil && fault != nil {
-			return fault
+		if response, err := facts.InspectContainer(ctx, r.reader, c.ID); err == nil {
+			if fault, err := StaleNetworkFault(ctx, r.reader, response); err == nil && fault != nil {
+				return fault
+			}
 		}
 	}
 	return nil
