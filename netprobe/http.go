@@ -181,6 +181,7 @@ func (p *prober) judge(resp *http.Response, body []byte, unread *setback) *setba
 	case resp.StatusCode != want:
 		return &setback{UnexpectedStatus, statusDetail(resp, want), nil}
 	case unread != nil && unread.failure == StalledBody && p.target.Expect.Body == "" && isEndless(resp.Header):
+		p.result.Detail = fmt.Sprintf("answered %d, with a stream that goes on", resp.StatusCode)
 		return nil
 	case unread != nil:
 		return unread

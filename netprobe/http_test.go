@@ -143,6 +143,17 @@ func TestHTTPAnswers(t *testing.T) {
 			opts:   netprobe.Options{Timeout: shortTimeout},
 			want:   want{failure: netprobe.StalledBody, phase: answer, status: 200, body: "foo", detail: "within 250ms"},
 		},
+		"a stream of events": {
+			server: saysAndStays(head + "Content-Type: text/event-stream; charset=utf-8\r\n\r\ndata: 1\n\n"),
+			opts:   netprobe.Options{Timeout: shortTimeout},
+			want:   want{phase: answer, status: 200, body: "data: 1\n\n"},
+		},
+		"a stream of events without the expected text": {
+			server: saysAndStays(head + "Content-Type: text/event-stream\r\n\r\ndata: 1\n\n"),
+			target: netprobe.Target{Expect: netprobe.Expect{Body: "data: 2"}},
+			opts:   netprobe.Options{Timeout: shortTimeout},
+			want:   want{failure: netprobe.StalledBody, phase: answer, status: 200, body: "data: 1\n\n"},
+		},
 		"stalled body of a bad status": {
 			server: saysAndStays("HTTP/1.1 500 Oh\r\nContent-Length: 10\r\n\r\nfoo"),
 			opts:   netprobe.Options{Timeout: shortTimeout},
