@@ -71,7 +71,7 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 			continue
 		}
 		fault := c.explainRow(r)
-		typed := r.Address == c.vantage.Typed
+		typed := r.Address == c.vantage.Typed && !c.maybeWithoutNames(r)
 		if typed {
 			c.typed = &r
 		}
@@ -193,6 +193,12 @@ func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
 		}
 	}
 	return &whole
+}
+
+// maybeWithoutNames says whether the name of a container was not found on an engine that may
+// have no DNS for names: Podman without aardvark-dns, or on a network without DNS.
+func (c *vantageCase) maybeWithoutNames(r row) bool {
+	return c.Engine.Podman && Unnamed(r.Failure) && r.Kind == report.KindContainerName
 }
 
 // notAsTyped is what is wrong with the address that the user has asked about, where another

@@ -58,12 +58,14 @@ func (c *vantageCase) faults(copies []report.Probe) []*report.Fault {
 
 // finding is the finding of a fault: an error, unless another address works from the
 // vantage and this one is not what the user has asked about, or the vantage need not reach the
-// server.
+// server. It is a warning if the name of a container does not work, and another address does.
 func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 	finding := Finding(fault)
 	switch {
 	case !c.serverReached() && c.mayFail():
 		finding.Severity = report.SeverityInfo
+	case c.serverReached() && fault == c.typedFault && c.typed.Kind == report.KindContainerName: // a container has other addresses too
+		finding.Severity = report.SeverityWarning
 	case c.serverReached() && fault != c.typedFault:
 		finding.Severity = cmp.Or(find(fault.Cause).whenReached, report.SeverityInfo)
 	}
@@ -75,7 +77,7 @@ func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 // would be for others to reach it; or it has nothing to do with the server.
 func (c *vantageCase) mayFail() bool {
 	asked := func(v facts.Vantage) bool { return v.Typed != "" }
-	if c.vantage.Beside || !asked(c.vantage) && slices.ContainsFunc(c.Vantages, asked) {
+	if c.vantage.Beside || c.vantage.Optional && slices.ContainsFunc(c.Vantages, asked) {
 		return true
 	}
 	return c.vantage.Optional && c.elsewhereReached && len(c.Server.Bindings) == 0

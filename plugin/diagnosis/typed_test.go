@@ -56,12 +56,27 @@ func TestTypedAtOnePlace(t *testing.T) {
 	server.Bindings = []facts.Binding{{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 32768}}
 	good, bad := row(report.KindPublishedLocalhost, typed, ""), row(report.KindPublishedGateway, gateway, netprobe.Refused)
 	good.Vantage, bad.Vantage = "host", "network:bridge"
-	vantages := []facts.Vantage{{Name: "host", Typed: typed}, {Name: "network:bridge", Container: true}}
+	vantages := []facts.Vantage{{Name: "host", Typed: typed}, {Name: "network:bridge", Container: true, Optional: true}}
 	result := diagnosis.Explain(diagnosis.Input{Engine: rootful, Server: server, Vantages: vantages}, []report.Probe{good, bad})
 	for _, f := range result.Findings {
 		assert.Check(t, is.Equal(f.Severity, report.SeverityInfo), "%+v", f)
 	}
 	assert.Check(t, len(result.Findings) > 0)
+}
+
+// The name of a container is one of its addresses. Podman may have no DNS for it.
+func TestTypedName(t *testing.T) {
+	t.Parallel()
+	client, works := inOwn, row(report.KindContainerIP, ownIP, "")
+	client.Typed = "web:8080"
+	refused := row(report.KindContainerName, client.Typed, netprobe.Refused)
+	refused.Resolved = []string{"172.18.0.2"}
+	assert.Check(t, is.Contains(explainOne(on(own), client, works, refused), "warning : from client: web:8080 (container-name): refused"))
+	unnamed := row(report.KindContainerName, client.Typed, netprobe.NameNotFound)
+	assert.Check(t, is.Contains(explainOne(on(own), client, works, unnamed), "warning : from client: web:8080 (container-name): name-not-found"))
+	works.Vantage, unnamed.Vantage = client.Name, client.Name
+	input := diagnosis.Input{Engine: facts.Engine{Podman: true}, Server: on(own), Vantages: []facts.Vantage{client}}
+	assert.Check(t, is.Len(diagnosis.Explain(input, []report.Probe{works, unnamed}).Findings, 0))
 }
 
 // What this machine has not sent, no firewall has dropped.

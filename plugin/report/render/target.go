@@ -103,10 +103,16 @@ func (a *answer) blames(f report.Finding, p report.Place) bool {
 	return !elsewhere && (len(probes) == 0 || slices.ContainsFunc(probes, func(row *report.Probe) bool { return row.Cause == f.Cause }))
 }
 
-// leadsAstray says whether the address that the user has asked about does not lead to the
-// target from a place.
+// leadsAstray says whether a finding is that the address that the user has asked about does not
+// lead to the target from a place.
 func (a *answer) leadsAstray(p report.Place) bool {
-	return slices.ContainsFunc(probesFrom(a.rep, p.Vantage), func(row *report.Probe) bool { return row.Address == p.Typed && !row.OK })
+	isTyped := func(line string) bool {
+		row := observedBy(a.rep, line)
+		return row != nil && row.Vantage == p.Vantage && row.Address == p.Typed && !row.OK
+	}
+	return slices.ContainsFunc(a.rep.Findings, func(f report.Finding) bool {
+		return f.Severity != report.SeverityInfo && slices.ContainsFunc(f.Evidence, isTyped)
+	})
 }
 
 // answerColumn is where the second half of a headline begins.
@@ -138,18 +144,7 @@ func (a *answer) writeVerdict(out *bytes.Buffer) {
 	name := a.rep.Target.Name
 	switch {
 	case len(a.astray) > 0:
-		names := make([]string, len(a.astray))
-		for i, p := range a.astray {
-			names[i] = placeName(a.rep, p.Vantage)
-		}
-		what := "its server"
-		if len(a.rep.Servers) > 0 && a.rep.Servers[0].Name != a.serverName() {
-			what = a.rep.Servers[0].Name
-		}
-		a.screen.writeHalves(out, fmt.Sprintf("%s does not lead to %s from %s", a.astray[0].Typed, what, list(names)), a.about(), aec.RedF)
-		if len(a.blocks) > 0 {
-			a.writeHeadline(out, a.blocks[0])
-		}
+		a.writeAstray(out)
 	case len(a.blocks) == 1 && len(a.reached) == 0:
 		a.writeHeadline(out, a.blocks[0])
 	case len(a.blocks) > 0 && len(a.reached) == 0:
@@ -159,6 +154,23 @@ func (a *answer) writeVerdict(out *bytes.Buffer) {
 		a.screen.writeHalves(out, name+" is reachable from "+list(a.reached), a.about(), aec.YellowF)
 	case len(a.reached) > 0:
 		a.screen.writeHalves(out, name+" is reachable", a.about(), aec.GreenF)
+	}
+}
+
+// writeAstray writes that the server is reached, but not at the address that the user has asked
+// about, or not by the name.
+func (a *answer) writeAstray(out *bytes.Buffer) {
+	names := make([]string, len(a.astray))
+	for i, p := range a.astray {
+		names[i] = placeName(a.rep, p.Vantage)
+	}
+	line, color := fmt.Sprintf("%s is reachable, but not by this name from %s", a.rep.Target.Name, list(names)), aec.YellowF
+	if a.rep.Target.Address {
+		line, color = fmt.Sprintf("%s does not lead to %s from %s", a.astray[0].Typed, a.containerName(), list(names)), aec.RedF
+	}
+	a.screen.writeHalves(out, line, a.about(), color)
+	if len(a.blocks) > 0 {
+		a.writeHeadline(out, a.blocks[0])
 	}
 }
 
