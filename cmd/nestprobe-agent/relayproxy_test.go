@@ -302,8 +302,8 @@ func TestRelayProxyServerDoesNotAnswer(t *testing.T) {
 	one.http.Close()
 	status, body := request(t, http.MethodGet, relay+"/servers/1/foo")
 	assert.Check(t, is.Equal(status, 502))
-	assert.Check(t, strings.HasPrefix(body, "server 1 did not answer: ") &&
-		strings.HasSuffix(body, "connection refused: send the request again; a new one is started if it has exited\n"), "%s", body)
+	// A parallel test may get the port that is free again, and close it.
+	assert.Check(t, is.Regexp(`^server 1 did not answer: .*connection (refused|reset by peer): send the request again; a new one is started if it has exited\n$`, body))
 	assert.Check(t, is.Len(s.started(), 1), "its container runs")
 }
 
