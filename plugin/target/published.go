@@ -201,7 +201,7 @@ func (r *run) take(p publisher, typed string) {
 	switch {
 	case p.wouldBe && p.state == container.StateRunning:
 		r.known.Meaning = fmt.Sprintf("%s would be port %d of container %s, for which the engine does not publish it", typed, p.port, p.name)
-	case p.wouldBe:
+	case p.wouldBe, p.state != container.StateRunning && p.state != container.StatePaused: // Podman lists the ports of those too
 		r.known.Meaning = fmt.Sprintf("%s would be port %d of container %s, which is %s", typed, p.port, p.name, p.state)
 	case p.udp:
 		r.known.Meaning = fmt.Sprintf("container %s publishes its port %d there, for UDP only", p.name, p.port)
