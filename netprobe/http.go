@@ -157,8 +157,8 @@ func (w *wire) bodySetback(err error) *setback {
 	return &setback{TruncatedBody, "connection closed within the body", err}
 }
 
-// isEndless says whether the body of a response is a stream that is not meant to end: of
-// events, or of pictures.
+// isEndless says whether the body of a response is a stream that is not meant to end: of events
+// (server-sent events), or of images (as cameras send them).
 func isEndless(header http.Header) bool {
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	return kind == "text/event-stream" || kind == "multipart/x-mixed-replace"

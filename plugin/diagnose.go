@@ -61,10 +61,10 @@ to the Docker API, networks, proxies and leftovers. With a TARGET, find why that
 server can or cannot be reached: CONTAINER[:PORT] is a server in a container, named
 by the container, its Compose service or a network alias; host:PORT is a server on
 the engine's host. An address such as localhost:PORT, or a URL, is the container
-that publishes that port, and if none does, host:PORT. Nothing is changed, and
-helper containers are removed again. By default it connects to TARGET, listens and
-sends nothing; a path, a header, a status or a WebSocket has it send a request over
-HTTP.
+that publishes that port, and if none does, host:PORT; it is an error if exactly
+that address does not lead there. Nothing is changed, and helper containers are
+removed again. By default it connects to TARGET, listens and sends nothing; a path,
+a header, a status or a WebSocket has it send a request over HTTP.
 
 Exit status: 0 if nothing is wrong, 1 if there is an error, 125 if it could not be
 measured, 130 if interrupted.`,

@@ -20,7 +20,7 @@ type vantageCase struct {
 	all     []report.Probe // from every vantage
 	open    bool           // some row failed, and no rule says why
 
-	typed      *row          // that of the address that the user has asked about, if it failed
+	typed      *row          // that of the address that the user has typed, if it failed
 	typedFault *report.Fault // why; nil if no rule says it
 
 	elsewhereReached bool // the server is reached from some vantage
@@ -71,7 +71,7 @@ func (c *vantageCase) explainRows(copies []report.Probe) []*report.Fault {
 			continue
 		}
 		fault := c.explainRow(r)
-		typed := r.Address == c.vantage.Typed && !c.maybeWithoutNames(r)
+		typed := r.Address == c.vantage.Typed && !c.mayLackNames(r)
 		if typed {
 			c.typed = &r
 		}
@@ -181,7 +181,7 @@ func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
 	case c.open && level == addressOnly:
 		return c.ruledOut() // a better address fails too, and why is not known
 	case c.typed != nil && c.typedFault == nil && (level == transport || level == badAnswer):
-		return c.ruledOut() // what another address answers is no answer of the one that was asked about
+		return c.ruledOut() // what another address answers is no answer of the one that was typed
 	case c.typedFault != nil && find(c.typedFault.Cause).level == level:
 		root = c.typedFault
 	}
@@ -195,13 +195,13 @@ func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
 	return &whole
 }
 
-// maybeWithoutNames says whether the name of a container was not found on an engine that may
+// mayLackNames says whether the name of a container was not found on an engine that may
 // have no DNS for names: Podman without aardvark-dns, or on a network without DNS.
-func (c *vantageCase) maybeWithoutNames(r row) bool {
+func (c *vantageCase) mayLackNames(r row) bool {
 	return c.Engine.Podman && Unnamed(r.Failure) && r.Kind == report.KindContainerName
 }
 
-// notAsTyped is what is wrong with the address that the user has asked about, where another
+// notAsTyped is what is wrong with the address that the user has typed, where another
 // one works and no rule says why this one does not.
 func (c *vantageCase) notAsTyped() *report.Fault {
 	fault := &report.Fault{
@@ -235,8 +235,8 @@ func (c *vantageCase) ruledOut() *report.Fault {
 			fault.Hint = "the endpoint is a port of this machine's loopback: if it is one end of a tunnel, the engine publishes on the machine at the other end, so use the address of that machine"
 		}
 		if r.Failure == netprobe.StalledBody || r.Failure == netprobe.TruncatedBody {
-			fault.Title = "The server answers, and its answer does not come to its end"
-			fault.Hint = "the address is right: find in the server's log why the answer is not complete; a stream needs the type text/event-stream to be taken for one"
+			fault.Title = "The server's answer is not complete"
+			fault.Hint = "the address is right: find in the server's log why the answer is not complete; if it is a stream, its Content-Type is to be text/event-stream"
 		}
 		if closed(r.Failure) && s.Serves() {
 			fault.Hint = "the server listens, so the server itself seems to close connections: find the reason in its log"

@@ -57,7 +57,7 @@ func (c *vantageCase) faults(copies []report.Probe) []*report.Fault {
 }
 
 // finding is the finding of a fault: an error, unless another address works from the
-// vantage and this one is not what the user has asked about, or the vantage need not reach the
+// vantage and this one is not what the user has typed, or the vantage need not reach the
 // server. It is a warning if the name of a container does not work, and another address does.
 func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 	finding := Finding(fault)

@@ -7,11 +7,13 @@ import (
 )
 
 // Merge makes one list of several: findings of one cause become one, with the
-// severity of the worst and the evidence of all.
+// severity of the worst and the evidence of all. Without a cause, the title says what is wrong.
 func Merge(lists ...[]report.Finding) []report.Finding {
 	merged := []report.Finding{} // nil would be null in JSON
 	for _, added := range slices.Concat(lists...) {
-		i := slices.IndexFunc(merged, func(f report.Finding) bool { return f.Cause == added.Cause })
+		i := slices.IndexFunc(merged, func(f report.Finding) bool {
+			return f.Cause == added.Cause && (f.Cause != "" || f.Title == added.Title)
+		})
 		if i < 0 {
 			merged = append(merged, added)
 			continue

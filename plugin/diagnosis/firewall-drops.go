@@ -61,13 +61,13 @@ func (c *vantageCase) filteredFromMachine(r row) bool {
 		filtered := dropped(r.Failure) && !r.NotSent && !c.vantage.LacksFamily(r.to.ip) && c.served(r) || refused(r.Failure)
 		return filtered && n.Driver == "bridge" && c.elsewhere(n) == "" && !n.Internal
 	default:
-		return isPublished(r.Kind) && c.acceptedInVain(r) && c.Server.PublishedAt(r.to.ip, r.to.port) && !c.isSentElsewhere()
+		return isPublished(r.Kind) && c.acceptedInVain(r) && c.Server.PublishedAt(r.to.ip, r.to.port) && !c.isOutOfReach()
 	}
 }
 
-// isSentElsewhere says whether this machine is known to send nothing to the server's container,
-// for a reason that is no firewall: it has no route, or the container does not have its address.
-func (c *vantageCase) isSentElsewhere() bool {
+// isOutOfReach says whether this machine is known not to reach the server's container for a
+// reason that is no firewall: it has no route, or the container does not have its address.
+func (c *vantageCase) isOutOfReach() bool {
 	lost := func(n facts.Network) bool { return c.lostAddress(n.IPv4) }
 	return slices.ContainsFunc(c.Server.Networks, lost) || slices.ContainsFunc(c.rows, func(r row) bool { return r.Kind == report.KindContainerIP && r.NotSent })
 }

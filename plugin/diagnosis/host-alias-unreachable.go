@@ -12,11 +12,11 @@ var HostAliasUnreachable = define("host-alias-unreachable", addressOnly, definit
 	explains: []report.Cause{HostAliasMissing, LocalhostIsThisContainer},
 	rule: func(c *vantageCase, r row) *report.Fault {
 		other, otherHost := c.onAnotherHost(r)
-		works, astray := c.aliasLeadsElsewhere(r)
+		works, elsewhere := c.aliasLeadsElsewhere(r)
 		switch {
-		case astray:
+		case elsewhere:
 			fault := because("%s leads to %s, and the same port answers at %s", r.to.host, join(addressesOf(r)), works)
-			fault.Hint = "create the container anew with --add-host " + r.to.host + ":" + c.hostAddress() + ", or use " + works
+			fault.Hint = "create the client container anew with --add-host " + r.to.host + ":" + c.hostAddress() + ", or use " + works
 			return fault
 		case otherHost:
 			fault := because("nothing listens on port %d of the engine's host, and the server answers at %s", r.to.port, other.Address)

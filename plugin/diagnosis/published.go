@@ -62,8 +62,8 @@ func (c *vantageCase) droppedAtEngineHost(r row) bool {
 		return false // no route: the engine may run in a VM that does not say so
 	}
 	_, _, remote := c.remoteGateway(r)
-	_, astray := c.aliasLeadsElsewhere(r)
-	return !remote && !astray
+	_, elsewhere := c.aliasLeadsElsewhere(r)
+	return !remote && !elsewhere
 }
 
 // publishIgnored says whether the engine was to publish the port, and has not.

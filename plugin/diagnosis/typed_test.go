@@ -48,7 +48,7 @@ func TestTypedAddress(t *testing.T) {
 	}
 }
 
-// Where one place was asked about an address, the others are only told of.
+// Where the user means one place, what is wrong at the others is for information.
 func TestTypedAtOnePlace(t *testing.T) {
 	t.Parallel()
 	const typed = "localhost:32768"

@@ -21,9 +21,7 @@ type Exit struct {
 	Code      int64
 	OOMKilled bool
 	Lines     []string // the last lines that it printed
-	// OwnPlatform says that the image is known to be made for the engine's platform.
-	OwnPlatform bool
-	Err         error // why the engine no longer reports the exit; else nil
+	Err       error    // why the engine no longer reports the exit; else nil
 }
 
 // WatchExit returns a channel that gets the exit of a container. It must be called before
@@ -92,11 +90,7 @@ func (e *Exit) Fault(name string) *report.Fault {
 		}
 	}
 	evidence = append(evidence, LogEvidence(e.Lines)...)
-	fault := &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Err: errors.New(diagnosis.Title(cause))}
-	if e.OwnPlatform {
-		CorrectPlatform(fault)
-	}
-	return fault
+	return &report.Fault{Cause: cause, Evidence: evidence, Hint: hint, Err: errors.New(diagnosis.Title(cause))}
 }
 
 // exitHint follows from the exit code. Docker uses 126 for a command that cannot be

@@ -153,27 +153,3 @@ func knownFault(said, err error) error {
 }
 
 const wrongPlatformHint = "choose an image for the engine's own platform, or a platform that the engine can emulate"
-
-// wrongFormatHint is for a file that the kernel cannot execute though its image is made for the
-// engine's platform.
-const (
-	wrongFormatTitle = "The engine cannot execute the file that is started"
-	wrongFormatHint  = "the image is made for the engine's platform, so the file that is started is a script without a first line such as #!/bin/sh, or a program for another CPU"
-)
-
-// IsOwnPlatform says whether an image is known to be made for the CPU of an engine.
-func IsOwnPlatform(ctx context.Context, api API, image, arch string) bool {
-	if api == nil || arch == "" {
-		return false
-	}
-	found, err := api.ImageInspect(ctx, image)
-	return err == nil && found.Architecture == arch
-}
-
-// CorrectPlatform corrects what a fault says about a file that the kernel cannot execute, if its
-// image is made for the engine's platform.
-func CorrectPlatform(fault *report.Fault) {
-	if fault.Cause == diagnosis.ImageWrongPlatform {
-		fault.Title, fault.Hint = wrongFormatTitle, wrongFormatHint
-	}
-}

@@ -71,9 +71,7 @@ func (s *server) facts() facts.Server {
 	facts := facts.NewServer(s.name, s.run.plan.Port, s.found)
 	facts.StartedByUs = !s.run.plan.Keep
 	facts.PublishByDefault = s.run.request.PublishPort
-	if s.exit != nil {
-		facts.Down = s.exit.Fault(s.name)
-	}
+	facts.Down = s.exit
 	return facts
 }
 

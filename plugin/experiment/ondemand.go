@@ -194,7 +194,7 @@ func (f *OnDemandServers) Err() error {
 // unreachedError returns why no address reaches a server.
 func (s *server) unreachedError(findings []report.Finding) error {
 	if s.exit != nil {
-		return s.exit.Fault(s.name)
+		return s.exit
 	}
 	for _, finding := range findings {
 		if finding.Severity == report.SeverityError {

@@ -28,7 +28,7 @@ func TestVantageFactsDoNotChangeVantage(t *testing.T) {
 	r.vantage.found.ReportNetworks = append(r.vantage.found.ReportNetworks, report.Network{Name: "a"})
 	r.vantage.found.Networks = []facts.Network{{Name: "a"}}
 	s := newServer(r, 0)
-	s.exit = &engine.Exit{} // else the server would be probed again
+	s.exit = &report.Fault{} // else the server would be probed again
 	facts, err := r.vantageFacts(t.Context(), s, r.vantage, nil)
 	assert.NilError(t, err)
 	assert.Check(t, is.Equal(facts.Networks[0].Driver, "bridge"))

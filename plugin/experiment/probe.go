@@ -90,10 +90,10 @@ func (s *server) probeFrom(ctx context.Context, v inspectedVantage) ([]report.Pr
 	terms := s.run.request.Terms()
 	results, err := v.Race(ctx, attempts, terms)
 	probes := Rows(v.Name, s.index, attempts, results)
-	if err != nil || !WereSlow(probes, len(attempts), terms.Timeout) {
+	if err != nil || !MayHaveWaited(probes, len(attempts), terms.Timeout) {
 		return probes, err
 	}
-	return RetryAlone(ctx, v.Vantage, s.index, attempts, probes, terms)
+	return RetryOneByOne(ctx, v.Vantage, s.index, attempts, probes, terms)
 }
 
 // forwardDelay is how much later than its server a published port may answer. The port
@@ -147,7 +147,7 @@ func (s *server) awaitExit(ctx, finished context.Context) error {
 			return fmt.Errorf("container %s %w: run the command again", s.name, ErrStopped)
 		}
 		var err error
-		s.exit, err = s.describeExit(ctx, e)
+		s.exit, err = s.exitFault(ctx, e)
 		return err
 	}
 }

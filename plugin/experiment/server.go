@@ -10,7 +10,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -30,7 +29,7 @@ type server struct {
 	lease  *engine.Lease // of the built-in server, unless it is kept
 	exited <-chan engine.Exit
 	found  facts.Container
-	exit   *engine.Exit // set when the server exited before it answered
+	exit   *report.Fault // how the server exited before it answered; nil if it has not
 
 	unlimited bool // the engine cannot set the limits of the built-in server
 
@@ -92,15 +91,11 @@ func (s *server) startOnce(ctx, watching context.Context) error {
 
 // startFault returns the error of starting the server, as a Fault if the cause is known.
 func (s *server) startFault(ctx context.Context, err error) error {
-	fault := engine.StartFault("the server", err)
-	if known := new(report.Fault); errors.As(fault, &known) && known.Cause == diagnosis.ImageWrongPlatform && s.isOwnPlatform(ctx) {
-		engine.CorrectPlatform(known)
+	err = engine.StartFault("the server", err)
+	if known := new(report.Fault); errors.As(err, &known) {
+		s.run.engine.CorrectPlatform(ctx, known, s.image)
 	}
-	return fault
-}
-
-func (s *server) isOwnPlatform(ctx context.Context) bool {
-	return engine.IsOwnPlatform(ctx, s.run.engine.API, s.image, s.run.description.Endpoint.Engine.Arch)
+	return err
 }
 
 // config returns the settings of the server's container, on the first of its networks.
@@ -257,13 +252,13 @@ func (s *server) health(ctx context.Context) []report.Check {
 	return nil
 }
 
-// describeExit adds the last output, and whether the kernel killed it for using too much
-// memory, to the exit of a server.
-func (s *server) describeExit(ctx context.Context, e engine.Exit) (*engine.Exit, error) {
+// exitFault says how a server ended, with its last output and whether the kernel killed it for
+// using too much memory.
+func (s *server) exitFault(ctx context.Context, e engine.Exit) (*report.Fault, error) {
 	if s.lease != nil {
 		s.lease.Release()
 		e.Lines = s.lease.Output.Lines()
-		return &e, nil
+		return e.Fault(s.name), nil
 	}
 	api := s.run.engine.API
 	response, err := api.ContainerInspect(ctx, s.id)
@@ -274,6 +269,7 @@ func (s *server) describeExit(ctx context.Context, e engine.Exit) (*engine.Exit,
 		e.OOMKilled = response.State.OOMKilled
 	}
 	e.Lines = engine.LastLog(ctx, api, s.id, engine.HasTerminal(response))
-	e.OwnPlatform = s.isOwnPlatform(ctx)
-	return &e, nil
+	fault := e.Fault(s.name)
+	s.run.engine.CorrectPlatform(ctx, fault, s.image)
+	return fault, nil
 }

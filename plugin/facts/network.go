@@ -27,9 +27,6 @@ type Network struct {
 // parent interface, beside the host's network stack rather than behind it.
 func (n Network) Layer2() bool { return n.Driver == "macvlan" || n.Driver == "ipvlan" }
 
-// SameAs says whether both are the same network of an engine.
-func (n Network) SameAs(other Network) bool { return n.Name == other.Name }
-
 // Has says whether an address is the container's on this network.
 func (n Network) Has(ip netip.Addr) bool {
 	return ip.IsValid() && (n.IPv4 == ip || n.IPv6 == ip)

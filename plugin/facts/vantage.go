@@ -30,7 +30,7 @@ type Vantage struct {
 	Resolver  string         // what the user has set for its resolver, as options of docker run; empty for nothing
 	Optional  bool           // the user did not name it: that it reaches nothing may be no error
 	Beside    bool           // the user did not name it, and it has no network of the server's
-	Typed     string         // the address that the user has asked about, as host:port; empty if that is none here
+	Typed     string         // the address that the user has typed, as host:port; empty if that is none here
 }
 
 // LacksFamily says whether the vantage has no address of the family that it needs to

@@ -381,7 +381,7 @@ func ProbesFrom(vantage string, probes []Probe) []Probe {
 	return slices.DeleteFunc(slices.Clone(probes), func(p Probe) bool { return p.Vantage != vantage })
 }
 
-// WorseThan says whether a finding of this severity comes before one of the other.
+// WorseThan says whether a severity is worse than another one.
 func (s Severity) WorseThan(other Severity) bool {
 	order := []Severity{SeverityInfo, SeverityWarning, SeverityError}
 	return slices.Index(order, s) > slices.Index(order, other)

@@ -17,7 +17,7 @@ type Target struct {
 type Place struct {
 	Vantage  string   // as in Probe
 	Name     string   // in words: host, six, network front
-	Typed    string   // the address that the user has asked about, as host:port; empty if that is none here
+	Typed    string   // the address that the user has typed, as host:port; empty if that is none here
 	OnHost   bool     // on the network of the engine's host
 	Apart    bool     // a container that is on no network of the server
 	Networks []string // of a container of the user's, as in Target

@@ -27,9 +27,9 @@ func (r *run) askAgain(ctx context.Context, p *place) (err error) {
 	}
 	// By now the server has handled what earlier probes had sent, for which it may have needed
 	// the time.
-	r.alone.Lock()
-	defer r.alone.Unlock()
-	if p.probes, err = experiment.RetryAlone(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
+	r.oneByOne.Lock()
+	defer r.oneByOne.Unlock()
+	if p.probes, err = experiment.RetryOneByOne(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
 		return err
 	}
 	p.probes = witness.Judge(p.probes, r.found.Networks, p.watched)

@@ -42,9 +42,7 @@ func (r *run) notStartedFault(ctx context.Context, response container.InspectRes
 	}
 	known := new(report.Fault)
 	errors.As(engine.StartFault(name, errors.New(message)), &known)
-	if known.Cause == diagnosis.ImageWrongPlatform && r.isOwnPlatform(ctx, response) {
-		engine.CorrectPlatform(known)
-	}
+	r.engine.CorrectPlatform(ctx, known, response.Image)
 	switch known.Cause {
 	case diagnosis.PortInUse:
 		if len(holders) == 0 {

@@ -25,8 +25,8 @@ import (
 type place struct {
 	vantage   experiment.Vantage
 	found     facts.ClientContainer // the user's container, or the helper; zero on the host
-	named     bool                  // what the user has asked about must work there
-	typed     string                // the address that the user has asked about, as host:port; empty if that is none there
+	named     bool                  // what the user has typed must work there
+	typed     string                // the address that the user has typed, as host:port; empty if that is none there
 	optional  bool                  // a default, which the user did not name
 	beside    bool                  // a default that is no network of the server's
 	network   string                // that the helper joins

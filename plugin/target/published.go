@@ -97,13 +97,17 @@ func (p *publisher) add(hostIP string, hostPort, port uint16) {
 }
 
 // wouldBePublishers lists the containers that were created to publish a TCP port of the
-// engine's host, and do not run or have no network that it is published for. Only an inspect
-// shows it.
+// engine's host and do not: they do not run, or are on no network for which the engine publishes
+// ports. Only an inspect shows it.
 func (r *run) wouldBePublishers(ctx context.Context, hostPort uint16) ([]publisher, error) {
 	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
 	if err != nil {
 		return nil, fmt.Errorf("looking for the container that publishes port %d: %w", hostPort, err)
 	}
+	publishes := func(c container.Summary) bool {
+		return !notRunning(c) && slices.ContainsFunc(c.Ports, func(p container.Port) bool { return p.PublicPort != 0 })
+	}
+	all = slices.DeleteFunc(all, publishes) // its network publishes what it asks for
 	var found []publisher
 	for _, c := range all[:min(len(all), maxCandidates)] {
 		response, err := facts.InspectContainer(ctx, r.reader, c.ID)
@@ -200,11 +204,11 @@ func (r *run) take(p publisher, typed string) {
 	}
 	switch {
 	case p.wouldBe && p.state == container.StateRunning:
-		r.known.Meaning = fmt.Sprintf("%s would be port %d of container %s, for which the engine does not publish it", typed, p.port, p.name)
+		r.known.Meaning = fmt.Sprintf("container %s is to publish its port %d at %s, and the engine does not publish it", p.name, p.port, joinBindings(p.bindings))
 	case p.wouldBe, p.state != container.StateRunning && p.state != container.StatePaused: // Podman lists the ports of those too
 		r.known.Meaning = fmt.Sprintf("%s would be port %d of container %s, which is %s", typed, p.port, p.name, p.state)
 	case p.udp:
-		r.known.Meaning = fmt.Sprintf("container %s publishes its port %d there, for UDP only", p.name, p.port)
+		r.known.Meaning = fmt.Sprintf("container %s publishes its port %d at %s, for UDP only", p.name, p.port, joinBindings(p.bindings))
 	case !leads:
 		r.known.Meaning = fmt.Sprintf("container %s publishes its port %d at %s", p.name, p.port, joinBindings(p.bindings))
 	default:
@@ -237,18 +241,19 @@ func (r *run) takeOwnLocalhost(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// resolveHost takes an address for the engine's host.
-func (r *run) resolveHost(typed string, stopped []publisher) error {
+// resolveHost takes an address for the engine's host. It names the other containers that may be
+// meant.
+func (r *run) resolveHost(typed string, others []publisher) error {
 	if ip, err := netip.ParseAddr(r.target.Address); err == nil && !r.isHost(ip.Unmap()) {
 		return fmt.Errorf("no container has the address %s, and it is none of the engine's host that is known: use CONTAINER:PORT, or host:PORT for a server on the engine's host", ip)
 	}
 	r.known.Meaning = fmt.Sprintf("no container publishes port %d, so %s is a server on the engine's host", r.target.Port, typed)
-	if len(stopped) > 0 && stopped[0].udp {
-		r.known.Meaning += "; these publish it for UDP: " + joinPublishers(stopped)
-		return nil
-	}
-	if len(stopped) > 0 {
-		r.known.Meaning += "; these would publish it: " + joinPublishers(stopped)
+	switch {
+	case len(others) == 0:
+	case others[0].udp:
+		r.known.Meaning += "; these publish it for UDP: " + joinPublishers(others)
+	default:
+		r.known.Meaning += "; these would publish it: " + joinPublishers(others)
 	}
 	return nil
 }

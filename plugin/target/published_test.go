@@ -73,7 +73,7 @@ func TestResolveAddress(t *testing.T) {
 		"two, at another address":          {"127.0.0.3", 8082, "several containers", 0, ""},
 		"localhost in the other family":    {"localhost", 8083, "six", 80, ""},
 		"published at another address":     {"localhost", 8085, "far", 80, ""},
-		"only with UDP":                    {"localhost", 8084, "dns", 53, "container dns publishes its port 53 there, for UDP only"},
+		"only with UDP":                    {"localhost", 8084, "dns", 53, "container dns publishes its port 53 at 0.0.0.0:8084, for UDP only"},
 		"nobody publishes it":              {"127.0.0.1", 17997, "", 17997, "no container publishes port 17997, so 127.0.0.1:17997 is a server on the engine's host"},
 		"a container that does not run":    {"localhost", 17999, "stopped", 80, "localhost:17999 would be port 80 of container stopped, which is exited"},
 		"one that would publish UDP":       {"localhost", 17998, "", 17998, ""},

@@ -55,8 +55,8 @@ func (r *run) exitFault(ctx context.Context, response container.InspectResponse)
 	state, name := response.State, facts.ContainerName(response)
 	ended := engine.Exit{Code: int64(state.ExitCode), OOMKilled: state.OOMKilled}
 	ended.Lines = engine.LastLog(ctx, r.reader, response.ID, engine.HasTerminal(response))
-	ended.OwnPlatform = r.isOwnPlatform(ctx, response)
 	fault := ended.Fault(name)
+	r.engine.CorrectPlatform(ctx, fault, response.Image)
 	if response.RestartCount > 0 {
 		fault.Evidence = slices.Insert(fault.Evidence, 1, restarts(response))
 	}
@@ -101,8 +101,8 @@ const unknownExit = -1
 func (r *run) restartFault(ctx context.Context, response container.InspectResponse, ended engine.Exit) *report.Fault {
 	name := facts.ContainerName(response)
 	ended.Lines = lastOfEach(engine.LastLog(ctx, r.reader, response.ID, engine.HasTerminal(response)))
-	ended.OwnPlatform = r.isOwnPlatform(ctx, response)
 	fault := ended.Fault(name)
+	r.engine.CorrectPlatform(ctx, fault, response.Image)
 	if ended.Code == unknownExit {
 		fault.Evidence[0] = fmt.Sprintf("container %s exits again and again", name)
 		fault.Hint = "see its last log lines above, and run the image by hand with the same options"
@@ -118,15 +118,6 @@ func (r *run) restartFault(ctx context.Context, response container.InspectRespon
 		r.addMemory(ctx, response, fault)
 	}
 	return fault
-}
-
-// isOwnPlatform says whether a container's image is known to be made for the engine's platform.
-func (r *run) isOwnPlatform(ctx context.Context, response container.InspectResponse) bool {
-	if r.here || r.engine.Describe == nil {
-		return false
-	}
-	described, err := r.engine.Describe(ctx)
-	return err == nil && engine.IsOwnPlatform(ctx, r.engine.API, response.Image, described.Endpoint.Engine.Arch)
 }
 
 // lastOfEach keeps the last of the lines that are equal: each start prints the same.

@@ -98,7 +98,7 @@ type run struct {
 	report   *report.Report
 	labels   engine.Labels
 	scope    *engine.Scope
-	alone    sync.Mutex // held while one probe at a time is sent
+	oneByOne sync.Mutex // held while addresses are probed one by one
 	networks *facts.NetworkCache
 	began    time.Time
 

@@ -12,8 +12,8 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// What the user has typed is an address too, and the first that must work: that another one
-// does is no answer to whether this one does.
+// What the user has typed is an address too, and the one that must work: that another one works
+// does not answer whether this one does.
 
 // typedAt returns the typed address at a place; empty if the user does not mean the place, or
 // if it is no address there, such as the name of a container where names are not known.
@@ -27,10 +27,9 @@ func (r *run) typedAt(p *place) string {
 		}
 		return net.JoinHostPort(r.typed.Address, strconv.Itoa(int(r.typed.Port)))
 	}
-	hasNames := func(n facts.Network) bool {
-		return !n.Default && slices.ContainsFunc(p.found.Networks, n.SameAs)
-	}
-	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !slices.ContainsFunc(r.known.Server.Networks, hasNames) || !slices.Contains(r.names(), r.typed.Container) {
+	shared := p.found.Vantage(p.vantage.Name).SharedNetworks(r.known.Server)
+	hasNames := slices.ContainsFunc(shared, func(n facts.Network) bool { return !n.Default })
+	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !hasNames || !slices.Contains(r.names(), r.typed.Container) {
 		return ""
 	}
 	return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(r.known.Server.Port)))
@@ -46,7 +45,7 @@ func (r *run) withTyped(p *place, toTry []candidates.Candidate) []candidates.Can
 	if p.typed == "" || slices.ContainsFunc(toTry, func(c candidates.Candidate) bool { return c.Address == p.typed }) {
 		return toTry
 	}
-	return append(toTry, candidates.Candidate{Kind: r.typedKind(p), Address: p.typed, Reason: "the address that was asked about"})
+	return append(toTry, candidates.Candidate{Kind: r.typedKind(p), Address: p.typed, Reason: "the address that was typed"})
 }
 
 // typedKind returns the kind of a typed address that is none of the others.

@@ -186,7 +186,7 @@ func (r *run) watch(ctx context.Context) error {
 	if err := r.fromEach(ctx, r.retryRefused); err != nil {
 		return err
 	}
-	if err := r.retryAlone(ctx); err != nil {
+	if err := r.retryOneByOne(ctx); err != nil {
 		return err
 	}
 	if r.hostIsUnknown() {
@@ -286,20 +286,20 @@ func (r *run) retryRefused(ctx context.Context, p *place) error {
 	return context.Cause(ctx)
 }
 
-// retryAlone probes again the addresses that gave no answer in time, if the server answers
+// retryOneByOne probes again the addresses that gave no answer in time, if the server answers
 // others and takes so long for one that it may have had no time for all.
-func (r *run) retryAlone(ctx context.Context) (err error) {
+func (r *run) retryOneByOne(ctx context.Context) (err error) {
 	var all []report.Probe
 	attempts := 0
 	for _, p := range r.places {
 		all = append(all, p.probes...)
 		attempts += len(p.attempts)
 	}
-	if !experiment.WereSlow(all, attempts, r.target.Timeout) {
+	if !experiment.MayHaveWaited(all, attempts, r.target.Timeout) {
 		return nil
 	}
 	for _, p := range r.places {
-		if p.probes, err = experiment.RetryAlone(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
+		if p.probes, err = experiment.RetryOneByOne(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
 			return err
 		}
 	}

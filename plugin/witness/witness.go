@@ -93,13 +93,13 @@ func Watch(ctx context.Context, reader Reader, port uint16, addresses []Address,
 		sightings[i] = s.Sighting
 		sightings[i].Address = addresses[i].Address
 	}
-	return sightings, w.alone(ctx, addresses, sightings)
+	return sightings, w.oneByOne(ctx, addresses, sightings)
 }
 
-// alone watches again, one by one, the connections that no process accepted: a server that
+// oneByOne watches again, one by one, the connections that no process accepted: a server that
 // handles one connection at a time accepts none while it has another one of the same round.
 // It ends with the first that is not accepted, or if the accept queue does not become empty.
-func (w watch) alone(ctx context.Context, addresses []Address, sightings []facts.Sighting) error {
+func (w watch) oneByOne(ctx context.Context, addresses []Address, sightings []facts.Sighting) error {
 	for i := range sightings {
 		if sightings[i].Seen != facts.SeenWaiting {
 			continue
@@ -117,15 +117,30 @@ func (w watch) alone(ctx context.Context, addresses []Address, sightings []facts
 	return nil
 }
 
+// drained is how long the accept queue may take to become empty, in time limits of one probe.
+const drained = 10
+
 // untilQueueIsEmpty waits until the server has accepted the connections of an earlier round,
-// which are closed by now. It is false if it has not after some time.
+// which are closed by now. It is false if the queue gets no shorter within the time limit, since
+// the server accepts nothing, or does not become empty in time.
 func (w watch) untilQueueIsEmpty(ctx context.Context) (bool, error) {
 	var traffic listening.Traffic
-	isEmpty := func() bool {
-		return !slices.ContainsFunc(traffic.Queues, func(q listening.Queue) bool { return q.Length > 0 })
+	shortest, since := ^uint32(0), time.Duration(0)
+	err := w.until(ctx, &traffic, func(waited time.Duration) bool {
+		if length := queued(traffic); length < shortest {
+			shortest, since = length, waited
+		}
+		return shortest == 0 || waited >= since+w.timeout || waited >= drained*w.timeout
+	})
+	return shortest == 0, err
+}
+
+// queued is how many connections wait to be accepted.
+func queued(traffic listening.Traffic) (length uint32) {
+	for _, q := range traffic.Queues {
+		length += q.Length
 	}
-	err := w.until(ctx, &traffic, func(waited time.Duration) bool { return isEmpty() || waited >= connecting })
-	return isEmpty(), err
+	return length
 }
 
 // quietRound is a round. If connections were only counted in it, it also says whether no

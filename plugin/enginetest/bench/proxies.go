@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -181,11 +180,7 @@ func requestOnConn(ctx context.Context, base string) (send func() error, closeCo
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(io.Discard, response.Body)
-		if response.StatusCode != http.StatusOK {
-			err = fmt.Errorf("%s answered %s", base, response.Status)
-		}
-		return errors.Join(err, response.Body.Close())
+		return readAnswer(base, response)
 	}, func() { _ = conn.Close() }, nil
 }
 

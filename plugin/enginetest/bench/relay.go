@@ -103,12 +103,17 @@ func request(ctx context.Context, base string) func() error {
 		if err != nil {
 			return err
 		}
-		_, err = io.Copy(io.Discard, response.Body)
-		if response.StatusCode != http.StatusOK {
-			err = fmt.Errorf("%s answered %s", base, response.Status)
-		}
-		return errors.Join(err, response.Body.Close())
+		return readAnswer(base, response)
 	}
+}
+
+// readAnswer reads an answer to its end. Any other status than 200 is an error.
+func readAnswer(base string, response *http.Response) error {
+	_, err := io.Copy(io.Discard, response.Body)
+	if response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s answered %s", base, response.Status)
+	}
+	return errors.Join(err, response.Body.Close())
 }
 
 // messages measures a message there and back.

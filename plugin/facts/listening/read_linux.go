@@ -47,7 +47,7 @@ func ownAddresses() []netip.Addr {
 	interfaces, _ := net.Interfaces()
 	var addresses []netip.Addr
 	for _, i := range interfaces {
-		if i.Flags&net.FlagUp == 0 {
+		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 { // the other end of a pair may be down
 			continue
 		}
 		found, _ := i.Addrs()

@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/morikuni/aec"
-
-	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -22,7 +18,7 @@ type answer struct {
 	blocks  []block          // for each finding that is about places
 	others  []report.Finding // errors and warnings that are about no place
 	reached []string         // the places that reach the target
-	astray  []report.Place   // the places where it is reached, but not at the address that the user has asked about
+	misled  []report.Place   // the places where it is reached, but not at the address that the user has typed
 }
 
 // block is a finding, and the places that cannot reach the target because of it.
@@ -39,7 +35,7 @@ func writeTarget(out *bytes.Buffer, rep *report.Report, s screen) {
 	if rep.Target.Meaning != "" {
 		s.wrap(out, rep.Target.Meaning+".", 0)
 	}
-	if len(a.astray) > 0 {
+	if len(a.misled) > 0 {
 		fmt.Fprintln(out, "Use instead:")
 	}
 	writeUse(out, rep, s)
@@ -62,8 +58,8 @@ func newAnswer(rep *report.Report, s screen) *answer {
 		a.reached = append(a.reached, placeName(rep, best.Vantage))
 	}
 	for _, p := range rep.Target.Places {
-		if a.isReached(p.Vantage) && a.leadsAstray(p) {
-			a.astray = append(a.astray, p)
+		if a.isReached(p.Vantage) && a.isMisled(p) {
+			a.misled = append(a.misled, p)
 		}
 	}
 	for _, f := range rep.Findings {
@@ -103,151 +99,15 @@ func (a *answer) blames(f report.Finding, p report.Place) bool {
 	return !elsewhere && (len(probes) == 0 || slices.ContainsFunc(probes, func(row *report.Probe) bool { return row.Cause == f.Cause }))
 }
 
-// leadsAstray says whether a finding is that the address that the user has asked about does not
-// lead to the target from a place.
-func (a *answer) leadsAstray(p report.Place) bool {
+// isMisled says whether a finding is that the typed address does not lead to the target from a
+// place.
+func (a *answer) isMisled(p report.Place) bool {
 	isTyped := func(line string) bool {
 		row := observedBy(a.rep, line)
 		return row != nil && row.Vantage == p.Vantage && row.Address == p.Typed && !row.OK
 	}
 	return slices.ContainsFunc(a.rep.Findings, func(f report.Finding) bool {
 		return f.Severity != report.SeverityInfo && slices.ContainsFunc(f.Evidence, isTyped)
-	})
-}
-
-// answerColumn is where the second half of a headline begins.
-const answerColumn = 40
-
-// writeHalves writes two parts of a line. The second one has a line of its own if the
-// terminal is too narrow for both.
-func (s screen) writeHalves(out *bytes.Buffer, left, right string, color aec.ANSI) {
-	gap := max(2, answerColumn-utf8.RuneCountInString(left))
-	length := utf8.RuneCountInString(left + right)
-	line := left + strings.Repeat(" ", gap) + right
-	switch {
-	case right == "":
-		line = left
-	case s.width == 0 || length+gap <= s.width:
-	case length+2 <= s.width:
-		line = left + strings.Repeat(" ", s.width-length) + right
-	default:
-		line = left + "\n  " + right
-	}
-	if s.color {
-		line = color.Apply(line)
-	}
-	fmt.Fprintln(out, line)
-}
-
-// writeVerdict writes the first line: whether the target is reachable.
-func (a *answer) writeVerdict(out *bytes.Buffer) {
-	name := a.rep.Target.Name
-	switch {
-	case len(a.astray) > 0:
-		a.writeAstray(out)
-	case len(a.blocks) == 1 && len(a.reached) == 0:
-		a.writeHeadline(out, a.blocks[0])
-	case len(a.blocks) > 0 && len(a.reached) == 0:
-		a.screen.writeHalves(out, name+" is not reachable", a.about(), aec.RedF)
-		a.writeHeadline(out, a.blocks[0])
-	case len(a.reached) > 0 && len(a.blocks) > 0:
-		a.screen.writeHalves(out, name+" is reachable from "+list(a.reached), a.about(), aec.YellowF)
-	case len(a.reached) > 0:
-		a.screen.writeHalves(out, name+" is reachable", a.about(), aec.GreenF)
-	}
-}
-
-// writeAstray writes that the server is reached, but not at the address that the user has asked
-// about, or not by the name.
-func (a *answer) writeAstray(out *bytes.Buffer) {
-	names := make([]string, len(a.astray))
-	for i, p := range a.astray {
-		names[i] = placeName(a.rep, p.Vantage)
-	}
-	line, color := fmt.Sprintf("%s is reachable, but not by this name from %s", a.rep.Target.Name, list(names)), aec.YellowF
-	if a.rep.Target.Address {
-		line, color = fmt.Sprintf("%s does not lead to %s from %s", a.astray[0].Typed, a.containerName(), list(names)), aec.RedF
-	}
-	a.screen.writeHalves(out, line, a.about(), color)
-	if len(a.blocks) > 0 {
-		a.writeHeadline(out, a.blocks[0])
-	}
-}
-
-// stateRunning is the state of a container that nothing is to be said of.
-const stateRunning = "running"
-
-// about is the server in parentheses: its name, if the user has written another one, its
-// health, and where it is published.
-func (a *answer) about() string {
-	var words []string
-	if len(a.rep.Servers) > 0 {
-		server := a.rep.Servers[0]
-		if typed, _, _ := strings.Cut(a.rep.Target.Name, ":"); server.Name != typed {
-			words = append(words, server.Name)
-		}
-		if a.rep.Target.State != stateRunning {
-			words = append(words, a.rep.Target.State)
-		}
-		words = append(words, a.published(server))
-	}
-	words = slices.DeleteFunc(words, func(w string) bool { return w == "" })
-	if len(words) == 0 {
-		return ""
-	}
-	return "(" + strings.Join(words, ", ") + ")"
-}
-
-func (a *answer) published(server report.Server) string {
-	switch {
-	case a.rep.Target.OnHost && a.rep.Target.State == "":
-		return "" // it is on the engine's host itself
-	case a.rep.Target.OnHost:
-		return "on the network of the engine's host"
-	case len(server.Published) == 0:
-		return "not published"
-	}
-	at := make([]string, len(server.Published))
-	for i, b := range server.Published {
-		at[i] = fmt.Sprintf("%s:%d", bracketed(cmp.Or(b.HostIP, "0.0.0.0")), b.HostPort)
-	}
-	return "published on " + list(at)
-}
-
-func bracketed(ip string) string {
-	if strings.Contains(ip, ":") {
-		return "[" + ip + "]"
-	}
-	return ip
-}
-
-// writeHeadline writes who cannot reach the target, and the cause.
-func (a *answer) writeHeadline(out *bytes.Buffer, b block) {
-	headline := a.rep.Target.Name + " is not reachable"
-	if len(b.places) > 0 {
-		names := make([]string, len(b.places))
-		for i, p := range b.places {
-			names[i] = placeName(a.rep, p.Vantage)
-		}
-		headline = list(names) + " cannot reach " + a.rep.Target.Name
-		if !slices.ContainsFunc(b.places, func(p report.Place) bool { return !a.hasAnswer(p) }) {
-			headline = list(names) + " gets no expected answer from " + a.rep.Target.Name
-			if len(names) > 1 {
-				headline = list(names) + " get no expected answer from " + a.rep.Target.Name
-			}
-		}
-	}
-	color := aec.RedF
-	if b.Severity == report.SeverityWarning {
-		color = aec.YellowF
-	}
-	a.screen.writeHalves(out, headline, cmp.Or(string(b.Cause), "cause not known"), color)
-}
-
-// hasAnswer says whether the server itself answered from a place.
-func (a *answer) hasAnswer(p report.Place) bool {
-	return slices.ContainsFunc(probesFrom(a.rep, p.Vantage), func(row *report.Probe) bool {
-		return row.Status != 0 && row.Identity == netprobe.IdentityWitnessed
 	})
 }
 

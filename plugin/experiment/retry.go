@@ -9,10 +9,10 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// WereSlow says whether probes that had no answer in time may only have waited for each other:
-// a server that handles one request at a time takes for all of them as long as for one, times
-// their number.
-func WereSlow(probes []report.Probe, attempts int, timeout time.Duration) bool {
+// MayHaveWaited says whether the probes that had no answer in time may have waited for others: a
+// server that handles one request at a time takes, for all attempts together, as long as for one
+// times their number.
+func MayHaveWaited(probes []report.Probe, attempts int, timeout time.Duration) bool {
 	slowest, unanswered := 0.0, len(probes) < attempts
 	for _, p := range probes {
 		unanswered = unanswered || p.Failure == netprobe.NoResponse
@@ -23,12 +23,12 @@ func WereSlow(probes []report.Probe, attempts int, timeout time.Duration) bool {
 	return unanswered && slowest*float64(attempts) >= report.Milliseconds(timeout)
 }
 
-// RetryAlone probes again, one after the other, the addresses that gave no answer in time or
+// RetryOneByOne probes again, one by one, the addresses that gave no answer in time or
 // were not probed to the end, and returns the probes with those that work now. It ends with the
 // first that does not.
-func RetryAlone(ctx context.Context, v Vantage, server int, attempts []Attempt, probes []report.Probe, terms netprobe.Race) ([]report.Probe, error) {
+func RetryOneByOne(ctx context.Context, v Vantage, server int, attempts []Attempt, probes []report.Probe, terms netprobe.Race) ([]report.Probe, error) {
 	terms.Once = true
-	if err := awaitTurn(ctx, v, attempts, probes, terms); err != nil {
+	if err := awaitBacklog(ctx, v, attempts, probes, terms); err != nil {
 		return probes, err
 	}
 	for i := range attempts {
@@ -56,13 +56,13 @@ func RetryAlone(ctx context.Context, v Vantage, server int, attempts []Attempt, 
 	return probes, context.Cause(ctx)
 }
 
-// turn is how long a server may take, in time limits of one probe, until it has handled what
+// backlogFactor is how many times the time limit of one probe a server may take to handle what
 // earlier probes had sent.
-const turn = 10
+const backlogFactor = 10
 
-// awaitTurn probes an address that works, which the server answers when it has handled what
-// came before.
-func awaitTurn(ctx context.Context, v Vantage, attempts []Attempt, probes []report.Probe, terms netprobe.Race) error {
+// awaitBacklog probes an address that works. The server answers when it has handled what earlier
+// probes had sent.
+func awaitBacklog(ctx context.Context, v Vantage, attempts []Attempt, probes []report.Probe, terms netprobe.Race) error {
 	ok := slices.IndexFunc(probes, func(p report.Probe) bool { return p.OK })
 	if ok < 0 {
 		return nil
@@ -71,7 +71,7 @@ func awaitTurn(ctx context.Context, v Vantage, attempts []Attempt, probes []repo
 	if at < 0 {
 		return nil
 	}
-	terms.Timeout *= turn
+	terms.Timeout *= backlogFactor
 	_, err := v.Race(ctx, attempts[at:at+1], terms)
 	return err
 }
