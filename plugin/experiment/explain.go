@@ -58,7 +58,7 @@ func (r *run) vantageFacts(ctx context.Context, s *server, v inspectedVantage, p
 		known.Routes, known.Addresses = facts.Routes(s.found.Networks), facts.OwnAddresses()
 	}
 	known.Watched = s.watched[v.Name]
-	if s.exit != nil {
+	if s.hasExited() {
 		return known, nil
 	}
 	var err error

@@ -91,7 +91,7 @@ func (f *OnDemandServers) Start(ctx context.Context, index int, identity string)
 	}
 	f.record(s, explained.Probes, explained.Findings)
 	best, ok := ranking.PickBest(s.index, explained.Probes, f.run.vantage.KindRanking(f.run.engine.Host), f.run.request.Target.Path)
-	if !ok || s.exit != nil { // it may have answered before it exited
+	if !ok || s.hasExited() { // it may have answered before it exited
 		return nil, errors.Join(s.unreachedError(explained.Findings), f.removeFailed(ctx, s))
 	}
 	exited := make(chan struct{})
@@ -193,7 +193,7 @@ func (f *OnDemandServers) Err() error {
 
 // unreachedError returns why no address reaches a server.
 func (s *server) unreachedError(findings []report.Finding) error {
-	if s.exit != nil {
+	if s.hasExited() {
 		return s.exit
 	}
 	for _, finding := range findings {

@@ -38,7 +38,7 @@ func (s *server) probe(ctx, watching context.Context) ([]report.Probe, error) {
 // mayComeUp says whether the server may be reached later: so far a port forwarder has
 // kept a connection open, behind which the server does not listen yet.
 func (s *server) mayComeUp(probes []report.Probe) bool {
-	return s.exit == nil && !anyOK(probes) && slices.ContainsFunc(probes, func(p report.Probe) bool {
+	return !s.hasExited() && !anyOK(probes) && slices.ContainsFunc(probes, func(p report.Probe) bool {
 		return p.Failure == netprobe.Silent && p.Identity == netprobe.IdentityMismatch
 	})
 }

@@ -239,7 +239,7 @@ func (s *server) describe() report.Server {
 // health returns what the health check of the image says; nothing if it has none, or if
 // that is not known.
 func (s *server) health(ctx context.Context) []report.Check {
-	if !s.run.plan.Health || s.id == "" || s.exit != nil {
+	if !s.run.plan.Health || s.id == "" || s.hasExited() {
 		return nil
 	}
 	response, err := s.run.engine.API.ContainerInspect(ctx, s.id)
@@ -251,6 +251,9 @@ func (s *server) health(ctx context.Context) []report.Check {
 	}
 	return nil
 }
+
+// hasExited says whether the server exited before it answered.
+func (s *server) hasExited() bool { return s.exit != nil }
 
 // exitFault says how a server ended, with its last output and whether the kernel killed it for
 // using too much memory.

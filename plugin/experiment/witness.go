@@ -22,7 +22,7 @@ func (s *server) identify(ctx, watching context.Context, probes []report.Probe) 
 	switch {
 	case s.run.request.Builtin():
 		return probes, nil
-	case s.exit != nil:
+	case s.hasExited():
 		s.distrust(probes)
 		return probes, nil
 	}
