@@ -10,7 +10,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
@@ -34,7 +34,7 @@ func completePlaces(dockerCLI command.Cli) cobra.CompletionFunc {
 			if rest, _ := strings.CutPrefix(target.VantageNetwork, toComplete); toComplete != "" && rest != target.VantageNetwork {
 				directive |= cobra.ShellCompDirectiveNoSpace
 			}
-			return append([]string{experiment.VantageHost, target.VantageNetwork}, names...), directive
+			return append([]string{probing.VantageHost, target.VantageNetwork}, names...), directive
 		}
 		names, directive := networks(cmd, args, toComplete)
 		for i, name := range names {

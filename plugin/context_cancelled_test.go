@@ -22,6 +22,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 )
 
 // A context may end at any request to the engine, before the request or before its
@@ -65,7 +66,7 @@ func (b *bench) cancelAt(t *testing.T, request experiment.Request, n int, answer
 	assert.NilError(t, err)
 	engine := engine.Engine{API: api, Host: b.Address, Describe: describe(api), AgentImage: b.agent}
 	began := time.Now()
-	_, err = experiment.Run(ctx, engine, request, experiment.Options{Progress: silence{}, Vantage: experiment.Vantage{Name: experiment.VantageHost}})
+	_, err = experiment.Run(ctx, engine, request, experiment.Options{Progress: silence{}, Vantage: probing.Vantage{Name: probing.VantageHost}})
 	if at.Load() == nil {
 		assert.NilError(t, err)
 		return false

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
@@ -137,13 +137,13 @@ func unreachable(rep *report.Report) string {
 // place names the vantage that matters for a reader: where the command runs, if it was
 // probed from there.
 func place(rep *report.Report) string {
-	vantage, here := experiment.VantageClient, rep.Self.Vantage()
+	vantage, here := probing.VantageClient, rep.Self.Vantage()
 	for i, p := range rep.Probes {
 		if i == 0 || p.Vantage == here {
 			vantage = p.Vantage
 		}
 	}
-	container, ok := strings.CutPrefix(vantage, experiment.VantageContainer)
+	container, ok := strings.CutPrefix(vantage, probing.VantageContainer)
 	switch {
 	case vantage == here || rep.Command == runName:
 		return "here"

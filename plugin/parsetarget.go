@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
@@ -31,7 +31,7 @@ func parseTarget(text string) (target.Target, error) {
 		}
 		parsed.Port = uint16(port)
 	}
-	host, address := name == experiment.VantageHost, target.IsAddress(name)
+	host, address := name == probing.VantageHost, target.IsAddress(name)
 	switch {
 	case host && parsed.Port == 0:
 		return target.Target{}, invalidTarget(text, errors.New("use host:PORT for a server on the engine's host"))

@@ -29,7 +29,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/enginetest"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -51,7 +51,7 @@ func keepRelay(t *testing.T, b *bench, servers int, args ...string) *relayBench 
 	assert.NilError(t, json.Unmarshal([]byte(p.stdout.String()), &rep))
 	var urls []string
 	for _, best := range rep.Best {
-		if best.Vantage == experiment.VantageHost {
+		if best.Vantage == probing.VantageHost {
 			urls = append(urls, best.URL)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
@@ -59,7 +60,7 @@ measured, 130 if interrupted.`,
 
 // runOnHost measures from where this process is: this machine, or its container.
 func runOnHost(ctx context.Context, s session, request experiment.Request) (*report.Report, error) {
-	here := experiment.Here(s.engine.Self)
+	here := probing.Here(s.engine.Self)
 	if here.Client != nil {
 		var err error
 		if here.Down, err = target.StaleNetworkFault(ctx, s.engine.API, here.Client.Inspection); err != nil {

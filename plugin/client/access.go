@@ -7,7 +7,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -183,7 +183,7 @@ func resultOf(ctx context.Context, access Access, outcome *Outcome) (accessResul
 // access.
 func (r *run) vantage(access Access) string {
 	if r.options.Access == AccessAll {
-		return experiment.VantageClient + " (" + string(access) + ")"
+		return probing.VantageClient + " (" + string(access) + ")"
 	}
-	return experiment.VantageClient
+	return probing.VantageClient
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -145,7 +146,7 @@ func (r *run) prepareImage(ctx context.Context) error {
 func (r *run) allReached() bool {
 	reached := map[int]bool{}
 	for _, best := range r.report.Best {
-		if !r.options.Relay || best.Vantage == experiment.Here(r.engine.Self).Name {
+		if !r.options.Relay || best.Vantage == probing.Here(r.engine.Self).Name {
 			reached[best.Server] = true
 		}
 	}

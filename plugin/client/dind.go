@@ -17,6 +17,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -162,7 +163,7 @@ func (n *nestedEngine) runClient(ctx context.Context) (accessResult, error) {
 	result, err := resultOf(ctx, AccessDind, message.Outcome)
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, outside...)
-		for _, vantage := range []string{experiment.VantageClient, experiment.Here(n.run.engine.Self).Name} {
+		for _, vantage := range []string{probing.VantageClient, probing.Here(n.run.engine.Self).Name} {
 			result.report.Best = append(result.report.Best, experiment.PickBestFrom(vantage, outside, r.request)...)
 		}
 	}
@@ -207,7 +208,7 @@ func (n *nestedEngine) probeFromOutside(ctx context.Context, measured *report.Re
 	}
 	defer started.Lease.Release()
 	prober := engine.NewRemoteProber(ctx, started)
-	vantages := []experiment.Vantage{{Name: experiment.VantageClient, Prober: prober}, experiment.Here(n.run.engine.Self)}
+	vantages := []probing.Vantage{{Name: probing.VantageClient, Prober: prober}, probing.Here(n.run.engine.Self)}
 	probes := make([][]report.Probe, len(vantages)*len(measured.Servers))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, v := range vantages {
@@ -233,7 +234,7 @@ func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) []
 		Engine: facts.NewEngine(n.run.engine.Host, n.run.engine.Loopback, n.run.description.Endpoint.Engine),
 		Server: facts.NewServer(n.engineName, 0, nested),
 		Vantages: []facts.Vantage{
-			{Name: experiment.VantageClient, Container: true, Networks: nested.Networks},
+			{Name: probing.VantageClient, Container: true, Networks: nested.Networks},
 			n.here(nested),
 		},
 	}, probes).Probes
@@ -241,7 +242,7 @@ func (n *nestedEngine) explain(nested facts.Container, probes []report.Probe) []
 
 // here returns what is known of the vantage of this process.
 func (n *nestedEngine) here(nested facts.Container) facts.Vantage {
-	v := experiment.Here(n.run.engine.Self)
+	v := probing.Here(n.run.engine.Self)
 	if v.Client != nil {
 		known := v.Client.Vantage(v.Name)
 		known.Container = true
@@ -252,12 +253,12 @@ func (n *nestedEngine) here(nested facts.Container) facts.Vantage {
 
 // probeServer probes one server's addresses from one vantage. The client has already
 // reached the server, so there is only one second beyond a single attempt.
-func (n *nestedEngine) probeServer(ctx context.Context, v experiment.Vantage, index int, server report.Server, networks []facts.Network) ([]report.Probe, error) {
+func (n *nestedEngine) probeServer(ctx context.Context, v probing.Vantage, index int, server report.Server, networks []facts.Network) ([]report.Probe, error) {
 	request := n.run.request
 	toTry := nestedCandidates(server.Published, networks, n.engineName, v)
-	attempts := make([]experiment.Attempt, len(toTry))
+	attempts := make([]probing.Attempt, len(toTry))
 	for i, candidate := range toTry {
-		attempts[i] = experiment.Attempt{Candidate: candidate, Target: request.TargetAt(candidate.Address, n.job.Identities[index])}
+		attempts[i] = probing.Attempt{Candidate: candidate, Target: request.TargetAt(candidate.Address, n.job.Identities[index])}
 	}
 	waiting, cancel := context.WithTimeout(ctx, request.Timeout+time.Second)
 	defer cancel()
@@ -268,12 +269,12 @@ func (n *nestedEngine) probeServer(ctx context.Context, v experiment.Vantage, in
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return experiment.Rows(v.Name, index, attempts, results), nil
+	return probing.Rows(v.Name, index, attempts, results), nil
 }
 
 // nestedCandidates returns the addresses of the nested engine's container, and from
 // another container also its name, with the ports that the nested engine publishes.
-func nestedCandidates(published []report.PortBinding, networks []facts.Network, name string, v experiment.Vantage) []candidates.Candidate {
+func nestedCandidates(published []report.PortBinding, networks []facts.Network, name string, v probing.Vantage) []candidates.Candidate {
 	var l candidates.List
 	for _, b := range published {
 		hostIP := facts.ParseAddr(b.HostIP)

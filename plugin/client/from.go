@@ -10,6 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -17,7 +18,7 @@ import (
 // container, which a helper container shares. It does not touch the running container. Its
 // Report and its error are those of [experiment.Run].
 func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment.Request, target string, options experiment.Options) (*report.Report, error) {
-	vantage, err := experiment.ContainerVantage(ctx, eng.API, target)
+	vantage, err := probing.ContainerVantage(ctx, eng.API, target)
 	if err != nil {
 		return report.New("in-container"), err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -54,7 +55,7 @@ func (r *run) runRelay(ctx context.Context, access Access, worker *worker, job J
 	result, err := resultOf(ctx, access, outcome)
 	if result.report != nil {
 		result.report.Probes = append(result.report.Probes, probes...)
-		result.report.Best = append(experiment.PickBestFrom(experiment.Here(r.engine.Self).Name, probes, r.request), result.report.Best...)
+		result.report.Best = append(experiment.PickBestFrom(probing.Here(r.engine.Self).Name, probes, r.request), result.report.Best...)
 		if result.kept = r.request.Keep; result.kept {
 			r.options.Progress.Note(fmt.Sprintf("The relay stays open on %s until it is removed or the engine stops. Whoever has its URL can start %s.",
 				strings.Join(relay.published, ", "), atMost(r.request.Servers)))
@@ -120,38 +121,38 @@ func (r *run) probeThroughRelay(ctx context.Context, relay *relay) ([]report.Pro
 }
 
 // race probes the relay's addresses with the terms of the Request.
-func (r *run) race(ctx context.Context, attempts []experiment.Attempt) []netprobe.Result {
-	return experiment.RaceOf(attempts, netprobe.Race{Timeout: r.request.Timeout, ThroughGateway: true}).Run(ctx)
+func (r *run) race(ctx context.Context, attempts []probing.Attempt) []netprobe.Result {
+	return probing.RaceOf(attempts, netprobe.Race{Timeout: r.request.Timeout, ThroughGateway: true}).Run(ctx)
 }
 
 // probeServer starts a server and probes it at the addresses that reach the relay. The
 // results are the rows of those that do not, and of the server.
 func (r *run) probeServer(ctx context.Context, relay *relay, server int, reached []netprobe.Result) []report.Probe {
-	here := experiment.Here(r.engine.Self).Name
+	here := probing.Here(r.engine.Self).Name
 	attempts := relay.attemptsAt(r.request, server)
-	var good []experiment.Attempt
+	var good []probing.Attempt
 	var probes []report.Probe
 	for i, result := range reached {
 		if result.OK {
 			good = append(good, attempts[i])
 			continue
 		}
-		probes = append(probes, experiment.Rows(here, server, attempts[i:i+1], reached[i:i+1])...)
+		probes = append(probes, probing.Rows(here, server, attempts[i:i+1], reached[i:i+1])...)
 	}
 	if len(good) == 0 {
 		return probes
 	}
 	if started := r.startServer(ctx, relay.startOf(server, good[0])); !started[0].OK {
-		return append(probes, experiment.Rows(here, server, good[:1], started)...)
+		return append(probes, probing.Rows(here, server, good[:1], started)...)
 	}
 	waiting, cancel := context.WithTimeout(ctx, r.request.Wait)
 	defer cancel()
-	return append(probes, experiment.Rows(here, server, good, r.race(waiting, good))...)
+	return append(probes, probing.Rows(here, server, good, r.race(waiting, good))...)
 }
 
 // startServer has the relay start a server. The relay, which has the same Request, answers
 // when an address reaches the server, or with why none does.
-func (r *run) startServer(ctx context.Context, start experiment.Attempt) []netprobe.Result {
+func (r *run) startServer(ctx context.Context, start probing.Attempt) []netprobe.Result {
 	limit := r.request.Wait + engine.DeadlineMargin + r.request.PullAllowance()
-	return experiment.RaceOf([]experiment.Attempt{start}, netprobe.Race{Timeout: limit, Once: true}).Run(ctx)
+	return probing.RaceOf([]probing.Attempt{start}, netprobe.Race{Timeout: limit, Once: true}).Run(ctx)
 }

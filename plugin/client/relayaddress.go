@@ -21,6 +21,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -102,9 +103,9 @@ func (r *run) publishError(err error) error {
 type relay struct {
 	*worker
 	access     RelayAccess
-	identities []string             // of its servers
-	published  []string             // its addresses on the engine's host
-	attempts   []experiment.Attempt // at the relay itself
+	identities []string          // of its servers
+	published  []string          // its addresses on the engine's host
+	attempts   []probing.Attempt // at the relay itself
 }
 
 // newRelay makes the token of a relay that has been started, and finds its addresses. It
@@ -142,7 +143,7 @@ func (r *run) newRelay(ctx context.Context, worker *worker) (*relay, error) {
 	}
 	for _, c := range r.relayCandidates(known) {
 		c.Kind = report.KindRelay
-		relay.attempts = append(relay.attempts, experiment.Attempt{Candidate: c, Target: netprobe.Target{
+		relay.attempts = append(relay.attempts, probing.Attempt{Candidate: c, Target: netprobe.Target{
 			Address: c.Address, Path: "/" + relay.access.Token + "/", Identity: relay.identities[0],
 		}})
 	}
@@ -194,7 +195,7 @@ func hostname(header http.Header) string {
 // relayCandidates returns the addresses that lead from here to the relay, as far as the
 // engine knows. The requests have the token, which nobody else may get.
 func (r *run) relayCandidates(known facts.Addresses) []candidates.Candidate {
-	here := experiment.Here(r.engine.Self)
+	here := probing.Here(r.engine.Self)
 	known.EngineHost = r.engine.Host
 	known.HostAddresses = r.engine.HostAddresses
 	known.NodeAddress = r.description.NodeAddress
@@ -245,7 +246,7 @@ func (r *relay) serverPath(server int) string {
 }
 
 // attemptsAt returns attempts at a server, at the relay's addresses.
-func (r *relay) attemptsAt(request experiment.Request, server int) []experiment.Attempt {
+func (r *relay) attemptsAt(request experiment.Request, server int) []probing.Attempt {
 	attempts := slices.Clone(r.attempts)
 	for i, a := range attempts {
 		target := request.TargetAt(a.Address, r.identities[server])
@@ -259,7 +260,7 @@ func (r *relay) attemptsAt(request experiment.Request, server int) []experiment.
 }
 
 // startOf returns an attempt to start a server at one of the relay's addresses.
-func (r *relay) startOf(server int, at experiment.Attempt) experiment.Attempt {
+func (r *relay) startOf(server int, at probing.Attempt) probing.Attempt {
 	at.Target = netprobe.Target{
 		Method: http.MethodPut, Address: at.Address, Path: r.serverPath(server), Identity: r.identities[server],
 		Expect: netprobe.Expect{Status: http.StatusNoContent},

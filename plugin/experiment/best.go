@@ -5,15 +5,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
-// KindRanking returns the kinds of addresses that are tried from the vantage, the one
-// that stays valid longest first.
-func (v Vantage) KindRanking(engineHost string) []report.Kind {
-	if v.Foreign || v.Container != "" {
-		return ranking.InContainer(v.Foreign)
-	}
-	return ranking.OnHost(engineHost)
-}
-
 // pickBestAddresses fills in the best address of each server from each vantage, and the
 // Report's OK: whether each server is reached from the run's own vantage.
 func (r *run) pickBestAddresses() {

@@ -6,6 +6,7 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -22,7 +23,7 @@ func TestEveryKindIsRanked(t *testing.T) {
 		Networks: []facts.Network{network}, Client: []facts.Network{network},
 		Bindings: []facts.Binding{{HostIP: netip.IPv4Unspecified(), HostPort: 8080}},
 	}
-	for _, v := range []Vantage{{}, {Container: "client"}} {
+	for _, v := range []probing.Vantage{{}, {Container: "client"}} {
 		seen := map[report.Kind]bool{}
 		for _, c := range v.Candidates(facts) {
 			seen[c.Kind] = true
@@ -44,7 +45,7 @@ func TestCandidatesElsewhere(t *testing.T) {
 		Bindings: []facts.Binding{{HostIP: netip.IPv4Unspecified(), HostPort: 32768}},
 	}
 	gateways := []facts.Network{{Name: "eth0", GatewayIPv4: netip.MustParseAddr("192.168.0.1")}}
-	elsewhere := func(v Vantage) (certain, doubtful []string) {
+	elsewhere := func(v probing.Vantage) (certain, doubtful []string) {
 		for _, c := range v.Candidates(known) {
 			switch {
 			case c.Kind == report.KindPublishedHostAlias:
@@ -57,15 +58,15 @@ func TestCandidatesElsewhere(t *testing.T) {
 		return certain, doubtful
 	}
 
-	certain, doubtful := elsewhere(Vantage{Name: "container", Foreign: true, Gateways: gateways})
+	certain, doubtful := elsewhere(probing.Vantage{Name: "container", Foreign: true, Gateways: gateways})
 	assert.DeepEqual(t, certain, []string{"docker:32768"})
 	assert.DeepEqual(t, doubtful, []string{"172.17.0.2:80", "192.168.0.1:32768", "172.17.0.1:32768", "127.0.0.1:32768", "[::1]:32768", "0.0.0.0:32768"})
 
-	certain, doubtful = elsewhere(Vantage{Name: "container:job", Container: "1a"})
+	certain, doubtful = elsewhere(probing.Vantage{Name: "container:job", Container: "1a"})
 	assert.DeepEqual(t, certain, []string{"web:80", "172.17.0.2:80", "172.17.0.1:32768", "docker:32768"})
 	assert.DeepEqual(t, doubtful, []string{"127.0.0.1:32768", "[::1]:32768", "0.0.0.0:32768"})
 
 	known.ClientOnHost = true
-	_, doubtful = elsewhere(Vantage{Name: "container:job", Container: "1a"})
+	_, doubtful = elsewhere(probing.Vantage{Name: "container:job", Container: "1a"})
 	assert.DeepEqual(t, doubtful, []string{"[::1]:32768"}) // which is not published
 }

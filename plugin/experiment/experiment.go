@@ -17,6 +17,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -24,7 +25,7 @@ import (
 // Options are what an experiment needs besides the Request.
 type Options struct {
 	Progress engine.Progress
-	Vantage  Vantage
+	Vantage  probing.Vantage
 	// ClientJoins says that the container of the Vantage was started for this run, which
 	// connects it to its temporary networks too.
 	ClientJoins bool
@@ -140,7 +141,7 @@ func (r *run) gatherFacts(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		var err error
-		r.vantage.found, err = r.vantage.inspect(ctx, r.engine.API)
+		r.vantage.found, err = r.vantage.Inspect(ctx, r.engine.API)
 		return err
 	})
 	return group.Wait()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -85,4 +86,14 @@ func (s *server) log(ctx context.Context) []string {
 
 func anyOK(probes []report.Probe) bool {
 	return slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK })
+}
+
+// askAgain probes again from a vantage from which no address works; see probing.AskAgain.
+func (s *server) askAgain(ctx context.Context, v inspectedVantage, probes []report.Probe) ([]facts.SecondAnswer, error) {
+	questions := probing.Questions(v.Vantage, s.attempts(v), probes, s.run.request.Terms(), append([]string{s.name}, s.found.Aliases...))
+	if len(questions) == 0 {
+		return nil, nil
+	}
+	defer s.run.options.Progress.Step("Probing again in other ways")()
+	return probing.AskAgain(ctx, v.Vantage, questions)
 }

@@ -45,7 +45,7 @@ func (r *run) joinNetworks(ctx context.Context) error {
 		}
 	}
 	var err error
-	r.vantage.found, err = r.vantage.inspect(ctx, r.engine.API)
+	r.vantage.found, err = r.vantage.Inspect(ctx, r.engine.API)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -24,7 +25,7 @@ func (fakeNetworks) NetworkInspect(_ context.Context, name string, _ network.Ins
 // time. Without this test only the race detector would notice.
 func TestVantageFactsDoNotChangeVantage(t *testing.T) {
 	t.Parallel()
-	r := newRun(engine.Engine{API: fakeNetworks{}}, Request{}, Options{Vantage: Vantage{Name: "relay", Container: "relay"}})
+	r := newRun(engine.Engine{API: fakeNetworks{}}, Request{}, Options{Vantage: probing.Vantage{Name: "relay", Container: "relay"}})
 	r.vantage.found.ReportNetworks = append(r.vantage.found.ReportNetworks, report.Network{Name: "a"})
 	r.vantage.found.Networks = []facts.Network{{Name: "a"}}
 	s := newServer(r, 0)

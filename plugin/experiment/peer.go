@@ -11,13 +11,14 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // inspectedVantage is a vantage and what the engine says of its container.
 type inspectedVantage struct {
-	Vantage
+	probing.Vantage
 	found facts.ClientContainer // zero for a vantage without a container
 }
 
@@ -39,11 +40,11 @@ func (r *run) inspectedVantages() []inspectedVantage {
 
 // vantages returns the same without what the engine says of the containers: an inspection
 // may still run when a server could not be started.
-func (r *run) vantages() []Vantage {
+func (r *run) vantages() []probing.Vantage {
 	if r.peer == nil {
-		return []Vantage{r.vantage.Vantage}
+		return []probing.Vantage{r.vantage.Vantage}
 	}
-	return []Vantage{r.vantage.Vantage, r.peer.Vantage}
+	return []probing.Vantage{r.vantage.Vantage, r.peer.Vantage}
 }
 
 // startPeer begins to start the peer, if the Plan has one, and returns a function that
@@ -71,7 +72,7 @@ func (r *run) openPeer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opened := &peer{prober: prober, inspectedVantage: inspectedVantage{Vantage: Vantage{Name: VantagePeer, Container: prober.Agent.ID, Prober: prober}}}
+	opened := &peer{prober: prober, inspectedVantage: inspectedVantage{Vantage: probing.Vantage{Name: probing.VantagePeer, Container: prober.Agent.ID, Prober: prober}}}
 	response, err := api.ContainerInspect(ctx, prober.Agent.ID)
 	if err != nil {
 		prober.Agent.Lease.Release()

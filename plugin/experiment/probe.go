@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -89,11 +88,11 @@ func (s *server) probeFrom(ctx context.Context, v inspectedVantage) ([]report.Pr
 	attempts := s.attempts(v)
 	terms := s.run.request.Terms()
 	results, err := v.Race(ctx, attempts, terms)
-	probes := Rows(v.Name, s.index, attempts, results)
-	if err != nil || !MayHaveWaited(probes, len(attempts), terms.Timeout) {
+	probes := probing.Rows(v.Name, s.index, attempts, results)
+	if err != nil || !probing.MayHaveWaited(probes, len(attempts), terms.Timeout) {
 		return probes, err
 	}
-	return RetryOneByOne(ctx, v.Vantage, s.index, attempts, probes, terms)
+	return probing.RetryOneByOne(ctx, v.Vantage, s.index, attempts, probes, terms)
 }
 
 // forwardDelay is how much later than its server a published port may answer. The port
@@ -166,72 +165,16 @@ func (s *server) addresses(v inspectedVantage) facts.Addresses {
 }
 
 // attempts returns the candidates from one vantage.
-func (s *server) attempts(v inspectedVantage) []Attempt {
+func (s *server) attempts(v inspectedVantage) []probing.Attempt {
 	request, known := s.run.request, s.addresses(v)
 	toTry := v.Candidates(known)
-	attempts := make([]Attempt, len(toTry))
+	attempts := make([]probing.Attempt, len(toTry))
 	for i, candidate := range toTry {
-		attempts[i] = Attempt{
+		attempts[i] = probing.Attempt{
 			Candidate: candidate,
-			Grace:     Grace(known, candidate),
+			Grace:     probing.Grace(known, candidate),
 			Target:    request.TargetAt(candidate.Address, s.identity),
 		}
 	}
 	return attempts
-}
-
-// addressDetection is the longest time for which the kernel does not use a new IPv6
-// address, until duplicate address detection is done: a random delay of up to 1 s, then
-// one probe and 1 s for its answer (RFC 4862, section 5.4.2, and RFC 4861,
-// RETRANS_TIMER); and 1 s for the retransmission of a lost first packet.
-const addressDetection = 3 * time.Second
-
-// Grace returns how much longer than others a candidate is tried. The bridge of a network
-// that was empty detects duplicates of its IPv6 address when the server is connected.
-// Until that is done, the server's IPv6 address cannot be reached from the host.
-func Grace(known facts.Addresses, candidate candidates.Candidate) time.Duration {
-	hasIPv6 := slices.ContainsFunc(known.Networks, func(n facts.Network) bool { return n.IPv6.IsValid() })
-	if address, err := netip.ParseAddrPort(candidate.Address); err == nil && hasIPv6 && address.Addr().Is6() {
-		return addressDetection
-	}
-	return 0
-}
-
-// Rows returns the results of the attempts for one server as probes of a Report. An
-// attempt that was never completed has no row.
-func Rows(vantage string, server int, attempts []Attempt, results []netprobe.Result) []report.Probe {
-	var probes []report.Probe
-	for i, r := range results {
-		if r.Attempts > 0 {
-			probes = append(probes, row(vantage, server, attempts[i], r))
-		}
-	}
-	return probes
-}
-
-func row(vantage string, server int, a Attempt, r netprobe.Result) report.Probe {
-	return report.Probe{
-		Vantage:   vantage,
-		Server:    server,
-		Kind:      a.Kind,
-		Address:   a.Address,
-		URL:       a.Target.URL(),
-		Resolved:  r.Resolved,
-		OK:        r.OK,
-		Phase:     r.Phase,
-		Failure:   r.Failure,
-		Detail:    r.Detail,
-		Status:    r.Status,
-		Body:      r.Body,
-		Identity:  r.Identity,
-		WebSocket: r.WebSocket,
-		Attempts:  r.Attempts,
-		NotSent:   r.NotSent,
-		Timings: report.ProbeTimings{
-			ResolveMS:   report.Milliseconds(r.Timings.Resolve),
-			ConnectMS:   report.Milliseconds(r.Timings.Connect),
-			FirstByteMS: report.Milliseconds(r.Timings.FirstByte),
-			TotalMS:     report.Milliseconds(r.Timings.Total),
-		},
-	}
 }

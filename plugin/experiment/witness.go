@@ -9,6 +9,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -52,19 +53,19 @@ func (s *server) isDoubtful(p report.Probe) bool {
 	case witness.Connected(p):
 		return true
 	default:
-		return p.Vantage == VantageHost && p.Kind == report.KindPublishedLocalhost && !s.isElsewhere(p) && p.Failure != netprobe.Unreachable
+		return p.Vantage == probing.VantageHost && p.Kind == report.KindPublishedLocalhost && !s.isElsewhere(p) && p.Failure != netprobe.Unreachable
 	}
 }
 
 // isElsewhere says whether nothing is known to lead from a probe's address to the server.
 // On a Desktop engine, another process of this machine may have its localhost.
 func (s *server) isElsewhere(p report.Probe) bool {
-	if p.Vantage == VantageHost && p.Kind == report.KindPublishedLocalhost && s.run.description.Endpoint.Engine.Desktop {
+	if p.Vantage == probing.VantageHost && p.Kind == report.KindPublishedLocalhost && s.run.description.Endpoint.Engine.Desktop {
 		return true
 	}
 	for _, v := range s.run.inspectedVantages() {
 		if v.Name == p.Vantage {
-			return slices.ContainsFunc(s.attempts(v), func(a Attempt) bool { return a.Address == p.Address && a.Elsewhere })
+			return slices.ContainsFunc(s.attempts(v), func(a probing.Attempt) bool { return a.Address == p.Address && a.Elsewhere })
 		}
 	}
 	return false

@@ -18,8 +18,8 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/bounds"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -84,9 +84,9 @@ func (r *run) newWork() NodeWork {
 	for _, n := range r.nodes {
 		n.attempts = nil
 		for _, c := range r.candidatesOf(n) {
-			n.attempts = append(n.attempts, experiment.Attempt{Candidate: c, Target: r.request.TargetAt(c.Address, r.identity(n))})
+			n.attempts = append(n.attempts, probing.Attempt{Candidate: c, Target: r.request.TargetAt(c.Address, r.identity(n))})
 		}
-		race := experiment.RaceOf(n.attempts, r.request.Terms())
+		race := probing.RaceOf(n.attempts, r.request.Terms())
 		race.Wait = work.Settle
 		work.Races = append(work.Races, race)
 	}

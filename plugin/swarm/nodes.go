@@ -10,7 +10,7 @@ import (
 
 	"github.com/docker/docker/api/types/swarm"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -22,12 +22,12 @@ type node struct {
 	ready   bool // it accepted tasks when the run began
 	reached ReachedNode
 
-	server       *swarm.Task          // running; nil if there is none
-	serverError  string               // why there is no server
-	imageMissing bool                 // the node does not have the image
-	attempts     []experiment.Attempt // at addresses of its server, by all helpers
-	helperError  string               // why its helper has no results
-	results      []NodeResult         // of its helper
+	server       *swarm.Task       // running; nil if there is none
+	serverError  string            // why there is no server
+	imageMissing bool              // the node does not have the image
+	attempts     []probing.Attempt // at addresses of its server, by all helpers
+	helperError  string            // why its helper has no results
+	results      []NodeResult      // of its helper
 }
 
 // isActive says whether the user wants tasks on the node: it is not drained or paused.

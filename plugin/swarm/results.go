@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -59,7 +59,7 @@ func (r *run) rows(from *node) []report.Probe {
 				results[i] = *found
 			}
 		}
-		all = append(all, experiment.Rows(from.vantage(), to, n.attempts, results)...)
+		all = append(all, probing.Rows(from.vantage(), to, n.attempts, results)...)
 	}
 	return all
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -20,7 +20,7 @@ import (
 func newReport(target Target) *report.Report {
 	rep := report.New("diagnose")
 	rep.Target.Address = target.Address != ""
-	rep.Target.Name = cmp.Or(target.Container, target.Address, experiment.VantageHost)
+	rep.Target.Name = cmp.Or(target.Container, target.Address, probing.VantageHost)
 	return rep
 }
 
@@ -62,7 +62,7 @@ func (r *run) describePlace(p *place) report.Place {
 	if name, ok := strings.CutPrefix(p.vantage.Name, VantageNetwork); ok {
 		described.Name = "network " + name
 	}
-	if name, ok := strings.CutPrefix(p.vantage.Name, experiment.VantageContainer); ok {
+	if name, ok := strings.CutPrefix(p.vantage.Name, probing.VantageContainer); ok {
 		described.Name, described.Networks = name, describeNetworks(p.found.Networks)
 		described.Apart = len(p.facts(r.found).SharedNetworks(r.known.Server)) == 0
 	}
@@ -156,7 +156,7 @@ func (r *run) inspected(name string) (*container.InspectResponse, []facts.Networ
 		return r.known.Container, r.known.Server.Networks
 	}
 	for _, p := range r.places {
-		if p.vantage.Name == experiment.VantageContainer+name {
+		if p.vantage.Name == probing.VantageContainer+name {
 			return &p.found.Inspection, p.found.Networks
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"gotest.tools/v3/assert"
 
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -45,7 +45,7 @@ func TestFixesInCompose(t *testing.T) {
 		r.report.Servers = []report.Server{{ID: "0123", Name: "shop-web-1"}}
 		r.found.Service, r.found.Aliases = test.server, []string{test.server}
 		r.known.Container, r.known.Server = &server, facts.Server{Name: "shop-web-1", Port: 80}
-		client := &place{vantage: experiment.Vantage{Name: "container:six"}}
+		client := &place{vantage: probing.Vantage{Name: "container:six"}}
 		client.found.Inspection = ofService(test.client)
 		for _, name := range test.networks {
 			client.found.Networks = append(client.found.Networks, facts.Network{Name: name})

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/witness"
 )
@@ -17,8 +17,8 @@ func (r *run) askAgain(ctx context.Context, p *place) (err error) {
 	if !r.known.Server.Host {
 		names = r.names()
 	}
-	questions := experiment.Questions(p.vantage, p.attempts, p.probes, r.terms(), names)
-	if p.asked, err = experiment.AskAgain(ctx, p.vantage, questions); err != nil {
+	questions := probing.Questions(p.vantage, p.attempts, p.probes, r.terms(), names)
+	if p.asked, err = probing.AskAgain(ctx, p.vantage, questions); err != nil {
 		return err
 	}
 	answered := func(a facts.SecondAnswer) bool { return a.Way == netprobe.AskLonger && a.Result.OK }
@@ -29,7 +29,7 @@ func (r *run) askAgain(ctx context.Context, p *place) (err error) {
 	// the time.
 	r.oneByOne.Lock()
 	defer r.oneByOne.Unlock()
-	if p.probes, err = experiment.RetryOneByOne(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
+	if p.probes, err = probing.RetryOneByOne(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
 		return err
 	}
 	p.probes = witness.Judge(p.probes, r.found.Networks, p.watched)

@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -17,7 +17,7 @@ import (
 func (r *run) explainHost(ctx context.Context) error {
 	port := r.target.Port
 	r.known.Server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
-	r.report.Servers = []report.Server{{Name: experiment.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
+	r.report.Servers = []report.Server{{Name: probing.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
 	publishers, err := r.publishersOf(ctx, port)
 	if err != nil { // it only adds detail
 		r.progress.Note(netprobe.Visible(err.Error(), report.MaxLine))

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/proxy"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -23,7 +23,7 @@ import (
 
 // place is a network namespace to probe from.
 type place struct {
-	vantage   experiment.Vantage
+	vantage   probing.Vantage
 	found     facts.ClientContainer // the user's container, or the helper; zero on the host
 	named     bool                  // what the user has typed must work there
 	typed     string                // the address that the user has typed, as host:port; empty if that is none there
@@ -33,7 +33,7 @@ type place struct {
 	down      *report.Fault         // why its container reaches nothing
 	helper    string                // name of the helper; empty if this process probes
 	agent     *engine.Agent
-	attempts  []experiment.Attempt
+	attempts  []probing.Attempt
 	probes    []report.Probe // of the attempts
 	answerers []string       // who answered instead of the server, if that is known
 	watched   facts.Watched
@@ -111,7 +111,7 @@ func (r *run) addPlace(p *place) {
 // findPlace returns the place that the user calls host, network:NAME, or by the name of a
 // container. The host is where this process is, which may be a container.
 func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
-	if name == experiment.VantageHost {
+	if name == probing.VantageHost {
 		p, err := r.newHerePlace(ctx)
 		r.known.FromContainer = err == nil && p.vantage.InContainer()
 		return p, err
@@ -130,7 +130,7 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	vantage, err := experiment.ContainerVantage(ctx, r.reader, response.ID)
+	vantage, err := probing.ContainerVantage(ctx, r.reader, response.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func (r *run) bridgeNameFor(ctx context.Context, bridge network.Inspect) string 
 
 // newHerePlace returns the place of this process, which needs no helper.
 func (r *run) newHerePlace(ctx context.Context) (*place, error) {
-	p := &place{vantage: experiment.Here(r.engine.Self)}
+	p := &place{vantage: probing.Here(r.engine.Self)}
 	if p.vantage.Client == nil {
 		return p, nil
 	}
@@ -193,7 +193,7 @@ func (r *run) newHerePlace(ctx context.Context) (*place, error) {
 
 func (r *run) newNetworkPlace(name string) *place {
 	return &place{
-		vantage: experiment.Vantage{Name: VantageNetwork + name},
+		vantage: probing.Vantage{Name: VantageNetwork + name},
 		network: name,
 		helper:  r.newHelperName(),
 	}
@@ -281,11 +281,11 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 // probe probes addresses from a place. The server should already run, so each address is
 // tried for the time of one attempt, and then once more, unless it may take longer.
 func (r *run) probe(ctx context.Context, p *place, toTry []candidates.Candidate) error {
-	p.attempts = make([]experiment.Attempt, len(toTry))
+	p.attempts = make([]probing.Attempt, len(toTry))
 	for i, candidate := range toTry {
-		p.attempts[i] = experiment.Attempt{
+		p.attempts[i] = probing.Attempt{
 			Candidate: candidate,
-			Grace:     experiment.Grace(r.found.Addresses, candidate),
+			Grace:     probing.Grace(r.found.Addresses, candidate),
 			Target:    r.target.TargetAt(candidate.Address),
 		}
 	}
@@ -295,7 +295,7 @@ func (r *run) probe(ctx context.Context, p *place, toTry []candidates.Candidate)
 	if err != nil {
 		return err
 	}
-	p.probes = experiment.Rows(p.vantage.Name, 0, p.attempts, results)
+	p.probes = probing.Rows(p.vantage.Name, 0, p.attempts, results)
 	return context.Cause(ctx)
 }
 

@@ -15,8 +15,8 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
@@ -225,7 +225,7 @@ func (r *run) takeOwnLocalhost(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	from := r.target.From[0]
-	if from == experiment.VantageHost || strings.HasPrefix(from, VantageNetwork) {
+	if from == probing.VantageHost || strings.HasPrefix(from, VantageNetwork) {
 		return false, nil
 	}
 	client, err := r.find(ctx, from)

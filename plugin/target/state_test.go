@@ -22,7 +22,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -241,7 +241,7 @@ func TestRecheck(t *testing.T) {
 			assert.NilError(t, err)
 			r.setServer(response, 8080)
 			defer r.watchExit(t.Context(), response)()
-			r.places = []*place{{vantage: experiment.Vantage{Name: "host"}, probes: []report.Probe{{OK: test.reached}}}}
+			r.places = []*place{{vantage: probing.Vantage{Name: "host"}, probes: []report.Probe{{OK: test.reached}}}}
 			err = r.recheck(t.Context(), test.err)
 			if test.want == "" {
 				assert.Equal(t, err, test.err)
@@ -291,7 +291,7 @@ func TestAddState(t *testing.T) {
 			if !test.reached {
 				probe.Failure = netprobe.NoResponse
 			}
-			r.places = []*place{{vantage: experiment.Vantage{Name: "host"}, probes: []report.Probe{probe}}}
+			r.places = []*place{{vantage: probing.Vantage{Name: "host"}, probes: []report.Probe{probe}}}
 			r.summarize()
 			r.addState()
 			var got []string

@@ -24,7 +24,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -180,7 +180,7 @@ func (r *run) summarize() {
 		input.Vantages = append(input.Vantages, p.facts(r.found))
 	}
 	if len(r.places) == 0 { // the container does not run
-		input.Vantages = []facts.Vantage{{Name: experiment.Here(r.engine.Self).Name}}
+		input.Vantages = []facts.Vantage{{Name: probing.Here(r.engine.Self).Name}}
 	}
 	explained := diagnosis.Explain(input, probes)
 	r.report.Probes = append(r.report.Probes, explained.Probes...)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -262,10 +262,10 @@ func (r *run) retryRefused(ctx context.Context, p *place) error {
 	if s := r.known.Server; s.Listeners == nil || len(s.Listeners.On(s.Port)) == 0 {
 		return nil
 	}
-	var again []experiment.Attempt
+	var again []probing.Attempt
 	var rows []int
 	for i, probe := range p.probes {
-		at := slices.IndexFunc(p.attempts, func(a experiment.Attempt) bool { return a.Address == probe.Address })
+		at := slices.IndexFunc(p.attempts, func(a probing.Attempt) bool { return a.Address == probe.Address })
 		if probe.Failure == netprobe.Refused && at >= 0 {
 			again, rows = append(again, p.attempts[at]), append(rows, i)
 		}
@@ -279,7 +279,7 @@ func (r *run) retryRefused(ctx context.Context, p *place) error {
 	if err != nil {
 		return err
 	}
-	for i, row := range experiment.Rows(p.vantage.Name, 0, again, results) {
+	for i, row := range probing.Rows(p.vantage.Name, 0, again, results) {
 		row.Attempts += p.probes[rows[i]].Attempts
 		p.probes[rows[i]] = row
 	}
@@ -295,11 +295,11 @@ func (r *run) retryOneByOne(ctx context.Context) (err error) {
 		all = append(all, p.probes...)
 		attempts += len(p.attempts)
 	}
-	if !experiment.MayHaveWaited(all, attempts, r.target.Timeout) {
+	if !probing.MayHaveWaited(all, attempts, r.target.Timeout) {
 		return nil
 	}
 	for _, p := range r.places {
-		if p.probes, err = experiment.RetryOneByOne(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
+		if p.probes, err = probing.RetryOneByOne(ctx, p.vantage, 0, p.attempts, p.probes, r.terms()); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/client"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
-	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -69,7 +69,7 @@ func compareRelay(ctx context.Context, known target) (err error) {
 func baseURLs(relay *report.Report) (through, direct string, err error) {
 	for _, best := range relay.Best {
 		switch best.Vantage {
-		case experiment.VantageHost:
+		case probing.VantageHost:
 			through = best.URL
 		case client.VantageRelay:
 			direct = best.URL

@@ -1,17 +1,20 @@
-package experiment
+// Package probing sends probes from a vantage: a race between attempts, a second question
+// where the first answer decides nothing, and repeated probes, one by one, of a server that
+// handles one request at a time. Results become rows of a Report.
+package probing
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/containerd/errdefs"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/witness"
@@ -98,8 +101,8 @@ func (v Vantage) Candidates(f facts.Addresses) []candidates.Candidate {
 	}
 }
 
-// inspect reads what matters of the vantage's container.
-func (v Vantage) inspect(ctx context.Context, api engine.API) (facts.ClientContainer, error) {
+// Inspect reads what matters of the vantage's container.
+func (v Vantage) Inspect(ctx context.Context, api engine.API) (facts.ClientContainer, error) {
 	if v.Client != nil {
 		return *v.Client, nil
 	}
@@ -111,37 +114,6 @@ func (v Vantage) inspect(ctx context.Context, api engine.API) (facts.ClientConta
 		return facts.ClientContainer{}, err
 	}
 	return facts.ReadClientContainer(ctx, api, response)
-}
-
-// Attempt is one candidate, and what is probed there.
-type Attempt struct {
-	candidates.Candidate
-	Target netprobe.Target
-	Grace  time.Duration // netprobe.Attempt.Grace
-}
-
-// RaceOf returns a race between attempts, with the settings of the given race.
-func RaceOf(attempts []Attempt, race netprobe.Race) netprobe.Race {
-	for _, a := range attempts {
-		race.Attempts = append(race.Attempts, netprobe.Attempt{Target: a.Target, Grace: a.Grace, Lookup: a.Lookup, Elsewhere: a.Elsewhere})
-	}
-	return race
-}
-
-// Race probes from the vantage until ctx ends or each attempt has had its last probe. The
-// results are in the order of the attempts. Only a Prober returns an error.
-func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Race) ([]netprobe.Result, error) {
-	return v.run(ctx, RaceOf(attempts, terms))
-}
-
-func (v Vantage) run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error) {
-	if v.Prober == nil {
-		return race.Run(ctx), nil
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		race.Wait = time.Until(deadline)
-	}
-	return v.Prober.Run(ctx, race)
 }
 
 // ContainerVantage returns the vantage of a running container. It is an error if the
@@ -164,4 +136,13 @@ func ContainerVantage(ctx context.Context, api engine.Reader, target string) (Va
 		Name:      VantageContainer + strings.TrimPrefix(response.Name, "/"),
 		Container: response.ID,
 	}, nil
+}
+
+// KindRanking returns the kinds of addresses that are tried from the vantage, the one
+// that stays valid longest first.
+func (v Vantage) KindRanking(engineHost string) []report.Kind {
+	if v.Foreign || v.Container != "" {
+		return ranking.InContainer(v.Foreign)
+	}
+	return ranking.OnHost(engineHost)
 }

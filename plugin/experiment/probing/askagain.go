@@ -1,4 +1,4 @@
-package experiment
+package probing
 
 import (
 	"context"
@@ -11,16 +11,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
-
-// askAgain probes again from a vantage from which no address works; see AskAgain.
-func (s *server) askAgain(ctx context.Context, v inspectedVantage, probes []report.Probe) ([]facts.SecondAnswer, error) {
-	questions := Questions(v.Vantage, s.attempts(v), probes, s.run.request.Terms(), append([]string{s.name}, s.found.Aliases...))
-	if len(questions) == 0 {
-		return nil, nil
-	}
-	defer s.run.options.Progress.Step("Probing again in other ways")()
-	return AskAgain(ctx, v.Vantage, questions)
-}
 
 // Questions returns the probes that may prove why no address works from a vantage: to
 // the address that came furthest, once each. There are none if an address works, or if
