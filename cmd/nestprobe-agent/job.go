@@ -24,6 +24,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -80,7 +81,7 @@ func runJob(ctx context.Context, std stdio, measure func(context.Context, engine
 func (j *job) options() experiment.Options {
 	return experiment.Options{
 		Progress:    j.out,
-		Vantage:     experiment.Vantage{Name: j.Vantage, Container: j.Container},
+		Vantage:     probing.Vantage{Name: j.Vantage, Container: j.Container},
 		ClientJoins: j.Container != "",
 		ID:          j.Run,
 		Identities:  j.Identities,

@@ -8,27 +8,28 @@ import (
 
 	"gotest.tools/v3/assert"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
 // --add-host gets an address that the engine takes and that leads to its host.
 func TestHostAddress(t *testing.T) {
-	gateway := row{report.Probe{Kind: report.KindPublishedGateway, OK: true}, parse("172.17.0.1:8080"), 0}
-	container := row{report.Probe{Kind: report.KindContainerIP, OK: true}, parse("172.17.0.2:8080"), 1}
-	host := row{report.Probe{Kind: report.KindHostAddress, OK: true}, parse("192.0.2.10:8080"), 2}
+	gateway := evidence.Row{Probe: report.Probe{Kind: report.KindPublishedGateway, OK: true}, To: evidence.ParseAddress("172.17.0.1:8080"), Index: 0}
+	container := evidence.Row{Probe: report.Probe{Kind: report.KindContainerIP, OK: true}, To: evidence.ParseAddress("172.17.0.2:8080"), Index: 1}
+	host := evidence.Row{Probe: report.Probe{Kind: report.KindHostAddress, OK: true}, To: evidence.ParseAddress("192.0.2.10:8080"), Index: 2}
 	for name, test := range map[string]struct {
 		engine facts.Engine
-		rows   []row
+		rows   []evidence.Row
 		want   string
 	}{
-		"Docker Engine":               {facts.Engine{Major: 20}, []row{gateway}, "host-gateway"},
-		"an old engine, as Toolbox's": {facts.Engine{Major: 19}, []row{container, gateway}, "172.17.0.1"},
-		"Podman":                      {facts.Engine{Podman: true}, []row{gateway}, "172.17.0.1"},
-		"rootless":                    {facts.Engine{Major: 28, Rootless: true}, []row{container, host}, "192.0.2.10"},
-		"rootless, nothing reached":   {facts.Engine{Major: 28, Rootless: true}, []row{container}, "ADDRESS"},
+		"Docker Engine":               {facts.Engine{Major: 20}, []evidence.Row{gateway}, "host-gateway"},
+		"an old engine, as Toolbox's": {facts.Engine{Major: 19}, []evidence.Row{container, gateway}, "172.17.0.1"},
+		"Podman":                      {facts.Engine{Podman: true}, []evidence.Row{gateway}, "172.17.0.1"},
+		"rootless":                    {facts.Engine{Major: 28, Rootless: true}, []evidence.Row{container, host}, "192.0.2.10"},
+		"rootless, nothing reached":   {facts.Engine{Major: 28, Rootless: true}, []evidence.Row{container}, "ADDRESS"},
 	} {
-		c := &vantageCase{Input: Input{Engine: test.engine}, rows: test.rows}
+		c := &vantageCase{Case: evidence.Case{Engine: test.engine, Rows: test.rows}}
 		assert.Check(t, c.hostAddress() == test.want, "%s: %s", name, c.hostAddress())
 	}
 }
@@ -39,17 +40,17 @@ func TestPublishPrivately(t *testing.T) {
 		"127.0.0.1::8080": {Major: 28, Desktop: true},
 		"8080":            {Major: 28, Host: "192.0.2.10"},
 	} {
-		c := &vantageCase{Input: Input{Engine: engine}}
+		c := &vantageCase{Case: evidence.Case{Engine: engine}}
 		assert.Equal(t, c.publishPrivately(8080), want)
 	}
-	c := &vantageCase{Input: Input{Engine: facts.Engine{Major: 28}}, vantage: facts.Vantage{Container: true}}
+	c := &vantageCase{Case: evidence.Case{Engine: facts.Engine{Major: 28}, Vantage: facts.Vantage{Container: true}}}
 	assert.Equal(t, c.publishPrivately(8080), "8080")
 }
 
 // A server that the run has started is gone when its hint is read.
 func TestLastingHosts(t *testing.T) {
 	n := facts.Network{Name: "own", IPv4: netip.MustParseAddr("172.18.0.2"), Subnets: []netip.Prefix{netip.MustParsePrefix("172.18.0.0/16"), netip.MustParsePrefix("fd00::/64")}}
-	c := &vantageCase{Input: Input{Server: facts.Server{Networks: []facts.Network{n}}}}
+	c := &vantageCase{Case: evidence.Case{Server: facts.Server{Networks: []facts.Network{n}}}}
 	hosts := []string{"web", "db", "172.18.0.2", "192.0.2.7"}
 	assert.DeepEqual(t, c.lastingHosts(hosts), hosts)
 	c.Server.StartedByUs = true
@@ -69,8 +70,8 @@ func TestReachable(t *testing.T) {
 		{facts.Engine{Major: 28, Host: "192.0.2.10"}, "127.0.0.1:8080", "8080:80"},
 		{facts.Engine{Major: 28, Rootless: true}, "172.17.0.1:8080", "8080:80"},
 	} {
-		c := &vantageCase{Input: Input{Engine: test.engine}}
-		assert.Equal(t, c.reachable(row{to: parse(test.address)}).Publish(80), test.want)
+		c := &vantageCase{Case: evidence.Case{Engine: test.engine}}
+		assert.Equal(t, c.reachable(evidence.Row{To: evidence.ParseAddress(test.address)}).Publish(80), test.want)
 	}
 }
 
@@ -103,7 +104,7 @@ func TestNewNetworkCommands(t *testing.T) {
 		"on the host":         {web, facts.Vantage{Name: "container:client", Container: true, OnHost: true}, []string{create, connect + "web"}},
 		"server of a run":     {ours, facts.Vantage{Name: "client", Container: true}, []string{create, connect + "CONTAINER"}},
 	} {
-		c := &vantageCase{Input: Input{Server: test.server}, vantage: test.vantage}
+		c := &vantageCase{Case: evidence.Case{Server: test.server, Vantage: test.vantage}}
 		assert.Check(t, slices.Equal(c.newNetworkCommands(), test.want), "%s: %q", name, c.newNetworkCommands())
 	}
 }
@@ -119,7 +120,7 @@ func TestCommandsWithHostileNames(t *testing.T) {
 		"\x1b[2J":   "",
 	} {
 		server := facts.Server{Name: name, Port: 80, Networks: []facts.Network{{Name: name}}}
-		c := &vantageCase{Input: Input{Server: server}, vantage: facts.Vantage{Name: "container:" + name, Container: true}}
+		c := &vantageCase{Case: evidence.Case{Server: server, Vantage: facts.Vantage{Name: "container:" + name, Container: true}}}
 		for format, commands := range map[string][]string{
 			"docker logs %s":                    {commandFor(server, "docker logs")},
 			"docker network connect %s %s":      c.connectCommands(server.Networks[0]),

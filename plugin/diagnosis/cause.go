@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
@@ -26,11 +27,11 @@ type definition struct {
 	whenReached report.Severity // if another address works; info if empty
 	shownBy     string          // the check of diagnose that fails with the cause; empty for none
 
-	needs    evidence                              // without it the rule is not tried; nil for none
-	rule     func(*vantageCase, row) *report.Fault // none if the failure with the same name proves it
-	second   bool                                  // the rule needs a second answer, and says more than what the failure names
-	everyRow bool                                  // the rule is about all rows, and holds if there is none
-	vantage  func(*vantageCase) *report.Fault      // a rule about the vantage, besides its rows
+	needs    func(*vantageCase) bool                        // whether what the rule needs was measured; nil for nothing
+	rule     func(*vantageCase, evidence.Row) *report.Fault // none if the failure with the same name proves it
+	second   bool                                           // the rule needs a second answer, and says more than what the failure names
+	everyRow bool                                           // the rule is about all rows, and holds if there is none
+	vantage  func(*vantageCase) *report.Fault               // a rule about the vantage, besides its rows
 }
 
 type cause struct {

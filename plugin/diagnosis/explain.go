@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -32,8 +33,7 @@ func Explain(in Input, probes []report.Probe) Result {
 	reached := slices.ContainsFunc(probes, func(p report.Probe) bool { return p.OK }) && in.Server.Down == nil
 	var found []report.Finding
 	for _, v := range in.Vantages {
-		c := newVantageCase(in, v, probes)
-		c.elsewhereReached = reached
+		c := &vantageCase{Case: evidence.NewCase(in.Engine, in.Server, v, probes), vantages: in.Vantages, elsewhereReached: reached}
 		for _, fault := range c.faults(result.Probes) {
 			found = append(found, c.finding(fault))
 		}
@@ -46,7 +46,7 @@ func Explain(in Input, probes []report.Probe) Result {
 // what is wrong with each. The causes of rows are written to their copies.
 func (c *vantageCase) faults(copies []report.Probe) []*report.Fault {
 	faults := append(c.explainRows(copies), c.explainVantage()...)
-	if !c.serverReached() {
+	if !c.ServerReached() {
 		return []*report.Fault{c.root(faults)}
 	}
 	if c.typed != nil && c.typedFault == nil {
@@ -62,11 +62,11 @@ func (c *vantageCase) faults(copies []report.Probe) []*report.Fault {
 func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 	finding := Finding(fault)
 	switch {
-	case !c.serverReached() && c.mayFail():
+	case !c.ServerReached() && c.mayFail():
 		finding.Severity = report.SeverityInfo
-	case c.serverReached() && fault == c.typedFault && c.typed.Kind == report.KindContainerName: // a container has other addresses too
+	case c.ServerReached() && fault == c.typedFault && c.typed.Kind == report.KindContainerName: // a container has other addresses too
 		finding.Severity = report.SeverityWarning
-	case c.serverReached() && fault != c.typedFault:
+	case c.ServerReached() && fault != c.typedFault:
 		finding.Severity = cmp.Or(find(fault.Cause).whenReached, report.SeverityInfo)
 	}
 	return finding
@@ -77,8 +77,8 @@ func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 // would be for others to reach it; or it has nothing to do with the server.
 func (c *vantageCase) mayFail() bool {
 	asked := func(v facts.Vantage) bool { return v.Typed != "" }
-	if c.vantage.Beside || c.vantage.Optional && slices.ContainsFunc(c.Vantages, asked) {
+	if c.Vantage.Beside || c.Vantage.Optional && slices.ContainsFunc(c.vantages, asked) {
 		return true
 	}
-	return c.vantage.Optional && c.elsewhereReached && len(c.Server.Bindings) == 0
+	return c.Vantage.Optional && c.elsewhereReached && len(c.Server.Bindings) == 0
 }

@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -11,22 +12,13 @@ var HostAliasMissing = define("host-alias-missing", addressOnly, definition{
 	bySetting: true,
 	hint:      "start the client container with --add-host and an address of the engine's host, or use that address",
 	explains:  []report.Cause{LocalhostIsThisContainer},
-	rule: func(c *vantageCase, r row) *report.Fault {
-		if !aliasNotFound(r) || !c.vantage.Container || c.vantage.Foreign || c.hasAlias() { // foreign: it would be the host of another engine
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		if !evidence.AliasNotFound(r) || !c.Vantage.Container || c.Vantage.Foreign || c.HasAlias() { // foreign: it would be the host of another engine
 			return nil
 		}
-		return &report.Fault{Commands: command("docker run --add-host %s:%s ...", r.to.host, c.hostAddress())}
+		return &report.Fault{Commands: command("docker run --add-host %s:%s ...", r.To.Host, c.hostAddress())}
 	},
 })
-
-// hasAlias says whether the vantage has another name for its host. Each product has names
-// of its own, and nobody misses those of the others.
-func (c *vantageCase) hasAlias() bool {
-	return slices.ContainsFunc(c.rows, func(r row) bool {
-		alias := r.Kind == report.KindPublishedHostAlias || r.Kind == report.KindHostAlias
-		return alias && !Unnamed(r.Failure)
-	})
-}
 
 // hostGatewaySince is the first major version of Docker Engine that accepts host-gateway
 // (Docker Engine 20.10 release notes).
@@ -40,11 +32,11 @@ func (c *vantageCase) hostAddress() string {
 	if c.Engine.Major >= hostGatewaySince && !c.Engine.Rootless {
 		return "host-gateway"
 	}
-	i := slices.IndexFunc(c.rows, func(r row) bool {
-		return r.OK && r.to.ip.IsValid() && (isEngineHost(r.Kind) || c.toServerOnHost(r))
+	i := slices.IndexFunc(c.Rows, func(r evidence.Row) bool {
+		return r.OK && r.To.IP.IsValid() && (evidence.IsEngineHost(r.Kind) || c.ToServerOnHost(r))
 	})
 	if i < 0 {
 		return "ADDRESS"
 	}
-	return c.rows[i].to.host
+	return c.Rows[i].To.Host
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -14,13 +15,13 @@ var HostHeaderRefused = define("host-header-refused", badAnswer, definition{
 	explains: []report.Cause{UnexpectedStatus},
 	needs:    secondAnswers,
 	second:   true,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		for _, a := range c.asked(r, netprobe.AskHost) {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		for _, a := range c.Asked(r, netprobe.AskHost) {
 			if !a.Result.OK {
 				continue
 			}
-			fault := because("with %s, the answer at %s is %s", strconv.Quote("Host: "+a.Host), a.Address, answeredWith(a.Result.Status))
-			also(fault, "without it, the answer is %s", answeredWith(r.Status))
+			fault := because("with %s, the answer at %s is %s", strconv.Quote("Host: "+a.Host), a.Address, evidence.AnsweredWith(a.Result.Status))
+			also(fault, "without it, the answer is %s", evidence.AnsweredWith(r.Status))
 			suggest(fault, "send a Host header that the server accepts, such as %s, or add the host to those that it serves "+
 				"(Vite server.allowedHosts, webpack allowedHosts, Django ALLOWED_HOSTS, Rails config.hosts, nginx server_name)", strconv.Quote("Host: "+a.Host))
 			return fault

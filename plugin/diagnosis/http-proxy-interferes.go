@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
@@ -17,13 +18,13 @@ var HTTPProxyInterferes = define(connection.HTTPProxyInterferes, addressOnly, de
 	title:       "A proxy setting would catch this address",
 	whenReached: report.SeverityWarning, // the probes use no proxy, but the container's programs do
 	vantage: func(c *vantageCase) *report.Fault {
-		if c.vantage.Proxies == nil || !c.serverReached() {
+		if c.Vantage.Proxies == nil || !c.ServerReached() {
 			return nil
 		}
 		var hosts []string
 		var caught facts.Caught
 		for _, host := range c.usableHosts() {
-			by, ok := c.vantage.Proxies.Catch(host)
+			by, ok := c.Vantage.Proxies.Catch(host)
 			if !ok {
 				return nil // an address that works and that no proxy catches
 			}
@@ -41,9 +42,9 @@ var HTTPProxyInterferes = define(connection.HTTPProxyInterferes, addressOnly, de
 func (c *vantageCase) usableHosts() []string {
 	for _, kinds := range [][]report.Kind{{report.KindContainerName}, {report.KindContainerIP}, nil} {
 		var hosts []string
-		for _, r := range c.rows {
-			if r.OK && (kinds == nil || slices.Contains(kinds, r.Kind)) && !slices.Contains(hosts, r.to.host) {
-				hosts = append(hosts, r.to.host)
+		for _, r := range c.Rows {
+			if r.OK && (kinds == nil || slices.Contains(kinds, r.Kind)) && !slices.Contains(hosts, r.To.Host) {
+				hosts = append(hosts, r.To.Host)
 			}
 		}
 		if len(hosts) > 0 {
@@ -54,8 +55,8 @@ func (c *vantageCase) usableHosts() []string {
 }
 
 func (c *vantageCase) proxied(hosts []string, caught facts.Caught) *report.Fault {
-	client := c.vantage.Place()
-	setting := c.vantage.Proxies.NoProxy()
+	client := c.Vantage.Place()
+	setting := c.Vantage.Proxies.NoProxy()
 	fault := because("%s in the environment of %s sends requests for %s to the proxy %s", caught.By.Name, client, strings.Join(hosts, ", "), caught.Proxy)
 	if setting.Value == "" {
 		also(fault, "it has no NO_PROXY")
@@ -81,7 +82,7 @@ func (c *vantageCase) lastingHosts(hosts []string) []string {
 		if ip, err := netip.ParseAddr(host); err == nil {
 			entry = host
 			if n, ok := c.Server.NetworkWith(ip); ok && len(n.Subnets) > 0 {
-				entry = strings.ReplaceAll(join(n.Subnets), " ", "")
+				entry = strings.ReplaceAll(evidence.Join(n.Subnets), " ", "")
 			}
 		}
 		if !slices.Contains(lasting, entry) {

@@ -1,6 +1,9 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 // MacvlanHostIsolation holds only for the machine of the parent interface. Behind a
 // loopback endpoint it is not known which machine that is.
@@ -8,11 +11,11 @@ var MacvlanHostIsolation = define("macvlan-host-isolation", networkSetting, defi
 	title:    "A macvlan or ipvlan container cannot be reached from its own host",
 	hint:     "probe from another machine or container on that network, or connect the server to a bridge network too",
 	explains: []report.Cause{ICCDisabled, FirewallDrops, ForwarderAcceptsAlone, DirectRoutingBlocked},
-	rule: func(c *vantageCase, r row) *report.Fault {
-		n, ok := c.droppedBetween(r)
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		n, ok := c.DroppedBetween(r)
 		if !ok {
-			n, ok = c.layer2FromMachine(r)
-			ok = ok && c.elsewhere(n) == "" && !c.Engine.Loopback
+			n, ok = c.Layer2FromMachine(r)
+			ok = ok && c.Elsewhere(n) == "" && !c.Engine.Loopback
 		}
 		if !ok || !n.Layer2() {
 			return nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -14,8 +15,8 @@ var MTUBlackhole = define("mtu-blackhole", transport, definition{
 	title:  "Large packets seem to be lost between these endpoints",
 	needs:  secondAnswers,
 	second: true,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		for _, longer := range c.asked(r, netprobe.AskLonger) {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		for _, longer := range c.Asked(r, netprobe.AskLonger) {
 			if !stalls(&longer.Result) {
 				return nil // it was slow
 			}
@@ -29,8 +30,8 @@ var MTUBlackhole = define("mtu-blackhole", transport, definition{
 
 // answersInSmallSegments returns the whole answer that arrived in small segments only; nil if
 // there is none.
-func (c *vantageCase) answersInSmallSegments(r row) *facts.SecondAnswer {
-	for _, small := range c.asked(r, netprobe.AskSmall) {
+func (c *vantageCase) answersInSmallSegments(r evidence.Row) *facts.SecondAnswer {
+	for _, small := range c.Asked(r, netprobe.AskSmall) {
 		if small.Result.Answered() && !stalls(&small.Result) {
 			return small
 		}
@@ -47,7 +48,7 @@ func stalls(r *netprobe.Result) bool {
 func (c *vantageCase) blackhole(pathMTU int) *report.Fault {
 	fault := because("the whole answer arrived when the server was to send segments of at most %d bytes", netprobe.SmallSegment)
 	if pathMTU > 0 {
-		also(fault, "path MTU from %s: %d bytes", c.vantage.Place(), pathMTU)
+		also(fault, "path MTU from %s: %d bytes", c.Vantage.Place(), pathMTU)
 	}
 	for _, n := range c.Server.Networks {
 		if n.MTU > 0 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -15,24 +16,24 @@ var NameLeadsElsewhere = define("name-leads-elsewhere", addressOnly, definition{
 	hint:        "use a name that only this server has, such as the name of its container, or give the alias to one container only",
 	explains:    []report.Cause{WrongServer, DefaultBridgeHasNoDNS},
 	whenReached: report.SeverityWarning, // whoever uses the name may reach the other server
-	rule: func(c *vantageCase, r row) *report.Fault {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		if r.Kind != report.KindContainerName || len(c.Server.Networks) == 0 {
 			return nil
 		}
-		foreign := slices.DeleteFunc(addressesOf(r), c.Server.Has)
+		foreign := slices.DeleteFunc(evidence.AddressesOf(r), c.Server.Has)
 		if len(foreign) == 0 {
 			return nil
 		}
 		fault := &report.Fault{}
 		for _, ip := range foreign {
-			also(fault, "%s leads to %s, %s", r.to.host, ip, c.whose(ip))
-			if c.inHostsFile(r.to.host, ip) {
-				also(fault, "%s was started with this entry of its hosts file (--add-host, extra_hosts)", c.vantage.Place())
-				suggest(fault, "start the client again without the entry of its hosts file for %s, or use another name of the server", r.to.host)
+			also(fault, "%s leads to %s, %s", r.To.Host, ip, c.whose(ip))
+			if c.inHostsFile(r.To.Host, ip) {
+				also(fault, "%s was started with this entry of its hosts file (--add-host, extra_hosts)", c.Vantage.Place())
+				suggest(fault, "start the client again without the entry of its hosts file for %s, or use another name of the server", r.To.Host)
 			}
 		}
-		if fault.Hint == "" && r.to.host == c.Server.Name && !slices.ContainsFunc(addressesOf(r), c.Server.Has) {
-			suggest(fault, "remove what gives the name %s to another address in %s: an entry of its /etc/hosts, or another DNS server in its /etc/resolv.conf", r.to.host, c.vantage.Place())
+		if fault.Hint == "" && r.To.Host == c.Server.Name && !slices.ContainsFunc(evidence.AddressesOf(r), c.Server.Has) {
+			suggest(fault, "remove what gives the name %s to another address in %s: an entry of its /etc/hosts, or another DNS server in its /etc/resolv.conf", r.To.Host, c.Vantage.Place())
 		}
 		return fault
 	},
@@ -41,7 +42,7 @@ var NameLeadsElsewhere = define("name-leads-elsewhere", addressOnly, definition{
 // inHostsFile says whether the user has set the address of a name for the vantage. Its
 // resolver then asks no DNS server.
 func (c *vantageCase) inHostsFile(name string, ip netip.Addr) bool {
-	return slices.ContainsFunc(c.vantage.Hosts, func(h facts.ExtraHost) bool {
+	return slices.ContainsFunc(c.Vantage.Hosts, func(h facts.ExtraHost) bool {
 		address, err := netip.ParseAddr(h.Address)
 		return err == nil && address == ip && strings.EqualFold(h.Name, name)
 	})
@@ -49,7 +50,7 @@ func (c *vantageCase) inHostsFile(name string, ip netip.Addr) bool {
 
 // whose says which container has an address.
 func (c *vantageCase) whose(ip netip.Addr) string {
-	for _, n := range slices.Concat(c.Server.Networks, c.vantage.Networks) {
+	for _, n := range slices.Concat(c.Server.Networks, c.Vantage.Networks) {
 		if name := n.Members[ip]; name != "" {
 			return fmt.Sprintf("which is container %s on network %s", name, n.Name)
 		}

@@ -1,22 +1,25 @@
 package diagnosis
 
-import "github.com/nestprobe/docker-nestprobe/plugin/report"
+import (
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
+)
 
 var NetworkHostMode = define("network-host-mode", networkSetting, definition{
 	title: "The server shares the host's network and publishes nothing",
 	hint:  "leave out --network host and publish the port",
-	rule: func(c *vantageCase, r row) *report.Fault {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		switch {
-		case !c.Server.HostNetwork, c.hostModeFiltered(r), c.serverReached() && !c.Engine.NetworksElsewhere(): // it does not listen at the others
+		case !c.Server.HostNetwork, c.hostModeFiltered(r), c.ServerReached() && !c.Engine.NetworksElsewhere(): // it does not listen at the others
 			return nil
-		case c.toThisMachine(r), c.toEngineHost(r) && !c.vantage.OnlyInternal():
+		case c.ToThisMachine(r), c.ToEngineHost(r) && !c.Vantage.OnlyInternal():
 			return c.hostMode()
 		default:
 			return nil
 		}
 	},
 	vantage: func(c *vantageCase) *report.Fault {
-		if !c.serverReached() || !publishIgnored(c.Server) || c.Server.PublishByDefault || !c.Server.HostNetwork {
+		if !c.ServerReached() || !evidence.PublishIgnored(c.Server) || c.Server.PublishByDefault || !c.Server.HostNetwork {
 			return nil
 		}
 		return c.hostMode()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
@@ -13,8 +14,8 @@ var NetworkNone = define("network-none", serverState, definition{
 	hint:     "leave out --network, or name one that has addresses",
 	explains: []report.Cause{HostListensOnLoopback},
 	everyRow: true,
-	rule: func(c *vantageCase, _ row) *report.Fault {
-		s, v := c.Server, c.vantage
+	rule: func(c *vantageCase, _ evidence.Row) *report.Fault {
+		s, v := c.Server, c.Vantage
 		switch {
 		case s.NoNetwork:
 			fault := because("container %s is on the network none, which has only loopback", s.Name)

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -13,14 +14,14 @@ var NotHTTP = define("not-http", badAnswer, definition{
 	explains: []report.Cause{ServerCloses},
 	needs:    secondAnswers,
 	second:   true,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		for _, a := range c.asked(r, netprobe.AskPlain) {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		for _, a := range c.Asked(r, netprobe.AskPlain) {
 			if a.Result.Failure == netprobe.NotHTTP {
 				return because("asked without TLS: %s", a.Result.Detail)
 			}
 		}
-		for _, a := range c.asked(r, netprobe.AskTLS) {
-			if speaksTLS(&a.Result) && a.Result.Failure == netprobe.NotHTTP {
+		for _, a := range c.Asked(r, netprobe.AskTLS) {
+			if evidence.SpeaksTLS(&a.Result) && a.Result.Failure == netprobe.NotHTTP {
 				return because("asked with TLS, the server completes the handshake, then: %s", a.Result.Detail)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -13,15 +14,15 @@ import (
 var PortNotPublished = define("port-not-published", networkSetting, definition{
 	title:     "The port is not published",
 	bySetting: true,
-	rule: func(c *vantageCase, r row) *report.Fault {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		s := c.Server
-		if r.Address == c.vantage.Typed && c.toThisMachine(r) && c.Engine.Host == "" && len(s.Bindings) == 0 && !s.HostNetwork && !s.Host {
+		if r.Address == c.Vantage.Typed && c.ToThisMachine(r) && c.Engine.Host == "" && len(s.Bindings) == 0 && !s.HostNetwork && !s.Host {
 			return c.unbound()
 		}
-		if r.Address != c.vantage.Typed || !c.notPublishedAt(r) || s.HostNetwork || s.OnlyOnLoopback(r.to.port) && c.toEngineHost(r) || c.publishedOnOtherLoopback(r) {
+		if r.Address != c.Vantage.Typed || !c.notPublishedAt(r) || s.HostNetwork || s.OnlyOnLoopback(r.To.Port) && c.ToEngineHost(r) || c.publishedOnOtherLoopback(r) {
 			return nil
 		}
-		fault := because("%s, and not at %s", publishedAt(s), r.Address)
+		fault := because("%s, and not at %s", evidence.PublishedAt(s), r.Address)
 		fault.Title = "The port is not published at this address"
 		suggest(fault, "use an address at which it is published")
 		return fault
@@ -29,12 +30,12 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 	vantage: func(c *vantageCase) *report.Fault {
 		s := c.Server
 		_, ignored := publishIgnoredOn(s)
-		if c.serverReached() || c.vantage.Container || ignored || !c.needsBinding() || s.OnlyLayer2() {
+		if c.ServerReached() || c.Vantage.Container || ignored || !c.NeedsBinding() || s.OnlyLayer2() {
 			return nil
 		}
 		fault := c.unbound()
 		for _, n := range s.Networks {
-			if place := c.elsewhere(n); place != "" {
+			if place := c.Elsewhere(n); place != "" {
 				also(fault, "its address on network %s is %s", n.Name, place)
 			}
 		}
@@ -59,17 +60,17 @@ func (c *vantageCase) unbound() *report.Fault {
 
 // notPublishedAt says whether a row leads to addresses of the engine's host, on this machine,
 // at which the port is not published, though it is at others.
-func (c *vantageCase) notPublishedAt(r row) bool {
-	here := c.toThisMachine(r) || c.toEngineHost(r) && !c.vantage.Container
-	published := func(ip netip.Addr) bool { return c.Server.PublishedAt(ip, r.to.port) }
-	return here && refused(r.Failure) && c.Engine.Host == "" && c.Server.Publishes(r.to.port) && !slices.ContainsFunc(addressesOf(r), published)
+func (c *vantageCase) notPublishedAt(r evidence.Row) bool {
+	here := c.ToThisMachine(r) || c.ToEngineHost(r) && !c.Vantage.Container
+	published := func(ip netip.Addr) bool { return c.Server.PublishedAt(ip, r.To.Port) }
+	return here && evidence.Refused(r.Failure) && c.Engine.Host == "" && c.Server.Publishes(r.To.Port) && !slices.ContainsFunc(evidence.AddressesOf(r), published)
 }
 
 // publishPrivately is the value of --publish for a port that only this machine must
 // reach. The loopback of an engine on another machine is no use to it, nor is that of the
 // engine's host to a container.
 func (c *vantageCase) publishPrivately(port uint16) string {
-	if c.Engine.Host != "" || c.Engine.Loopback || c.vantage.Container || c.vantage.Foreign {
+	if c.Engine.Host != "" || c.Engine.Loopback || c.Vantage.Container || c.Vantage.Foreign {
 		return fmt.Sprint(port)
 	}
 	return fmt.Sprintf("127.0.0.1::%d", port)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -11,8 +12,8 @@ var PublishedOnRemoteHost = define("published-on-remote-host", addressOnly, defi
 	title:     "The port is published on the engine's host, which is not this machine",
 	bySetting: true,
 	explains:  []report.Cause{ContainerNetworkRemote, HostAliasUnreachable, HostAliasMissing},
-	rule: func(c *vantageCase, r row) *report.Fault {
-		if !c.toThisMachine(r) || c.Engine.Host == "" {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		if !c.ToThisMachine(r) || c.Engine.Host == "" {
 			return nil
 		}
 		fault := because("the engine is on %s, and publishes ports there", c.Engine.Host)
@@ -28,7 +29,7 @@ var PublishedOnRemoteHost = define("published-on-remote-host", addressOnly, defi
 // refusesAtEngineHost says whether the endpoint's host refused the published port, so that
 // it may be where a proxy for the Docker API runs, and not where the engine publishes.
 func (c *vantageCase) refusesAtEngineHost() bool {
-	return slices.ContainsFunc(c.rows, func(r row) bool {
-		return r.Kind == report.KindPublishedEngineHost && r.to.host == c.Engine.Host && refused(r.Failure)
+	return slices.ContainsFunc(c.Rows, func(r evidence.Row) bool {
+		return r.Kind == report.KindPublishedEngineHost && r.To.Host == c.Engine.Host && evidence.Refused(r.Failure)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -14,22 +15,22 @@ var ServerCloses = define("server-closes", badAnswer, definition{
 	title:  "The server accepts the connection, then refuses or closes it",
 	hint:   "the server is reached, and its own words say why it refuses: configure it to accept clients from other addresses, or free connections if they are too many",
 	second: true,
-	rule: func(c *vantageCase, r row) *report.Fault {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		if r.Failure == netprobe.Denied {
 			return &report.Fault{} // the row quotes the server
 		}
-		for _, a := range c.asked(r, netprobe.AskListen) {
+		for _, a := range c.Asked(r, netprobe.AskListen) {
 			if a.Result.Failure == netprobe.Denied {
 				return because("with nothing sent: %s", a.Result.Detail)
 			}
 		}
-		for _, a := range c.asked(r, netprobe.AskLonger) {
-			if closed(a.Result.Failure) && c.accepts(r) {
+		for _, a := range c.Asked(r, netprobe.AskLonger) {
+			if evidence.Closed(a.Result.Failure) && c.accepts(r) {
 				return c.closesWithoutResponse(because("given up to %s, the connection to %s was accepted, and closed without a response after %s",
 					a.Limit(), a.Address, a.Result.Timings.Total.Round(10*time.Millisecond)))
 			}
 		}
-		if seen := c.seen(r); !closed(r.Failure) || seen != facts.SeenClosed && seen != facts.SeenAccepted {
+		if seen := c.Seen(r); !evidence.Closed(r.Failure) || seen != facts.SeenClosed && seen != facts.SeenAccepted {
 			return nil
 		}
 		return c.closesWithoutResponse(because("the connection to %s arrived at the server, which closed it without a response", r.Address))

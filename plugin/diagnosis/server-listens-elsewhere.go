@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -13,16 +14,16 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 	explains: []report.Cause{ServerNotReady},
 	needs:    listeners,
 	shownBy:  ListenersCheck,
-	rule: func(c *vantageCase, r row) *report.Fault {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		switch {
 		case c.Server.Listeners.None(c.Server.Port):
 			return c.otherPort(r)
-		case c.notOnAddress(r) && !c.forwarderCloses():
-			fault := because("%s", unservedAddresses(c.Server))
+		case c.NotOnAddress(r) && !c.forwarderCloses():
+			fault := because("%s", evidence.UnservedAddresses(c.Server))
 			fault.Hint = everywhere(c.Server)
 			return fault
 		case c.notOnHostAddress(r):
-			fault := because("on the host, %s, and nothing at %s", onlyListeners(c.Server), join(addressesOf(r)))
+			fault := because("on the host, %s, and nothing at %s", evidence.OnlyListeners(c.Server), evidence.Join(evidence.AddressesOf(r)))
 			suggest(fault, "have the server on the host listen on the address that refuses too, or use an address of the host at which it listens")
 			return fault
 		default:
@@ -34,25 +35,25 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 // notOnHostAddress says whether a row leads to an address of the host that refuses, while
 // the server listens at others. The gateways of a rootless engine refuse for another
 // reason, and a port that a container publishes needs no socket.
-func (c *vantageCase) notOnHostAddress(r row) bool {
+func (c *vantageCase) notOnHostAddress(r evidence.Row) bool {
 	s := c.Server
-	if !s.Host || len(s.PublishedBy) > 0 || c.Engine.NetworksElsewhere() || !c.toServerOnHost(r) || !refused(r.Failure) ||
+	if !s.Host || len(s.PublishedBy) > 0 || c.Engine.NetworksElsewhere() || !c.ToServerOnHost(r) || !evidence.Refused(r.Failure) ||
 		len(s.Listeners.On(s.Port)) == 0 || s.Listeners.Truncated || s.Listeners.OnlyLoopback(s.Port) {
 		return false
 	}
 	served := func(ip netip.Addr) bool { return s.Listeners.Serves(netip.AddrPortFrom(ip, s.Port)) }
-	to := addressesOf(r)
+	to := evidence.AddressesOf(r)
 	return len(to) > 0 && !slices.ContainsFunc(to, served)
 }
 
 // otherPort is the fault of a server with sockets on other ports only.
-func (c *vantageCase) otherPort(r row) *report.Fault {
+func (c *vantageCase) otherPort(r evidence.Row) *report.Fault {
 	s := c.Server
 	others := s.Listeners.Elsewhere(s.Port)
-	if !c.isToServer(r) || s.Host || len(others) == 0 {
+	if !c.IsToServer(r) || s.Host || len(others) == 0 {
 		return nil
 	}
-	fault := because("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, join(others))
+	fault := because("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, evidence.Join(others))
 	suggest(fault, "use the port that the server listens on (%d), or have it listen on %d", others[0].Port(), s.Port)
 	if len(s.Bindings) > 0 {
 		fault.Commands = command("docker run --publish %s ...", s.Bindings[0].Publish(others[0].Port()))

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -14,12 +15,12 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 	title:   "Nothing listens on the server's port yet",
 	needs:   listeners,
 	shownBy: ListenersCheck,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		_, otherHost := c.onAnotherHost(r)
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		_, otherHost := c.OnAnotherHost(r)
 		switch {
 		case c.portOfAnother(r):
 			return c.portTaken()
-		case otherHost || !c.isToServer(r) || !c.Server.Listeners.None(c.Server.Port):
+		case otherHost || !c.IsToServer(r) || !c.Server.Listeners.None(c.Server.Port):
 			return nil
 		case len(c.Server.PublishedBy) > 0:
 			return nil // an engine without docker-proxy listens on no port that it publishes
@@ -36,18 +37,18 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 
 // portOfAnother says whether another process has the server's port in the network that its
 // container shares with others.
-func (c *vantageCase) portOfAnother(r row) bool {
+func (c *vantageCase) portOfAnother(r evidence.Row) bool {
 	s := c.Server
 	shares := !s.Host && (s.HostNetwork || s.NetworkOf != "")
 	return shares && s.Listeners.None(s.Port) && !s.Listeners.Unowned && len(s.Queues) > 0 &&
-		(r.Failure == netprobe.WrongServer || c.isToServer(r))
+		(r.Failure == netprobe.WrongServer || c.IsToServer(r))
 }
 
 func (c *vantageCase) portTaken() *report.Fault {
 	s := c.Server
 	fault := because("no process of container %s listens on port %d, and another process does in the network that it shares", s.Name, s.Port)
 	fault.Title = "Another process has the server's port"
-	fault.Evidence = append(fault.Evidence, c.vantage.Answerers...)
+	fault.Evidence = append(fault.Evidence, c.Vantage.Answerers...)
 	fault.Evidence = append(fault.Evidence, s.Log...)
 	suggest(fault, "have the server listen on another port, or end the other process: in one network, each port is for one of them")
 	fault.Commands = []string{commandFor(s, "docker logs")}
@@ -61,10 +62,10 @@ func (c *vantageCase) notReady() *report.Fault {
 		also(fault, "it listens on Unix sockets: %s", strings.Join(paths[:min(len(paths), maxPaths)], ", "))
 	}
 	if len(s.Listeners.UDP) > 0 && !s.HostNetwork {
-		also(fault, "UDP sockets receive at %s", join(s.Listeners.UDP[:min(len(s.Listeners.UDP), maxPaths)]))
+		also(fault, "UDP sockets receive at %s", evidence.Join(s.Listeners.UDP[:min(len(s.Listeners.UDP), maxPaths)]))
 	}
 	if s.HostNetwork {
-		fault.Evidence = append(fault.Evidence, c.vantage.Answerers...)
+		fault.Evidence = append(fault.Evidence, c.Vantage.Answerers...)
 	}
 	fault.Evidence = append(fault.Evidence, s.Log...)
 	if s.StartedByUs { // and removed before a log can be read

@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"fmt"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -12,15 +13,15 @@ var ServerOverloaded = define("server-overloaded", serverState, definition{
 	hint:     "the server's process is busy or blocked: find out what its workers wait for, and give it more of them; a longer queue does not help while no process takes connections from it",
 	explains: []report.Cause{ServerSilent},
 	shownBy:  ListenersCheck,
-	rule: func(c *vantageCase, r row) *report.Fault {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		fault := &report.Fault{}
-		full, isFull := c.fullQueue()
+		full, isFull := c.FullQueue()
 		switch {
-		case c.ownLoopback(r):
+		case c.OwnLoopback(r):
 			return nil
-		case c.seen(r) == facts.SeenWaiting:
+		case c.Seen(r) == facts.SeenWaiting:
 			fault = because("the connection to %s arrived at the server, and no process accepts it", r.Address)
-		case isFull && (Unanswered(r.Failure) || silent(r.Failure)):
+		case isFull && (evidence.Unanswered(r.Failure) || evidence.Silent(r.Failure)):
 			fault = because("the accept queue of %s is full: %d connections wait, and more are dropped", full.Address, full.Length)
 		default:
 			return nil

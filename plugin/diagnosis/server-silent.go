@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -15,8 +16,8 @@ var ServerSilent = define("server-silent", serverState, definition{
 	title:  "The server accepts connections and does not answer in time",
 	needs:  secondAnswers,
 	second: true,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		for _, a := range c.asked(r, netprobe.AskLonger) {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		for _, a := range c.Asked(r, netprobe.AskLonger) {
 			switch {
 			case a.Result.OK || a.Result.Status != 0 && !stalls(&a.Result):
 				return slow(a)
@@ -56,11 +57,11 @@ func isSilent(failure netprobe.Failure, phase netprobe.Phase) bool {
 // accepts says whether the server has accepted the connection: the witness saw it, or, if
 // nobody looked, one to the container's address or name was established. A port forwarder
 // accepts without the server.
-func (c *vantageCase) accepts(r row) bool {
-	if seen := c.seen(r); seen != "" {
+func (c *vantageCase) accepts(r evidence.Row) bool {
+	if seen := c.Seen(r); seen != "" {
 		return seen == facts.SeenAccepted || seen == facts.SeenDeferred
 	}
-	return slices.ContainsFunc(c.all, func(p report.Probe) bool {
+	return slices.ContainsFunc(c.All, func(p report.Probe) bool {
 		direct := p.Kind == report.KindContainerIP || p.Kind == report.KindContainerName
 		return direct && isSilent(p.Failure, p.Phase) && p.Identity != netprobe.IdentityMismatch
 	})

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -13,8 +14,8 @@ var ServerSpeaksHTTP2 = define("server-speaks-http2", badAnswer, definition{
 	explains: []report.Cause{ServerCloses, NotHTTP, UnexpectedStatus, ForwarderAcceptsAlone},
 	needs:    secondAnswers,
 	second:   true,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		for _, a := range c.asked(r, netprobe.AskHTTP2) {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		for _, a := range c.Asked(r, netprobe.AskHTTP2) {
 			if a.Result.OK {
 				return because("asked with HTTP/2 from the first byte on, the server answers with its SETTINGS frame")
 			}

@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"net/netip"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -11,9 +12,9 @@ var ServerUDPOnly = define("server-udp-only", serverState, definition{
 	explains: []report.Cause{ServerNotReady, ServerListensElsewhere},
 	needs:    listeners,
 	shownBy:  ListenersCheck,
-	rule: func(c *vantageCase, r row) *report.Fault {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		s := c.Server
-		if !c.isToServer(r) || !s.Listeners.OnlyUDP(s.Port) {
+		if !c.IsToServer(r) || !s.Listeners.OnlyUDP(s.Port) {
 			return nil
 		}
 		var on []netip.AddrPort
@@ -22,7 +23,7 @@ var ServerUDPOnly = define("server-udp-only", serverState, definition{
 				on = append(on, a)
 			}
 		}
-		fault := because("no TCP socket listens on port %d, and a UDP socket receives at %s", s.Port, join(on))
+		fault := because("no TCP socket listens on port %d, and a UDP socket receives at %s", s.Port, evidence.Join(on))
 		suggest(fault, "use a client that speaks UDP, and publish the port as %d/udp: UDP is not probed", s.Port)
 		if s.PublishedUDP {
 			suggest(fault, "use a client that speaks UDP: the port is published for it, and UDP is not probed")

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -13,17 +14,17 @@ var ServerWantsTLS = define("server-wants-tls", transport, definition{
 	explains: []report.Cause{NotHTTP, UnexpectedStatus, ForwarderAcceptsAlone},
 	needs:    secondAnswers,
 	second:   true,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		for _, a := range c.asked(r, netprobe.AskTLS) {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		for _, a := range c.Asked(r, netprobe.AskTLS) {
 			switch {
-			case !speaksTLS(&a.Result) || a.Result.Failure == netprobe.NotHTTP:
+			case !evidence.SpeaksTLS(&a.Result) || a.Result.Failure == netprobe.NotHTTP:
 				continue
 			case a.Result.TLS == "":
 				return because("asked with TLS, the server answers with TLS: %s", a.Result.Detail)
 			}
 			fault := because("asked with TLS, the server completes the handshake: %s", a.Result.TLS)
 			if a.Result.Status != 0 {
-				also(fault, "over https it answers %s", answeredWith(a.Result.Status))
+				also(fault, "over https it answers %s", evidence.AnsweredWith(a.Result.Status))
 			}
 			return fault
 		}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
@@ -15,15 +16,15 @@ var SubnetOverlapsRoute = define("subnet-overlaps-route", networkSetting, defini
 	commands: []string{"docker network create --subnet 10.123.0.0/24 NETWORK"},
 	explains: []report.Cause{FirewallDrops, PortNotPublished, ForwarderAcceptsAlone, DirectRoutingBlocked, NetworksIsolated},
 	needs:    routes,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		if c.droppedAtEngineHost(r) {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		if c.DroppedAtEngineHost(r) {
 			return c.publishedOverlap()
 		}
-		n, ok := c.fromMachine(r)
-		if !ok || n.Layer2() || c.elsewhere(n) != "" || c.notOnAddress(r) {
+		n, ok := c.FromMachine(r)
+		if !ok || n.Layer2() || c.Elsewhere(n) != "" || c.NotOnAddress(r) {
 			return nil
 		}
-		return c.overlap(n, r.to.ip)
+		return c.overlap(n, r.To.IP)
 	},
 })
 
@@ -31,7 +32,7 @@ var SubnetOverlapsRoute = define("subnet-overlaps-route", networkSetting, defini
 // those of published ports too.
 func (c *vantageCase) publishedOverlap() *report.Fault {
 	for _, n := range c.Server.Networks {
-		if !slices.Contains(c.vantage.Addresses, n.GatewayIPv4) {
+		if !slices.Contains(c.Vantage.Addresses, n.GatewayIPv4) {
 			continue // it is on another machine
 		}
 		if fault := c.overlap(n, n.IPv4); fault != nil {
@@ -43,12 +44,12 @@ func (c *vantageCase) publishedOverlap() *report.Fault {
 
 // overlap is the fault of a route that sends what is for the container elsewhere.
 func (c *vantageCase) overlap(n facts.Network, ip netip.Addr) *report.Fault {
-	bridgeIsHere := n.GatewayIPv4.IsValid() && slices.Contains(c.vantage.Addresses, n.GatewayIPv4)
-	i := slices.IndexFunc(c.vantage.Routes, func(r facts.Route) bool { return r.To == ip && !r.Engine && (r.Prefix.Bits() > 0 || bridgeIsHere) })
+	bridgeIsHere := n.GatewayIPv4.IsValid() && slices.Contains(c.Vantage.Addresses, n.GatewayIPv4)
+	i := slices.IndexFunc(c.Vantage.Routes, func(r facts.Route) bool { return r.To == ip && !r.Engine && (r.Prefix.Bits() > 0 || bridgeIsHere) })
 	if i < 0 {
 		return nil
 	}
-	r := c.vantage.Routes[i]
+	r := c.Vantage.Routes[i]
 	if r.Rejects != "" {
 		fault := because("this machine rejects packets for %s: it has the route %s %s", ip, r.Rejects, r.Prefix)
 		suggest(fault, "remove the route, or give the network a subnet that it does not cover")

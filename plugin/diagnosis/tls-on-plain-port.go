@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -12,10 +13,10 @@ var TLSOnPlainPort = define("tls-on-plain-port", transport, definition{
 	explains: []report.Cause{connection.TLSExpired, connection.TLSUntrusted, connection.TLSHostnameMismatch, ForwarderAcceptsAlone},
 	needs:    secondAnswers,
 	second:   true,
-	rule: func(c *vantageCase, r row) *report.Fault {
-		for _, a := range c.asked(r, netprobe.AskPlain) {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
+		for _, a := range c.Asked(r, netprobe.AskPlain) {
 			if a.Result.Status != 0 {
-				return because("asked without TLS, the server answers %s", answeredWith(a.Result.Status))
+				return because("asked without TLS, the server answers %s", evidence.AnsweredWith(a.Result.Status))
 			}
 		}
 		return nil

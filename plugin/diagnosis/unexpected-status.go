@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -14,7 +15,7 @@ var UnexpectedStatus = define("unexpected-status", badAnswer, definition{
 	hint:     "the server is reached: choose a path that the server serves, or expect the status that it sends",
 	explains: []report.Cause{UnexpectedBody},
 	second:   true, // without one: a gateway's answer says more
-	rule: func(c *vantageCase, r row) *report.Fault {
+	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		gateway := []int{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 		if report.Cause(r.Failure) != unexpectedStatus {
 			return nil
@@ -22,7 +23,7 @@ var UnexpectedStatus = define("unexpected-status", badAnswer, definition{
 		if !slices.Contains(gateway, r.Status) {
 			return answeredOtherwise(r)
 		}
-		fault := because("%s says that the server is a proxy whose backend does not answer, or is not ready", answeredWith(r.Status))
+		fault := because("%s says that the server is a proxy whose backend does not answer, or is not ready", evidence.AnsweredWith(r.Status))
 		suggest(fault, "the server is reached: find out why what is behind it does not answer; or choose another path, or expect this status")
 		if !c.Server.StartedByUs && !c.Server.Host {
 			fault.Commands = []string{commandFor(c.Server, "docker logs")}
@@ -36,7 +37,7 @@ const maxBody = 100
 
 // answeredOtherwise is the fault of a server that answers another status for a reason of its
 // own.
-func answeredOtherwise(r row) *report.Fault {
+func answeredOtherwise(r evidence.Row) *report.Fault {
 	fault := &report.Fault{}
 	if body := strings.TrimSpace(r.Body); body != "" {
 		also(fault, "its body begins with %s", netprobe.Visible(body, maxBody))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
@@ -137,7 +138,7 @@ func (p *partitions) failing() (*report.Fault, report.Severity) {
 			if r.OK || r.Cause != "" {
 				continue
 			}
-			fault.Evidence = append(fault.Evidence, diagnosis.Observed(*r))
+			fault.Evidence = append(fault.Evidence, evidence.Observed(*r))
 			if !l.reached() {
 				severity = report.SeverityError
 			}
@@ -152,7 +153,7 @@ func (p *partitions) observedOf(to int) []string {
 	for from, other := range p.nodes {
 		for _, r := range p.links[from][to].rows {
 			if !r.OK {
-				lines = append(lines, diagnosis.Observed(*r))
+				lines = append(lines, evidence.Observed(*r))
 			}
 		}
 		if gossip, ok := p.nodes[to].Gossip[other.Vantage]; ok {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
+	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -38,7 +39,7 @@ func newPartitions(n swarmFacts, probes []report.Probe) *partitions {
 		links := make([]*link, len(n.Nodes))
 		for to, other := range n.Nodes {
 			gossip, probed := other.Gossip[node.Vantage]
-			links[to] = &link{from: from, to: to, gossip: probed && diagnosis.Unanswered(gossip.Failure)}
+			links[to] = &link{from: from, to: to, gossip: probed && evidence.Unanswered(gossip.Failure)}
 		}
 		p.links = append(p.links, links)
 	}
@@ -63,10 +64,10 @@ func (p *partitions) isDropped(r *report.Probe, l *link) bool {
 	switch {
 	case r.OK || l.from == l.to || !p.runs(l.to, r.Kind):
 		return false
-	case diagnosis.Unnamed(r.Failure):
+	case evidence.Unnamed(r.Failure):
 		return l.gossip
 	default:
-		return diagnosis.Unanswered(r.Failure)
+		return evidence.Unanswered(r.Failure)
 	}
 }
 
@@ -119,7 +120,7 @@ func (p *partitions) ports(links []*link) []string {
 			switch {
 			case r.Kind == report.KindPublishedEngineHost:
 				dropped[published] = true
-			case r.Kind == report.KindContainerIP, r.Kind == report.KindContainerName && !diagnosis.Unnamed(r.Failure):
+			case r.Kind == report.KindContainerIP, r.Kind == report.KindContainerName && !evidence.Unnamed(r.Failure):
 				dropped[overlayPorts] = true
 			}
 		}
@@ -227,8 +228,8 @@ func timeouts(links []*link) []string {
 	var lines []string
 	for _, l := range links {
 		for _, r := range l.dropped {
-			if r.Kind != report.KindContainerName || diagnosis.Unnamed(r.Failure) {
-				lines = append(lines, diagnosis.Observed(*r))
+			if r.Kind != report.KindContainerName || evidence.Unnamed(r.Failure) {
+				lines = append(lines, evidence.Observed(*r))
 			}
 		}
 	}

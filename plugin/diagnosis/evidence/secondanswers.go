@@ -1,4 +1,4 @@
-package diagnosis
+package evidence
 
 import (
 	"fmt"
@@ -8,12 +8,12 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
-// asked returns the answers to the probes in another way that are about a row: those to
+// Asked returns the answers to the probes in another way that are about a row: those to
 // its address, or to another one that failed as it did.
-func (c *vantageCase) asked(r row, way netprobe.Way) []*facts.SecondAnswer {
+func (c *Case) Asked(r Row, way netprobe.Way) []*facts.SecondAnswer {
 	var about []*facts.SecondAnswer
-	for i := range c.vantage.Asked {
-		a := &c.vantage.Asked[i]
+	for i := range c.Vantage.Asked {
+		a := &c.Vantage.Asked[i]
 		alike := a.Failure == r.Failure && a.Status == r.Status && r.Identity != netprobe.IdentityMismatch
 		if a.Way == way && alike {
 			about = append(about, a)
@@ -22,14 +22,14 @@ func (c *vantageCase) asked(r row, way netprobe.Way) []*facts.SecondAnswer {
 	return about
 }
 
-// answeredWith says how a server answered in HTTP.
-func answeredWith(status int) string {
+// AnsweredWith says how a server answered in HTTP.
+func AnsweredWith(status int) string {
 	if text := http.StatusText(status); text != "" {
 		return fmt.Sprintf("%d (%s)", status, text)
 	}
 	return fmt.Sprint(status)
 }
 
-// speaksTLS says whether a server answered a handshake with TLS, whether or not it was
+// SpeaksTLS says whether a server answered a handshake with TLS, whether or not it was
 // completed.
-func speaksTLS(r *netprobe.Result) bool { return r.TLS != "" || r.Failure == netprobe.TLSHandshake }
+func SpeaksTLS(r *netprobe.Result) bool { return r.TLS != "" || r.Failure == netprobe.TLSHandshake }
