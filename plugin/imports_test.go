@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"plugin/experiment", "plugin/experiment/probing", "plugin/experiment/candidates", "plugin/experiment/ranking"},
 	{"plugin/engine", "plugin/engine/agentimage", "plugin/engine/agentimage/agents", "plugin/diagnosis", "plugin/diagnosis/evidence", "plugin/witness"},
 	{"plugin/facts/self", "plugin/facts/proxy", "plugin/facts", "plugin/facts/listening", "plugin/facts/routing", "plugin/endpoint", "plugin/endpoint/connection", "plugin/endpoint/bounds", "plugin/endpoint/refusal", "plugin/endpoint/internal/hosttext", "plugin/endpoint/retrying", "plugin/endpoint/internal/process", "plugin/endpoint/internal/errno", "plugin/endpoint/internal/sentence"},
-	{"plugin/report/render", "plugin/report", "plugin/report/shell"},
+	{"plugin/report/render", "plugin/report/render/layout", "plugin/report", "plugin/report/shell"},
 	{"netprobe"},
 }
 

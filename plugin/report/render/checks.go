@@ -12,6 +12,7 @@ import (
 	"github.com/morikuni/aec"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // writeVerdict writes whether anything is wrong, for diagnose without a TARGET.
@@ -49,7 +50,7 @@ func plural(n int, noun string) string {
 
 // writeChecks writes a line for each check, by category. The checks of several
 // contexts get a line for each context.
-func writeChecks(out *bytes.Buffer, checks []report.Check, s screen) {
+func writeChecks(out *bytes.Buffer, checks []report.Check, s layout.Screen) {
 	if len(checks) == 0 {
 		return
 	}
@@ -57,14 +58,14 @@ func writeChecks(out *bytes.Buffer, checks []report.Check, s screen) {
 		writeContexts(out, checks, s)
 		return
 	}
-	nameWidth := s.widest(checks, func(c report.Check) string { return c.Name })
+	nameWidth := widest(s, checks, func(c report.Check) string { return c.Name })
 	category := ""
 	for _, c := range checks {
 		if c.Category != category {
 			category = c.Category
 			fmt.Fprintln(out, category)
 		}
-		writeCheck(out, c, "  "+pad(string(c.Result), resultWidth)+pad(c.Name, nameWidth)+c.Detail, s)
+		writeCheck(out, c, "  "+layout.Pad(string(c.Result), resultWidth)+layout.Pad(c.Name, nameWidth)+c.Detail, s)
 	}
 	fmt.Fprintln(out)
 }
@@ -72,9 +73,9 @@ func writeChecks(out *bytes.Buffer, checks []report.Check, s screen) {
 // resultWidth is the width of the longest result.
 const resultWidth = len(report.CheckInconclusive)
 
-func writeCheck(out *bytes.Buffer, c report.Check, line string, s screen) {
-	line = s.cut(strings.TrimRight(line, " "))
-	if s.color {
+func writeCheck(out *bytes.Buffer, c report.Check, line string, s layout.Screen) {
+	line = s.Cut(strings.TrimRight(line, " "))
+	if s.Color {
 		line = paintCheck(c.Result, line)
 	}
 	fmt.Fprintln(out, line)
@@ -95,8 +96,8 @@ func paintCheck(result report.CheckResult, line string) string {
 
 // writeContexts writes a line for each context: its worst check, its engine and
 // its endpoint.
-func writeContexts(out *bytes.Buffer, checks []report.Check, s screen) {
-	nameWidth := s.widest(checks, func(c report.Check) string { return c.Context })
+func writeContexts(out *bytes.Buffer, checks []report.Check, s layout.Screen) {
+	nameWidth := widest(s, checks, func(c report.Check) string { return c.Context })
 	for len(checks) > 0 {
 		end := slices.IndexFunc(checks, func(c report.Check) bool { return c.Context != checks[0].Context })
 		if end < 0 {
@@ -105,7 +106,7 @@ func writeContexts(out *bytes.Buffer, checks []report.Check, s screen) {
 		worst := slices.MaxFunc(checks[:end], func(a, b report.Check) int {
 			return cmp.Compare(badness(a.Result), badness(b.Result))
 		})
-		line := pad(string(worst.Result), resultWidth) + pad(worst.Context, nameWidth) + describeContext(checks[:end], worst)
+		line := layout.Pad(string(worst.Result), resultWidth) + layout.Pad(worst.Context, nameWidth) + describeContext(checks[:end], worst)
 		writeCheck(out, worst, line, s)
 		checks = checks[end:]
 	}
@@ -135,15 +136,15 @@ func describeContext(checks []report.Check, worst report.Check) string {
 }
 
 // widest is the width that a column needs, on a terminal at most a third of the line.
-func (s screen) widest(checks []report.Check, column func(report.Check) string) int {
+func widest(s layout.Screen, checks []report.Check, column func(report.Check) string) int {
 	width := 0
 	for _, c := range checks {
 		width = max(width, utf8.RuneCountInString(column(c)))
 	}
-	if s.width == 0 {
+	if s.Width == 0 {
 		return width
 	}
-	return min(width, s.width/3)
+	return min(width, s.Width/3)
 }
 
 // writeCauses writes the causes of errors and warnings, each once.

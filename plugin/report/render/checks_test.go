@@ -10,6 +10,7 @@ import (
 	"gotest.tools/v3/golden"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // checked has a check of every result.
@@ -72,7 +73,7 @@ func TestChecksFit(t *testing.T) {
 	long := strings.Repeat("long ", 100)
 	for _, name := range []string{"", long} {
 		var out bytes.Buffer
-		writeChecks(&out, []report.Check{{Context: name, Category: "context", Name: long, Result: report.CheckInconclusive, Detail: long}}, screen{width: 100})
+		writeChecks(&out, []report.Check{{Context: name, Category: "context", Name: long, Result: report.CheckInconclusive, Detail: long}}, layout.Screen{Width: 100})
 		for line := range strings.Lines(out.String()) {
 			assert.Check(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")) <= 100, line)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
 )
 
@@ -27,14 +28,14 @@ func writeEnv(w io.Writer, rep *report.Report) error {
 		s.otherVantages(rep)
 	}
 	s.extraHosts(rep)
-	_, err := w.Write(s.out.Bytes())
+	_, err := w.Write(s.Out.Bytes())
 	return err
 }
 
 // settings are the lines of an env file.
-type settings struct{ document }
+type settings struct{ layout.Document }
 
-func (s *settings) comment(format string, args ...any) { s.line("# "+format, args...) }
+func (s *settings) comment(format string, args ...any) { s.Line("# "+format, args...) }
 
 // variable sets a variable. It writes only a comment if a shell and an env file
 // would read the value differently.
@@ -44,7 +45,7 @@ func (s *settings) variable(name, value string) {
 		s.comment("%s is left out: a shell and an env file would read %q differently", name, value)
 		return
 	}
-	s.line("%s=%s", name, quoted)
+	s.Line("%s=%s", name, quoted)
 }
 
 // explainEmpty says why there are no settings.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // observedBy returns the probe of which a line of evidence says what it saw
@@ -33,7 +34,7 @@ var plainFailures = []netprobe.Failure{
 // withoutRows returns evidence without the lines that repeat the rows of a table. Of each
 // kind of answer one line stays, since it may have more, such as the names in a certificate.
 // The rows of a table that is not shortened have that too.
-func (s screen) withoutRows(rep *report.Report, evidence []string) []string {
+func withoutRows(s layout.Screen, rep *report.Report, evidence []string) []string {
 	var lines []string
 	var answers []netprobe.Failure
 	for _, line := range evidence {
@@ -41,7 +42,7 @@ func (s screen) withoutRows(rep *report.Report, evidence []string) []string {
 		switch {
 		case p == nil:
 			lines = append(lines, line)
-		case s.width == 0 || slices.Contains(plainFailures, p.Failure) || slices.Contains(answers, p.Failure):
+		case s.Width == 0 || slices.Contains(plainFailures, p.Failure) || slices.Contains(answers, p.Failure):
 		default:
 			answers = append(answers, p.Failure)
 			lines = append(lines, line)

@@ -90,3 +90,11 @@ const (
 	vantageNode = "node:"
 	vantageDind = "dind"
 )
+
+// addOnce appends a value that the list does not have yet.
+func addOnce[T comparable](list []T, value T) []T {
+	if slices.Contains(list, value) {
+		return list
+	}
+	return append(list, value)
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // Bounds of a Markdown report. An issue on GitHub takes 65,536 characters.
@@ -31,24 +32,24 @@ func writeMarkdown(w io.Writer, rep *report.Report) error {
 	m.modes()
 	m.findings()
 	m.footer()
-	_, err := w.Write(m.out.Bytes())
+	_, err := w.Write(m.Out.Bytes())
 	return err
 }
 
 // markdown writes a Report as a document.
 type markdown struct {
-	document
+	layout.Document
 	rep *report.Report
 }
 
 func (m *markdown) heading(format string, args ...any) {
-	m.line("\n### "+format+"\n", args...)
+	m.Line("\n### "+format+"\n", args...)
 }
 
 // tableHeader begins a table, whose rows follow.
 func (m *markdown) tableHeader(columns ...string) {
 	m.row(columns...)
-	m.line("|%s", strings.Repeat("---|", len(columns)))
+	m.Line("|%s", strings.Repeat("---|", len(columns)))
 }
 
 // row writes a row of a table. The cells are Markdown, in which a pipe ends a cell
@@ -57,20 +58,20 @@ func (m *markdown) row(cells ...string) {
 	for i, c := range cells {
 		cells[i] = " " + strings.ReplaceAll(c, "|", `\|`) + " "
 	}
-	m.line("|%s|", strings.Join(cells, "|"))
+	m.Line("|%s|", strings.Join(cells, "|"))
 }
 
 // title writes the command, its verdict, and the addresses to use.
 func (m *markdown) title() {
-	m.line("## docker nestprobe %s: %s", prose(m.rep.Command), verdict(m.rep))
+	m.Line("## docker nestprobe %s: %s", prose(m.rep.Command), verdict(m.rep))
 	if m.rep.Error != "" {
-		m.line("\n%s", prose(m.rep.Error))
+		m.Line("\n%s", prose(m.rep.Error))
 	}
 	if len(m.rep.Best) > 0 {
-		m.line("")
+		m.Line("")
 	}
 	for _, b := range m.rep.Best {
-		m.line("- from %s%s use %s (%s)", prose(b.Vantage), m.toServer(b.Server), code(b.URL), prose(string(b.Kind)))
+		m.Line("- from %s%s use %s (%s)", prose(b.Vantage), m.toServer(b.Server), code(b.URL), prose(string(b.Kind)))
 	}
 }
 
@@ -134,9 +135,9 @@ func (m *markdown) diagram() {
 		return
 	}
 	m.heading("Diagram")
-	m.line("```mermaid")
-	_ = writeMermaid(&m.out, m.rep) // to memory
-	m.line("```")
+	m.Line("```mermaid")
+	_ = writeMermaid(&m.Out, m.rep) // to memory
+	m.Line("```")
 }
 
 // probes writes a table of addresses for each vantage and server.
@@ -152,7 +153,7 @@ func (m *markdown) probes() {
 		}
 	}
 	if omitted := len(m.rep.Probes) - written; omitted > 0 {
-		m.line("\n%d more addresses are left out here; the format `json` has them.", omitted)
+		m.Line("\n%d more addresses are left out here; the format `json` has them.", omitted)
 	}
 }
 
@@ -200,10 +201,10 @@ func (m *markdown) accesses() {
 	m.heading("Access to the Docker API")
 	for _, a := range m.rep.Accesses {
 		if a.OK {
-			m.line("- %s works", prose(a.Method))
+			m.Line("- %s works", prose(a.Method))
 			continue
 		}
-		m.line("- %s **does not work**: %s", prose(a.Method), prose(a.Detail))
+		m.Line("- %s **does not work**: %s", prose(a.Method), prose(a.Detail))
 	}
 }
 
@@ -213,7 +214,7 @@ func (m *markdown) nodes() {
 	}
 	m.heading("Nodes")
 	for _, n := range m.rep.Nodes {
-		m.line("- %s at %s: %s%s", code(n.Name), code(n.Address), prose(n.State), choose(n.Manager, ", a manager", ""))
+		m.Line("- %s at %s: %s%s", code(n.Name), code(n.Address), prose(n.State), choose(n.Manager, ", a manager", ""))
 	}
 }
 
@@ -276,19 +277,19 @@ func (m *markdown) finding(f report.Finding) {
 	if f.Cause != "" {
 		cause = code(string(f.Cause)) + ": "
 	}
-	m.line("- **%s** %s%s", prose(string(f.Severity)), cause, prose(f.Title))
+	m.Line("- **%s** %s%s", prose(string(f.Severity)), cause, prose(f.Title))
 	if f.Severity == report.SeverityInfo {
 		return
 	}
 	shown := f.Evidence[:min(len(f.Evidence), maxMarkdownEvidence)]
 	for _, e := range shown {
-		m.line("  - %s", code(e))
+		m.Line("  - %s", code(e))
 	}
 	if n := len(f.Evidence) - len(shown); n > 0 {
-		m.line("  - and %d more", n)
+		m.Line("  - and %d more", n)
 	}
 	if f.Hint != "" {
-		m.line("\n  What to do: %s", prose(f.Hint))
+		m.Line("\n  What to do: %s", prose(f.Hint))
 	}
 	if len(f.Commands) > 0 {
 		m.fence(f.Commands)
@@ -300,15 +301,15 @@ func (m *markdown) finding(f report.Finding) {
 func (m *markdown) fence(commands []string) {
 	text := hidePasswords(strings.Join(commands, "\n"))
 	ticks := strings.Repeat("`", max(3, longestTicks(text)+1))
-	m.line("\n  %sconsole", ticks)
+	m.Line("\n  %sconsole", ticks)
 	for l := range strings.Lines(text) {
-		m.line("  %s", strings.TrimRight(l, "\n"))
+		m.Line("  %s", strings.TrimRight(l, "\n"))
 	}
-	m.line("  %s\n", ticks)
+	m.Line("  %s\n", ticks)
 }
 
 func (m *markdown) footer() {
-	m.line("\n<details><summary>Timings and version</summary>\n")
+	m.Line("\n<details><summary>Timings and version</summary>\n")
 	m.tableHeader("step", "ms")
 	t := m.rep.Timings
 	for _, step := range []struct {
@@ -317,8 +318,8 @@ func (m *markdown) footer() {
 	}{{"image", t.ImageMS}, {"start", t.StartMS}, {"probe", t.ProbeMS}, {"clean-up", t.CleanupMS}, {"total", t.TotalMS}} {
 		m.row(step.name, fmt.Sprintf("%.1f", step.ms))
 	}
-	m.line("\nWritten by docker nestprobe %s, report schema version %d.", prose(m.rep.Command), m.rep.SchemaVersion)
-	m.line("\n</details>")
+	m.Line("\nWritten by docker nestprobe %s, report schema version %d.", prose(m.rep.Command), m.rep.SchemaVersion)
+	m.Line("\n</details>")
 }
 
 // credentials matches the password in a URL.

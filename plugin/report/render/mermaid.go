@@ -11,6 +11,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // Bounds of a diagram that people can still read. Mermaid itself refuses more than
@@ -25,7 +26,7 @@ const (
 // on their networks as a Mermaid flowchart. It is a valid one for every Report.
 func writeMermaid(w io.Writer, rep *report.Report) error {
 	d := &diagram{rep: rep, vantages: vantagesOf(rep)}
-	d.line("flowchart LR")
+	d.Line("flowchart LR")
 	switch {
 	case len(rep.Probes) == 0 && len(rep.Modes) == 0:
 		d.note(noAddressTried)
@@ -35,19 +36,19 @@ func writeMermaid(w io.Writer, rep *report.Report) error {
 		d.addresses()
 	}
 	d.styles()
-	_, err := w.Write(d.out.Bytes())
+	_, err := w.Write(d.Out.Bytes())
 	return err
 }
 
 type diagram struct {
-	document
+	layout.Document
 	rep       *report.Report
 	vantages  []string
 	edges     int
 	good, bad []string // numbers of the edges that get a style
 }
 
-func (d *diagram) note(lines ...string) { d.line("  note[%s]:::note", label(lines...)) }
+func (d *diagram) note(lines ...string) { d.Line("  note[%s]:::note", label(lines...)) }
 
 // addresses draws every address, an edge to it from its vantage, and an edge from it
 // to the server if the server was reached.
@@ -62,7 +63,7 @@ func (d *diagram) addresses() {
 		if !p.OK {
 			class = "bad"
 		}
-		d.line("  a%d(%s):::%s", i+1, label(p.Address, string(p.Kind)), class)
+		d.Line("  a%d(%s):::%s", i+1, label(p.Address, string(p.Kind)), class)
 	}
 	for i, p := range d.rep.Probes {
 		d.path(fmt.Sprintf("v%d", slices.Index(d.vantages, p.Vantage)+1), fmt.Sprintf("a%d", i+1), p)
@@ -166,7 +167,7 @@ func bestKind(rep *report.Report, of pair, first report.Kind) report.Kind {
 func (d *diagram) modesWithoutServer() {
 	for i, m := range d.rep.Modes {
 		if m.Server < 0 && i < maxPairs {
-			d.line("  m%d[%s]:::bad", i+1, label(m.Name, cmp.Or(string(m.Cause), m.Detail)))
+			d.Line("  m%d[%s]:::bad", i+1, label(m.Name, cmp.Or(string(m.Cause), m.Detail)))
 		}
 	}
 }
@@ -174,7 +175,7 @@ func (d *diagram) modesWithoutServer() {
 // places draws the vantages, and the servers in their networks.
 func (d *diagram) places(vantages []string, servers []int) {
 	for _, v := range vantages {
-		d.line("  v%d([%s]):::vantage", slices.Index(d.vantages, v)+1, label("from "+v))
+		d.Line("  v%d([%s]):::vantage", slices.Index(d.vantages, v)+1, label("from "+v))
 	}
 	var drawn []string
 	for _, i := range servers {
@@ -191,7 +192,7 @@ func (d *diagram) network(number int, networks string, servers []int) {
 	indent := "  "
 	if networks != "" {
 		indent = "    "
-		d.line("  subgraph n%d[%s]", number, strings.ReplaceAll(label(networks), " ", noBreakSpace))
+		d.Line("  subgraph n%d[%s]", number, strings.ReplaceAll(label(networks), " ", noBreakSpace))
 	}
 	for _, i := range servers {
 		s := d.rep.Servers[i]
@@ -207,10 +208,10 @@ func (d *diagram) network(number int, networks string, servers []int) {
 		if s.Node != "" {
 			lines = append(lines, "node "+s.Node)
 		}
-		d.line("%ss%d[[%s]]:::server", indent, i+1, label(lines...))
+		d.Line("%ss%d[[%s]]:::server", indent, i+1, label(lines...))
 	}
 	if networks != "" {
-		d.line("  end")
+		d.Line("  end")
 	}
 }
 
@@ -244,7 +245,7 @@ func (d *diagram) edge(from, to string, ok bool, text string) {
 	if text != "" {
 		arrow += "|" + label(text) + "|"
 	}
-	d.line("  %s %s %s", from, arrow, to)
+	d.Line("  %s %s %s", from, arrow, to)
 	*styled = append(*styled, fmt.Sprint(d.edges))
 	d.edges++
 }
@@ -260,15 +261,15 @@ func (d *diagram) styles() {
 		"note fill:#fff8c5,stroke:#9a6700,color:#1f2328",
 	} {
 		name, _, _ := strings.Cut(class, " ")
-		if strings.Contains(d.out.String(), ":::"+name+"\n") {
-			d.line("  classDef %s", class)
+		if strings.Contains(d.Out.String(), ":::"+name+"\n") {
+			d.Line("  classDef %s", class)
 		}
 	}
 	if len(d.good) > 0 {
-		d.line("  linkStyle %s stroke:#1a7f37", strings.Join(d.good, ","))
+		d.Line("  linkStyle %s stroke:#1a7f37", strings.Join(d.good, ","))
 	}
 	if len(d.bad) > 0 {
-		d.line("  linkStyle %s stroke:#cf222e", strings.Join(d.bad, ","))
+		d.Line("  linkStyle %s stroke:#cf222e", strings.Join(d.bad, ","))
 	}
 }
 
@@ -278,7 +279,7 @@ func label(lines ...string) string {
 	var shown []string
 	for _, l := range lines {
 		if l != "" {
-			shown = append(shown, entities(unmarked(shorten(l, maxDrawnLabel))))
+			shown = append(shown, entities(unmarked(layout.Shorten(l, maxDrawnLabel))))
 		}
 	}
 	if len(shown) == 0 {

@@ -12,6 +12,7 @@ import (
 	is "gotest.tools/v3/assert/cmp"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // mermaidLine matches a line of a diagram. A label has letters, digits, some
@@ -54,7 +55,7 @@ func FuzzMermaidLabel(f *testing.F) {
 			assert.NilError(t, err)
 			return string(rune(r))
 		})
-		want := shorten(text, maxDrawnLabel)
+		want := layout.Shorten(text, maxDrawnLabel)
 		if want == "" {
 			want = "unnamed"
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/morikuni/aec"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // modeColumn is a kind of address as a column of the matrix.
@@ -29,7 +30,7 @@ var modeColumns = []modeColumn{
 
 // writeModes writes the matrix mode × vantage × kind of address, and the reason
 // where a server is not reached.
-func writeModes(out *bytes.Buffer, rep *report.Report, s screen) {
+func writeModes(out *bytes.Buffer, rep *report.Report, s layout.Screen) {
 	columns := columnsOf(rep.Probes)
 	header := append(make([]string, 0, 3+len(columns)), "NETWORK", "FROM", "RESULT")
 	for _, column := range columns {
@@ -39,12 +40,12 @@ func writeModes(out *bytes.Buffer, rep *report.Report, s screen) {
 	works := []bool{true} // the header is not dimmed
 	for _, mode := range rep.Modes {
 		for _, reach := range reachesOf(mode) {
-			rows = append(rows, s.modeRow(rep, mode, reach, columns))
+			rows = append(rows, modeRow(s, rep, mode, reach, columns))
 			works = append(works, reach.OK)
 		}
 	}
-	s.writeLines(out, s.align(rows), func(i int, line string) string {
-		if s.color && !works[i] {
+	s.WriteLines(out, s.Align(rows), func(i int, line string) string {
+		if s.Color && !works[i] {
 			return aec.Faint.Apply(line)
 		}
 		return line
@@ -71,7 +72,7 @@ func reachesOf(mode report.Mode) []report.Reach {
 // that all kinds of addresses fit beside it.
 const maxFrom = 18
 
-func (s screen) modeRow(rep *report.Report, mode report.Mode, reach report.Reach, columns []modeColumn) []string {
+func modeRow(s layout.Screen, rep *report.Report, mode report.Mode, reach report.Reach, columns []modeColumn) []string {
 	result := "no"
 	switch {
 	case reach.OK:
@@ -83,8 +84,8 @@ func (s screen) modeRow(rep *report.Report, mode report.Mode, reach report.Reach
 	if isOwnContainer(rep, from) {
 		from = "this container"
 	}
-	if s.width > 0 {
-		from = shorten(from, maxFrom)
+	if s.Width > 0 {
+		from = layout.Shorten(from, maxFrom)
 	}
 	cells := append(make([]string, 0, 3+len(columns)), mode.Name, from, result)
 	for _, column := range columns {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // nodeKinds are the kinds of addresses between nodes, in a word each.
@@ -28,12 +29,12 @@ const (
 
 // writeNodes writes which node reaches which other: as a matrix if that fits, else
 // as the list of the pairs that some kind of address does not connect.
-func writeNodes(out *bytes.Buffer, rep *report.Report, s screen) {
+func writeNodes(out *bytes.Buffer, rep *report.Report, s layout.Screen) {
 	if len(rep.Probes) == 0 {
 		return
 	}
 	links := linksOf(rep)
-	if text := links.matrix(s); longestLine(text) <= cmp.Or(s.width, maxWidth) {
+	if text := links.matrix(s); layout.LongestLine(text) <= cmp.Or(s.Width, layout.MaxWidth) {
 		out.WriteString(text)
 	} else {
 		out.WriteString(links.brokenPairs(s))
@@ -100,7 +101,7 @@ func (l nodeLinks) cell(from, to string) string {
 
 // matrix has a row for each node that probes and a column for each node that is
 // probed.
-func (l nodeLinks) matrix(s screen) string {
+func (l nodeLinks) matrix(s layout.Screen) string {
 	rows := append(make([][]string, 0, 1+len(l.nodes)), []string{"FROM"})
 	for _, from := range l.nodes {
 		row := append(make([]string, 0, 1+len(l.nodes)), from)
@@ -110,12 +111,12 @@ func (l nodeLinks) matrix(s screen) string {
 		rows = append(rows, row)
 		rows[0] = append(rows[0], "TO "+from)
 	}
-	return s.align(rows)
+	return s.Align(rows)
 }
 
 // brokenPairs says how many pairs of nodes all kinds of addresses connect, and
 // lists the other pairs.
-func (l nodeLinks) brokenPairs(s screen) string {
+func (l nodeLinks) brokenPairs(s layout.Screen) string {
 	rows := [][]string{{"FROM", "TO", "REACHED BY"}}
 	whole := 0
 	for _, from := range l.nodes {
@@ -126,8 +127,8 @@ func (l nodeLinks) brokenPairs(s screen) string {
 				continue
 			}
 			row := []string{from, to, words}
-			if s.width > 0 {
-				row[0], row[1] = shorten(from, maxNodeName), shorten(to, maxNodeName)
+			if s.Width > 0 {
+				row[0], row[1] = layout.Shorten(from, maxNodeName), layout.Shorten(to, maxNodeName)
 			}
 			rows = append(rows, row)
 		}
@@ -136,7 +137,7 @@ func (l nodeLinks) brokenPairs(s screen) string {
 	if len(rows) == 1 {
 		return text
 	}
-	return text + "\n" + s.align(rows)
+	return text + "\n" + s.Align(rows)
 }
 
 // maxNodeName bounds a name in the list of pairs on a terminal, in characters.

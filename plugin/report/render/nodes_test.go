@@ -9,6 +9,7 @@ import (
 	"gotest.tools/v3/golden"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // swarmOf is a Swarm whose nodes reach each other by the kinds of addresses that ok allows.
@@ -81,7 +82,7 @@ func TestNodes(t *testing.T) {
 			out := renderWith(t, Options{}, rep)
 			golden.Assert(t, out, name+".golden")
 			for line := range strings.Lines(out) {
-				assert.Check(t, len([]rune(line)) <= maxWidth+1, "%s", line)
+				assert.Check(t, len([]rune(line)) <= layout.MaxWidth+1, "%s", line)
 			}
 		})
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/docker/cli/templates"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // Options say how to write a Report.
@@ -90,7 +91,9 @@ func (o Options) writer() (writer, error) {
 	case formats[format] != nil:
 		return formats[format], nil
 	case format == formatter.TableFormatKey:
-		return func(w io.Writer, rep *report.Report) error { return writeHuman(w, rep, screen{o.Color, o.Width}) }, nil
+		return func(w io.Writer, rep *report.Report) error {
+			return writeHuman(w, rep, layout.Screen{Color: o.Color, Width: o.Width})
+		}, nil
 	case formatter.Format(format).IsTable():
 		write := func(w io.Writer, rep *report.Report) error { return writeProbeRows(w, format, rep.Probes) }
 		if o.Checks {

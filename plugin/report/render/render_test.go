@@ -12,6 +12,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 func probe(server int, kind report.Kind, address string, result report.Probe) report.Probe {
@@ -108,12 +109,12 @@ func TestTableFits(t *testing.T) {
 		r.Probes[i].Address = strings.Repeat("long", 20)
 	}
 	r.Servers = append(r.Servers, report.Server{})
-	assert.NilError(t, writeHuman(&out, r, screen{width: 100}))
+	assert.NilError(t, writeHuman(&out, r, layout.Screen{Width: 100}))
 	for line := range strings.Lines(out.String()) {
 		assert.Check(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")) <= 100, line)
 	}
 	out.Reset()
-	assert.NilError(t, writeHuman(&out, r, screen{}))
+	assert.NilError(t, writeHuman(&out, r, layout.Screen{}))
 	assert.Check(t, !strings.Contains(strings.ReplaceAll(out.String(), "docker run …", ""), "…"))
 	assert.Check(t, is.Contains(out.String(), strings.Repeat("long", 20)+" "))
 }

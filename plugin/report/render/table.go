@@ -12,19 +12,20 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // writeHuman writes the answer first: what is wrong, or the addresses to use and their
 // proof. Then it writes everything that was tried, and at the end the status and body from
 // the best address.
-func writeHuman(w io.Writer, rep *report.Report, s screen) error {
+func writeHuman(w io.Writer, rep *report.Report, s layout.Screen) error {
 	var out bytes.Buffer
 	switch {
 	case rep.Target.Name != "":
 		writeTarget(&out, rep, s)
 	case rep.Command == "diagnose":
 		writeVerdict(&out, rep)
-		s.writeFindings(&out, rep, rep.Findings)
+		writeFindings(s, &out, rep, rep.Findings)
 		writeChecks(&out, rep.Checks, s)
 	default:
 		writeExperiment(&out, rep, s)
@@ -34,11 +35,11 @@ func writeHuman(w io.Writer, rep *report.Report, s screen) error {
 }
 
 // writeExperiment writes the result of run and in-container.
-func writeExperiment(out *bytes.Buffer, rep *report.Report, s screen) {
+func writeExperiment(out *bytes.Buffer, rep *report.Report, s layout.Screen) {
 	isError := func(f report.Finding) bool { return f.Severity == report.SeverityError }
 	matrix := len(rep.Modes) > 0 || len(rep.Nodes) > 0
 	if !matrix {
-		s.writeFindings(out, rep, slices.DeleteFunc(slices.Clone(rep.Findings), func(f report.Finding) bool { return !isError(f) }))
+		writeFindings(s, out, rep, slices.DeleteFunc(slices.Clone(rep.Findings), func(f report.Finding) bool { return !isError(f) }))
 		writeUse(out, rep, s)
 	}
 	writeHealth(out, rep.Checks)
@@ -48,10 +49,10 @@ func writeExperiment(out *bytes.Buffer, rep *report.Report, s screen) {
 		writeModes(out, rep, s)
 	case len(rep.Nodes) > 0:
 		writeNodes(out, rep, s)
-		s.writeFindings(out, rep, rep.Findings)
+		writeFindings(s, out, rep, rep.Findings)
 	default:
 		writeTables(out, rep, s)
-		s.writeFindings(out, rep, slices.DeleteFunc(slices.Clone(rep.Findings), isError))
+		writeFindings(s, out, rep, slices.DeleteFunc(slices.Clone(rep.Findings), isError))
 	}
 	if best := bestProbe(rep); best != nil {
 		writeAnswer(out, best)
@@ -59,7 +60,7 @@ func writeExperiment(out *bytes.Buffer, rep *report.Report, s screen) {
 }
 
 // writeUse writes the address to use from each vantage, and its proof.
-func writeUse(out *bytes.Buffer, rep *report.Report, s screen) {
+func writeUse(out *bytes.Buffer, rep *report.Report, s layout.Screen) {
 	several := len(rep.Servers) > 1
 	header := []string{"FROM", "USE", "PROOF"}
 	if several {
@@ -78,8 +79,8 @@ func writeUse(out *bytes.Buffer, rep *report.Report, s screen) {
 		rows = append(rows, append(row, strings.TrimPrefix(best.URL, "tcp://"), proof(*p)))
 	}
 	if len(rows) > 1 {
-		s.writeLines(out, s.align(rows), func(i int, line string) string {
-			if s.color && i > 0 {
+		s.WriteLines(out, s.Align(rows), func(i int, line string) string {
+			if s.Color && i > 0 {
 				return aec.GreenF.Apply(line)
 			}
 			return line
@@ -117,7 +118,7 @@ func writeHealth(out *bytes.Buffer, checks []report.Check) {
 }
 
 // writeTables writes a table of addresses for each vantage and server.
-func writeTables(out *bytes.Buffer, rep *report.Report, s screen) {
+func writeTables(out *bytes.Buffer, rep *report.Report, s layout.Screen) {
 	vantages, byPair, best := vantagesOf(rep), probesByPair(rep), bestProbe(rep)
 	for _, vantage := range vantages {
 		for server := range max(1, len(rep.Servers)) {
@@ -202,13 +203,13 @@ func probesByPair(rep *report.Report) map[pair][]*report.Probe {
 }
 
 // writeTable writes the addresses that were tried, and highlights the best one.
-func writeTable(out *bytes.Buffer, rep *report.Report, probes []*report.Probe, best *report.Probe, s screen) {
+func writeTable(out *bytes.Buffer, rep *report.Report, probes []*report.Probe, best *report.Probe, s layout.Screen) {
 	rows, first := wideRows(rep, probes), probes
-	if s.width > 0 {
+	if s.Width > 0 {
 		rows, first = foldedRows(rep, probes)
 	}
-	s.writeLines(out, s.align(rows), func(i int, line string) string {
-		if s.color && i > 0 {
+	s.WriteLines(out, s.Align(rows), func(i int, line string) string {
+		if s.Color && i > 0 {
 			return paintProbe(line, first[i-1], best)
 		}
 		return line
@@ -265,44 +266,44 @@ func paintProbe(line string, probe, best *report.Probe) string {
 // writeFindings writes errors and warnings in full, then a line for each finding
 // that is only for information. On a terminal, evidence does not repeat the tables of the
 // Report.
-func (s screen) writeFindings(out *bytes.Buffer, rep *report.Report, findings []report.Finding) {
+func writeFindings(s layout.Screen, out *bytes.Buffer, rep *report.Report, findings []report.Finding) {
 	var infos bytes.Buffer
 	for _, f := range findings {
 		if f.Severity == report.SeverityInfo {
-			s.wrap(&infos, fmt.Sprintf("%s: %s", f.Severity, causeAndTitle(f)), 2)
+			s.Wrap(&infos, fmt.Sprintf("%s: %s", f.Severity, causeAndTitle(f)), 2)
 			continue
 		}
-		if s.width > 0 {
-			f.Evidence = s.withoutRows(rep, f.Evidence)
+		if s.Width > 0 {
+			f.Evidence = withoutRows(s, rep, f.Evidence)
 		}
-		s.writeFinding(out, f)
+		writeFinding(s, out, f)
 	}
 	if infos.Len() > 0 {
 		fmt.Fprintf(out, "%s\n", &infos)
 	}
 }
 
-func (s screen) writeFinding(out *bytes.Buffer, f report.Finding) {
-	s.wrap(out, fmt.Sprintf("%s: %s", f.Severity, causeAndTitle(f)), 2)
+func writeFinding(s layout.Screen, out *bytes.Buffer, f report.Finding) {
+	s.Wrap(out, fmt.Sprintf("%s: %s", f.Severity, causeAndTitle(f)), 2)
 	for _, line := range f.Evidence {
-		s.wrap(out, "  "+line, 4)
+		s.Wrap(out, "  "+line, 4)
 	}
 	if f.Hint != "" {
-		s.wrap(out, "  => "+f.Hint, 5)
+		s.Wrap(out, "  => "+f.Hint, 5)
 	}
 	for _, command := range f.Commands {
 		fmt.Fprintf(out, "     %s\n", command)
 	}
-	if page := s.page(f); page != "" {
+	if page := pageOf(s, f); page != "" {
 		fmt.Fprintf(out, "  %s\n", page)
 	}
 	fmt.Fprintln(out)
 }
 
-// page is the URL of the page on a finding. Most terminals have no room for it: the title
+// pageOf is the URL of the page on a finding. Most terminals have no room for it: the title
 // and the hint say what matters there.
-func (s screen) page(f report.Finding) string {
-	if s.width > 0 {
+func pageOf(s layout.Screen, f report.Finding) string {
+	if s.Width > 0 {
 		return ""
 	}
 	return f.Cause.Page()

@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // answer is what writeTarget says of a target: the verdict, then the places that reach it,
 // and then what keeps the others from it.
 type answer struct {
 	rep     *report.Report
-	screen  screen
+	screen  layout.Screen
 	blocks  []block          // for each finding that is about places
 	others  []report.Finding // errors and warnings that are about no place
 	reached []string         // the places that reach the target
@@ -29,11 +30,11 @@ type block struct {
 }
 
 // writeTarget writes the answer of diagnose TARGET. Nothing in it is written twice.
-func writeTarget(out *bytes.Buffer, rep *report.Report, s screen) {
+func writeTarget(out *bytes.Buffer, rep *report.Report, s layout.Screen) {
 	a := newAnswer(rep, s)
 	a.writeVerdict(out)
 	if rep.Target.Meaning != "" {
-		s.wrap(out, rep.Target.Meaning+".", 0)
+		s.Wrap(out, rep.Target.Meaning+".", 0)
 	}
 	if len(a.misled) > 0 {
 		fmt.Fprintln(out, "Use instead:")
@@ -45,14 +46,14 @@ func writeTarget(out *bytes.Buffer, rep *report.Report, s screen) {
 		}
 		a.writeBlock(out, b)
 	}
-	s.writeFindings(out, rep, a.others)
+	writeFindings(s, out, rep, a.others)
 	a.writeNotes(out)
-	if s.width == 0 {
+	if s.Width == 0 {
 		a.writeRest(out)
 	}
 }
 
-func newAnswer(rep *report.Report, s screen) *answer {
+func newAnswer(rep *report.Report, s layout.Screen) *answer {
 	a := &answer{rep: rep, screen: s}
 	for _, best := range rep.Best {
 		a.reached = append(a.reached, placeName(rep, best.Vantage))
@@ -114,16 +115,16 @@ func (a *answer) isMisled(p report.Place) bool {
 // writeBlock writes what decides the cause, what was tried, and the fix.
 func (a *answer) writeBlock(out *bytes.Buffer, b block) {
 	if b.Title != "" {
-		a.screen.wrap(out, b.Title+".", 0)
+		a.screen.Wrap(out, b.Title+".", 0)
 	}
 	a.writeNetworks(out, b)
 	listens := false
-	for _, line := range a.screen.withoutRows(a.rep, b.Evidence) {
+	for _, line := range withoutRows(a.screen, a.rep, b.Evidence) {
 		if a.saysApart(b, line) {
 			continue
 		}
 		listens = listens || strings.Contains(line, "listen")
-		a.screen.wrap(out, line, 2)
+		a.screen.Wrap(out, line, 2)
 	}
 	a.writeTried(out, b)
 	if t := a.rep.Target; !listens && len(t.Listens) > 0 {
@@ -131,7 +132,7 @@ func (a *answer) writeBlock(out *bytes.Buffer, b block) {
 		if t.State != stateRunning && t.State != "" {
 			state = " and is " + t.State
 		}
-		a.screen.wrap(out, fmt.Sprintf("%s listens on %s%s.", a.containerName(), list(t.Listens), state), 0)
+		a.screen.Wrap(out, fmt.Sprintf("%s listens on %s%s.", a.containerName(), list(t.Listens), state), 0)
 	}
 	a.writeFix(out, b.Finding)
 }
@@ -156,9 +157,9 @@ func (a *answer) writeNetworks(out *bytes.Buffer, b block) {
 		return
 	}
 	for _, p := range apart {
-		a.screen.wrap(out, p.Name+" is on  "+cmp.Or(strings.Join(p.Networks, ", "), "no network"), 2)
+		a.screen.Wrap(out, p.Name+" is on  "+cmp.Or(strings.Join(p.Networks, ", "), "no network"), 2)
 	}
-	a.screen.wrap(out, a.containerName()+" is on  "+cmp.Or(strings.Join(a.rep.Target.Networks, ", "), "no network"), 2)
+	a.screen.Wrap(out, a.containerName()+" is on  "+cmp.Or(strings.Join(a.rep.Target.Networks, ", "), "no network"), 2)
 }
 
 // saysApart says whether a line of evidence is what writeNetworks has written.
@@ -180,7 +181,7 @@ func (a *answer) writeFix(out *bytes.Buffer, f report.Finding) {
 		first = labelled("")
 	}
 	if f.Hint != "" {
-		a.screen.wrap(out, first+f.Hint, labelWidth)
+		a.screen.Wrap(out, first+f.Hint, labelWidth)
 	}
 	first = labelled("Compose:")
 	for _, line := range f.Compose {
@@ -190,7 +191,7 @@ func (a *answer) writeFix(out *bytes.Buffer, f report.Finding) {
 	if f.Then != "" {
 		fmt.Fprintln(out, labelled("Then:")+f.Then)
 	}
-	if page := a.screen.page(f); page != "" {
+	if page := pageOf(a.screen, f); page != "" {
 		fmt.Fprintln(out, labelled("More:")+page)
 	}
 	fmt.Fprintln(out)
@@ -206,7 +207,7 @@ func (a *answer) writeNotes(out *bytes.Buffer) {
 		}
 		fmt.Fprintf(out, "Published on %s only: other machines cannot reach it.\n", list(ips))
 	}
-	if a.screen.width == 0 {
+	if a.screen.Width == 0 {
 		return
 	}
 	works, failed, not := a.rest()
@@ -225,7 +226,7 @@ func (a *answer) writeNotes(out *bytes.Buffer) {
 	if len(more) == 0 {
 		return
 	}
-	a.screen.wrap(out, strings.Join(more, ". ")+" (--no-trunc shows them)", 2)
+	a.screen.Wrap(out, strings.Join(more, ". ")+" (--no-trunc shows them)", 2)
 }
 
 func (a *answer) onlyOnLoopback() bool {
@@ -285,15 +286,15 @@ func (a *answer) writeRest(out *bytes.Buffer) {
 			row := &probeRow{probe: *p}
 			rows = append(rows, []string{placeName(a.rep, p.Vantage), row.Kind(), row.Address(), row.Time(), row.What()})
 		}
-		blankLine(out)
+		layout.BlankLine(out)
 		fmt.Fprintln(out, part.title)
-		for line := range strings.Lines(a.screen.align(rows)) {
+		for line := range strings.Lines(a.screen.Align(rows)) {
 			fmt.Fprintln(out, strings.TrimRight(line, " \n"))
 		}
 	}
-	blankLine(out)
+	layout.BlankLine(out)
 	infos := slices.DeleteFunc(slices.Clone(a.rep.Findings), func(f report.Finding) bool { return f.Severity != report.SeverityInfo })
-	a.screen.writeFindings(out, a.rep, infos)
+	writeFindings(a.screen, out, a.rep, infos)
 	writeChecks(out, a.rep.Checks, a.screen)
 }
 

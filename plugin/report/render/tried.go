@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // writeTried writes the addresses that were tried in vain, and could have worked.
@@ -23,7 +24,7 @@ func (a *answer) writeTried(out *bytes.Buffer, b block) {
 			fmt.Fprintf(out, "From %s:\n", placeName(a.rep, place.Vantage))
 			first = labelled("")
 		}
-		for line := range strings.Lines(a.screen.align(rows)) {
+		for line := range strings.Lines(a.screen.Align(rows)) {
 			fmt.Fprintln(out, first+strings.TrimRight(line, " \n"))
 			first = labelled("")
 		}
@@ -37,7 +38,7 @@ func (a *answer) triedRows(place report.Place) [][]string {
 		return p.Vantage == place.Vantage && !p.OK && !cannotWork(a.rep, p)
 	})
 	var rows [][]string
-	if a.screen.width == 0 {
+	if a.screen.Width == 0 {
 		for _, p := range failed {
 			rows = append(rows, []string{string(p.Kind), p.Address, cmp.Or(p.Detail, failureWords(*p))})
 		}
@@ -53,7 +54,7 @@ func (a *answer) triedRows(place report.Place) [][]string {
 		longest = max(longest, utf8.RuneCountInString(words))
 	}
 	for _, words := range order {
-		for _, line := range fillLines(alike[words], a.screen.width-labelWidth-columnGap-longest) {
+		for _, line := range fillLines(alike[words], a.screen.Width-labelWidth-layout.ColumnGap-longest) {
 			rows = append(rows, []string{line, words})
 			words = ""
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/report/render/layout"
 )
 
 // answerColumn is where the second half of a headline begins.
@@ -19,20 +20,20 @@ const answerColumn = 40
 
 // writeHalves writes two parts of a line. The second one has a line of its own if the
 // terminal is too narrow for both.
-func (s screen) writeHalves(out *bytes.Buffer, left, right string, color aec.ANSI) {
+func writeHalves(s layout.Screen, out *bytes.Buffer, left, right string, color aec.ANSI) {
 	gap := max(2, answerColumn-utf8.RuneCountInString(left))
 	length := utf8.RuneCountInString(left + right)
 	line := left + strings.Repeat(" ", gap) + right
 	switch {
 	case right == "":
 		line = left
-	case s.width == 0 || length+gap <= s.width:
-	case length+2 <= s.width:
-		line = left + strings.Repeat(" ", s.width-length) + right
+	case s.Width == 0 || length+gap <= s.Width:
+	case length+2 <= s.Width:
+		line = left + strings.Repeat(" ", s.Width-length) + right
 	default:
 		line = left + "\n  " + right
 	}
-	if s.color {
+	if s.Color {
 		line = color.Apply(line)
 	}
 	fmt.Fprintln(out, line)
@@ -47,12 +48,12 @@ func (a *answer) writeVerdict(out *bytes.Buffer) {
 	case len(a.blocks) == 1 && len(a.reached) == 0:
 		a.writeHeadline(out, a.blocks[0])
 	case len(a.blocks) > 0 && len(a.reached) == 0:
-		a.screen.writeHalves(out, name+" is not reachable", a.about(), aec.RedF)
+		writeHalves(a.screen, out, name+" is not reachable", a.about(), aec.RedF)
 		a.writeHeadline(out, a.blocks[0])
 	case len(a.reached) > 0 && len(a.blocks) > 0:
-		a.screen.writeHalves(out, name+" is reachable from "+list(a.reached), a.about(), aec.YellowF)
+		writeHalves(a.screen, out, name+" is reachable from "+list(a.reached), a.about(), aec.YellowF)
 	case len(a.reached) > 0:
-		a.screen.writeHalves(out, name+" is reachable", a.about(), aec.GreenF)
+		writeHalves(a.screen, out, name+" is reachable", a.about(), aec.GreenF)
 	}
 }
 
@@ -67,7 +68,7 @@ func (a *answer) writeMisled(out *bytes.Buffer) {
 	if a.rep.Target.Address {
 		line, color = fmt.Sprintf("%s does not lead to %s from %s", a.misled[0].Typed, a.containerName(), list(names)), aec.RedF
 	}
-	a.screen.writeHalves(out, line, a.about(), color)
+	writeHalves(a.screen, out, line, a.about(), color)
 	if len(a.blocks) > 0 {
 		a.writeHeadline(out, a.blocks[0])
 	}
@@ -138,7 +139,7 @@ func (a *answer) writeHeadline(out *bytes.Buffer, b block) {
 	if b.Severity == report.SeverityWarning {
 		color = aec.YellowF
 	}
-	a.screen.writeHalves(out, headline, cmp.Or(string(b.Cause), "cause not known"), color)
+	writeHalves(a.screen, out, headline, cmp.Or(string(b.Cause), "cause not known"), color)
 }
 
 // hasAnswer says whether the server itself answered from a place.
