@@ -16,6 +16,10 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 	shownBy:  ListenersCheck,
 	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		switch {
+		case c.portOfHost(r):
+			fault := because("port %d of the host leads to port %d of the container, in which nothing listens on port %[1]d", r.To.Port, c.Server.Port)
+			suggest(fault, "use %s:%d: a port that is published has that number only at the addresses of the host", r.To.Host, c.Server.Port)
+			return fault
 		case c.Server.Listeners.None(c.Server.Port):
 			return c.otherPort(r)
 		case c.NotOnAddress(r) && !c.forwarderCloses():
@@ -31,6 +35,14 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 		}
 	},
 })
+
+// portOfHost says whether a row has a name of the container with the number of a port that it
+// publishes, at which nothing listens in it.
+func (c *vantageCase) portOfHost(r evidence.Row) bool {
+	s := c.Server
+	return r.Kind == report.KindContainerName && r.To.Port != s.Port && s.Publishes(r.To.Port) && evidence.Refused(r.Failure) &&
+		s.Listeners.None(r.To.Port) && !s.Listeners.None(s.Port)
+}
 
 // notOnHostAddress says whether a row leads to an address of the host that refuses, while
 // the server listens at others. The gateways of a rootless engine refuse for another

@@ -72,6 +72,14 @@ func TestTypedName(t *testing.T) {
 	refused := row(report.KindContainerName, client.Typed, netprobe.Refused)
 	refused.Resolved = []string{"172.18.0.2"}
 	assert.Check(t, is.Contains(explainOne(on(own), client, works, refused), "warning : from client: web:8080 (container-name): refused"))
+
+	server := listens(on(own), "0.0.0.0:8080")
+	server.Bindings = []facts.Binding{{HostIP: netip.IPv4Unspecified(), HostPort: 9090}}
+	client.Typed = "web:9090"
+	refused.Address = client.Typed
+	assert.Check(t, is.Contains(explainOne(server, client, works, refused), "warning server-listens-elsewhere: port 9090 of the host leads to port 8080 of the container"))
+
+	client.Typed = "web:8080"
 	unnamed := row(report.KindContainerName, client.Typed, netprobe.NameNotFound)
 	assert.Check(t, is.Contains(explainOne(on(own), client, works, unnamed), "warning : from client: web:8080 (container-name): name-not-found"))
 	works.Vantage, unnamed.Vantage = client.Name, client.Name

@@ -100,7 +100,7 @@ func exitHint(e *Exit) string {
 	case e.OOMKilled:
 		return "give the container more memory, or reduce what the server needs"
 	case e.Code == 0:
-		return "the command has ended: start the server in the foreground"
+		return diagnosis.CommandEnded
 	case e.Code == 126:
 		return "the command is not executable: check IMAGE's entrypoint and COMMAND"
 	case e.Code == 127:

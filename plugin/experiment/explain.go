@@ -20,11 +20,13 @@ func (r *run) explain(ctx context.Context, s *server, probes []report.Probe) (di
 		return explained, nil, err
 	}
 	server := s.facts()
+	server.Down = s.exitAfter(probes)
 	if server.Down == nil && (s.witness != nil || !anyOK(probes)) {
 		var err error
 		if server.Listeners, server.Queues, err = s.sockets(ctx); err != nil {
 			return explained, nil, err
 		}
+		server.Down = s.exitAfter(probes)
 		if !anyOK(probes) {
 			server.Log = s.log(ctx)
 		}
@@ -72,8 +74,15 @@ func (s *server) facts() facts.Server {
 	facts := facts.NewServer(s.name, s.run.plan.Port, s.found)
 	facts.StartedByUs = !s.run.plan.Keep
 	facts.PublishByDefault = s.run.request.PublishPort
-	facts.Down = s.exit
 	return facts
+}
+
+// exitAfter is how the server exited, which may have answered some of the probes.
+func (s *server) exitAfter(probes []report.Probe) *report.Fault {
+	if s.exit == nil || !anyOK(probes) {
+		return s.exit
+	}
+	return diagnosis.WhileProbed(s.exit, "The server exited after it had answered", "it answered before it exited")
 }
 
 // log returns the last lines that the server printed.

@@ -15,7 +15,7 @@ import (
 // the finding that is an error.
 func (r *run) reach(server int, v inspectedVantage, probes []report.Probe, findings []report.Finding) report.Reach {
 	reach := report.Reach{Vantage: v.Name}
-	if best, ok := ranking.PickBest(server, report.ProbesFrom(v.Name, probes), v.KindRanking(r.engine.Host), r.request.Target.Path); ok {
+	if best, ok := ranking.PickBest(server, r.ofRunning(report.ProbesFrom(v.Name, probes)), v.KindRanking(r.engine.Host), r.request.Target.Path); ok {
 		reach.OK, reach.URL = true, best.URL
 		return reach
 	}

@@ -20,17 +20,15 @@ import (
 // the user's server a witness is started, but only if it is in doubt who answered. It
 // lives until watching ends.
 func (s *server) identify(ctx, watching context.Context, probes []report.Probe) ([]report.Probe, error) {
-	switch {
-	case s.run.request.Builtin():
-		return probes, nil
-	case s.hasExited():
-		s.distrust(probes)
+	if s.run.request.Builtin() {
 		return probes, nil
 	}
-	if slices.ContainsFunc(probes, s.isDoubtful) {
-		if err := s.watch(ctx, watching, probes); err != nil {
-			return nil, err
-		}
+	if err := s.examine(ctx, watching, probes); err != nil {
+		return nil, err
+	}
+	if s.hasExited() {
+		s.distrust(probes)
+		return probes, nil
 	}
 	var judged []report.Probe
 	for _, v := range s.run.inspectedVantages() {
@@ -40,6 +38,28 @@ func (s *server) identify(ctx, watching context.Context, probes []report.Probe) 
 		s.distrust(judged)
 	}
 	return judged, nil
+}
+
+// examine finds out what is in doubt: whether the server has exited since it answered, and
+// who answered.
+func (s *server) examine(ctx, watching context.Context, probes []report.Probe) error {
+	if s.hasExited() {
+		return nil
+	}
+	if anyOK(probes) && slices.ContainsFunc(probes, isEnded) {
+		if exited, err := s.exitedMeanwhile(ctx); exited || err != nil {
+			return err
+		}
+	}
+	if !slices.ContainsFunc(probes, s.isDoubtful) {
+		return nil
+	}
+	return s.watch(ctx, watching, probes)
+}
+
+// isEnded says whether a probe failed as it does when the server exits.
+func isEnded(p report.Probe) bool {
+	return p.Failure == netprobe.Refused || p.Failure == netprobe.Reset || p.Failure == netprobe.ClosedWithoutResponse
 }
 
 // isDoubtful says whether it is in doubt who answered a probe: an answer that is not
@@ -139,7 +159,22 @@ func (s *server) startWitness(ctx, watching context.Context) error {
 			return nil
 		}
 	}
+	if exited, exitErr := s.exitedMeanwhile(ctx); exited || exitErr != nil {
+		return exitErr
+	}
 	return s.noteUnknown(ctx, err)
+}
+
+// exitedMeanwhile says whether the server has exited since its last answer. Its fault is then
+// known.
+func (s *server) exitedMeanwhile(ctx context.Context) (bool, error) {
+	response, err := s.run.engine.API.ContainerInspect(ctx, s.id)
+	if err != nil || response.State == nil || response.State.Running {
+		return false, nil //nolint:nilerr // the caller has the error that matters
+	}
+	s.found.Running = false
+	err = s.awaitExit(ctx, ctx)
+	return s.hasExited(), err
 }
 
 // startProber starts the witness's helper.

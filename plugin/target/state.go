@@ -206,7 +206,9 @@ func removedFault(name string) *report.Fault {
 // faultSince says what has happened to a container since it was inspected before; nil if
 // it still runs.
 func (r *run) faultSince(ctx context.Context, before, now container.InspectResponse) *report.Fault {
-	if fault := r.downFault(ctx, now); fault != nil {
+	if fault := r.downFault(ctx, now); fault != nil && !now.State.Restarting {
+		return diagnosis.WhileProbed(fault, "", "it was running when the probes began")
+	} else if fault != nil {
 		return fault
 	}
 	if now.RestartCount == before.RestartCount && (!isRestartedLately(now) || r.anyReached() || r.listens()) {

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"slices"
@@ -32,7 +33,7 @@ func (r *run) typedAt(p *place) string {
 	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !hasNames || !slices.Contains(r.names(), r.typed.Container) {
 		return ""
 	}
-	return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(r.known.Server.Port)))
+	return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(cmp.Or(r.typed.Port, r.known.Server.Port))))
 }
 
 // isHostAlias says whether the user has typed a name that an engine gives to its host.
@@ -53,6 +54,8 @@ func (r *run) typedKind(p *place) report.Kind {
 	ip, _ := netip.ParseAddr(r.typed.Address)
 	local := ip.IsLoopback() || isLocalhost(r.typed.Address)
 	switch {
+	case r.typed.Address == "":
+		return report.KindContainerName
 	case r.known.Server.Host && r.isHostAlias():
 		return report.KindHostAlias
 	case r.known.Server.Host:

@@ -51,7 +51,11 @@ func judgeName(p *report.Probe, server []facts.Network) {
 	if len(foreign) == 0 || !p.OK && p.Phase != netprobe.PhaseAnswer && p.Failure != netprobe.Silent {
 		return
 	}
-	blameOther(p, fmt.Sprintf("the name leads to %s, which is not this server's address", foreign[0]))
+	detail := fmt.Sprintf("the name leads to %s, which is not this server's address", foreign[0])
+	if len(foreign) < len(p.Resolved) {
+		detail = fmt.Sprintf("the name leads to this server and to %s, which is not its address: who answers is a matter of chance", foreign[0])
+	}
+	blameOther(p, detail)
 }
 
 // Distrust changes the answers that nobody has proven and that are in doubt, for a reason:

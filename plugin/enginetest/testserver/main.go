@@ -44,6 +44,7 @@ type options struct {
 	silent    bool
 	closes    bool
 	serial    bool
+	once      bool
 	noAccept  bool
 	udp       bool
 	unix      string
@@ -91,6 +92,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.silent, "silent", false, "accept connections and never send a byte")
 	flags.BoolVar(&o.closes, "closes", false, "close each connection without a byte, as servers with a list of allowed clients do")
 	flags.BoolVar(&o.serial, "serial", false, "handle one connection at a time: accept it, read one request, answer after --delay, close it")
+	flags.BoolVar(&o.once, "once", false, "with --serial: exit after the first connection")
 	flags.BoolVar(&o.noAccept, "no-accept", false, "listen and never accept a connection")
 	flags.BoolVar(&o.udp, "udp", false, "listen with UDP instead of TCP, and never send a byte")
 	flags.StringVar(&o.unix, "unix", "", "listen on the Unix socket at this `path` instead of TCP, and never accept a connection; one that begins with @ is abstract")
@@ -181,9 +183,14 @@ func run(o options) (int, error) {
 	if err := wait(ctx, o.listenAfter); err != nil {
 		return o.exitCode, nil
 	}
+	ctx, done := context.WithCancel(ctx)
+	defer done()
 	group, ctx := errgroup.WithContext(ctx)
 	if o.listen != "none" {
-		group.Go(func() error { return serve(ctx, o) })
+		group.Go(func() error {
+			defer done()
+			return serve(ctx, o)
+		})
 	}
 	<-ctx.Done()
 	if err := group.Wait(); err != nil {

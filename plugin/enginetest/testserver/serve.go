@@ -125,6 +125,9 @@ func serveSerially(ctx context.Context, listener net.Listener, o options) error 
 		}
 		_ = conn.Close()
 		stop()
+		if o.once {
+			return nil
+		}
 	}
 }
 

@@ -65,8 +65,11 @@ func (a *answer) writeMisled(out *bytes.Buffer) {
 		names[i] = placeName(a.rep, p.Vantage)
 	}
 	line, color := fmt.Sprintf("%s is reachable, but not by this name from %s", a.rep.Target.Name, list(names)), aec.YellowF
-	if a.rep.Target.Address {
-		line, color = fmt.Sprintf("%s does not lead to %s from %s", a.misled[0].Typed, a.containerName(), list(names)), aec.RedF
+	switch typed := a.misled[0].Typed; {
+	case a.rep.Target.Address:
+		line, color = fmt.Sprintf("%s does not lead to %s from %s", typed, a.containerName(), list(names)), aec.RedF
+	case typed != a.rep.Target.Name: // the number of a port of the host
+		line = fmt.Sprintf("%s is reachable, but not as %s from %s", a.rep.Target.Name, typed, list(names))
 	}
 	writeHalves(a.screen, out, line, a.about(), color)
 	if len(a.blocks) > 0 {
