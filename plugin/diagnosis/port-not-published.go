@@ -25,6 +25,9 @@ var PortNotPublished = define("port-not-published", networkSetting, definition{
 		fault := because("%s, and not at %s", evidence.PublishedAt(s), r.Address)
 		fault.Title = "The port is not published at this address"
 		suggest(fault, "use an address at which it is published")
+		if !s.Publishes(r.To.Port) {
+			suggest(fault, "use the port of the host at which it is published (%d)", s.Bindings[0].HostPort)
+		}
 		return fault
 	},
 	vantage: func(c *vantageCase) *report.Fault {
@@ -53,6 +56,9 @@ func (c *vantageCase) unbound() *report.Fault {
 		return fault
 	}
 	publish := c.publishPrivately(s.Port)
+	if typed := evidence.ParseAddress(c.Vantage.Typed); typed.Port != 0 && !c.Vantage.Container && c.Engine.Host == "" {
+		publish = fmt.Sprintf("127.0.0.1:%d:%d", typed.Port, s.Port)
+	}
 	suggest(fault, "create the container with --publish %s", publish)
 	fault.Commands = command("docker run --publish %s ...", publish)
 	return fault
@@ -63,7 +69,7 @@ func (c *vantageCase) unbound() *report.Fault {
 func (c *vantageCase) notPublishedAt(r evidence.Row) bool {
 	here := c.ToThisMachine(r) || c.ToEngineHost(r) && !c.Vantage.Container
 	published := func(ip netip.Addr) bool { return c.Server.PublishedAt(ip, r.To.Port) }
-	return here && evidence.Refused(r.Failure) && c.Engine.Host == "" && c.Server.Publishes(r.To.Port) && !slices.ContainsFunc(evidence.AddressesOf(r), published)
+	return here && evidence.Refused(r.Failure) && c.Engine.Host == "" && len(c.Server.Bindings) > 0 && !slices.ContainsFunc(evidence.AddressesOf(r), published)
 }
 
 // publishPrivately is the value of --publish for a port that only this machine must

@@ -40,11 +40,15 @@ type publisher struct {
 	port     uint16          // in the container
 	wouldBe  bool            // it was created to publish the port, and the engine does not
 	udp      bool            // it publishes the port for UDP only
+	inside   bool            // the number is that of its own port, which the host may have under another one
 }
 
 // String says who publishes the port, which port it is in the container, and where it is
 // published.
 func (p publisher) String() string {
+	if len(p.bindings) == 0 {
+		return fmt.Sprintf("%s:%d (not published)", p.name, p.port)
+	}
 	return fmt.Sprintf("%s:%d (%s)", p.name, p.port, joinBindings(p.bindings))
 }
 
@@ -94,6 +98,31 @@ func (p *publisher) add(hostIP string, hostPort, port uint16) {
 		ip = netip.IPv4Unspecified() // Podman names no address and publishes on every IPv4 one
 	}
 	p.bindings, p.port = append(p.bindings, facts.Binding{HostIP: ip, HostPort: hostPort}), port
+}
+
+// withPort lists the running containers that have a TCP port with a number that is none of the
+// engine's host, as far as the engine knows of it: it is exposed, or published as another one.
+func (r *run) withPort(ctx context.Context, port uint16) ([]publisher, error) {
+	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
+	if err != nil {
+		return nil, fmt.Errorf("looking for the container with port %d: %w", port, err)
+	}
+	var found []publisher
+	for _, c := range all {
+		p := publisher{id: c.ID, name: summaryName(c), state: c.State, port: port, inside: true}
+		isPort := func(p container.Port) bool { return p.PrivatePort == port && p.Type == "tcp" }
+		if notRunning(c) || !slices.ContainsFunc(c.Ports, isPort) {
+			continue
+		}
+		for _, known := range c.Ports {
+			if isPort(known) && known.PublicPort != 0 {
+				p.add(known.IP, known.PublicPort, port)
+			}
+		}
+		found = append(found, p)
+	}
+	slices.SortFunc(found, func(a, b publisher) int { return strings.Compare(a.name, b.name) })
+	return found, nil
 }
 
 // wouldBePublishers lists the containers that were created to publish a TCP port of the
@@ -187,11 +216,22 @@ func (r *run) resolveUnpublished(ctx context.Context, typed string) error {
 			publishers[i].udp = true
 		}
 	}
+	if len(publishers) == 0 && r.isOwnLocalhost() {
+		if publishers, err = r.withPort(ctx, r.target.Port); err != nil {
+			return err
+		}
+	}
 	if len(publishers) != 1 || r.isTaken(ctx, typed) {
 		return r.resolveHost(typed, publishers)
 	}
 	r.take(publishers[0], typed)
 	return nil
+}
+
+// isOwnLocalhost says whether the address is one of this machine to itself.
+func (r *run) isOwnLocalhost() bool {
+	ip, _ := netip.ParseAddr(r.target.Address)
+	return (isLocalhost(r.target.Address) || ip.IsLoopback() || ip.IsUnspecified()) && r.engine.Self.OnHost()
 }
 
 // take makes a publisher the target, and says what the user's address was taken for.
@@ -203,6 +243,10 @@ func (r *run) take(p publisher, typed string) {
 		leads = p.covers(candidates.Loopback4) || p.covers(candidates.Loopback6)
 	}
 	switch {
+	case p.inside && len(p.bindings) == 0:
+		r.known.Meaning = fmt.Sprintf("no container publishes port %d; container %s has such a port and does not publish it", p.port, p.name)
+	case p.inside:
+		r.known.Meaning = fmt.Sprintf("no container publishes port %d of the host; container %s publishes its port %[1]d at %[3]s", p.port, p.name, joinBindings(p.bindings))
 	case p.wouldBe && p.state == container.StateRunning:
 		r.known.Meaning = fmt.Sprintf("container %s is to publish its port %d at %s, and the engine does not publish it", p.name, p.port, joinBindings(p.bindings))
 	case p.wouldBe, p.state != container.StateRunning && p.state != container.StatePaused: // Podman lists the ports of those too
@@ -252,6 +296,8 @@ func (r *run) resolveHost(typed string, others []publisher) error {
 	case len(others) == 0:
 	case others[0].udp:
 		r.known.Meaning += "; these publish it for UDP: " + joinPublishers(others)
+	case others[0].inside:
+		r.known.Meaning += "; these containers have such a port: " + joinPublishers(others)
 	default:
 		r.known.Meaning += "; these would publish it: " + joinPublishers(others)
 	}
