@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"sync/atomic"
@@ -27,8 +28,11 @@ type Race struct {
 	Wait     time.Duration `json:"wait,omitempty"` // for the whole race; 0: until its context ends
 	// SkipVerify accepts any certificate: the identity proves who answers.
 	SkipVerify bool `json:"skipVerify,omitempty"`
-	MaxSegment int  `json:"maxSegment,omitempty"` // bytes, see LimitSegments, instead of Options.Control; 0 for no limit
-	Once       bool `json:"once,omitempty"`       // probe each address a single time, whatever its answer
+	// Roots are PEM certificates of the authorities to trust, instead of those of the system or
+	// of Options; empty for those.
+	Roots      []byte `json:"roots,omitempty"`
+	MaxSegment int    `json:"maxSegment,omitempty"` // bytes, see LimitSegments, instead of Options.Control; 0 for no limit
+	Once       bool   `json:"once,omitempty"`       // probe each address a single time, whatever its answer
 	// ThroughGateway is for addresses of a proxy that waits for its server itself: its
 	// answers 502 and 504 are final.
 	ThroughGateway bool `json:"throughGateway,omitempty"`
@@ -86,6 +90,14 @@ func (r Race) Run(ctx context.Context) []Result {
 			MinVersion:         tls.VersionTLS12,
 			InsecureSkipVerify: true, //nolint:gosec // the identity token proves who answers
 		}
+	}
+	if pool := x509.NewCertPool(); pool.AppendCertsFromPEM(r.Roots) && !r.SkipVerify {
+		config := options.TLS.Clone()
+		if config == nil {
+			config = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		config.RootCAs = pool
+		options.TLS = config
 	}
 	c := course{probe: Probe, options: options, once: r.Once, throughGateway: r.ThroughGateway}
 	return c.run(ctx, r.Attempts)

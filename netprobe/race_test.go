@@ -2,6 +2,9 @@ package netprobe
 
 import (
 	"context"
+	"encoding/pem"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -319,4 +322,16 @@ func TestRaceThroughGateway(t *testing.T) {
 	assert.Equal(t, requests.Load(), int64(1))
 	assert.Check(t, is.Equal(results[0].Failure, UnexpectedStatus))
 	assert.Check(t, is.Equal(results[1].Failure, Refused)) // not tried for ever
+}
+
+// The authorities that a race names are trusted in place of the system's.
+func TestRaceTrustsItsRoots(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	race := Race{Timeout: time.Second, Once: true, Attempts: []Attempt{{Target: Target{Scheme: HTTPS, Address: server.Listener.Addr().String()}}}}
+	assert.Equal(t, race.Run(t.Context())[0].Failure, TLSUntrusted)
+	race.Roots = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	assert.Check(t, race.Run(t.Context())[0].OK)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 )
 
@@ -198,6 +199,9 @@ func (o *runOptions) request(flags *pflag.FlagSet, args []string) (experiment.Re
 func (o *runOptions) setDefaults(request *experiment.Request, flags *pflag.FlagSet) {
 	if !request.Builtin() {
 		request.Target.Path = cmp.Or(request.Target.Path, "/")
+		if request.Target.Scheme == netprobe.HTTPS {
+			request.Roots = facts.MachineRoots().PEM
+		}
 		return
 	}
 	if !flags.Changed("port") {

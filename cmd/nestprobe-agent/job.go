@@ -81,7 +81,7 @@ func runJob(ctx context.Context, std stdio, measure func(context.Context, engine
 func (j *job) options() experiment.Options {
 	return experiment.Options{
 		Progress:    j.out,
-		Vantage:     probing.Vantage{Name: j.Vantage, Container: j.Container},
+		Vantage:     probing.Vantage{Name: j.Vantage, Container: j.Container, Roots: j.Request.Roots},
 		ClientJoins: j.Container != "",
 		ID:          j.Run,
 		Identities:  j.Identities,

@@ -11,6 +11,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
 
@@ -21,6 +22,14 @@ func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment
 	vantage, err := probing.ContainerVantage(ctx, eng.API, target)
 	if err != nil {
 		return report.New("in-container"), err
+	}
+	if request.Target.Scheme == netprobe.HTTPS && !request.Builtin() {
+		vantage.Roots = request.Roots
+		if response, err := eng.API.ContainerInspect(ctx, vantage.Container); err == nil {
+			if roots := facts.ContainerRoots(ctx, eng.API, response); roots.Known {
+				vantage.Roots = roots.PEM
+			}
+		}
 	}
 	id := eng.NewRun()
 	name := "nestprobe-" + id + "-from"

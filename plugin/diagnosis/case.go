@@ -59,8 +59,8 @@ func (c *vantageCase) explainRow(r evidence.Row) *report.Fault {
 	if fault := c.secondAnswer(r); fault != nil {
 		return fault
 	}
-	if answer := find(report.Cause(r.Failure)); answer.id != "" && (answer.rule == nil || answer.second) {
-		return answer.complete(&report.Fault{})
+	if answer := find(report.Cause(r.Failure)); answer.id != "" && answer.level != addressOnly {
+		return cmp.Or(c.try(answer, r), answer.complete(&report.Fault{}))
 	}
 	for _, cause := range causeOrder() {
 		if fault := c.try(cause, r); fault != nil {

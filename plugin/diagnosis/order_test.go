@@ -69,7 +69,7 @@ func TestCausesCanBeFound(t *testing.T) {
 	}
 	for _, c := range defined {
 		answer := slices.Contains(failures, netprobe.Failure(c.id))
-		assert.Check(t, !answer || c.hint != "" && (c.rule == nil || c.second || c.id == WrongServer), "%s", c.id)
+		assert.Check(t, !answer || c.hint != "" && (c.level != addressOnly || c.id == WrongServer), "%s", c.id)
 		found := answer || c.rule != nil || c.vantage != nil
 		assert.Check(t, found == (c.level != noLevel), "%s", c.id)
 	}

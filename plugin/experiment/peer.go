@@ -72,7 +72,7 @@ func (r *run) openPeer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	opened := &peer{prober: prober, inspectedVantage: inspectedVantage{Vantage: probing.Vantage{Name: probing.VantagePeer, Container: prober.Agent.ID, Prober: prober}}}
+	opened := &peer{prober: prober, inspectedVantage: inspectedVantage{Vantage: probing.Vantage{Name: probing.VantagePeer, Container: prober.Agent.ID, Roots: r.request.Roots, Prober: prober}}}
 	response, err := api.ContainerInspect(ctx, prober.Agent.ID)
 	if err != nil {
 		prober.Agent.Lease.Release()

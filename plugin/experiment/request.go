@@ -45,6 +45,7 @@ type Request struct {
 	Wait    time.Duration // how long a server may take to answer
 	WaitOut bool          // wait that long even for a built-in server that listens
 	Timeout time.Duration // of one attempt at one candidate
+	Roots   []byte        // PEM certificates of the authorities that containers trust in probes; empty for none
 	Keep    bool          // leave the servers running, or the relay
 }
 

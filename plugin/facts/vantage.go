@@ -27,6 +27,7 @@ type Vantage struct {
 	Watched   Watched        // what the witness saw of connections from here; empty if nobody looked
 	Proxies   Proxies        // of the environment of the container that the user named; nil for none
 	Hosts     []ExtraHost    // entries of its hosts file that the user has set
+	Roots     Roots          // the authorities that the container trusts which the user named; not known for other places
 	Resolver  string         // what the user has set for its resolver, as options of docker run; empty for nothing
 	Optional  bool           // the user did not name it: that it reaches nothing may be no error
 	Beside    bool           // the user did not name it, and it has no network of the server's

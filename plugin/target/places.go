@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
@@ -26,6 +27,7 @@ type place struct {
 	vantage   probing.Vantage
 	found     facts.ClientContainer // the user's container, or the helper; zero on the host
 	named     bool                  // what the user has typed must work there
+	roots     facts.Roots           // what the named container trusts, if that matters
 	typed     string                // the address that the user has typed, as host:port; empty if that is none there
 	optional  bool                  // a default, which the user did not name
 	beside    bool                  // a default that is no network of the server's
@@ -289,6 +291,7 @@ func (r *run) probe(ctx context.Context, p *place, toTry []candidates.Candidate)
 			Target:    r.target.TargetAt(candidate.Address),
 		}
 	}
+	r.readRoots(ctx, p)
 	waiting, stop := r.waiting(ctx)
 	defer stop()
 	results, err := p.vantage.Race(waiting, p.attempts, r.terms())
@@ -297,6 +300,23 @@ func (r *run) probe(ctx context.Context, p *place, toTry []candidates.Candidate)
 	}
 	p.probes = probing.Rows(p.vantage.Name, 0, p.attempts, results)
 	return context.Cause(ctx)
+}
+
+// readRoots reads which authorities are trusted at a place, if a helper probes from it over
+// TLS: it has none of its own.
+func (r *run) readRoots(ctx context.Context, p *place) {
+	if p.helper == "" || r.target.Request.Scheme != netprobe.HTTPS {
+		return
+	}
+	roots := facts.Roots{}
+	if p.network == "" {
+		roots = facts.ContainerRoots(ctx, r.reader, p.found.Inspection)
+		p.roots = roots
+	}
+	if !roots.Known {
+		roots = facts.MachineRoots()
+	}
+	p.vantage.Roots = roots.PEM
 }
 
 // isInside says whether a place is the server's network namespace. If the engine runs in
@@ -320,7 +340,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 	v.Foreign = p.vantage.Foreign
 	v.Down = p.down
 	v.Optional, v.Beside, v.Typed = p.optional, p.beside, p.typed
-	v.Asked = p.asked
+	v.Asked, v.Roots = p.asked, p.roots
 	v.Routes, v.Addresses = facts.Routes(server.Networks), facts.OwnAddresses()
 	v.Watched, v.Answerers = p.watched, p.answerers
 	return v

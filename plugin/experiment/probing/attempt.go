@@ -34,6 +34,9 @@ func (v Vantage) Race(ctx context.Context, attempts []Attempt, terms netprobe.Ra
 }
 
 func (v Vantage) run(ctx context.Context, race netprobe.Race) ([]netprobe.Result, error) {
+	if len(race.Roots) == 0 {
+		race.Roots = v.Roots
+	}
 	if v.Prober == nil {
 		return race.Run(ctx), nil
 	}

@@ -44,6 +44,9 @@ type Vantage struct {
 	Client *facts.ClientContainer
 	// Down is why Container reaches nothing; nil if it may.
 	Down *report.Fault
+	// Roots are PEM certificates of the authorities that are trusted there; empty for those
+	// that the process which sends the probes finds.
+	Roots []byte
 	// Prober sends the probes; nil if this process sends them.
 	Prober Prober
 }
