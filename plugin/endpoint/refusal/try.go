@@ -37,6 +37,7 @@ var neededCalls = []struct{ method, path, body, purpose string }{
 	{http.MethodPost, "/containers/" + nobody + "/start", "", ""},
 	{http.MethodDelete, "/containers/" + nobody, "", ""},
 	{http.MethodGet, "/containers/" + nobody + "/logs?stdout=1&tail=1", "", "the log of a server that exits"},
+	{http.MethodGet, "/containers/" + nobody + "/archive?path=/", "", "the authorities that a client trusts, for HTTPS"},
 	{http.MethodPut, "/containers/" + nobody + "/archive?path=/", "", "client containers of the user's image"},
 	{http.MethodPost, "/images/create?fromImage=" + nobody, "", "images that are not on the engine"},
 	{http.MethodPost, "/networks/create", notJSON, "networks that nestprobe makes"},
