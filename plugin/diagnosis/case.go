@@ -168,6 +168,12 @@ func (c *vantageCase) notAsTyped() *report.Fault {
 			break
 		}
 	}
+	if unknown := c.Server.UnknownAddress; unknown.IsValid() {
+		also(fault, "%s is no address of this machine or of a container that is known: unless a router forwards it, nobody has it", unknown)
+	}
+	if of := c.Server.NetworkOf; of != "" && evidence.Unnamed(c.typed.Failure) {
+		also(fault, "%s shares the network of %s, and names on networks are only those of %[2]s", c.Server.Name, of)
+	}
 	fault.Evidence = appendNew(fault.Evidence, c.ResolverSettings(*c.typed))
 	fault.Evidence = append(fault.Evidence, c.Vantage.Answerers...)
 	return c.withRuledOut(fault)

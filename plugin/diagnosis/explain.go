@@ -64,7 +64,7 @@ func (c *vantageCase) finding(fault *report.Fault) report.Finding {
 	switch {
 	case !c.ServerReached() && c.mayFail():
 		finding.Severity = report.SeverityInfo
-	case c.ServerReached() && fault == c.typedFault && c.typed.Kind == report.KindContainerName: // a container has other addresses too
+	case c.ServerReached() && fault == c.typedFault && c.typed.Kind == report.KindContainerName && !c.Vantage.Exact: // a container has other addresses too
 		finding.Severity = report.SeverityWarning
 	case c.ServerReached() && fault != c.typedFault:
 		finding.Severity = cmp.Or(find(fault.Cause).whenReached, report.SeverityInfo)

@@ -1,6 +1,8 @@
 package diagnosis
 
 import (
+	"strings"
+
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis/evidence"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 )
@@ -11,6 +13,18 @@ var LocalhostIsThisContainer = define("localhost-is-this-container", addressOnly
 	hint:      "use an address of the server or of the engine's host: localhost is the client container",
 	rule: func(c *vantageCase, r evidence.Row) *report.Fault {
 		switch {
+		case c.meantInstead():
+			fault := because("in %s, localhost is that container, and nothing listens on port %d in it", c.Vantage.Place(), c.Server.Port)
+			for _, server := range c.Server.MeantInstead {
+				also(fault, "port %d is also that of %s", c.Server.Port, server)
+			}
+			suggest(fault, "use the name of the container in which the server runs, or an address of the host; a server that is to run in %s does not listen", c.Server.Name)
+			if all := c.Server.MeantInstead; len(all) > 0 {
+				if address, _, near := strings.Cut(all[0], ", container "); near {
+					suggest(fault, "use %s", address)
+				}
+			}
+			return fault
 		case !c.OwnLoopback(r):
 			return nil
 		case c.Server.HostNetwork:
@@ -20,3 +34,8 @@ var LocalhostIsThisContainer = define("localhost-is-this-container", addressOnly
 		}
 	},
 })
+
+// meantInstead says whether the user has typed localhost for a client in which nothing listens.
+func (c *vantageCase) meantInstead() bool {
+	return (c.Server.OwnLocalhost || len(c.Server.MeantInstead) > 0) && c.Server.Listeners != nil && c.Server.Listeners.None(c.Server.Port)
+}

@@ -27,7 +27,10 @@ var NetworksIsolated = define("networks-isolated", networkSetting, definition{
 		default:
 			return nil
 		}
-		if len(c.Server.Networks) > 0 {
+		switch {
+		case c.Server.HostNetwork:
+			suggest(fault, "use an address of the engine's host: a container on its network has no name on any other")
+		case len(c.Server.Networks) > 0:
 			fault.Commands = c.connectCommands(c.networkToJoin(c.Server.Networks[0]))
 		}
 		return fault

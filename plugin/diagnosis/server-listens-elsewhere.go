@@ -20,6 +20,8 @@ var ServerListensElsewhere = define("server-listens-elsewhere", serverState, def
 			fault := because("port %d of the host leads to port %d of the container, in which nothing listens on port %[1]d", r.To.Port, c.Server.Port)
 			suggest(fault, "use %s:%d: a port that is published has that number only at the addresses of the host", r.To.Host, c.Server.Port)
 			return fault
+		case c.meantInstead():
+			return nil
 		case c.Server.Listeners.None(c.Server.Port):
 			return c.otherPort(r)
 		case c.NotOnAddress(r) && !c.forwarderCloses():

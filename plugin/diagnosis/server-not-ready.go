@@ -20,6 +20,8 @@ var ServerNotReady = define("server-not-ready", serverState, definition{
 		switch {
 		case c.portOfAnother(r):
 			return c.portTaken()
+		case c.meantInstead():
+			return nil
 		case otherHost || !c.IsToServer(r) || !c.Server.Listeners.None(c.Server.Port):
 			return nil
 		case len(c.Server.PublishedBy) > 0:

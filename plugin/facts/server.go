@@ -27,6 +27,9 @@ type Server struct {
 	Log              []string             // the last lines that it printed, as evidence; none if its log was not read
 	PublishedBy      []Publisher          // of the port of a server on the engine's host: the containers that publish it
 	NetworkOf        string               // the container whose network it shares, and which commands on its networks have to name; empty if it has its own
+	OwnLocalhost     bool                 // the user has typed localhost for a client, which it is then
+	MeantInstead     []string             // servers with the same port that the user may mean then, as parts of a sentence
+	UnknownAddress   netip.Addr           // what the user has typed is no known address of the engine's host or of a container; else not valid
 	StartedByUs      bool                 // this command has started it, and removes it
 }
 

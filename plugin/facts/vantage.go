@@ -31,6 +31,7 @@ type Vantage struct {
 	Resolver  string         // what the user has set for its resolver, as options of docker run; empty for nothing
 	Optional  bool           // the user did not name it: that it reaches nothing may be no error
 	Beside    bool           // the user did not name it, and it has no network of the server's
+	Exact     bool           // the typed address must work, also if it is only a name of the container
 	Typed     string         // the address that the user has typed, as host:port; empty if that is none here
 }
 

@@ -19,7 +19,7 @@ import (
 // newReport returns a Report about a target that has not been looked at.
 func newReport(target Target) *report.Report {
 	rep := report.New("diagnose")
-	rep.Target.Address = target.Address != ""
+	rep.Target.Address = target.Address != "" || target.isExact()
 	rep.Target.Name = cmp.Or(target.Container, target.Address, probing.VantageHost)
 	return rep
 }

@@ -17,7 +17,7 @@ import (
 
 // explainContainer explains a server in a container.
 func (r *run) explainContainer(ctx context.Context) error {
-	response, err := r.find(ctx, r.target.Container)
+	response, err := r.findFor(ctx, r.target.Container)
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,8 @@ func (r *run) setServer(response container.InspectResponse, port uint16) {
 	r.report.Servers = []report.Server{server}
 	r.known.Server = facts.NewServer(name, port, r.found)
 	r.known.Server.NetworkOf = r.known.NetworkOf
+	r.known.Server.UnknownAddress = r.unknownAddress
+	r.known.Server.OwnLocalhost, r.known.Server.MeantInstead = r.ownLocalhost, r.meantInstead
 }
 
 // containerCandidates returns the addresses of the container to try from a place.

@@ -47,7 +47,7 @@ func (r *run) find(ctx context.Context, name string) (container.InspectResponse,
 		return response, err
 	}
 	shown := netprobe.Visible(name, maxName)
-	found, err := r.byService(ctx, name)
+	found, err := r.byService(ctx, name, "")
 	if err == nil && len(found) == 0 {
 		found, err = r.byAlias(ctx, name)
 	}
@@ -57,21 +57,30 @@ func (r *run) find(ctx context.Context, name string) (container.InspectResponse,
 	case len(found) == 0:
 		return response, &NotFoundError{Name: name}
 	case len(found) > 1:
-		names := make([]string, len(found))
-		for i, c := range found {
-			names[i] = summaryName(c)
-		}
-		slices.Sort(names)
-		return response, fmt.Errorf("several containers are called %s: choose one of %s", shown, strings.Join(names, ", "))
+		return response, several(name, found)
 	default:
 		return facts.InspectContainer(ctx, r.reader, found[0].ID)
 	}
 }
 
+// several is the error of a name that several containers have.
+func several(name string, found []container.Summary) error {
+	names := make([]string, len(found))
+	for i, c := range found {
+		names[i] = summaryName(c)
+	}
+	slices.Sort(names)
+	return fmt.Errorf("several containers are called %s: choose one of %s", netprobe.Visible(name, maxName), strings.Join(names, ", "))
+}
+
 // byService lists the running containers of a Compose service, or all of them if none
-// runs. It leaves out those of docker compose run.
-func (r *run) byService(ctx context.Context, name string) ([]container.Summary, error) {
-	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs(filters.Arg("label", LabelService+"="+name)))
+// runs: of one project, or of all if it is empty. It leaves out those of docker compose run.
+func (r *run) byService(ctx context.Context, name, project string) ([]container.Summary, error) {
+	labels := filters.NewArgs(filters.Arg("label", LabelService+"="+name))
+	if project != "" {
+		labels.Add("label", LabelProject+"="+project)
+	}
+	all, err := engine.ListContainers(ctx, r.reader, labels)
 	all = slices.DeleteFunc(all, func(c container.Summary) bool { return c.Labels[labelOneOff] == "True" })
 	if running := slices.DeleteFunc(slices.Clone(all), notRunning); len(running) > 0 {
 		return running, err
@@ -110,13 +119,13 @@ func (r *run) listReplicas(ctx context.Context, response container.InspectRespon
 	if name == "" {
 		return nil, nil
 	}
-	all, err := r.byService(ctx, name)
+	all, err := r.byService(ctx, name, response.Config.Labels[LabelProject])
 	if err != nil {
 		return nil, fmt.Errorf("looking for the service %s: %w", netprobe.Visible(name, maxName), err)
 	}
 	var others []string
 	for _, c := range all {
-		if c.ID != response.ID && !notRunning(c) && c.Labels[LabelProject] == response.Config.Labels[LabelProject] {
+		if c.ID != response.ID && !notRunning(c) {
 			others = append(others, summaryName(c))
 		}
 	}

@@ -28,6 +28,7 @@ type place struct {
 	found     facts.ClientContainer // the user's container, or the helper; zero on the host
 	named     bool                  // what the user has typed must work there
 	roots     facts.Roots           // what the named container trusts, if that matters
+	exact     bool                  // no other address counts than the typed one
 	typed     string                // the address that the user has typed, as host:port; empty if that is none there
 	optional  bool                  // a default, which the user did not name
 	beside    bool                  // a default that is no network of the server's
@@ -227,6 +228,7 @@ func (r *run) probeFromPlaces(ctx context.Context, toTry func(*place) []candidat
 				return err
 			}
 			p.typed = r.typedAt(p)
+			p.exact = p.typed != "" && r.typed.isExact()
 			return r.probe(working, p, r.withTyped(p, toTry(p)))
 		})
 	}
@@ -339,7 +341,7 @@ func (p *place) facts(server facts.Container) facts.Vantage {
 	v.Container = p.vantage.Container != "" && !p.found.HostNetwork
 	v.Foreign = p.vantage.Foreign
 	v.Down = p.down
-	v.Optional, v.Beside, v.Typed = p.optional, p.beside, p.typed
+	v.Optional, v.Beside, v.Typed, v.Exact = p.optional, p.beside, p.typed, p.exact
 	v.Asked, v.Roots = p.asked, p.roots
 	v.Routes, v.Addresses = facts.Routes(server.Networks), facts.OwnAddresses()
 	v.Watched, v.Answerers = p.watched, p.answerers

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -188,6 +189,9 @@ func (r *run) resolveAddress(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if ip, err := netip.ParseAddr(address); err == nil && r.isUnknown(ctx, ip.Unmap(), publishers) {
+		r.unknownAddress = ip.Unmap()
+	}
 	publishers = nearest(publishers, address)
 	if len(publishers) > 1 {
 		return fmt.Errorf("several containers publish port %d: %s: choose one with CONTAINER:PORT", port, joinPublishers(publishers))
@@ -247,6 +251,8 @@ func (r *run) take(p publisher, typed string) {
 		r.known.Meaning = fmt.Sprintf("no container publishes port %d; container %s has such a port and does not publish it", p.port, p.name)
 	case p.inside:
 		r.known.Meaning = fmt.Sprintf("no container publishes port %d of the host; container %s publishes its port %[1]d at %[3]s", p.port, p.name, joinBindings(p.bindings))
+	case r.unknownAddress.IsValid():
+		r.known.Meaning = fmt.Sprintf("%s is no address of this machine or of a container that is known; container %s publishes its port %d at %s", r.unknownAddress, p.name, p.port, joinBindings(p.bindings))
 	case p.wouldBe && p.state == container.StateRunning:
 		r.known.Meaning = fmt.Sprintf("container %s is to publish its port %d at %s, and the engine does not publish it", p.name, p.port, joinBindings(p.bindings))
 	case p.wouldBe, p.state != container.StateRunning && p.state != container.StatePaused: // Podman lists the ports of those too
@@ -276,13 +282,55 @@ func (r *run) takeOwnLocalhost(ctx context.Context) (bool, error) {
 	if err != nil || client.HostConfig == nil || client.HostConfig.NetworkMode.IsHost() {
 		return false, err
 	}
-	r.target.Container = client.ID
+	if r.meantInstead, err = r.serversBeside(ctx, client); err != nil {
+		return false, err
+	}
+	r.target.Container, r.ownLocalhost = client.ID, !client.HostConfig.NetworkMode.IsContainer()
 	r.known.Meaning = fmt.Sprintf("no container publishes port %d, and in container %s, %s is that container itself", r.target.Port, from, r.target.Address)
 	if mode := client.HostConfig.NetworkMode; mode.IsContainer() {
 		r.target.Container = mode.ConnectedContainer()
 		r.known.Meaning = fmt.Sprintf("no container publishes port %d, and in container %s, %s is the network of another container that it shares", r.target.Port, from, r.target.Address)
 	}
 	return true, nil
+}
+
+// serversBeside lists the servers that a user may mean who asks for localhost in a container:
+// those on its networks with that port, other containers with it, and one on this machine.
+func (r *run) serversBeside(ctx context.Context, client container.InspectResponse) ([]string, error) {
+	all, err := r.withPort(ctx, r.target.Port)
+	if err != nil {
+		return nil, err
+	}
+	var near, far []string
+	for _, p := range all {
+		response, err := facts.InspectContainer(ctx, r.reader, p.id)
+		if err != nil || p.id == client.ID || facts.NamespaceOwner(response) == facts.NamespaceOwner(client) {
+			continue
+		}
+		if network := commonNetwork(client, response); network != "" {
+			near = append(near, fmt.Sprintf("%s:%d, container %[1]s on network %[3]s", p.name, p.port, network))
+		} else {
+			far = append(far, fmt.Sprintf("container %s, with which it has no network in common", p.name))
+		}
+	}
+	if r.isTaken(ctx, net.JoinHostPort("localhost", strconv.Itoa(int(r.target.Port)))) {
+		far = append(far, "a server on the engine's host")
+	}
+	return append(near, far...), nil
+}
+
+// commonNetwork returns a network with names that two containers have in common; empty if
+// there is none.
+func commonNetwork(a, b container.InspectResponse) string {
+	if a.NetworkSettings == nil || b.NetworkSettings == nil {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.NetworkSettings.Networks)) {
+		if b.NetworkSettings.Networks[name] != nil && name != "bridge" && name != "host" && name != "none" {
+			return name
+		}
+	}
+	return ""
 }
 
 // resolveHost takes an address for the engine's host. It names the other containers that may be
@@ -308,6 +356,26 @@ func (r *run) resolveHost(typed string, others []publisher) error {
 func (r *run) isHost(ip netip.Addr) bool {
 	own := r.engine.Self.OnHost() && slices.Contains(facts.OwnAddresses(), ip)
 	return ip.IsLoopback() || ip.IsUnspecified() || ip.String() == r.engine.Host || own
+}
+
+// isUnknown says whether an address is neither of the engine's host, which is this machine, nor a
+// gateway of the containers that publish the port. It may be one that a router forwards to it.
+func (r *run) isUnknown(ctx context.Context, ip netip.Addr, publishers []publisher) bool {
+	if r.engine.Host != "" || !r.engine.Self.OnHost() || r.isHost(ip) {
+		return false
+	}
+	for _, p := range publishers {
+		response, err := facts.InspectContainer(ctx, r.reader, p.id)
+		if err != nil || response.NetworkSettings == nil {
+			return false
+		}
+		for _, endpoint := range response.NetworkSettings.Networks {
+			if endpoint != nil && (facts.ParseAddr(endpoint.Gateway) == ip || facts.ParseAddr(endpoint.IPv6Gateway) == ip) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // isTaken says whether something accepts connections at the address, as it is seen from

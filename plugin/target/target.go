@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +49,14 @@ func (t Target) TargetAt(address string) netprobe.Target {
 	target := t.Request
 	target.Scheme, target.Address = cmp.Or(target.Scheme, netprobe.TCP), address
 	return target
+}
+
+// isExact says whether the user has typed a URL and a container that is to request it: that
+// container knows the name in it or does not.
+func (t Target) isExact() bool {
+	return t.URL != nil && t.Container != "" && slices.ContainsFunc(t.From, func(from string) bool {
+		return from != probing.VantageHost && !strings.HasPrefix(from, VantageNetwork)
+	})
 }
 
 // Facts are what Explain has learned about the target itself.
@@ -110,6 +119,13 @@ type run struct {
 	found  facts.Container
 	exits  <-chan engine.Exit // of a container that has been restarted; else nil
 	places []*place
+
+	ownLocalhost   bool       // as facts.Server has it
+	meantInstead   []string   // as facts.Server has it
+	unknownAddress netip.Addr // as facts.Server has it
+	// namedByClient says that the one place that the user named knows the container by the
+	// name that the user typed.
+	namedByClient bool
 
 	namespace    string  // ID of the container whose network namespace the server is in
 	witness      sockets // of the server, unless a place is there; nil if it could not be started

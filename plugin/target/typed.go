@@ -28,9 +28,12 @@ func (r *run) typedAt(p *place) string {
 		}
 		return net.JoinHostPort(r.typed.Address, strconv.Itoa(int(r.typed.Port)))
 	}
+	if r.typed.isExact() && p.vantage.InContainer() && p.network == "" {
+		return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(r.typed.Port))) // what a client there would connect to
+	}
 	shared := p.found.Vantage(p.vantage.Name).SharedNetworks(r.known.Server)
 	hasNames := slices.ContainsFunc(shared, func(n facts.Network) bool { return !n.Default })
-	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !hasNames || !slices.Contains(r.names(), r.typed.Container) {
+	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !r.namedByClient && (!hasNames || !slices.Contains(r.names(), r.typed.Container)) {
 		return ""
 	}
 	return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(cmp.Or(r.typed.Port, r.known.Server.Port))))
@@ -78,7 +81,7 @@ func (r *run) typedKind(p *place) report.Kind {
 // preferred returns the probe of the typed address if that works, else all probes. Of the names
 // of a container, another one may stay valid longer.
 func (r *run) preferred(p *place) []report.Probe {
-	if r.typed.Address == "" {
+	if r.typed.Address == "" && !p.exact {
 		return p.probes
 	}
 	works := func(probe report.Probe) bool { return probe.OK && probe.Address == p.typed }

@@ -29,6 +29,9 @@ func (c *Case) DroppedWithin(r Row) (facts.Network, bool) {
 		return facts.Network{}, false
 	}
 	shared := c.Vantage.SharedNetworks(c.Server)
+	if to := AddressesOf(r); r.Kind == report.KindContainerName && len(to) > 0 && !slices.ContainsFunc(to, c.Server.Has) {
+		return facts.Network{}, false // the name leads elsewhere
+	}
 	if r.Kind == report.KindContainerName && len(shared) > 0 {
 		return shared[0], true // where the name was found
 	}

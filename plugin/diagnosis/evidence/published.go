@@ -60,6 +60,9 @@ func AliasNotFound(r Row) bool {
 // DroppedAtEngineHost says whether packets to a published port were dropped, and not
 // for where the gateway is or which addresses the vantage has.
 func (c *Case) DroppedAtEngineHost(r Row) bool {
+	if r.To.IP.IsValid() && r.To.IP == c.Server.UnknownAddress {
+		return false
+	}
 	if !c.ToEngineHost(r) || !Dropped(r.Failure) || r.NotSent || c.Vantage.LacksFamily(r.To.IP) || c.NotExpected(r) {
 		return false
 	}

@@ -1,0 +1,186 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+
+	"github.com/nestprobe/docker-nestprobe/netprobe"
+	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+)
+
+// What a name means depends on who uses it. Each network has names of its own, and a client
+// may have links and a hosts file.
+
+// asker is the one place from which the user wants to use a name.
+type asker struct {
+	name     string // in a sentence
+	networks []string
+	project  string // of Compose; empty for none
+	links    map[string]string
+	hosts    []facts.ExtraHost
+}
+
+// asker returns the one place that the user named; nil if it is none in which names of
+// containers are known.
+func (r *run) asker(ctx context.Context) *asker {
+	if len(r.target.From) != 1 || r.target.From[0] == probing.VantageHost {
+		return nil
+	}
+	if network, ok := strings.CutPrefix(r.target.From[0], VantageNetwork); ok {
+		return &asker{name: "network " + network, networks: []string{network}}
+	}
+	client, err := r.find(ctx, r.target.From[0])
+	if err != nil {
+		return nil // the place is looked for later, and its error reported then
+	}
+	with, _, err := facts.WithNetworkOwner(ctx, r.reader, client)
+	if err != nil {
+		return nil
+	}
+	a := &asker{name: "container " + facts.ContainerName(client), hosts: facts.ReadClient(with).ExtraHosts, links: map[string]string{}}
+	if with.NetworkSettings != nil {
+		for name := range with.NetworkSettings.Networks {
+			a.networks = append(a.networks, name)
+		}
+	}
+	slices.Sort(a.networks)
+	if client.Config != nil {
+		a.project = client.Config.Labels[LabelProject]
+	}
+	if with.HostConfig != nil {
+		for _, link := range with.HostConfig.Links { // /server:/client/alias, or as it was typed
+			if server, alias, ok := strings.Cut(link, ":"); ok {
+				a.links[path.Base(alias)] = strings.TrimPrefix(server, "/")
+			}
+		}
+	}
+	return a
+}
+
+// findFor finds the container that a name means to who asks: by its links and its hosts file,
+// on its networks, and then in its Compose project. Only then any other container may be meant.
+func (r *run) findFor(ctx context.Context, name string) (container.InspectResponse, error) {
+	a := r.asker(ctx)
+	if a == nil {
+		return r.find(ctx, name)
+	}
+	if linked := a.links[name]; linked != "" {
+		if response, err := facts.InspectContainer(ctx, r.reader, linked); err == nil {
+			return r.takeName(a, name, "link", response), nil
+		}
+	}
+	if ip := a.hostsEntry(name); ip.IsValid() {
+		found, err := r.byAddress(ctx, ip)
+		if err == nil && found.ID != "" {
+			var response container.InspectResponse
+			if response, err = facts.InspectContainer(ctx, r.reader, found.ID); err == nil {
+				return r.takeName(a, name, "entry in its hosts file", response), nil
+			}
+		}
+	}
+	found, err := r.onNetworks(ctx, a, name)
+	if err == nil && len(found) == 0 && a.project != "" {
+		found, err = r.byService(ctx, name, a.project)
+	}
+	switch {
+	case err != nil:
+		return container.InspectResponse{}, fmt.Errorf("looking for %s on the networks of %s: %w", netprobe.Visible(name, maxName), a.name, err)
+	case len(found) == 0:
+		return r.find(ctx, name)
+	case len(found) > 1:
+		return container.InspectResponse{}, several(name, found)
+	}
+	response, err := facts.InspectContainer(ctx, r.reader, found[0].ID)
+	if err != nil {
+		return response, err
+	}
+	return r.takeName(a, name, "name on its networks", response), nil
+}
+
+// takeName notes what a name means, if it is not that of the container.
+func (r *run) takeName(a *asker, name, by string, response container.InspectResponse) container.InspectResponse {
+	r.namedByClient = true
+	if own := facts.ContainerName(response); own != name && serviceOf(response) != name {
+		r.known.Meaning = fmt.Sprintf("to %s, %s is container %s, by a %s", a.name, name, own, by)
+	}
+	return response
+}
+
+// hostsEntry returns the address that the user has given a name in the hosts file.
+func (a *asker) hostsEntry(name string) netip.Addr {
+	for _, h := range a.hosts {
+		if strings.EqualFold(h.Name, name) {
+			return facts.ParseAddr(h.Address)
+		}
+	}
+	return netip.Addr{}
+}
+
+// onNetworks lists the running containers with a name on the networks of who asks, or the
+// others with it if none runs. The engine's DNS ignores case, and takes NAME.NETWORK and a dot
+// at the end. A container that has it as its own name goes before those that have it as an
+// alias.
+func (r *run) onNetworks(ctx context.Context, a *asker, name string) ([]container.Summary, error) {
+	name = strings.TrimSuffix(name, ".")
+	var all []container.Summary
+	for _, network := range a.networks {
+		if network == "bridge" || network == "host" || network == "none" {
+			continue // without DNS for names
+		}
+		members, err := engine.ListContainers(ctx, r.reader, filters.NewArgs(filters.Arg("network", network)))
+		if err != nil {
+			return nil, err
+		}
+		short := name
+		if cut, ok := strings.CutSuffix(strings.ToLower(name), "."+strings.ToLower(network)); ok {
+			short = cut
+		}
+		for _, c := range members[:min(len(members), maxCandidates)] {
+			if slices.ContainsFunc(all, func(known container.Summary) bool { return known.ID == c.ID }) {
+				continue
+			}
+			known, err := r.isCalled(ctx, c, network, name, short)
+			if err != nil {
+				return nil, err
+			}
+			if known {
+				all = append(all, c)
+			}
+		}
+	}
+	if running := slices.DeleteFunc(slices.Clone(all), notRunning); len(running) > 0 {
+		all = running
+	}
+	own := func(c container.Summary) bool { return strings.EqualFold(summaryName(c), name) }
+	if i := slices.IndexFunc(all, own); i >= 0 {
+		return all[i : i+1], nil
+	}
+	return all, nil
+}
+
+// isCalled says whether a container has one of two names on a network: its own name, its short
+// id, its host name, or an alias.
+func (r *run) isCalled(ctx context.Context, c container.Summary, network, name, short string) (bool, error) {
+	is := func(other string) bool { return strings.EqualFold(other, name) || strings.EqualFold(other, short) }
+	if is(summaryName(c)) {
+		return true, nil
+	}
+	response, err := facts.InspectContainer(ctx, r.reader, c.ID)
+	if err != nil {
+		return false, context.Cause(ctx) // it is gone by now
+	}
+	if response.NetworkSettings == nil {
+		return false, nil
+	}
+	endpoint := response.NetworkSettings.Networks[network]
+	return endpoint != nil && (slices.ContainsFunc(endpoint.Aliases, is) || slices.ContainsFunc(endpoint.DNSNames, is)), nil
+}
