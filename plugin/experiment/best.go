@@ -20,9 +20,12 @@ func (r *run) pickBestAddresses() {
 	}
 }
 
-// ofRunning returns the probes of the servers that have not exited.
+// ofRunning returns the probes of the servers that have not exited. A relay knows of the exit of
+// those that it starts on demand by itself.
 func (r *run) ofRunning(probes []report.Probe) []report.Probe {
-	return slices.DeleteFunc(slices.Clone(probes), func(p report.Probe) bool { return r.servers[p.Server].hasExited() })
+	return slices.DeleteFunc(slices.Clone(probes), func(p report.Probe) bool {
+		return slices.ContainsFunc(r.servers, func(s *server) bool { return s.index == p.Server && s.hasExited() })
+	})
 }
 
 // PickBestFrom picks the best address of each server from one vantage, whose kinds of

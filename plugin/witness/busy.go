@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 )
 
 // Bounds for an address of a server that has other clients.
@@ -31,6 +32,14 @@ func (w watch) inSeveralRounds(ctx context.Context, address Address) (facts.Sigh
 	r, quiet, err := w.quietRound(ctx, []Address{address})
 	if err != nil {
 		return facts.Sighting{}, err
+	}
+	if r.overflowed() {
+		if empty, err := w.untilQueueIsEmpty(ctx); err != nil || !empty {
+			return facts.Sighting{Seen: facts.SeenUnknown}, err
+		}
+		if r, quiet, err = w.quietRound(ctx, []Address{address}); err != nil {
+			return facts.Sighting{}, err
+		}
 	}
 	s := r.sightings()[0]
 	if s.byPort { // another client's connection does not have the same port twice by chance
@@ -63,15 +72,23 @@ func (w watch) inSeveralRounds(ctx context.Context, address Address) (facts.Sigh
 // together. If the server has other clients too, they are still seen to arrive, stay and
 // close. It also says whether it saw no connection of other clients.
 func (w watch) manyAtOnce(ctx context.Context, address Address) (s facts.Sighting, quiet bool, err error) {
+	var room listening.Traffic
+	if room, err = w.reader.Traffic(ctx, w.port); err != nil {
+		return s, false, err
+	}
+	connections := roundConnections
+	for _, q := range room.Queues {
+		connections = min(connections, max(1, int(q.Limit))) // or some are dropped
+	}
 	began := time.Now()
-	r, err := w.round(ctx, slices.Repeat([]Address{address}, roundConnections))
+	r, err := w.round(ctx, slices.Repeat([]Address{address}, connections))
 	if err != nil {
 		return s, false, err
 	}
 	opened, arrived := r.opened(), len(r.arrived())
 	reset := arrived < opened // by the server, which leaves no trace but the count
 	switch {
-	case opened < roundConnections || r.during.Truncated:
+	case opened < connections || r.during.Truncated || r.overflowed():
 		return facts.Sighting{Seen: facts.SeenUnknown}, false, nil
 	case max(r.everArrived, arrived+max(0, r.untraced())) < opened:
 		return facts.Sighting{Seen: facts.SeenNothing}, false, nil // or all of them would be here

@@ -85,7 +85,7 @@ func (r round) counts() bool {
 func (r round) count(others []listening.Connection, opened []int) facts.Sighting {
 	switch {
 	case len(opened) == 0 || r.during.Truncated || r.untraced() > 0:
-	case len(others) == 0 && r.everArrived == 0:
+	case len(others) == 0 && r.everArrived == 0 && !r.overflowed():
 		return facts.Sighting{Seen: facts.SeenNothing}
 	case len(others) == len(opened) && r.alike(others) && r.seen(others[0]) == facts.SeenDeferred && len(r.gone(r.closes())) == 0:
 		return facts.Sighting{Seen: facts.SeenUnanswered}
@@ -95,6 +95,10 @@ func (r round) count(others []listening.Connection, opened []int) facts.Sighting
 	}
 	return facts.Sighting{Seen: undecided}
 }
+
+// overflowed says whether a full accept queue has dropped connections meanwhile. They may be those
+// that were opened: the other side sends again after a second.
+func (r round) overflowed() bool { return r.during.Counters.Overflows > r.before.Counters.Overflows }
 
 // arrived returns the connections that were not there before. What was read later does
 // not matter.
