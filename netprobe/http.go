@@ -9,6 +9,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -157,11 +158,17 @@ func (w *wire) bodySetback(err error) *setback {
 	return &setback{TruncatedBody, "connection closed within the body", err}
 }
 
-// isEndless says whether the body of a response is a stream that is not meant to end: of events
-// (server-sent events), or of images (as cameras send them).
+// streams are the media types of bodies that need not end: events (server-sent events), images as
+// cameras send them, and records of which each is a line.
+var streams = []string{
+	"text/event-stream", "multipart/x-mixed-replace", "application/x-ndjson", "application/ndjson",
+	"application/jsonl", "application/x-jsonlines", "application/json-seq", "application/stream+json",
+}
+
+// isEndless says whether the body of a response is a stream that is not meant to end.
 func isEndless(header http.Header) bool {
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	return kind == "text/event-stream" || kind == "multipart/x-mixed-replace"
+	return slices.Contains(streams, kind) || strings.HasPrefix(kind, "audio/") || strings.HasPrefix(kind, "video/")
 }
 
 // judge compares a response with the expected one. It checks the identity first,

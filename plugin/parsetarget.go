@@ -53,6 +53,7 @@ func invalidTarget(text string, err error) error {
 // URL without a port has that of its scheme. The target has a URL only if text has a
 // scheme or a path.
 func cutURL(text string) (parsed target.Target, hostport string, err error) {
+	text = strings.TrimPrefix(text, "jdbc:") // before the URL that a Java driver takes
 	hasScheme := strings.Contains(text, "://")
 	if !hasScheme && !strings.Contains(text, "/") {
 		return target.Target{}, text, nil

@@ -196,7 +196,7 @@ func (c *vantageCase) ruledOut() *report.Fault {
 		}
 		if r.Failure == netprobe.StalledBody || r.Failure == netprobe.TruncatedBody {
 			fault.Title = "The server's answer is not complete"
-			fault.Hint = "the address is right: find in the server's log why the answer is not complete; if it is a stream, its Content-Type is to be text/event-stream"
+			fault.Hint = "the address is right: find in the server's log why the answer is not complete; if it is a stream, its Content-Type is to say so, such as text/event-stream or application/x-ndjson"
 		}
 		if evidence.Closed(r.Failure) && s.Serves() {
 			fault.Hint = "the server listens, so the server itself seems to close connections: find the reason in its log"

@@ -37,9 +37,14 @@ var HTTPProxyInterferes = define(connection.HTTPProxyInterferes, addressOnly, de
 	},
 })
 
-// usableHosts returns the hosts by which programs at the vantage reach the server: its
-// names or, if no name works, its own addresses, or else the others that work.
+// usableHosts returns the hosts by which programs at the vantage reach the server: that of the
+// address that the user has typed, if it works, or its names or, if no name works, its own addresses, or else the others that work.
 func (c *vantageCase) usableHosts() []string {
+	for _, r := range c.Rows {
+		if r.OK && r.Address == c.Vantage.Typed {
+			return []string{r.To.Host} // what they are to use
+		}
+	}
 	for _, kinds := range [][]report.Kind{{report.KindContainerName}, {report.KindContainerIP}, nil} {
 		var hosts []string
 		for _, r := range c.Rows {
@@ -64,6 +69,10 @@ func (c *vantageCase) proxied(hosts []string, caught facts.Caught) *report.Fault
 		also(fault, "no entry of its %s covers %s", setting.Name, hosts[0])
 	}
 	hosts = c.lastingHosts(hosts)
+	if !c.Vantage.Container {
+		suggest(fault, "add %s to NO_PROXY and no_proxy in the environment of the program, since some programs read only one of them", strings.Join(hosts, ","))
+		return fault
+	}
 	suggest(fault, "start the client container with %s in NO_PROXY and no_proxy, since some programs read only one of them", strings.Join(hosts, ","))
 	entries := strings.TrimPrefix(setting.Value+","+strings.Join(hosts, ","), ",")
 	fault.Commands = command("docker run -e NO_PROXY=%s -e no_proxy=%s ...", entries, entries)

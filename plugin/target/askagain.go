@@ -7,17 +7,22 @@ import (
 	"github.com/nestprobe/docker-nestprobe/netprobe"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
+	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/witness"
 )
 
-// askAgain probes again from a place from which no address works, in the ways that may
-// prove why; see experiment.Questions.
+// askAgain probes again from a place from which no address works, or not the one that was
+// typed, in the ways that may prove why; see probing.Questions.
 func (r *run) askAgain(ctx context.Context, p *place) (err error) {
 	var names []string
 	if !r.known.Server.Host {
 		names = r.names()
 	}
-	questions := probing.Questions(p.vantage, p.attempts, p.probes, r.terms(), names)
+	about := p.probes
+	if i := slices.IndexFunc(about, func(probe report.Probe) bool { return probe.Address == p.typed && !probe.OK }); i >= 0 {
+		about = about[i : i+1] // the one that must work
+	}
+	questions := probing.Questions(p.vantage, p.attempts, about, r.terms(), names)
 	if p.asked, err = probing.AskAgain(ctx, p.vantage, questions); err != nil {
 		return err
 	}

@@ -21,7 +21,8 @@ import (
 const (
 	LabelService = "com.docker.compose.service"
 	LabelProject = "com.docker.compose.project"
-	labelOneOff  = "com.docker.compose.oneoff" // of docker compose run
+	labelSwarm   = "com.docker.swarm.service.name" // that the engine sets on the tasks of a service
+	labelOneOff  = "com.docker.compose.oneoff"     // of docker compose run
 )
 
 // maxName bounds an unknown name in a message. Names in use are shorter.
@@ -73,14 +74,18 @@ func several(name string, found []container.Summary) error {
 	return fmt.Errorf("several containers are called %s: choose one of %s", netprobe.Visible(name, maxName), strings.Join(names, ", "))
 }
 
-// byService lists the running containers of a Compose service, or all of them if none
-// runs: of one project, or of all if it is empty. It leaves out those of docker compose run.
+// byService lists the running containers of a Compose service, or of one of a Swarm, or all of
+// them if none runs: of one project, or of all if it is empty. It leaves out those of docker
+// compose run.
 func (r *run) byService(ctx context.Context, name, project string) ([]container.Summary, error) {
 	labels := filters.NewArgs(filters.Arg("label", LabelService+"="+name))
 	if project != "" {
 		labels.Add("label", LabelProject+"="+project)
 	}
 	all, err := engine.ListContainers(ctx, r.reader, labels)
+	if err == nil && len(all) == 0 && project == "" {
+		all, err = engine.ListContainers(ctx, r.reader, filters.NewArgs(filters.Arg("label", labelSwarm+"="+name)))
+	}
 	all = slices.DeleteFunc(all, func(c container.Summary) bool { return c.Labels[labelOneOff] == "True" })
 	if running := slices.DeleteFunc(slices.Clone(all), notRunning); len(running) > 0 {
 		return running, err

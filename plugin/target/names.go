@@ -75,7 +75,7 @@ func (r *run) findFor(ctx context.Context, name string) (container.InspectRespon
 	}
 	if linked := a.links[name]; linked != "" {
 		if response, err := facts.InspectContainer(ctx, r.reader, linked); err == nil {
-			return r.takeName(a, name, "link", response), nil
+			return r.takeName(a, name, "a link", response), nil
 		}
 	}
 	if ip := a.hostsEntry(name); ip.IsValid() {
@@ -83,7 +83,7 @@ func (r *run) findFor(ctx context.Context, name string) (container.InspectRespon
 		if err == nil && found.ID != "" {
 			var response container.InspectResponse
 			if response, err = facts.InspectContainer(ctx, r.reader, found.ID); err == nil {
-				return r.takeName(a, name, "entry in its hosts file", response), nil
+				return r.takeName(a, name, "an entry in its hosts file", response), nil
 			}
 		}
 	}
@@ -103,14 +103,14 @@ func (r *run) findFor(ctx context.Context, name string) (container.InspectRespon
 	if err != nil {
 		return response, err
 	}
-	return r.takeName(a, name, "name on its networks", response), nil
+	return r.takeName(a, name, "a name on its networks", response), nil
 }
 
 // takeName notes what a name means, if it is not that of the container.
 func (r *run) takeName(a *asker, name, by string, response container.InspectResponse) container.InspectResponse {
 	r.namedByClient = true
 	if own := facts.ContainerName(response); own != name && serviceOf(response) != name {
-		r.known.Meaning = fmt.Sprintf("to %s, %s is container %s, by a %s", a.name, name, own, by)
+		r.known.Meaning = fmt.Sprintf("to %s, %s is container %s, by %s", a.name, name, own, by)
 	}
 	return response
 }
@@ -136,23 +136,12 @@ func (r *run) onNetworks(ctx context.Context, a *asker, name string) ([]containe
 		if network == "bridge" || network == "host" || network == "none" {
 			continue // without DNS for names
 		}
-		members, err := engine.ListContainers(ctx, r.reader, filters.NewArgs(filters.Arg("network", network)))
+		found, err := r.onNetwork(ctx, network, name)
 		if err != nil {
 			return nil, err
 		}
-		short := name
-		if cut, ok := strings.CutSuffix(strings.ToLower(name), "."+strings.ToLower(network)); ok {
-			short = cut
-		}
-		for _, c := range members[:min(len(members), maxCandidates)] {
-			if slices.ContainsFunc(all, func(known container.Summary) bool { return known.ID == c.ID }) {
-				continue
-			}
-			known, err := r.isCalled(ctx, c, network, name, short)
-			if err != nil {
-				return nil, err
-			}
-			if known {
+		for _, c := range found {
+			if !slices.ContainsFunc(all, func(known container.Summary) bool { return known.ID == c.ID }) {
 				all = append(all, c)
 			}
 		}
@@ -165,6 +154,29 @@ func (r *run) onNetworks(ctx context.Context, a *asker, name string) ([]containe
 		return all[i : i+1], nil
 	}
 	return all, nil
+}
+
+// onNetwork lists the containers with a name on one network.
+func (r *run) onNetwork(ctx context.Context, network, name string) ([]container.Summary, error) {
+	members, err := engine.ListContainers(ctx, r.reader, filters.NewArgs(filters.Arg("network", network)))
+	if err != nil {
+		return nil, err
+	}
+	short := name
+	if cut, ok := strings.CutSuffix(strings.ToLower(name), "."+strings.ToLower(network)); ok {
+		short = cut
+	}
+	var found []container.Summary
+	for _, c := range members[:min(len(members), maxCandidates)] {
+		known, err := r.isCalled(ctx, c, network, name, short)
+		if err != nil {
+			return nil, err
+		}
+		if known {
+			found = append(found, c)
+		}
+	}
+	return found, nil
 }
 
 // isCalled says whether a container has one of two names on a network: its own name, its short

@@ -28,6 +28,7 @@ type place struct {
 	found     facts.ClientContainer // the user's container, or the helper; zero on the host
 	named     bool                  // what the user has typed must work there
 	roots     facts.Roots           // what the named container trusts, if that matters
+	closed    bool                  // no helper may join its network
 	exact     bool                  // no other address counts than the typed one
 	typed     string                // the address that the user has typed, as host:port; empty if that is none there
 	optional  bool                  // a default, which the user did not name
@@ -45,6 +46,9 @@ type place struct {
 
 // VantageNetwork and a network's name are the vantage of a helper on that network.
 const VantageNetwork = "network:"
+
+// ingress is the network of a Swarm for published ports, which no container may join.
+const ingress = "ingress"
 
 // choosePlaces adds the places that the user named. The default for a container is the
 // host, each of the container's networks, and the default bridge. For the engine's host it
@@ -76,7 +80,7 @@ func (r *run) choosePlaces(ctx context.Context) error {
 		r.addPlace(here)
 	}
 	for _, n := range r.found.Networks {
-		if !r.found.HostNetwork && !r.found.NoNetwork {
+		if !r.found.HostNetwork && !r.found.NoNetwork && n.Name != ingress {
 			p := r.newNetworkPlace(n.Name)
 			p.optional = true
 			r.addPlace(p)
@@ -186,6 +190,9 @@ func (r *run) bridgeNameFor(ctx context.Context, bridge network.Inspect) string 
 func (r *run) newHerePlace(ctx context.Context) (*place, error) {
 	p := &place{vantage: probing.Here(r.engine.Self)}
 	if p.vantage.Client == nil {
+		if settings := proxy.FromEnvironment(os.Getenv); r.typed.Address != "" && !settings.None() {
+			p.found.Proxies = settings
+		}
 		return p, nil
 	}
 	p.found = *p.vantage.Client
@@ -224,7 +231,7 @@ func (r *run) probeFromPlaces(ctx context.Context, toTry func(*place) []candidat
 			if err = r.prepareOnce(working); err != nil {
 				return err
 			}
-			if err = r.startHelper(working, ctx, p); err != nil {
+			if err = r.startHelper(working, ctx, p); err != nil || p.closed {
 				return err
 			}
 			p.typed = r.typedAt(p)
@@ -235,6 +242,7 @@ func (r *run) probeFromPlaces(ctx context.Context, toTry func(*place) []candidat
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	r.places = slices.DeleteFunc(r.places, func(p *place) bool { return p.closed })
 	if err := r.watch(ctx); err != nil {
 		return err
 	}
@@ -269,6 +277,10 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 	}
 	var err error
 	if p.agent, err = r.engine.StartAgent(ctx, watching, c); err != nil {
+		if p.optional && errdefs.IsPermissionDenied(err) {
+			p.closed = true // an overlay network that is not attachable
+			return nil
+		}
 		return fmt.Errorf("probing from %s: %w", p.vantage.Name, err)
 	}
 	p.vantage.Prober = engine.NewRemoteProber(watching, p.agent)

@@ -192,6 +192,10 @@ func (r *run) resolveAddress(ctx context.Context) error {
 	if ip, err := netip.ParseAddr(address); err == nil && r.isUnknown(ctx, ip.Unmap(), publishers) {
 		r.unknownAddress = ip.Unmap()
 	}
+	notUp := func(p publisher) bool { return p.state != container.StateRunning && p.state != container.StatePaused }
+	if up := slices.DeleteFunc(slices.Clone(publishers), notUp); len(up) > 0 {
+		publishers = up // Podman lists the others too
+	}
 	publishers = nearest(publishers, address)
 	if len(publishers) > 1 {
 		return fmt.Errorf("several containers publish port %d: %s: choose one with CONTAINER:PORT", port, joinPublishers(publishers))
@@ -200,6 +204,18 @@ func (r *run) resolveAddress(ctx context.Context) error {
 		return r.resolveUnpublished(ctx, typed)
 	}
 	r.take(publishers[0], typed)
+	return r.noteUnstarted(ctx)
+}
+
+// noteUnstarted notes which containers were created to publish the port too and not started,
+// since it is taken: the user may mean one of those.
+func (r *run) noteUnstarted(ctx context.Context) error {
+	others, err := r.wouldBePublishers(ctx, r.typed.Port)
+	others = slices.DeleteFunc(others, func(p publisher) bool { return p.state != "created" })
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	r.known.Meaning += "; not started, and would publish it too: " + joinPublishers(others)
 	return nil
 }
 

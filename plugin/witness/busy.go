@@ -29,17 +29,9 @@ func (w watch) single(ctx context.Context, address Address) (facts.Sighting, err
 
 // inSeveralRounds is unknown if the rounds do not tell.
 func (w watch) inSeveralRounds(ctx context.Context, address Address) (facts.Sighting, error) {
-	r, quiet, err := w.quietRound(ctx, []Address{address})
+	r, quiet, err := w.roomyRound(ctx, address)
 	if err != nil {
 		return facts.Sighting{}, err
-	}
-	if r.overflowed() {
-		if empty, err := w.untilQueueIsEmpty(ctx); err != nil || !empty {
-			return facts.Sighting{Seen: facts.SeenUnknown}, err
-		}
-		if r, quiet, err = w.quietRound(ctx, []Address{address}); err != nil {
-			return facts.Sighting{}, err
-		}
 	}
 	s := r.sightings()[0]
 	if s.byPort { // another client's connection does not have the same port twice by chance
@@ -66,6 +58,19 @@ func (w watch) inSeveralRounds(ctx context.Context, address Address) (facts.Sigh
 		}
 	}
 	return facts.Sighting{Seen: facts.SeenUnknown}, nil
+}
+
+// roomyRound is a quiet round, after the accept queue has become empty if connections were dropped
+// because it was full.
+func (w watch) roomyRound(ctx context.Context, address Address) (r round, quiet bool, err error) {
+	r, quiet, err = w.quietRound(ctx, []Address{address})
+	if err != nil || !r.overflowed() {
+		return r, quiet, err
+	}
+	if empty, err := w.untilQueueIsEmpty(ctx); err != nil || !empty {
+		return r, quiet, err
+	}
+	return w.quietRound(ctx, []Address{address})
 }
 
 // manyAtOnce watches several connections to one address that are opened and closed

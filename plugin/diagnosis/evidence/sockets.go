@@ -49,8 +49,9 @@ func (c *Case) NotOnAddress(r Row) bool {
 	switch {
 	case len(unserved) == 0 || !c.serverHostResponded(r):
 		return false
-	case r.Kind == report.KindContainerIP:
-		return slices.ContainsFunc(unserved, func(n facts.Network) bool { return n.IPv4 == r.To.IP })
+	case r.Kind == report.KindContainerIP, r.Kind == report.KindContainerName:
+		to := AddressesOf(r)
+		return slices.ContainsFunc(unserved, func(n facts.Network) bool { return slices.Contains(to, n.IPv4) })
 	case c.Engine.Rootless: // its gateways refuse for another reason
 		return false
 	default:
