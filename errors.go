@@ -13,7 +13,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/endpoint/connection"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
-	"github.com/nestprobe/docker-nestprobe/plugin/target"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // Error says why no address works, and how to fix that. What engines and servers have said
@@ -108,7 +108,7 @@ func (s *settings) unreached(r *Report) *Error {
 
 // explain turns an error into an *Error if its cause is known.
 func (s *settings) explain(ctx context.Context, api API, err error) error {
-	var missing *target.NotFoundError
+	var missing *meaning.NotFoundError
 	if errors.As(err, &missing) {
 		return fmt.Errorf("%w: %w", err, errdefs.ErrNotFound)
 	}

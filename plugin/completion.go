@@ -11,7 +11,6 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/diagnosis"
 	"github.com/nestprobe/docker-nestprobe/plugin/engine/agentimage"
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
-	"github.com/nestprobe/docker-nestprobe/plugin/target"
 )
 
 // completeImages offers the images of the engine, but for that of the agent.
@@ -28,17 +27,17 @@ func completeImages(dockerCLI command.Cli) cobra.CompletionFunc {
 func completePlaces(dockerCLI command.Cli) cobra.CompletionFunc {
 	containers, networks := completion.ContainerNames(dockerCLI, false), completion.NetworkNames(dockerCLI)
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
-		if !strings.HasPrefix(toComplete, target.VantageNetwork) {
+		if !strings.HasPrefix(toComplete, probing.VantageNetwork) {
 			names, _ := containers(cmd, args, toComplete)
 			directive := cobra.ShellCompDirectiveNoFileComp
-			if rest, _ := strings.CutPrefix(target.VantageNetwork, toComplete); toComplete != "" && rest != target.VantageNetwork {
+			if rest, _ := strings.CutPrefix(probing.VantageNetwork, toComplete); toComplete != "" && rest != probing.VantageNetwork {
 				directive |= cobra.ShellCompDirectiveNoSpace
 			}
-			return append([]string{probing.VantageHost, target.VantageNetwork}, names...), directive
+			return append([]string{probing.VantageHost, probing.VantageNetwork}, names...), directive
 		}
 		names, directive := networks(cmd, args, toComplete)
 		for i, name := range names {
-			names[i] = target.VantageNetwork + name
+			names[i] = probing.VantageNetwork + name
 		}
 		return names, directive
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/render"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // diagnoseName is the command's name, on the command line and in its Report.
@@ -223,7 +224,7 @@ func (o *diagnoseOptions) measure(cmd *cobra.Command, dockerCLI command.Cli, arg
 	switch {
 	case len(args) > 0:
 		rep, err := o.measureTarget(cmd.Context(), dockerCLI, flags)
-		if missing := new(target.NotFoundError); errors.As(err, &missing) && missing.Name == o.target.Container {
+		if missing := new(meaning.NotFoundError); errors.As(err, &missing) && missing.Name == o.target.Container {
 			err = searchContexts(cmd.Context(), dockerCLI, missing, args[0])
 		}
 		return rep, err

@@ -21,7 +21,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
-	"github.com/nestprobe/docker-nestprobe/plugin/target"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // searchLimit bounds the search on one engine: a ping and two calls. A local engine takes
@@ -41,7 +41,7 @@ type otherEngine struct {
 // searchContexts looks for a container that the engine does not have on the engines of the
 // user's other contexts, all at once. It returns a Fault if one has it, and otherwise the
 // error with what was looked at.
-func searchContexts(ctx context.Context, dockerCLI command.Cli, missing *target.NotFoundError, words string) error {
+func searchContexts(ctx context.Context, dockerCLI command.Cli, missing *meaning.NotFoundError, words string) error {
 	others := otherEngines(dockerCLI)
 	var group sync.WaitGroup
 	for _, other := range others {
@@ -196,7 +196,7 @@ func (o *otherEngine) searchWithin(ctx context.Context, name string) (string, er
 		return "", opened.Explain(ctx, err)
 	}
 	list, err := opened.API.ContainerList(ctx, container.ListOptions{
-		All: true, Filters: filters.NewArgs(filters.Arg("label", target.LabelService+"="+name)),
+		All: true, Filters: filters.NewArgs(filters.Arg("label", meaning.LabelService+"="+name)),
 	})
 	if err != nil || len(list) == 0 {
 		return "", opened.Explain(ctx, err)

@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"cmd/docker-nestprobe", "cmd/nestprobe-agent", "plugin/engine/agentimage/pluginimage", "plugin/engine/agentimage/packagents", "packaging/release"},
 	{"plugin"},
 	{library},
-	{"plugin/checks", "plugin/client", "plugin/target", "plugin/swarm", "plugin/reaper", "plugin/diagnosis/lookup"},
+	{"plugin/checks", "plugin/client", "plugin/target", "plugin/target/meaning", "plugin/swarm", "plugin/reaper", "plugin/diagnosis/lookup"},
 	{"plugin/experiment", "plugin/experiment/probing", "plugin/experiment/candidates", "plugin/experiment/ranking"},
 	{"plugin/engine", "plugin/engine/agentimage", "plugin/engine/agentimage/agents", "plugin/diagnosis", "plugin/diagnosis/evidence", "plugin/witness"},
 	{"plugin/facts/self", "plugin/facts/proxy", "plugin/facts", "plugin/facts/listening", "plugin/facts/routing", "plugin/endpoint", "plugin/endpoint/connection", "plugin/endpoint/bounds", "plugin/endpoint/refusal", "plugin/endpoint/internal/hosttext", "plugin/endpoint/retrying", "plugin/endpoint/internal/process", "plugin/endpoint/internal/errno", "plugin/endpoint/internal/sentence"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // parseTarget parses CONTAINER, CONTAINER:PORT, host:PORT, an address with a port, such
@@ -21,7 +22,7 @@ func parseTarget(text string) (target.Target, error) {
 		return target.Target{}, invalidTarget(text, err)
 	}
 	name, portText, hasPort := cutPort(hostport)
-	if strings.HasPrefix(hostport, "[") && !target.IsAddress(name) {
+	if strings.HasPrefix(hostport, "[") && !meaning.IsAddress(name) {
 		return target.Target{}, invalidTarget(text, errors.New("brackets are for IPv6 addresses, such as [::1]:PORT"))
 	}
 	if hasPort || name == "" {
@@ -31,7 +32,7 @@ func parseTarget(text string) (target.Target, error) {
 		}
 		parsed.Port = uint16(port)
 	}
-	host, address := name == probing.VantageHost, target.IsAddress(name)
+	host, address := name == probing.VantageHost, meaning.IsAddress(name)
 	switch {
 	case host && parsed.Port == 0:
 		return target.Target{}, invalidTarget(text, errors.New("use host:PORT for a server on the engine's host"))

@@ -19,6 +19,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 const categoryTarget = "target"
@@ -122,8 +123,8 @@ func (s *state) checkState(context.Context) (checkResult, error) {
 // of the container.
 func (t TargetInput) describeContainer() string {
 	words := t.Server.Name
-	if config := t.Container.Config; config != nil && config.Labels[target.LabelService] != "" {
-		words += fmt.Sprintf(", service %s of project %s", config.Labels[target.LabelService], config.Labels[target.LabelProject])
+	if config := t.Container.Config; config != nil && config.Labels[meaning.LabelService] != "" {
+		words += fmt.Sprintf(", service %s of project %s", config.Labels[meaning.LabelService], config.Labels[meaning.LabelProject])
 	}
 	if t.NetworkOf != "" {
 		words += ", in the network of " + t.NetworkOf

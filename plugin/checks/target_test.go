@@ -18,6 +18,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/target"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // web returns a server that answers.
@@ -38,7 +39,7 @@ func web() TargetInput {
 				},
 				Config: &container.Config{
 					ExposedPorts: nat.PortSet{"9090/tcp": {}, "53/udp": {}, "8080/tcp": {}, "53/tcp": {}},
-					Labels:       map[string]string{target.LabelService: "web", target.LabelProject: "shop"},
+					Labels:       map[string]string{meaning.LabelService: "web", meaning.LabelProject: "shop"},
 				},
 				NetworkSettings: &container.NetworkSettings{
 					Networks: map[string]*dockernetwork.EndpointSettings{"shop": {Aliases: []string{"web", "abc", "web"}}, "gone": nil},

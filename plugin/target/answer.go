@@ -14,6 +14,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // newReport returns a Report about a target that has not been looked at.
@@ -59,7 +60,7 @@ func (r *run) typedPort() uint16 {
 
 func (r *run) describePlace(p *place) report.Place {
 	described := report.Place{Vantage: p.vantage.Name, Name: p.vantage.Name, Typed: p.typed, OnHost: p.found.HostNetwork || !p.vantage.InContainer()}
-	if name, ok := strings.CutPrefix(p.vantage.Name, VantageNetwork); ok {
+	if name, ok := strings.CutPrefix(p.vantage.Name, probing.VantageNetwork); ok {
 		described.Name = "network " + name
 	}
 	if name, ok := strings.CutPrefix(p.vantage.Name, probing.VantageContainer); ok {
@@ -169,7 +170,7 @@ func composeService(response *container.InspectResponse) (service, project strin
 	if response == nil || response.Config == nil {
 		return "", ""
 	}
-	return response.Config.Labels[LabelService], response.Config.Labels[LabelProject]
+	return response.Config.Labels[meaning.LabelService], response.Config.Labels[meaning.LabelProject]
 }
 
 // networkKey is what a Compose file calls a network: Compose puts the project before it.

@@ -9,13 +9,14 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // ofService is a container of a service of the Compose project shop; of none if it is empty.
 func ofService(service string) container.InspectResponse {
 	config := &container.Config{Labels: map[string]string{}}
 	if service != "" {
-		config.Labels = map[string]string{LabelService: service, LabelProject: "shop"}
+		config.Labels = map[string]string{meaning.LabelService: service, meaning.LabelProject: "shop"}
 	}
 	return container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{Name: "/shop-web-1"}, Config: config}
 }

@@ -46,17 +46,17 @@ func (r *run) isAnotherServer(p report.Probe) bool {
 
 // answererAt says who listens at an address of this machine; empty if that is not known.
 func (r *run) answererAt(ctx context.Context, address netip.AddrPort) (string, error) {
-	publishers, err := r.publishersOf(ctx, address.Port())
+	publishers, err := r.meant.PublishersOf(ctx, address.Port())
 	if err != nil {
 		return "", err
 	}
 	for _, p := range publishers {
 		switch {
-		case !p.covers(address.Addr()) || r.engine.Host != "":
-		case p.id == r.known.Container.ID:
+		case !p.Covers(address.Addr()) || r.engine.Host != "":
+		case p.ID == r.known.Container.ID:
 			return fmt.Sprintf("the engine publishes the port at %s, so a rule of the host's nat table may lead the connection elsewhere: sudo iptables -t nat -S lists them", address), nil
 		default:
-			return fmt.Sprintf("container %s publishes port %d at %s", p.name, p.port, address), nil
+			return fmt.Sprintf("container %s publishes port %d at %s", p.Name, p.Port, address), nil
 		}
 	}
 	if name, pid := listening.Owner(address); name != "" {

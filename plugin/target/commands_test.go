@@ -5,6 +5,8 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"gotest.tools/v3/assert"
+
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // Labels may hold anything, and a service of Compose is named by one.
@@ -13,7 +15,7 @@ func TestRecreateCommands(t *testing.T) {
 	response := func(name, service string) container.InspectResponse {
 		config := &container.Config{}
 		if service != "" {
-			config.Labels = map[string]string{LabelService: service, labelConfigFiles: "compose.yaml"}
+			config.Labels = map[string]string{meaning.LabelService: service, labelConfigFiles: "compose.yaml"}
 		}
 		return container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{Name: "/" + name}, Config: config}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/docker/docker/api/types/container"
@@ -13,14 +12,16 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // explainContainer explains a server in a container.
 func (r *run) explainContainer(ctx context.Context) error {
-	response, err := r.findFor(ctx, r.target.Container)
+	response, err := r.meant.FindFor(ctx, r.target.Container)
 	if err != nil {
 		return err
 	}
+	r.known.Meaning = r.meant.Text
 	down, err := r.faultBefore(ctx, response)
 	if err != nil {
 		return err
@@ -33,13 +34,13 @@ func (r *run) explainContainer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if inside := containerPort(response, port); inside != port && !r.here {
+	if inside := meaning.ContainerPort(response, port); inside != port && !r.here {
 		r.known.Meaning = fmt.Sprintf("container %s maps port %d of the host to its port %d", facts.ContainerName(response), port, inside)
 		port = inside
 	}
 	r.setServer(response, port)
 	defer r.watchExit(ctx, response)()
-	if r.known.Replicas, err = r.listReplicas(ctx, response); err != nil {
+	if r.known.Replicas, err = r.meant.ListReplicas(ctx, response); err != nil {
 		return err
 	}
 	if err := r.probeUnlessDown(ctx, cmp.Or(down, r.detachedFault(ctx))); err != nil {
@@ -85,13 +86,13 @@ func targetPort(response container.InspectResponse, target Target) (uint16, erro
 	if response.HostConfig != nil {
 		for port, bindings := range response.HostConfig.PortBindings {
 			if len(bindings) > 0 { // Podman lists ports here that are only exposed
-				published = appendTCP(published, string(port))
+				published = meaning.AppendTCP(published, string(port))
 			}
 		}
 	}
 	if response.Config != nil {
 		for port := range response.Config.ExposedPorts {
-			exposed = appendTCP(exposed, string(port))
+			exposed = meaning.AppendTCP(exposed, string(port))
 		}
 	}
 	for _, ports := range [][]uint16{published, exposed} {
@@ -107,21 +108,12 @@ func targetPort(response container.InspectResponse, target Target) (uint16, erro
 	return 0, fmt.Errorf("container %s has the TCP ports %v: choose one with %s:PORT", name, exposed, name)
 }
 
-func appendTCP(ports []uint16, port string) []uint16 {
-	number, protocol, _ := strings.Cut(port, "/")
-	parsed, err := strconv.ParseUint(number, 10, 16)
-	if err != nil || protocol != "" && protocol != "tcp" || slices.Contains(ports, uint16(parsed)) {
-		return ports
-	}
-	return append(ports, uint16(parsed))
-}
-
 // setServer records what the engine reports about the container.
 func (r *run) setServer(response container.InspectResponse, port uint16) {
 	r.known.Container = &response
 	r.found = facts.ReadContainer(response, port)
 	name := facts.ContainerName(response)
-	r.found.Service = serviceOf(response)
+	r.found.Service = meaning.ServiceOf(response)
 	server := report.Server{
 		ID:        response.ID,
 		Name:      name,
@@ -135,8 +127,8 @@ func (r *run) setServer(response container.InspectResponse, port uint16) {
 	r.report.Servers = []report.Server{server}
 	r.known.Server = facts.NewServer(name, port, r.found)
 	r.known.Server.NetworkOf = r.known.NetworkOf
-	r.known.Server.UnknownAddress = r.unknownAddress
-	r.known.Server.OwnLocalhost, r.known.Server.MeantInstead = r.ownLocalhost, r.meantInstead
+	r.known.Server.UnknownAddress = r.meant.UnknownAddress
+	r.known.Server.OwnLocalhost, r.known.Server.MeantInstead = r.meant.OwnLocalhost, r.meant.MeantInstead
 }
 
 // containerCandidates returns the addresses of the container to try from a place.

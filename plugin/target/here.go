@@ -18,6 +18,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts/listening"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // What a program learns that has only a client of the Docker API: this process probes, and
@@ -40,7 +41,7 @@ func ExplainHere(ctx context.Context, reader engine.Reader, eng engine.Engine, t
 // best first, without probing them.
 func CandidatesHere(ctx context.Context, reader engine.Reader, eng engine.Engine, target Target) ([]candidates.Candidate, error) {
 	r := newHereRun(reader, eng, target)
-	response, err := r.find(ctx, target.Container)
+	response, err := r.meant.Find(ctx, target.Container)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func CandidatesHere(ctx context.Context, reader engine.Reader, eng engine.Engine
 		return nil, err
 	}
 	r.setServer(response, port)
-	if r.known.Replicas, err = r.listReplicas(ctx, response); err != nil {
+	if r.known.Replicas, err = r.meant.ListReplicas(ctx, response); err != nil {
 		return nil, err
 	}
 	if r.description, err = eng.Describe(ctx); err != nil {
@@ -69,6 +70,7 @@ func CandidatesHere(ctx context.Context, reader engine.Reader, eng engine.Engine
 func newHereRun(reader engine.Reader, eng engine.Engine, target Target) *run {
 	r := newRun(eng, target, silent{})
 	r.here, r.reader = true, reader
+	r.meant = meaning.NewResolver(eng, reader, target.query())
 	r.networks = facts.NewNetworkCache(reader, eng.Omitted)
 	return r
 }

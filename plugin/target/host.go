@@ -10,6 +10,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/probing"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // explainHost explains which address of the engine's host leads to a server there from a
@@ -18,15 +19,15 @@ func (r *run) explainHost(ctx context.Context) error {
 	port := r.target.Port
 	r.known.Server = facts.Server{Name: "the host", Host: true, HostNetwork: true, Port: port}
 	r.report.Servers = []report.Server{{Name: probing.VantageHost, Port: port, Networks: []report.Network{}, Published: []report.PortBinding{}}}
-	publishers, err := r.publishersOf(ctx, port)
+	publishers, err := r.meant.PublishersOf(ctx, port)
 	if err != nil { // it only adds detail
 		r.progress.Note(netprobe.Visible(err.Error(), report.MaxLine))
 	}
 	for _, p := range publishers {
-		r.known.Server.PublishedBy = append(r.known.Server.PublishedBy, facts.Publisher{Container: p.name, Port: p.port, Bindings: p.bindings})
+		r.known.Server.PublishedBy = append(r.known.Server.PublishedBy, facts.Publisher{Container: p.Name, Port: p.Port, Bindings: p.Bindings})
 	}
 	if len(publishers) > 0 {
-		r.known.Meaning = fmt.Sprintf("port %d of the host is published by container %s", port, joinPublishers(publishers))
+		r.known.Meaning = fmt.Sprintf("port %d of the host is published by container %s", port, meaning.JoinPublishers(publishers))
 	}
 	if err := r.probeFromPlaces(ctx, r.hostCandidates); err != nil {
 		return err

@@ -40,7 +40,7 @@ func TestIncompleteInspections(t *testing.T) {
 		`{"Id": "1", "Config": {"ExposedPorts": {"80/tcp": {}}}, "NetworkSettings": {"Networks": {"a": {"IPAddress": "\u001b[2J", "Gateway": "::1%x"}}}}`: 80,
 	} {
 		r := newRun(engine.Engine{API: incompleteEngine{answer: answer}}, Target{Container: "web"}, nil)
-		response, err := r.find(t.Context(), "web")
+		response, err := r.meant.Find(t.Context(), "web")
 		if err == nil {
 			var got uint16
 			got, err = targetPort(response, r.target)

@@ -16,6 +16,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
 	"github.com/nestprobe/docker-nestprobe/plugin/report/shell"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // notStartedFault is about a container that the engine has not started. The engine keeps
@@ -87,7 +88,7 @@ func logsCommand(name string) string { return shell.Line("docker logs %s", name)
 // of Compose are created by Compose.
 func recreateCommands(response container.InspectResponse, remove, options shell.Text) []string {
 	name := facts.ContainerName(response)
-	if service := serviceOf(response); service != "" && response.Config.Labels[labelConfigFiles] != "" {
+	if service := meaning.ServiceOf(response); service != "" && response.Config.Labels[labelConfigFiles] != "" {
 		return []string{shell.Line("docker compose up -d --force-recreate %s", service)}
 	}
 	if options == "" {
@@ -115,10 +116,10 @@ func portFault(fault *report.Fault, holders []string) *report.Fault {
 func (r *run) portHolders(ctx context.Context, response container.InspectResponse) []string {
 	var lines []string
 	for _, wanted := range wantedBindings(response) {
-		publishers, _ := r.publishersOf(ctx, wanted.HostPort) // it is only a detail
+		publishers, _ := r.meant.PublishersOf(ctx, wanted.HostPort) // it is only a detail
 		for _, p := range publishers {
-			if p.id != response.ID && slices.ContainsFunc(p.bindings, func(b facts.Binding) bool { return b.Covers(wanted.HostIP) || wanted.Covers(b.HostIP) }) {
-				lines = append(lines, fmt.Sprintf("container %s publishes port %d of the host", p.name, wanted.HostPort))
+			if p.ID != response.ID && slices.ContainsFunc(p.Bindings, func(b facts.Binding) bool { return b.Covers(wanted.HostIP) || wanted.Covers(b.HostIP) }) {
+				lines = append(lines, fmt.Sprintf("container %s publishes port %d of the host", p.Name, wanted.HostPort))
 			}
 		}
 	}
@@ -134,15 +135,15 @@ func wantedBindings(response container.InspectResponse) []facts.Binding {
 	}
 	var wanted []facts.Binding
 	for port, bindings := range response.HostConfig.PortBindings {
-		if len(appendTCP(nil, string(port))) == 0 {
+		if len(meaning.AppendTCP(nil, string(port))) == 0 {
 			continue
 		}
 		for _, b := range bindings {
-			var p publisher
-			if hostPort := appendTCP(nil, b.HostPort); len(hostPort) > 0 && hostPort[0] != 0 {
-				p.add(b.HostIP, hostPort[0], 0)
+			var p meaning.Publisher
+			if hostPort := meaning.AppendTCP(nil, b.HostPort); len(hostPort) > 0 && hostPort[0] != 0 {
+				p.Add(b.HostIP, hostPort[0], 0)
 			}
-			wanted = append(wanted, p.bindings...)
+			wanted = append(wanted, p.Bindings...)
 		}
 	}
 	return wanted

@@ -44,9 +44,6 @@ type place struct {
 	asked     []facts.SecondAnswer
 }
 
-// VantageNetwork and a network's name are the vantage of a helper on that network.
-const VantageNetwork = "network:"
-
 // ingress is the network of a Swarm for published ports, which no container may join.
 const ingress = "ingress"
 
@@ -123,7 +120,7 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 		r.known.FromContainer = err == nil && p.vantage.InContainer()
 		return p, err
 	}
-	if name, ok := strings.CutPrefix(name, VantageNetwork); ok {
+	if name, ok := strings.CutPrefix(name, probing.VantageNetwork); ok {
 		_, err := r.reader.NetworkInspect(ctx, name, network.InspectOptions{})
 		if errdefs.IsNotFound(err) {
 			return nil, fmt.Errorf("there is no network %s to probe from: docker network ls lists the networks", name)
@@ -133,7 +130,7 @@ func (r *run) findPlace(ctx context.Context, name string) (*place, error) {
 		}
 		return r.newNetworkPlace(name), nil
 	}
-	response, err := r.find(ctx, name)
+	response, err := r.meant.Find(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +200,7 @@ func (r *run) newHerePlace(ctx context.Context) (*place, error) {
 
 func (r *run) newNetworkPlace(name string) *place {
 	return &place{
-		vantage: probing.Vantage{Name: VantageNetwork + name},
+		vantage: probing.Vantage{Name: probing.VantageNetwork + name},
 		network: name,
 		helper:  r.newHelperName(),
 	}

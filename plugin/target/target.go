@@ -29,6 +29,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/ranking"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // Target is a running server to explain, and where to probe it from.
@@ -51,11 +52,15 @@ func (t Target) TargetAt(address string) netprobe.Target {
 	return target
 }
 
+func (t Target) query() meaning.Query {
+	return meaning.Query{Container: t.Container, Address: t.Address, Port: t.Port, From: t.From, Timeout: t.Timeout}
+}
+
 // isExact says whether the user has typed a URL and a container that is to request it: that
 // container knows the name in it or does not.
 func (t Target) isExact() bool {
 	return t.URL != nil && t.Container != "" && slices.ContainsFunc(t.From, func(from string) bool {
-		return from != probing.VantageHost && !strings.HasPrefix(from, VantageNetwork)
+		return from != probing.VantageHost && !strings.HasPrefix(from, probing.VantageNetwork)
 	})
 }
 
@@ -86,9 +91,10 @@ func Explain(ctx context.Context, eng engine.Engine, target Target, progress eng
 
 func (r *run) explain(ctx context.Context) error {
 	if r.target.Address != "" {
-		if err := r.resolveAddress(ctx); err != nil {
+		if err := r.meant.ResolveAddress(ctx); err != nil {
 			return err
 		}
+		r.target.Container, r.target.Port, r.known.Meaning = r.meant.Container, r.meant.Port, r.meant.Text
 	}
 	if r.target.Container == "" {
 		return r.explainHost(ctx)
@@ -99,8 +105,9 @@ func (r *run) explain(ctx context.Context) error {
 // run is the state of one Explain.
 type run struct {
 	engine   engine.Engine
-	reader   engine.Reader // of the engine
-	here     bool          // ExplainHere: nothing is started on the engine, whose API is nil
+	reader   engine.Reader     // of the engine
+	meant    *meaning.Resolver // finds containers
+	here     bool              // ExplainHere: nothing is started on the engine, whose API is nil
 	target   Target
 	typed    Target // as the user gave it
 	progress engine.Progress
@@ -119,13 +126,6 @@ type run struct {
 	found  facts.Container
 	exits  <-chan engine.Exit // of a container that has been restarted; else nil
 	places []*place
-
-	ownLocalhost   bool       // as facts.Server has it
-	meantInstead   []string   // as facts.Server has it
-	unknownAddress netip.Addr // as facts.Server has it
-	// namedByClient says that the one place that the user named knows the container by the
-	// name that the user typed.
-	namedByClient bool
 
 	namespace    string  // ID of the container whose network namespace the server is in
 	witness      sockets // of the server, unless a place is there; nil if it could not be started
@@ -152,6 +152,7 @@ func newRun(eng engine.Engine, target Target, progress engine.Progress) *run {
 		scope:    engine.NewScope(),
 		began:    began,
 	}
+	r.meant = meaning.NewResolver(eng, r.reader, target.query())
 	r.networks = facts.NewNetworkCache(r.reader, eng.Omitted)
 	r.scope.Undo(r.removeHelpers)
 	var once sync.Once

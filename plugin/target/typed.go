@@ -11,6 +11,7 @@ import (
 	"github.com/nestprobe/docker-nestprobe/plugin/experiment/candidates"
 	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 	"github.com/nestprobe/docker-nestprobe/plugin/report"
+	"github.com/nestprobe/docker-nestprobe/plugin/target/meaning"
 )
 
 // What the user has typed is an address too, and the one that must work: that another one works
@@ -33,7 +34,7 @@ func (r *run) typedAt(p *place) string {
 	}
 	shared := p.found.Vantage(p.vantage.Name).SharedNetworks(r.known.Server)
 	hasNames := slices.ContainsFunc(shared, func(n facts.Network) bool { return !n.Default })
-	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !r.namedByClient && (!hasNames || !slices.Contains(r.names(), r.typed.Container)) {
+	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !r.meant.ByClient && (!hasNames || !slices.Contains(r.names(), r.typed.Container)) {
 		return ""
 	}
 	return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(cmp.Or(r.typed.Port, r.known.Server.Port))))
@@ -55,7 +56,7 @@ func (r *run) withTyped(p *place, toTry []candidates.Candidate) []candidates.Can
 // typedKind returns the kind of a typed address that is none of the others.
 func (r *run) typedKind(p *place) report.Kind {
 	ip, _ := netip.ParseAddr(r.typed.Address)
-	local := ip.IsLoopback() || isLocalhost(r.typed.Address)
+	local := ip.IsLoopback() || meaning.IsLocalhost(r.typed.Address)
 	switch {
 	case r.typed.Address == "":
 		return report.KindContainerName

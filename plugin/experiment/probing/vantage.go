@@ -27,6 +27,7 @@ const (
 	VantageClient    = "client"
 	VantagePeer      = report.VantagePeer
 	VantageContainer = report.VantageContainer
+	VantageNetwork   = "network:" // and a network's name: a helper on that network
 )
 
 // Vantage is where probes are sent from.

@@ -1,4 +1,4 @@
-package target
+package meaning
 
 import (
 	"context"
@@ -31,18 +31,18 @@ type asker struct {
 
 // asker returns the one place that the user named; nil if it is none in which names of
 // containers are known.
-func (r *run) asker(ctx context.Context) *asker {
-	if len(r.target.From) != 1 || r.target.From[0] == probing.VantageHost {
+func (r *Resolver) asker(ctx context.Context) *asker {
+	if len(r.From) != 1 || r.From[0] == probing.VantageHost {
 		return nil
 	}
-	if network, ok := strings.CutPrefix(r.target.From[0], VantageNetwork); ok {
+	if network, ok := strings.CutPrefix(r.From[0], probing.VantageNetwork); ok {
 		return &asker{name: "network " + network, networks: []string{network}}
 	}
-	client, err := r.find(ctx, r.target.From[0])
+	client, err := r.Find(ctx, r.From[0])
 	if err != nil {
 		return nil // the place is looked for later, and its error reported then
 	}
-	with, _, err := facts.WithNetworkOwner(ctx, r.reader, client)
+	with, _, err := facts.WithNetworkOwner(ctx, r.Reader, client)
 	if err != nil {
 		return nil
 	}
@@ -66,15 +66,18 @@ func (r *run) asker(ctx context.Context) *asker {
 	return a
 }
 
-// findFor finds the container that a name means to who asks: by its links and its hosts file,
+// FindFor finds the container that a name means to who asks: by its links and its hosts file,
 // on its networks, and then in its Compose project. Only then any other container may be meant.
-func (r *run) findFor(ctx context.Context, name string) (container.InspectResponse, error) {
+func (r *Resolver) FindFor(ctx context.Context, name string) (container.InspectResponse, error) {
+	if r.Address != "" {
+		return r.Find(ctx, name) // the id of the container that the address means
+	}
 	a := r.asker(ctx)
 	if a == nil {
-		return r.find(ctx, name)
+		return r.Find(ctx, name)
 	}
 	if linked := a.links[name]; linked != "" {
-		if response, err := facts.InspectContainer(ctx, r.reader, linked); err == nil {
+		if response, err := facts.InspectContainer(ctx, r.Reader, linked); err == nil {
 			return r.takeName(a, name, "a link", response), nil
 		}
 	}
@@ -82,7 +85,7 @@ func (r *run) findFor(ctx context.Context, name string) (container.InspectRespon
 		found, err := r.byAddress(ctx, ip)
 		if err == nil && found.ID != "" {
 			var response container.InspectResponse
-			if response, err = facts.InspectContainer(ctx, r.reader, found.ID); err == nil {
+			if response, err = facts.InspectContainer(ctx, r.Reader, found.ID); err == nil {
 				return r.takeName(a, name, "an entry in its hosts file", response), nil
 			}
 		}
@@ -95,11 +98,11 @@ func (r *run) findFor(ctx context.Context, name string) (container.InspectRespon
 	case err != nil:
 		return container.InspectResponse{}, fmt.Errorf("looking for %s on the networks of %s: %w", netprobe.Visible(name, maxName), a.name, err)
 	case len(found) == 0:
-		return r.find(ctx, name)
+		return r.Find(ctx, name)
 	case len(found) > 1:
 		return container.InspectResponse{}, several(name, found)
 	}
-	response, err := facts.InspectContainer(ctx, r.reader, found[0].ID)
+	response, err := facts.InspectContainer(ctx, r.Reader, found[0].ID)
 	if err != nil {
 		return response, err
 	}
@@ -107,10 +110,10 @@ func (r *run) findFor(ctx context.Context, name string) (container.InspectRespon
 }
 
 // takeName notes what a name means, if it is not that of the container.
-func (r *run) takeName(a *asker, name, by string, response container.InspectResponse) container.InspectResponse {
-	r.namedByClient = true
-	if own := facts.ContainerName(response); own != name && serviceOf(response) != name {
-		r.known.Meaning = fmt.Sprintf("to %s, %s is container %s, by %s", a.name, name, own, by)
+func (r *Resolver) takeName(a *asker, name, by string, response container.InspectResponse) container.InspectResponse {
+	r.ByClient = true
+	if own := facts.ContainerName(response); own != name && ServiceOf(response) != name {
+		r.Text = fmt.Sprintf("to %s, %s is container %s, by %s", a.name, name, own, by)
 	}
 	return response
 }
@@ -129,7 +132,7 @@ func (a *asker) hostsEntry(name string) netip.Addr {
 // others with it if none runs. The engine's DNS ignores case, and takes NAME.NETWORK and a dot
 // at the end. A container that has it as its own name goes before those that have it as an
 // alias.
-func (r *run) onNetworks(ctx context.Context, a *asker, name string) ([]container.Summary, error) {
+func (r *Resolver) onNetworks(ctx context.Context, a *asker, name string) ([]container.Summary, error) {
 	name = strings.TrimSuffix(name, ".")
 	var all []container.Summary
 	for _, network := range a.networks {
@@ -157,8 +160,8 @@ func (r *run) onNetworks(ctx context.Context, a *asker, name string) ([]containe
 }
 
 // onNetwork lists the containers with a name on one network.
-func (r *run) onNetwork(ctx context.Context, network, name string) ([]container.Summary, error) {
-	members, err := engine.ListContainers(ctx, r.reader, filters.NewArgs(filters.Arg("network", network)))
+func (r *Resolver) onNetwork(ctx context.Context, network, name string) ([]container.Summary, error) {
+	members, err := engine.ListContainers(ctx, r.Reader, filters.NewArgs(filters.Arg("network", network)))
 	if err != nil {
 		return nil, err
 	}
@@ -181,12 +184,12 @@ func (r *run) onNetwork(ctx context.Context, network, name string) ([]container.
 
 // isCalled says whether a container has one of two names on a network: its own name, its short
 // id, its host name, or an alias.
-func (r *run) isCalled(ctx context.Context, c container.Summary, network, name, short string) (bool, error) {
+func (r *Resolver) isCalled(ctx context.Context, c container.Summary, network, name, short string) (bool, error) {
 	is := func(other string) bool { return strings.EqualFold(other, name) || strings.EqualFold(other, short) }
 	if is(summaryName(c)) {
 		return true, nil
 	}
-	response, err := facts.InspectContainer(ctx, r.reader, c.ID)
+	response, err := facts.InspectContainer(ctx, r.Reader, c.ID)
 	if err != nil {
 		return false, context.Cause(ctx) // it is gone by now
 	}

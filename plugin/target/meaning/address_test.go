@@ -1,4 +1,4 @@
-package target
+package meaning
 
 import (
 	"testing"
@@ -38,7 +38,7 @@ func TestResolveAddress(t *testing.T) {
 	const stopped = `{"Id": "stopped", "Name": "/stopped", "State": {"Status": "exited"}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "17999"}], "81/udp": [{"HostPort": "17998"}]}}}`
 	onNetwork := summary("db", "running")
 	onNetwork.NetworkSettings = &container.NetworkSettingsSummary{Networks: map[string]*network.EndpointSettings{"a": {IPAddress: "172.18.0.5", GlobalIPv6Address: "fd00::5"}}}
-	e := &containersEngine{
+	e := &engineOf{
 		containers: map[string][]string{"stopped": {stopped}},
 		summaries: []container.Summary{
 			summary("web", "running", published("0.0.0.0", 8080), published("::", 8080), container.Port{PrivatePort: 99, Type: "tcp"}),
@@ -84,16 +84,16 @@ func TestResolveAddress(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			r := newRun(engine.Engine{API: e}, Target{Address: test.address, Port: test.port, Timeout: time.Second}, nil)
-			err := r.resolveAddress(t.Context())
+			r := NewResolver(engine.Engine{API: e}, e, Query{Address: test.address, Port: test.port, Timeout: time.Second})
+			err := r.ResolveAddress(t.Context())
 			if test.inside == 0 {
 				assert.ErrorContains(t, err, test.want)
 				return
 			}
 			assert.NilError(t, err)
-			assert.Check(t, is.Equal(r.target.Container, test.want))
-			assert.Check(t, is.Equal(r.target.Port, test.inside))
-			assert.Check(t, is.Contains(r.known.Meaning, test.meaning))
+			assert.Check(t, is.Equal(r.Container, test.want))
+			assert.Check(t, is.Equal(r.Port, test.inside))
+			assert.Check(t, is.Contains(r.Text, test.meaning))
 		})
 	}
 }
@@ -120,11 +120,11 @@ func TestContainerPort(t *testing.T) {
 		{`{"State": {}, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}, "Config": {"ExposedPorts": {"8080/tcp": {}}}}`, 8080, 8080},
 		{`{}`, 80, 80},
 	} {
-		response, err := parseInspection(test.inspection)
+		response, err := inspectionOf(test.inspection)
 		assert.NilError(t, err)
 		if response.ContainerJSONBase == nil {
 			response.ContainerJSONBase = &container.ContainerJSONBase{}
 		}
-		assert.Check(t, is.Equal(containerPort(response, test.named), test.want), "%d of %s", test.named, test.inspection)
+		assert.Check(t, is.Equal(ContainerPort(response, test.named), test.want), "%d of %s", test.named, test.inspection)
 	}
 }

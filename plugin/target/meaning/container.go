@@ -1,4 +1,4 @@
-package target
+package meaning
 
 import (
 	"context"
@@ -40,10 +40,10 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("there is no container or service %s: docker ps -a lists the containers", netprobe.Visible(e.Name, maxName))
 }
 
-// find inspects the container that the user means: by name or id, as a Compose service,
+// Find inspects the container that the user means: by name or id, as a Compose service,
 // or by an alias on a network.
-func (r *run) find(ctx context.Context, name string) (container.InspectResponse, error) {
-	response, err := facts.InspectContainer(ctx, r.reader, name)
+func (r *Resolver) Find(ctx context.Context, name string) (container.InspectResponse, error) {
+	response, err := facts.InspectContainer(ctx, r.Reader, name)
 	if !errdefs.IsNotFound(err) {
 		return response, err
 	}
@@ -60,7 +60,7 @@ func (r *run) find(ctx context.Context, name string) (container.InspectResponse,
 	case len(found) > 1:
 		return response, several(name, found)
 	default:
-		return facts.InspectContainer(ctx, r.reader, found[0].ID)
+		return facts.InspectContainer(ctx, r.Reader, found[0].ID)
 	}
 }
 
@@ -77,14 +77,14 @@ func several(name string, found []container.Summary) error {
 // byService lists the running containers of a Compose service, or of one of a Swarm, or all of
 // them if none runs: of one project, or of all if it is empty. It leaves out those of docker
 // compose run.
-func (r *run) byService(ctx context.Context, name, project string) ([]container.Summary, error) {
+func (r *Resolver) byService(ctx context.Context, name, project string) ([]container.Summary, error) {
 	labels := filters.NewArgs(filters.Arg("label", LabelService+"="+name))
 	if project != "" {
 		labels.Add("label", LabelProject+"="+project)
 	}
-	all, err := engine.ListContainers(ctx, r.reader, labels)
+	all, err := engine.ListContainers(ctx, r.Reader, labels)
 	if err == nil && len(all) == 0 && project == "" {
-		all, err = engine.ListContainers(ctx, r.reader, filters.NewArgs(filters.Arg("label", labelSwarm+"="+name)))
+		all, err = engine.ListContainers(ctx, r.Reader, filters.NewArgs(filters.Arg("label", labelSwarm+"="+name)))
 	}
 	all = slices.DeleteFunc(all, func(c container.Summary) bool { return c.Labels[labelOneOff] == "True" })
 	if running := slices.DeleteFunc(slices.Clone(all), notRunning); len(running) > 0 {
@@ -97,15 +97,15 @@ func notRunning(c container.Summary) bool { return c.State != container.StateRun
 
 // byAlias lists the running containers that have a name as an alias on one of their
 // networks. Only an inspect shows aliases.
-func (r *run) byAlias(ctx context.Context, name string) ([]container.Summary, error) {
-	all, err := engine.ListContainers(ctx, r.reader, filters.NewArgs())
+func (r *Resolver) byAlias(ctx context.Context, name string) ([]container.Summary, error) {
+	all, err := engine.ListContainers(ctx, r.Reader, filters.NewArgs())
 	if err != nil {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, notRunning)
 	var found []container.Summary
 	for _, c := range all[:min(len(all), maxCandidates)] {
-		response, err := facts.InspectContainer(ctx, r.reader, c.ID)
+		response, err := facts.InspectContainer(ctx, r.Reader, c.ID)
 		switch {
 		case ctx.Err() != nil || client.IsErrConnectionFailed(err):
 			return nil, err
@@ -117,10 +117,10 @@ func (r *run) byAlias(ctx context.Context, name string) ([]container.Summary, er
 	return found, nil
 }
 
-// listReplicas returns the names of the other running containers of a container's Compose
+// ListReplicas returns the names of the other running containers of a container's Compose
 // service. The service's name leads to any of them.
-func (r *run) listReplicas(ctx context.Context, response container.InspectResponse) ([]string, error) {
-	name := serviceOf(response)
+func (r *Resolver) ListReplicas(ctx context.Context, response container.InspectResponse) ([]string, error) {
+	name := ServiceOf(response)
 	if name == "" {
 		return nil, nil
 	}
@@ -142,8 +142,8 @@ func summaryName(c container.Summary) string {
 	return strings.TrimPrefix(strings.Join(c.Names, ","), "/")
 }
 
-// serviceOf is the name of a container's Compose service; empty if it has none.
-func serviceOf(response container.InspectResponse) string {
+// ServiceOf is the name of a container's Compose service; empty if it has none.
+func ServiceOf(response container.InspectResponse) string {
 	if response.Config == nil {
 		return ""
 	}
