@@ -275,6 +275,9 @@ func (s *state) checkListeners(context.Context) (checkResult, error) {
 	}
 	if len(words) == 0 {
 		words = []string{fmt.Sprintf("none on port %d", t.Server.Port)}
+		if to := t.Server.RedirectedTo; to != 0 {
+			words[0] += fmt.Sprintf(" (a rule in the container redirects it to %d)", to)
+		}
 	}
 	words = append(words, others...)
 	if t.Server.Listeners.Truncated {

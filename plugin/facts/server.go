@@ -30,6 +30,7 @@ type Server struct {
 	OwnLocalhost     bool                 // the user has typed localhost for a client, which it is then
 	MeantInstead     []string             // servers with the same port that the user may mean then, as parts of a sentence
 	UnknownAddress   netip.Addr           // what the user has typed is no known address of the engine's host or of a container; else not valid
+	RedirectedTo     uint16               // the port at which connections to Port arrive by a rule in the server's network namespace; 0 if they arrive at Port
 	StartedByUs      bool                 // this command has started it, and removes it
 }
 

@@ -203,12 +203,51 @@ func (r *run) watch(ctx context.Context) error {
 			}
 		}
 	}
+	if err := r.findRedirect(ctx, insider); err != nil {
+		return r.recordUnknown(ctx, err)
+	}
+	if to := r.known.Server.RedirectedTo; to != 0 {
+		port = to
+	}
 	sightings, err := r.sightings(ctx, insider, port, addresses)
 	if err != nil {
 		return r.recordUnknown(ctx, err)
 	}
 	for i, s := range sightings {
 		of[i].watched.Sightings = append(of[i].watched.Sightings, s)
+	}
+	return nil
+}
+
+// maxRedirects bounds to how many other ports connections are looked for.
+const maxRedirects = 5
+
+// findRedirect finds out at which port connections arrive, if the container's own address accepts
+// them though nothing listens on the server's port: a rule in its network namespace, such as that
+// of a service mesh's proxy, redirects them.
+func (r *run) findRedirect(ctx context.Context, insider sockets) error {
+	listeners, port := r.known.Server.Listeners, r.known.Server.Port
+	if listeners == nil || listeners.Truncated || r.known.Server.HostNetwork || r.known.Server.Host || !listeners.None(port) {
+		return nil
+	}
+	for _, p := range r.places {
+		i := slices.IndexFunc(p.probes, func(probe report.Probe) bool { return probe.Kind == report.KindContainerIP && witness.Connected(probe) })
+		if i < 0 {
+			continue
+		}
+		address := []witness.Address{{From: p.vantage.Holder(), Address: p.probes[i].Address}}
+		others := listeners.Elsewhere(port)
+		for _, other := range others[:min(len(others), maxRedirects)] {
+			seen, err := r.sightings(ctx, insider, other.Port(), address)
+			if err != nil {
+				return err
+			}
+			if seen[0].Seen.Arrived() {
+				r.known.Server.RedirectedTo = other.Port()
+				return nil
+			}
+		}
+		return nil
 	}
 	return nil
 }
