@@ -193,16 +193,7 @@ func (r *run) watch(ctx context.Context) error {
 		r.trustSilent()
 		return nil
 	}
-	var addresses []witness.Address
-	var of []*place
-	for _, p := range r.places {
-		for _, probe := range p.probes {
-			if witness.Connected(probe) {
-				addresses = append(addresses, witness.Address{From: p.vantage.Holder(), Address: probe.Address})
-				of = append(of, p)
-			}
-		}
-	}
+	addresses, of := r.connected()
 	if err := r.findRedirect(ctx, insider); err != nil {
 		return r.recordUnknown(ctx, err)
 	}
@@ -217,6 +208,19 @@ func (r *run) watch(ctx context.Context) error {
 		of[i].watched.Sightings = append(of[i].watched.Sightings, s)
 	}
 	return nil
+}
+
+// connected returns the addresses that accepted a connection, and the place of each.
+func (r *run) connected() (addresses []witness.Address, of []*place) {
+	for _, p := range r.places {
+		for _, probe := range p.probes {
+			if witness.Connected(probe) {
+				addresses = append(addresses, witness.Address{From: p.vantage.Holder(), Address: probe.Address})
+				of = append(of, p)
+			}
+		}
+	}
+	return addresses, of
 }
 
 // maxRedirects bounds to how many other ports connections are looked for.
