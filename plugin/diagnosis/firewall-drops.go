@@ -23,7 +23,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			fault.Commands = []string{"sudo iptables -S OUTPUT", "sudo nft list ruleset"}
 		case c.rejected(r) && !c.Server.Host:
 			fault.Evidence = c.listensInContainer(r)
-			fault.Hint = "have the firewall between them accept packets to this port: the refusal does not come from the server"
+			fault.Hint = "have the firewall between them, or one in the container of the client or the server, accept packets to this port: the refusal does not come from the server"
 			fault.Commands = []string{"sudo iptables -S FORWARD", "sudo nft list ruleset"}
 		case c.hostModeFiltered(r):
 			fault.Evidence = []string{"on the host, " + evidence.ListenersOn(c.Server)}
@@ -36,7 +36,7 @@ var FirewallDrops = define("firewall-drops", networkSetting, definition{
 			}
 		case c.filteredWithin(r):
 			fault.Evidence = c.listensInContainer(r)
-			fault.Hint = "have the firewall of the engine's host forward packets on the network's bridge, and that of the server's container accept them"
+			fault.Hint = "have the firewall of the engine's host forward packets on the network's bridge, and firewalls in the two containers accept them; if a reload of the firewall has removed the engine's rules, restart the engine"
 			fault.Commands = []string{"sudo iptables -S FORWARD", "sudo iptables -S DOCKER-USER", "sudo nft list ruleset"}
 		case c.ToServerOnHost(r) && !r.NotSent && (evidence.Dropped(r.Failure) && !c.Vantage.LacksFamily(r.To.IP) || c.rejected(r)):
 			fault.Evidence = c.listensOnHost(r)

@@ -68,6 +68,11 @@ func (c *vantageCase) otherPort(r evidence.Row) *report.Fault {
 		return nil
 	}
 	fault := because("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, evidence.Join(others))
+	isOther := func(a netip.AddrPort) bool { return slices.Contains(s.PublishedToo, a.Port()) }
+	if others = slices.DeleteFunc(slices.Clone(others), isOther); len(others) == 0 {
+		suggest(fault, "have the server listen on port %d, such as by a plugin or a setting that enables it: the other ports are published themselves", s.Port)
+		return fault
+	}
 	suggest(fault, "use the port that the server listens on (%d), or have it listen on %d", others[0].Port(), s.Port)
 	if len(s.Bindings) > 0 {
 		fault.Commands = command("docker run --publish %s ...", s.Bindings[0].Publish(others[0].Port()))

@@ -28,6 +28,7 @@ type Addresses struct {
 	HostNetwork      bool         // the server shares the network of the engine's host
 	PublishRequested bool         // the server was started with Port to be published
 	PublishedUDP     bool         // Port is published for UDP
+	PublishedToo     []uint16     // other TCP ports that are published
 	Port             uint16       // in the container
 	Names            []string     // the server's name and aliases
 	Networks         []Network
@@ -68,6 +69,12 @@ func ReadContainer(response container.InspectResponse, port uint16) Container {
 	if response.NetworkSettings == nil {
 		return c
 	}
+	for published, bindings := range response.NetworkSettings.Ports {
+		if number := uint16(published.Int()); published.Proto() == "tcp" && number != port && len(bindings) > 0 { //nolint:gosec // nat checks its range
+			c.PublishedToo = append(c.PublishedToo, number)
+		}
+	}
+	slices.Sort(c.PublishedToo)
 	c.PublishedUDP = len(response.NetworkSettings.Ports[nat.Port(fmt.Sprintf("%d/udp", port))]) > 0
 	for _, name := range slices.Sorted(maps.Keys(response.NetworkSettings.Networks)) {
 		if endpoint := response.NetworkSettings.Networks[name]; endpoint != nil {

@@ -20,6 +20,7 @@ type Server struct {
 	Networks         []Network
 	Bindings         []Binding            // where Port is published
 	PublishedUDP     bool                 // Port is published for UDP
+	PublishedToo     []uint16             // other TCP ports of the container that it publishes, which are other services then
 	PublishRequested bool                 // it was started with Port to be published
 	PublishByDefault bool                 // nobody has named a port to publish: that it is not published is no fault by itself
 	Listeners        *listening.Listeners // of its network namespace; nil if they were not read or could not be
@@ -64,6 +65,7 @@ func NewServer(name string, port uint16, found Container) Server {
 		Bindings:         found.Bindings,
 		PublishRequested: found.PublishRequested,
 		PublishedUDP:     found.PublishedUDP,
+		PublishedToo:     found.PublishedToo,
 	}
 }
 
