@@ -106,6 +106,10 @@ func (r *Resolver) FindFor(ctx context.Context, name string) (container.InspectR
 	if err != nil {
 		return response, err
 	}
+	if other, err := facts.InspectContainer(ctx, r.Reader, name); err != nil || other.ID == response.ID {
+		r.ByClient = true
+		return response, nil // no other container may be meant
+	}
 	return r.takeName(a, name, "a name on its networks", response), nil
 }
 
