@@ -344,7 +344,7 @@ func commonNetwork(a, b container.InspectResponse) string {
 		return ""
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.NetworkSettings.Networks)) {
-		if b.NetworkSettings.Networks[name] != nil && name != "bridge" && name != "host" && name != "none" {
+		if b.NetworkSettings.Networks[name] != nil && !slices.Contains(withoutNames, name) {
 			return name
 		}
 	}

@@ -20,6 +20,9 @@ import (
 // What a name means depends on who uses it. Each network has names of its own, and a client
 // may have links and a hosts file.
 
+// withoutNames are the networks that engines have by themselves: they have no DNS for names.
+var withoutNames = []string{"bridge", "host", "none", "podman"}
+
 // asker is the one place from which the user wants to use a name.
 type asker struct {
 	name     string // in a sentence
@@ -140,8 +143,8 @@ func (r *Resolver) onNetworks(ctx context.Context, a *asker, name string) ([]con
 	name = strings.TrimSuffix(name, ".")
 	var all []container.Summary
 	for _, network := range a.networks {
-		if network == "bridge" || network == "host" || network == "none" {
-			continue // without DNS for names
+		if slices.Contains(withoutNames, network) {
+			continue
 		}
 		found, err := r.onNetwork(ctx, network, name)
 		if err != nil {
