@@ -140,10 +140,10 @@ func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
 	switch {
 	case c.open && level == addressOnly:
 		return c.ruledOut() // a better address fails too, and why is not known
-	case c.typed != nil && c.typedFault == nil && (level == transport || level == badAnswer):
+	case c.typed != nil && c.typedFault == nil && isAnswer(level):
 		return c.ruledOut() // what another address answers is no answer of the one that was typed
-	case c.typedFault != nil && find(c.typedFault.Cause).level == level:
-		root = c.typedFault
+	case c.typedFault != nil && (find(c.typedFault.Cause).level == level || isAnswer(find(c.typedFault.Cause).level) && isAnswer(level)):
+		root = c.typedFault // what other addresses answer matters less
 	}
 	whole := *root
 	whole.Evidence = slices.Clone(root.Evidence)
@@ -154,6 +154,9 @@ func (c *vantageCase) root(faults []*report.Fault) *report.Fault {
 	}
 	return &whole
 }
+
+// isAnswer says whether a cause is about what comes back from an address.
+func isAnswer(l level) bool { return l == transport || l == badAnswer }
 
 // notAsTyped is what is wrong with the address that the user has typed, where another
 // one works and no rule says why this one does not.

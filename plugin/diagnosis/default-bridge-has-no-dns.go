@@ -18,6 +18,10 @@ var DefaultBridgeHasNoDNS = define("default-bridge-has-no-dns", addressOnly, def
 			return fault
 		case c.ContainerNameNotFound(r) && c.Vantage.OnlyDefaultBridge():
 			fault := because("%s has only the default bridge, where container names are not looked up", c.Vantage.Place())
+			if c.Server.HostNetwork {
+				suggest(fault, "use an address of the engine's host: a container on its network has no name on any other")
+				return fault
+			}
 			fault.Commands = c.newNetworkCommands()
 			return fault
 		default:

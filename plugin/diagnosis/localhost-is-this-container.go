@@ -19,10 +19,10 @@ var LocalhostIsThisContainer = define("localhost-is-this-container", addressOnly
 				also(fault, "port %d is also that of %s", c.Server.Port, server)
 			}
 			suggest(fault, "use the name of the container in which the server runs, or an address of the host; a server that is to run in %s does not listen", c.Server.Name)
-			if all := c.Server.MeantInstead; len(all) > 0 {
-				if address, _, near := strings.Cut(all[0], ", container "); near {
-					suggest(fault, "use %s", address)
-				}
+			if near := c.meantNear(); len(near) == 1 {
+				suggest(fault, "use %s, if that is the server that you mean", near[0])
+			} else if len(near) > 1 {
+				suggest(fault, "use the one that you mean: %s", strings.Join(near, ", "))
 			}
 			return fault
 		case !c.OwnLoopback(r):
@@ -38,4 +38,15 @@ var LocalhostIsThisContainer = define("localhost-is-this-container", addressOnly
 // meantInstead says whether the user has typed localhost for a client in which nothing listens.
 func (c *vantageCase) meantInstead() bool {
 	return (c.Server.OwnLocalhost || len(c.Server.MeantInstead) > 0) && c.Server.Listeners != nil && c.Server.Listeners.None(c.Server.Port)
+}
+
+// meantNear returns the addresses of the servers that may be meant on the client's networks.
+func (c *vantageCase) meantNear() []string {
+	var near []string
+	for _, server := range c.Server.MeantInstead {
+		if address, _, ok := strings.Cut(server, ", container "); ok {
+			near = append(near, address)
+		}
+	}
+	return near
 }

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -32,7 +33,8 @@ var NameLeadsElsewhere = define("name-leads-elsewhere", addressOnly, definition{
 				suggest(fault, "start the client again without the entry of its hosts file for %s, or use another name of the server", r.To.Host)
 			}
 		}
-		if fault.Hint == "" && r.To.Host == c.Server.Name && !slices.ContainsFunc(evidence.AddressesOf(r), c.Server.Has) {
+		known := slices.ContainsFunc(foreign, func(ip netip.Addr) bool { return c.member(ip) != "" })
+		if fault.Hint == "" && !known && r.To.Host == c.Server.Name && !slices.ContainsFunc(evidence.AddressesOf(r), c.Server.Has) {
 			suggest(fault, "remove what gives the name %s to another address in %s: an entry of its /etc/hosts, or another DNS server in its /etc/resolv.conf", r.To.Host, c.Vantage.Place())
 		}
 		return fault
@@ -50,10 +52,16 @@ func (c *vantageCase) inHostsFile(name string, ip netip.Addr) bool {
 
 // whose says which container has an address.
 func (c *vantageCase) whose(ip netip.Addr) string {
+	return cmp.Or(c.member(ip), "which is no address of the server")
+}
+
+// member says which container has an address on a network of the server or the vantage; empty
+// if none is known.
+func (c *vantageCase) member(ip netip.Addr) string {
 	for _, n := range slices.Concat(c.Server.Networks, c.Vantage.Networks) {
 		if name := n.Members[ip]; name != "" {
 			return fmt.Sprintf("which is container %s on network %s", name, n.Name)
 		}
 	}
-	return "which is no address of the server"
+	return ""
 }

@@ -69,7 +69,9 @@ func (c *vantageCase) otherPort(r evidence.Row) *report.Fault {
 	}
 	fault := because("in the container, nothing listens on port %d, but there are listeners at %s", s.Port, evidence.Join(others))
 	isOther := func(a netip.AddrPort) bool { return slices.Contains(s.PublishedToo, a.Port()) }
-	if others = slices.DeleteFunc(slices.Clone(others), isOther); len(others) == 0 {
+	if only := slices.DeleteFunc(slices.Clone(others), isOther); len(s.Bindings) > 0 && len(only) > 0 {
+		others = only
+	} else if len(s.Bindings) > 0 {
 		suggest(fault, "have the server listen on port %d, such as by a plugin or a setting that enables it: the other ports are published themselves", s.Port)
 		return fault
 	}

@@ -86,7 +86,14 @@ func ContainerRoots(ctx context.Context, api any, response container.InspectResp
 			}
 		}
 	}
-	return rootsOf(variable, func(file string) ([]byte, error) { return readFrom(ctx, reader, response.ID, file) })
+	if variable != "" && !path.IsAbs(variable) && response.Config != nil {
+		variable = path.Join("/", response.Config.WorkingDir, variable)
+	}
+	roots := rootsOf(variable, func(file string) ([]byte, error) { return readFrom(ctx, reader, response.ID, file) })
+	if variable != "" && roots.PEM == nil {
+		return Roots{} // it may be on a tmpfs, which the API does not show
+	}
+	return roots
 }
 
 // readFrom reads a file of a container, and follows symbolic links: the API returns those as

@@ -46,14 +46,14 @@ func TestContainerRoots(t *testing.T) {
 		env  []string
 		want Roots
 	}{
-		"Debian":              {archives{debian: "PEM"}, nil, Roots{[]byte("PEM"), debian, true}},
-		"links, as Fedora's":  {archives{fedora: ">../../ca-trust/bundle.pem", "/etc/pki/ca-trust/bundle.pem": ">/real", "/real": "PEM"}, nil, Roots{[]byte("PEM"), fedora, true}},
-		"no such file":        {archives{}, nil, Roots{Known: true}},
-		"a variable":          {archives{debian: "PEM", "/ca.pem": "own"}, []string{"SSL_CERT_FILE=/ca.pem"}, Roots{[]byte("own"), "/ca.pem", true}},
-		"a link to itself":    {archives{debian: ">" + debian}, nil, Roots{}},
-		"the engine is lost":  {archives{debian: "!"}, nil, Roots{}},
-		"an API without it":   {nil, nil, Roots{}},
-		"a dangling variable": {archives{debian: "PEM"}, []string{"SSL_CERT_FILE=/gone"}, Roots{Known: true}},
+		"Debian":                {archives{debian: "PEM"}, nil, Roots{[]byte("PEM"), debian, true}},
+		"links, as Fedora's":    {archives{fedora: ">../../ca-trust/bundle.pem", "/etc/pki/ca-trust/bundle.pem": ">/real", "/real": "PEM"}, nil, Roots{[]byte("PEM"), fedora, true}},
+		"no such file":          {archives{}, nil, Roots{Known: true}},
+		"a variable":            {archives{debian: "PEM", "/ca.pem": "own"}, []string{"SSL_CERT_FILE=/ca.pem"}, Roots{[]byte("own"), "/ca.pem", true}},
+		"a link to itself":      {archives{debian: ">" + debian}, nil, Roots{}},
+		"the engine is lost":    {archives{debian: "!"}, nil, Roots{}},
+		"an API without it":     {nil, nil, Roots{}},
+		"a variable to nothing": {archives{debian: "PEM"}, []string{"SSL_CERT_FILE=/gone"}, Roots{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -207,7 +207,7 @@ func removedFault(name string) *report.Fault {
 // it still runs.
 func (r *run) faultSince(ctx context.Context, before, now container.InspectResponse) *report.Fault {
 	if fault := r.downFault(ctx, now); fault != nil && !now.State.Restarting {
-		return diagnosis.WhileProbed(fault, "", "it was running when the probes began")
+		return diagnosis.WhileProbed(fault, "The server exited while it was probed", "it was running when the probes began")
 	} else if fault != nil {
 		return fault
 	}

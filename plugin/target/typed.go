@@ -30,7 +30,7 @@ func (r *run) typedAt(p *place) string {
 		return net.JoinHostPort(r.typed.Address, strconv.Itoa(int(r.typed.Port)))
 	}
 	if r.typed.isExact() && p.vantage.InContainer() && p.network == "" {
-		return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(r.typed.Port))) // what a client there would connect to
+		return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(cmp.Or(r.typed.Port, r.known.Server.Port)))) // what a client there would connect to
 	}
 	shared := p.found.Vantage(p.vantage.Name).SharedNetworks(r.known.Server)
 	hasNames := slices.ContainsFunc(shared, func(n facts.Network) bool { return !n.Default })

@@ -289,7 +289,7 @@ func (r *Resolver) take(p Publisher, typed string) {
 // loopback address, or the user does not ask from one container that has a network of its own.
 func (r *Resolver) takeOwnLocalhost(ctx context.Context) (bool, error) {
 	ip, _ := netip.ParseAddr(r.Address)
-	if !IsLocalhost(r.Address) && !ip.IsLoopback() || len(r.From) != 1 {
+	if !IsLocalhost(r.Address) && !ip.IsLoopback() && !ip.IsUnspecified() || len(r.From) != 1 {
 		return false, nil
 	}
 	from := r.From[0]

@@ -139,7 +139,12 @@ func (r *Resolver) ListReplicas(ctx context.Context, response container.InspectR
 }
 
 func summaryName(c container.Summary) string {
-	return strings.TrimPrefix(strings.Join(c.Names, ","), "/")
+	for _, name := range c.Names {
+		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") { // else it is a link
+			return name
+		}
+	}
+	return c.ID
 }
 
 // ServiceOf is the name of a container's Compose service; empty if it has none.

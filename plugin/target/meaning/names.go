@@ -2,6 +2,7 @@ package meaning
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path"
@@ -62,7 +63,7 @@ func (r *Resolver) asker(ctx context.Context) *asker {
 	if with.HostConfig != nil {
 		for _, link := range with.HostConfig.Links { // /server:/client/alias, or as it was typed
 			if server, alias, ok := strings.Cut(link, ":"); ok {
-				a.links[path.Base(alias)] = strings.TrimPrefix(server, "/")
+				a.links[strings.ToLower(path.Base(alias))] = strings.TrimPrefix(server, "/")
 			}
 		}
 	}
@@ -79,19 +80,8 @@ func (r *Resolver) FindFor(ctx context.Context, name string) (container.InspectR
 	if a == nil {
 		return r.Find(ctx, name)
 	}
-	if linked := a.links[name]; linked != "" {
-		if response, err := facts.InspectContainer(ctx, r.Reader, linked); err == nil {
-			return r.takeName(a, name, "a link", response), nil
-		}
-	}
-	if ip := a.hostsEntry(name); ip.IsValid() {
-		found, err := r.byAddress(ctx, ip)
-		if err == nil && found.ID != "" {
-			var response container.InspectResponse
-			if response, err = facts.InspectContainer(ctx, r.Reader, found.ID); err == nil {
-				return r.takeName(a, name, "an entry in its hosts file", response), nil
-			}
-		}
+	if response, by := r.byFiles(ctx, a, name); by != "" {
+		return r.takeName(a, name, by, response), nil
 	}
 	found, err := r.onNetworks(ctx, a, name)
 	if err == nil && len(found) == 0 && a.project != "" {
@@ -101,7 +91,11 @@ func (r *Resolver) FindFor(ctx context.Context, name string) (container.InspectR
 	case err != nil:
 		return container.InspectResponse{}, fmt.Errorf("looking for %s on the networks of %s: %w", netprobe.Visible(name, maxName), a.name, err)
 	case len(found) == 0:
-		return r.Find(ctx, name)
+		response, err := r.Find(ctx, name)
+		if ip := a.hostsEntry(name); ip.IsValid() && errors.As(err, new(*NotFoundError)) {
+			err = fmt.Errorf("the hosts file of %s leads %s to %s, which is no address of a container: start it again without that entry, or with the right address", a.name, netprobe.Visible(name, maxName), ip)
+		}
+		return response, err
 	case len(found) > 1:
 		return container.InspectResponse{}, several(name, found)
 	}
@@ -109,11 +103,39 @@ func (r *Resolver) FindFor(ctx context.Context, name string) (container.InspectR
 	if err != nil {
 		return response, err
 	}
-	if other, err := facts.InspectContainer(ctx, r.Reader, name); err != nil || other.ID == response.ID {
-		r.ByClient = true
-		return response, nil // no other container may be meant
+	if r.isAnothers(ctx, name, response.ID) {
+		return r.takeName(a, name, "a name on its networks", response), nil
 	}
-	return r.takeName(a, name, "a name on its networks", response), nil
+	r.ByClient = true
+	return response, nil
+}
+
+// isAnothers says whether a name is that of another container.
+func (r *Resolver) isAnothers(ctx context.Context, name, id string) bool {
+	other, err := facts.InspectContainer(ctx, r.Reader, name)
+	return err == nil && other.ID != id
+}
+
+// byFiles finds the container that a link or an entry in the hosts file of who asks means, and says
+// which of the two does; empty for none.
+func (r *Resolver) byFiles(ctx context.Context, a *asker, name string) (response container.InspectResponse, by string) {
+	if linked := a.links[strings.ToLower(name)]; linked != "" {
+		if response, err := facts.InspectContainer(ctx, r.Reader, linked); err == nil {
+			return response, "a link"
+		}
+	}
+	ip := a.hostsEntry(name)
+	if !ip.IsValid() {
+		return response, ""
+	}
+	found, err := r.byAddress(ctx, ip)
+	if err != nil || found.ID == "" {
+		return response, ""
+	}
+	if response, err = facts.InspectContainer(ctx, r.Reader, found.ID); err != nil {
+		return response, ""
+	}
+	return response, "an entry in its hosts file"
 }
 
 // takeName notes what a name means, if it is not that of the container.
