@@ -2,6 +2,7 @@ package diagnosis_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"gotest.tools/v3/assert"
@@ -111,4 +112,58 @@ func TestLostAddress(t *testing.T) {
 	server.Listeners.Addresses = append(server.Listeners.Addresses, own.IPv4)
 	got = explainOne(server, inOwn, row(report.KindContainerIP, ownIP, netprobe.ConnectTimeout))
 	assert.Check(t, is.Contains(got, "error firewall-drops"))
+}
+
+// What the typed address answers matters more than what others do.
+func TestTypedAnswerComesFirst(t *testing.T) {
+	t.Parallel()
+	client := inContainer()
+	client.Typed, client.Exact = "web:8443", true
+	other := row(report.KindContainerIP, "172.18.0.2:8443", netprobe.TLSHostnameMismatch)
+	typed := row(report.KindContainerName, client.Typed, netprobe.UnexpectedStatus)
+	typed.Resolved = []string{"172.18.0.2"}
+	assert.Check(t, is.Contains(explainOne(on(own), client, other, typed), "error unexpected-status"))
+}
+
+// A URL that a client cannot request is an error, and a name of the container a warning.
+func TestTypedExactly(t *testing.T) {
+	t.Parallel()
+	client, works := inContainer(), row(report.KindContainerIP, ownIP, "")
+	client.Typed = "web:8080"
+	elsewhere := row(report.KindContainerName, client.Typed, netprobe.ConnectTimeout)
+	elsewhere.Resolved = []string{"172.18.0.99"}
+	assert.Check(t, is.Contains(explainOne(listens(on(own), "0.0.0.0:8080"), client, works, elsewhere), "warning name-leads-elsewhere"))
+	client.Exact = true
+	assert.Check(t, is.Contains(explainOne(listens(on(own), "0.0.0.0:8080"), client, works, elsewhere), "error name-leads-elsewhere"))
+}
+
+// A proxy is compared with the address that was typed, and with its scheme.
+func TestTypedThroughProxy(t *testing.T) {
+	t.Parallel()
+	works := row(report.KindContainerIP, ownIP, "")
+	works.URL = "http://" + ownIP
+	for environment, want := range map[string]bool{
+		"http_proxy=http://10.0.0.1:3128":  true,
+		"https_proxy=http://10.0.0.1:3128": false,
+	} {
+		client := inContainer(environment, "no_proxy=web")
+		client.Typed = ownIP
+		got := explainOne(on(own), client, works)
+		assert.Check(t, is.Equal(strings.Contains(got, "http-proxy-interferes"), want), "%s: %s", environment, got)
+	}
+}
+
+// In a client, localhost is the client: the servers that may be meant are named.
+func TestOwnLocalhost(t *testing.T) {
+	t.Parallel()
+	server := listens(on(own))
+	server.Name, server.OwnLocalhost = "client", true
+	refused := row(report.KindOwnLocalhost, "localhost:8080", netprobe.Refused)
+	client := inContainer()
+	client.Typed = refused.Address
+	assert.Check(t, is.Contains(explainOne(server, client, refused), "error localhost-is-this-container: in container client, localhost is that container, and nothing listens on port 8080 in it"))
+	server.MeantInstead = []string{"db:8080, container db on network own", "a server on the engine's host"}
+	assert.Check(t, is.Contains(explainOne(server, client, refused), "=> use db:8080, if that is the server that you mean"))
+	server.MeantInstead = append(server.MeantInstead, "web:8080, container web on network own")
+	assert.Check(t, is.Contains(explainOne(server, client, refused), "=> use the one that you mean: db:8080, web:8080"))
 }
