@@ -96,9 +96,18 @@ func (r round) count(others []listening.Connection, opened []int) facts.Sighting
 	return facts.Sighting{Seen: undecided}
 }
 
-// overflowed says whether a full accept queue has dropped connections meanwhile. They may be those
-// that were opened: the other side sends again after a second.
-func (r round) overflowed() bool { return r.during.Counters.Overflows > r.before.Counters.Overflows }
+// overflowed says whether a full accept queue has dropped connections meanwhile that may be those
+// that were opened: the other side sends again after a second. The counter is of all ports, so the
+// queues of this one must have had no room for that many.
+func (r round) overflowed() bool {
+	if r.during.Counters.Overflows <= r.before.Counters.Overflows {
+		return false
+	}
+	opened := uint64(r.opened()) //nolint:gosec // some
+	return slices.ContainsFunc(slices.Concat(r.before.Queues, r.during.Queues), func(q listening.Queue) bool {
+		return uint64(q.Length)+opened > uint64(q.Limit)
+	})
+}
 
 // arrived returns the connections that were not there before. What was read later does
 // not matter.

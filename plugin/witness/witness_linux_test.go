@@ -80,6 +80,13 @@ func forwards(to netip.AddrPort) func(net.Conn) {
 // listens returns a server never accepts. The queue has room for one more than the limit.
 func listens(t *testing.T, limit int) netip.AddrPort {
 	t.Helper()
+	address, _ := listensOn(t, limit)
+	return address
+}
+
+// listensOn also returns the socket.
+func listensOn(t *testing.T, limit int) (netip.AddrPort, int) {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	assert.NilError(t, err)
 	t.Cleanup(func() { _ = unix.Close(fd) })
@@ -87,7 +94,7 @@ func listens(t *testing.T, limit int) netip.AddrPort {
 	assert.NilError(t, unix.Listen(fd, limit))
 	name, err := unix.Getsockname(fd)
 	assert.NilError(t, err)
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port))
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port)), fd
 }
 
 func accepting(t *testing.T) netip.AddrPort {
@@ -195,6 +202,33 @@ func TestWatchFullQueue(t *testing.T) {
 	}
 	seen := watch(t, false, server, forwarder)
 	assert.Check(t, seen[0] == facts.SeenNothing || seen[0] == facts.SeenWaiting, "%v", seen)
+}
+
+// A server with a short accept queue takes its connections, if not all at once: none of them is
+// taken for one of another server.
+func TestWatchShortQueue(t *testing.T) {
+	t.Parallel()
+	server, fd := listensOn(t, 1)
+	stop := make(chan struct{})
+	t.Cleanup(func() { close(stop) })
+	go func() { // ends with the test, or the socket
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			conn, _, err := unix.Accept(fd)
+			if err != nil {
+				return
+			}
+			time.AfterFunc(timeout, func() { _ = unix.Close(conn) })
+		}
+	}()
+	forwarder := serve(t, forwards(server))
+	for _, seen := range watch(t, false, server, forwarder, forwarder, forwarder, forwarder, forwarder, forwarder) {
+		assert.Check(t, seen != facts.SeenNothing, seen)
+	}
 }
 
 // answers answers what a client sends, and closes first: the kernel then keeps the
