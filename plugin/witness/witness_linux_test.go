@@ -225,8 +225,20 @@ func TestWatchShortQueue(t *testing.T) {
 			time.AfterFunc(timeout, func() { _ = unix.Close(conn) })
 		}
 	}()
+	go func() { // another client; ends with the test
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(15 * time.Millisecond):
+			}
+			if conn, err := net.DialTimeout("tcp", server.String(), timeout); err == nil {
+				time.AfterFunc(20*time.Millisecond, func() { _ = conn.Close() })
+			}
+		}
+	}()
 	forwarder := serve(t, forwards(server))
-	for _, seen := range watch(t, false, server, forwarder, forwarder, forwarder, forwarder, forwarder, forwarder) {
+	for _, seen := range watch(t, false, server, forwarder, forwarder) {
 		assert.Check(t, seen != facts.SeenNothing, seen)
 	}
 }
