@@ -4,7 +4,7 @@ package report
 // the table shows it: programs have the servers, checks and probes.
 type Target struct {
 	Name     string   // as the user has written it, with the port; empty without a TARGET
-	Address  bool     // the user has given an address of the server instead of its name
+	Address  bool     // the user has given an address of the server instead of its name, or a URL that a container is to request
 	Meaning  string   // what it was taken for; empty if that is plain
 	State    string   // of the container: the result of its health check, or running, exited, …; empty for the engine's host
 	OnHost   bool     // it is on the network of the engine's host
