@@ -185,8 +185,6 @@ func (p *prober) judge(resp *http.Response, body []byte, unread *setback) *setba
 		want = http.StatusOK
 	}
 	switch {
-	case p.target.WebSocket != "" && p.target.WebSocket == p.target.path() && resp.StatusCode < http.StatusInternalServerError:
-		// The path is that of the WebSocket, which answers an ordinary request as it likes.
 	case resp.StatusCode != want:
 		return &setback{UnexpectedStatus, statusDetail(resp, want), nil}
 	case unread != nil && unread.failure == StalledBody && p.target.Expect.Body == "" && isEndless(resp.Header):

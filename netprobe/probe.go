@@ -102,6 +102,9 @@ func (p *prober) run(ctx context.Context) *setback {
 	case H2C, H2:
 		return p.settings(w)
 	}
+	if p.target.onlyWebSocket() {
+		return p.webSocket(ctx)
+	}
 	if s := p.request(ctx, w); s != nil || p.target.WebSocket == "" {
 		return s
 	}

@@ -22,7 +22,7 @@ type Target struct {
 
 // Expect says which response is good.
 type Expect struct {
-	Status int    // HTTP status; 0 is 200
+	Status int    // HTTP status; 0 is 200; 101 with a WebSocket sends no other request than its own
 	Body   string // text that the body (TCP: the first bytes) must contain; "" for any
 }
 
@@ -65,6 +65,12 @@ func (t Target) WithHost(host string) Target {
 	}
 	t.Header.Set("Host", host)
 	return t
+}
+
+// onlyWebSocket reports whether the request that opens the WebSocket is the only one. Its path
+// may answer others as it likes.
+func (t Target) onlyWebSocket() bool {
+	return t.WebSocket != "" && t.Expect.Status == http.StatusSwitchingProtocols
 }
 
 // secured reports whether the scheme needs TLS.

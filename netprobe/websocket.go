@@ -34,6 +34,9 @@ func (p *prober) webSocket(ctx context.Context) *setback {
 		return s
 	}
 	p.result.WebSocket = WebSocketOK
+	if p.target.onlyWebSocket() {
+		p.result.Status, p.result.Detail = http.StatusSwitchingProtocols, "switched to WebSocket"
+	}
 	p.result.Detail += ", WebSocket echoed"
 	return nil
 }

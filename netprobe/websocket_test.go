@@ -278,3 +278,33 @@ func TestWebSocketClose(t *testing.T) {
 		t.Error("the server saw", err)
 	}
 }
+
+// With the status of a WebSocket, its own request is the only one.
+func TestOnlyWebSocket(t *testing.T) {
+	t.Parallel()
+	var ordinary atomic.Int32
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			ordinary.Add(1)
+		}
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.CloseNow() }()
+		kind, message, err := conn.Read(r.Context())
+		if err == nil {
+			_ = conn.Write(r.Context(), kind, message)
+		}
+	})
+	target := netprobe.Target{Address: webServer(t, mux), Path: "/ws", WebSocket: "/ws", Expect: netprobe.Expect{Status: http.StatusSwitchingProtocols}}
+	result := probe(t, target, netprobe.Options{Timeout: longTimeout})
+	if !result.OK || result.Status != http.StatusSwitchingProtocols || ordinary.Load() != 0 {
+		t.Errorf("%+v, %d ordinary requests", result, ordinary.Load())
+	}
+	target.Expect.Status = 0
+	if result = probe(t, target, netprobe.Options{Timeout: longTimeout}); result.Failure != netprobe.UnexpectedStatus {
+		t.Errorf("%+v", result)
+	}
+}

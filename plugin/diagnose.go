@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -62,10 +63,11 @@ to the Docker API, networks, proxies and leftovers. With a TARGET, find why that
 server can or cannot be reached: CONTAINER[:PORT] is a server in a container, named
 by the container, its Compose service or a network alias; host:PORT is a server on
 the engine's host. An address such as localhost:PORT, or a URL, is the container
-that publishes that port, and if none does, host:PORT; it is an error if exactly
-that address does not lead there. Nothing is changed, and helper containers are
-removed again. By default it connects to TARGET, listens and sends nothing; a path,
-a header, a status or a WebSocket has it send a request over HTTP.
+that publishes that port, or has it and does not publish it there; if there is
+none, host:PORT. It is an error if exactly that address does not lead there. With
+--from, a name means what it means to that client. Nothing is changed, and helper
+containers are removed again. By default it connects to TARGET, listens and sends
+nothing; a path, a header, a status or a WebSocket has it send a request over HTTP.
 
 Exit status: 0 if nothing is wrong, 1 if there is an error, 125 if it could not be
 measured, 130 if interrupted.`,
@@ -162,6 +164,9 @@ func (o *diagnoseOptions) useURL(flags *pflag.FlagSet) {
 	o.scheme = cmp.Or(o.scheme, string(scheme))
 	if u.Scheme == "ws" || u.Scheme == "wss" {
 		o.webSocket = cmp.Or(o.webSocket, u.RequestURI())
+		if !flags.Changed("expect-status") {
+			o.status = http.StatusSwitchingProtocols
+		}
 	}
 	if u.Path != "" && !flags.Changed("path") {
 		o.path = u.RequestURI()

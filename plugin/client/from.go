@@ -26,8 +26,10 @@ func RunFromContainer(ctx context.Context, eng engine.Engine, request experiment
 	if request.Target.Scheme == netprobe.HTTPS && !request.Builtin() {
 		vantage.Roots = request.Roots
 		if response, err := eng.API.ContainerInspect(ctx, vantage.Container); err == nil {
-			if roots := facts.ContainerRoots(ctx, eng.API, response); roots.Known {
+			if roots, err := facts.ContainerRoots(ctx, eng.API, response); err == nil {
 				vantage.Roots = roots.PEM
+			} else {
+				options.Progress.Note(err.Error() + "; what this machine trusts is used instead")
 			}
 		}
 	}

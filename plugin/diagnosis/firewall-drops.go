@@ -116,7 +116,7 @@ func (c *vantageCase) listensInContainer(r evidence.Row) []string {
 // publishedElsewhere shows that the published port works from somewhere, or that the
 // server listens.
 func (c *vantageCase) publishedElsewhere(r evidence.Row) []string {
-	for _, other := range c.All {
+	for _, other := range c.AllProbes {
 		if other.OK && evidence.ParseAddress(other.Address).Port == r.To.Port && evidence.IsPublished(other.Kind) {
 			return []string{fmt.Sprintf("the same published port answers from %s at %s", other.Vantage, other.Address)}
 		}
@@ -133,7 +133,7 @@ func (c *vantageCase) listensOnHost(r evidence.Row) []string {
 	if c.Server.ListensOutsideLoopback() && c.servesFamily(r) {
 		lines = append(lines, "on the host, "+evidence.ListenersOn(c.Server))
 	}
-	for _, other := range c.All {
+	for _, other := range c.AllProbes {
 		if other.OK && other.Vantage != r.Vantage {
 			lines = append(lines, fmt.Sprintf("it answers from %s at %s", other.Vantage, other.Address))
 		}

@@ -46,7 +46,7 @@ func (c *vantageCase) forwarder(r evidence.Row) *report.Fault {
 		fault = because("the published port accepts, but the connection does not arrive at the server, as with a port forwarder that has nothing behind it")
 	}
 	suggest(fault, "check that the server listens on port %d at the address that the engine forwards to", c.Server.Port)
-	for _, other := range c.All {
+	for _, other := range c.AllProbes {
 		if other.Kind == report.KindContainerIP && !other.OK && evidence.Refused(other.Failure) {
 			also(fault, "from %s: the container's own address %s refuses", other.Vantage, other.Address)
 		}
@@ -70,10 +70,10 @@ func (c *vantageCase) forwarderOnHost() *report.Fault {
 
 // answersSomewhere says whether the server is reached from some vantage.
 func (c *vantageCase) answersSomewhere() bool {
-	return slices.ContainsFunc(c.All, func(p report.Probe) bool { return p.OK })
+	return slices.ContainsFunc(c.AllProbes, func(p report.Probe) bool { return p.OK })
 }
 
 // forwarderCloses says whether a published port was seen to accept and close.
 func (c *vantageCase) forwarderCloses() bool {
-	return slices.ContainsFunc(c.All, func(p report.Probe) bool { return evidence.IsPublished(p.Kind) && evidence.Closed(p.Failure) })
+	return slices.ContainsFunc(c.AllProbes, func(p report.Probe) bool { return evidence.IsPublished(p.Kind) && evidence.Closed(p.Failure) })
 }

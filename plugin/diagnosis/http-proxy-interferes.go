@@ -25,7 +25,7 @@ var HTTPProxyInterferes = define(connection.HTTPProxyInterferes, addressOnly, de
 		var caught facts.Caught
 		for _, host := range c.usableHosts() {
 			by, ok := c.Vantage.Proxies.Catch(host)
-			if !ok || strings.EqualFold(by.By.Name, "https_proxy") && c.onlyPlain() {
+			if !ok || strings.EqualFold(by.By.Name, "https_proxy") && c.probesOnlyHTTP() {
 				return nil // an address that works and that no proxy catches
 			}
 			hosts, caught = append(hosts, host), by
@@ -37,13 +37,14 @@ var HTTPProxyInterferes = define(connection.HTTPProxyInterferes, addressOnly, de
 	},
 })
 
-// onlyPlain says whether the user has asked for HTTP without TLS.
-func (c *vantageCase) onlyPlain() bool {
+// probesOnlyHTTP says whether all probes were requests without TLS.
+func (c *vantageCase) probesOnlyHTTP() bool {
 	return !slices.ContainsFunc(c.Rows, func(r evidence.Row) bool { return !strings.HasPrefix(r.URL, "http://") })
 }
 
 // usableHosts returns the hosts by which programs at the vantage reach the server: that of the
-// address that the user has typed, if it works, or its names or, if no name works, its own addresses, or else the others that work.
+// address that the user has typed, if it works, or else its names, its own addresses, or the
+// others that work.
 func (c *vantageCase) usableHosts() []string {
 	for _, r := range c.Rows {
 		if r.OK && r.Address == c.Vantage.Typed {

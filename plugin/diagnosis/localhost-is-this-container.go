@@ -16,7 +16,7 @@ var LocalhostIsThisContainer = define("localhost-is-this-container", addressOnly
 		case c.meantInstead():
 			fault := because("in %s, localhost is that container, and nothing listens on port %d in it", c.Vantage.Place(), c.Server.Port)
 			for _, server := range c.Server.MeantInstead {
-				also(fault, "port %d is also that of %s", c.Server.Port, server)
+				also(fault, "port %d is also that of %s", c.Server.Port, server.Where)
 			}
 			suggest(fault, "use the name of the container in which the server runs, or an address of the host; a server that is to run in %s does not listen", c.Server.Name)
 			if near := c.meantNear(); len(near) == 1 {
@@ -44,8 +44,8 @@ func (c *vantageCase) meantInstead() bool {
 func (c *vantageCase) meantNear() []string {
 	var near []string
 	for _, server := range c.Server.MeantInstead {
-		if address, _, ok := strings.Cut(server, ", container "); ok {
-			near = append(near, address)
+		if server.Address != "" {
+			near = append(near, server.Address)
 		}
 	}
 	return near

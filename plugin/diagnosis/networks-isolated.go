@@ -60,13 +60,13 @@ func (c *vantageCase) reachedFromItsNetwork(r evidence.Row) *report.Probe {
 	if !c.IsolatedFromServer() {
 		return nil
 	}
-	i := slices.IndexFunc(c.All, func(p report.Probe) bool {
+	i := slices.IndexFunc(c.AllProbes, func(p report.Probe) bool {
 		return p.OK && evidence.IsEngineHost(p.Kind) && evidence.ParseAddress(p.Address).Port == r.To.Port && c.sharesNetwork(p.Vantage)
 	})
 	if i < 0 {
 		return nil
 	}
-	return &c.All[i]
+	return &c.AllProbes[i]
 }
 
 // sharesNetwork says whether a vantage is a container on a network of the server.

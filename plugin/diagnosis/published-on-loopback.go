@@ -43,7 +43,7 @@ func (c *vantageCase) hostPortOnLoopback(r evidence.Row) *report.Fault {
 // not matter where it is published.
 func (c *vantageCase) failsOnLoopback() bool {
 	failed := false
-	for _, p := range c.All {
+	for _, p := range c.AllProbes {
 		to := evidence.ParseAddress(p.Address)
 		if p.Vantage != report.VantageHost || !evidence.IsLocalhost(p.Kind) || !c.Server.PublishedAt(to.IP, to.Port) || c.Engine.Host != "" {
 			continue

@@ -61,7 +61,7 @@ func (c *vantageCase) accepts(r evidence.Row) bool {
 	if seen := c.Seen(r); seen != "" {
 		return seen == facts.SeenAccepted || seen == facts.SeenDeferred
 	}
-	return slices.ContainsFunc(c.All, func(p report.Probe) bool {
+	return slices.ContainsFunc(c.AllProbes, func(p report.Probe) bool {
 		direct := p.Kind == report.KindContainerIP || p.Kind == report.KindContainerName
 		return direct && isSilent(p.Failure, p.Phase) && p.Identity != netprobe.IdentityMismatch
 	})

@@ -162,8 +162,8 @@ func TestOwnLocalhost(t *testing.T) {
 	client := inContainer()
 	client.Typed = refused.Address
 	assert.Check(t, is.Contains(explainOne(server, client, refused), "error localhost-is-this-container: in container client, localhost is that container, and nothing listens on port 8080 in it"))
-	server.MeantInstead = []string{"db:8080, container db on network own", "a server on the engine's host"}
+	server.MeantInstead = []facts.OtherServer{{Address: "db:8080", Where: "container db on network own"}, {Where: "a server on the engine's host"}}
 	assert.Check(t, is.Contains(explainOne(server, client, refused), "=> use db:8080, if that is the server that you mean"))
-	server.MeantInstead = append(server.MeantInstead, "web:8080, container web on network own")
+	server.MeantInstead = append(server.MeantInstead, facts.OtherServer{Address: "web:8080", Where: "container web on network own"})
 	assert.Check(t, is.Contains(explainOne(server, client, refused), "=> use the one that you mean: db:8080, web:8080"))
 }

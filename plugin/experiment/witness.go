@@ -46,7 +46,7 @@ func (s *server) examine(ctx, watching context.Context, probes []report.Probe) e
 	if s.hasExited() {
 		return nil
 	}
-	if anyOK(probes) && slices.ContainsFunc(probes, isEnded) {
+	if anyOK(probes) && slices.ContainsFunc(probes, mayHaveExited) {
 		if exited, err := s.exitedMeanwhile(ctx); exited || err != nil {
 			return err
 		}
@@ -57,8 +57,8 @@ func (s *server) examine(ctx, watching context.Context, probes []report.Probe) e
 	return s.watch(ctx, watching, probes)
 }
 
-// isEnded says whether a probe failed as it does when the server exits.
-func isEnded(p report.Probe) bool {
+// mayHaveExited says whether a probe failed as it does after the server has exited.
+func mayHaveExited(p report.Probe) bool {
 	return p.Failure == netprobe.Refused || p.Failure == netprobe.Reset || p.Failure == netprobe.ClosedWithoutResponse
 }
 

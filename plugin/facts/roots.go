@@ -36,8 +36,9 @@ var rootFiles = []string{
 // rootsVariable names another file to Go, OpenSSL and curl.
 const rootsVariable = "SSL_CERT_FILE"
 
-// rootsOf returns the first file of trusted authorities that there is.
-func rootsOf(variable string, read func(path string) ([]byte, error)) Roots {
+// rootsOf returns the first file of trusted authorities that there is, or the error of one that
+// could not be read.
+func rootsOf(variable string, read func(path string) ([]byte, error)) (Roots, error) {
 	paths := rootFiles
 	if variable != "" {
 		paths = []string{variable}
@@ -45,17 +46,20 @@ func rootsOf(variable string, read func(path string) ([]byte, error)) Roots {
 	for _, file := range paths {
 		switch content, err := read(file); {
 		case err == nil && len(content) > 0:
-			return Roots{PEM: content, Path: file, Known: true}
+			return Roots{PEM: content, Path: file, Known: true}, nil
 		case err != nil && !errors.Is(err, os.ErrNotExist):
-			return Roots{}
+			return Roots{}, err
 		}
 	}
-	return Roots{Known: true}
+	return Roots{Known: true}, nil
 }
 
 // MachineRoots returns what programs on this machine trust. On Windows and macOS that is in no
 // file.
-func MachineRoots() Roots { return rootsOf(os.Getenv(rootsVariable), os.ReadFile) }
+func MachineRoots() Roots {
+	roots, _ := rootsOf(os.Getenv(rootsVariable), os.ReadFile) // Go's own TLS ignores the error too
+	return roots
+}
 
 // ArchiveReader reads files of containers. Not every API has it.
 type ArchiveReader interface {
@@ -70,30 +74,40 @@ const (
 )
 
 // ContainerRoots returns what programs in a container trust. The API answers for containers
-// that have no shell too.
-func ContainerRoots(ctx context.Context, api any, response container.InspectResponse) Roots {
+// that have no shell too. It is an error if that is not known.
+func ContainerRoots(ctx context.Context, api any, response container.InspectResponse) (Roots, error) {
+	unknown := fmt.Sprintf("it is not known which authorities container %s trusts", ContainerName(response))
 	reader, ok := api.(ArchiveReader)
 	if !ok {
-		return Roots{}
+		return Roots{}, errors.New(unknown + ": the API cannot read its files")
 	}
 	ctx, cancel := context.WithTimeout(ctx, rootsTime)
 	defer cancel()
-	variable := ""
-	if response.Config != nil {
-		for _, v := range response.Config.Env {
-			if value, ok := strings.CutPrefix(v, rootsVariable+"="); ok {
-				variable = value
-			}
+	variable := rootsVariableOf(response)
+	roots, err := rootsOf(variable, func(file string) ([]byte, error) { return readFrom(ctx, reader, response.ID, file) })
+	switch {
+	case err != nil:
+		return Roots{}, fmt.Errorf("%s: %w", unknown, err)
+	case variable != "" && roots.PEM == nil:
+		return Roots{}, fmt.Errorf("%s: the engine has no file %s, which %s names: it may be on a tmpfs", unknown, variable, rootsVariable)
+	}
+	return roots, nil
+}
+
+// rootsVariableOf returns the file that the environment of a container names; empty for none.
+func rootsVariableOf(response container.InspectResponse) (file string) {
+	if response.Config == nil {
+		return ""
+	}
+	for _, v := range response.Config.Env {
+		if value, ok := strings.CutPrefix(v, rootsVariable+"="); ok {
+			file = value
 		}
 	}
-	if variable != "" && !path.IsAbs(variable) && response.Config != nil {
-		variable = path.Join("/", response.Config.WorkingDir, variable)
+	if file != "" && !path.IsAbs(file) {
+		file = path.Join("/", response.Config.WorkingDir, file)
 	}
-	roots := rootsOf(variable, func(file string) ([]byte, error) { return readFrom(ctx, reader, response.ID, file) })
-	if variable != "" && roots.PEM == nil {
-		return Roots{} // it may be on a tmpfs, which the API does not show
-	}
-	return roots
+	return file
 }
 
 // readFrom reads a file of a container, and follows symbolic links: the API returns those as
@@ -130,8 +144,10 @@ func readOnce(ctx context.Context, api ArchiveReader, id, file string) (content 
 	switch {
 	case header.Typeflag == tar.TypeSymlink:
 		return nil, header.Linkname, nil
-	case header.Typeflag != tar.TypeReg || header.Size > maxRoots:
-		return nil, "", os.ErrNotExist // a folder is no bundle
+	case header.Typeflag != tar.TypeReg:
+		return nil, "", os.ErrNotExist // a folder is no file of authorities
+	case header.Size > maxRoots:
+		return nil, "", fmt.Errorf("reading %s: it is larger than %d MiB", file, maxRoots>>20)
 	}
 	content, err = io.ReadAll(io.LimitReader(entry, maxRoots))
 	return content, "", err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -52,13 +53,16 @@ func TestContainerRoots(t *testing.T) {
 		"a variable":            {archives{debian: "PEM", "/ca.pem": "own"}, []string{"SSL_CERT_FILE=/ca.pem"}, Roots{[]byte("own"), "/ca.pem", true}},
 		"a link to itself":      {archives{debian: ">" + debian}, nil, Roots{}},
 		"the engine is lost":    {archives{debian: "!"}, nil, Roots{}},
+		"too large":             {archives{debian: strings.Repeat("x", maxRoots+1)}, nil, Roots{}},
 		"an API without it":     {nil, nil, Roots{}},
 		"a variable to nothing": {archives{debian: "PEM"}, []string{"SSL_CERT_FILE=/gone"}, Roots{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			response := container.InspectResponse{ContainerJSONBase: &container.ContainerJSONBase{ID: "client"}, Config: &container.Config{Env: test.env}}
-			assert.Check(t, is.DeepEqual(ContainerRoots(t.Context(), test.api, response), test.want))
+			roots, err := ContainerRoots(t.Context(), test.api, response)
+			assert.Check(t, is.DeepEqual(roots, test.want))
+			assert.Check(t, is.Equal(err == nil, test.want.Known))
 		})
 	}
 }

@@ -29,10 +29,16 @@ type Server struct {
 	PublishedBy      []Publisher          // of the port of a server on the engine's host: the containers that publish it
 	NetworkOf        string               // the container whose network it shares, and which commands on its networks have to name; empty if it has its own
 	OwnLocalhost     bool                 // the user has typed localhost for a client, which it is then
-	MeantInstead     []string             // servers with the same port that the user may mean then, as parts of a sentence
+	MeantInstead     []OtherServer        // servers with the same port that the user may mean then
 	UnknownAddress   netip.Addr           // what the user has typed is no known address of the engine's host or of a container; else not valid
 	RedirectedTo     uint16               // the port at which connections to Port arrive by a rule in the server's network namespace; 0 if they arrive at Port
 	StartedByUs      bool                 // this command has started it, and removes it
+}
+
+// OtherServer is a server that the user may mean.
+type OtherServer struct {
+	Address string // host:port for the client; empty if it has no network in common with it
+	Where   string // as a part of a sentence
 }
 
 // Publisher is a container that publishes a port of the engine's host.

@@ -24,28 +24,25 @@ import (
 
 // place is a network namespace to probe from.
 type place struct {
-	vantage   probing.Vantage
-	found     facts.ClientContainer // the user's container, or the helper; zero on the host
-	named     bool                  // what the user has typed must work there
-	roots     facts.Roots           // what the named container trusts, if that matters
-	closed    bool                  // no helper may join its network
-	exact     bool                  // no other address counts than the typed one
-	typed     string                // the address that the user has typed, as host:port; empty if that is none there
-	optional  bool                  // a default, which the user did not name
-	beside    bool                  // a default that is no network of the server's
-	network   string                // that the helper joins
-	down      *report.Fault         // why its container reaches nothing
-	helper    string                // name of the helper; empty if this process probes
-	agent     *engine.Agent
-	attempts  []probing.Attempt
-	probes    []report.Probe // of the attempts
-	answerers []string       // who answered instead of the server, if that is known
-	watched   facts.Watched
-	asked     []facts.SecondAnswer
+	vantage     probing.Vantage
+	found       facts.ClientContainer // the user's container, or the helper; zero on the host
+	named       bool                  // what the user has typed must work there
+	roots       facts.Roots           // what the named container trusts, if that matters
+	unavailable bool                  // no helper can join its network
+	exact       bool                  // no other address counts than the typed one
+	typed       string                // the address that the user has typed, as host:port; empty if that is none there
+	optional    bool                  // a default, which the user did not name
+	beside      bool                  // a default that is no network of the server's
+	network     string                // that the helper joins
+	down        *report.Fault         // why its container reaches nothing
+	helper      string                // name of the helper; empty if this process probes
+	agent       *engine.Agent
+	attempts    []probing.Attempt
+	probes      []report.Probe // of the attempts
+	answerers   []string       // who answered instead of the server, if that is known
+	watched     facts.Watched
+	asked       []facts.SecondAnswer
 }
-
-// ingress is the network of a Swarm for published ports, which no container may join.
-const ingress = "ingress"
 
 // choosePlaces adds the places that the user named. The default for a container is the
 // host, each of the container's networks, and the default bridge. For the engine's host it
@@ -77,7 +74,7 @@ func (r *run) choosePlaces(ctx context.Context) error {
 		r.addPlace(here)
 	}
 	for _, n := range r.found.Networks {
-		if !r.found.HostNetwork && !r.found.NoNetwork && n.Name != ingress {
+		if !r.found.HostNetwork && !r.found.NoNetwork {
 			p := r.newNetworkPlace(n.Name)
 			p.optional = true
 			r.addPlace(p)
@@ -228,7 +225,7 @@ func (r *run) probeFromPlaces(ctx context.Context, toTry func(*place) []candidat
 			if err = r.prepareOnce(working); err != nil {
 				return err
 			}
-			if err = r.startHelper(working, ctx, p); err != nil || p.closed {
+			if err = r.startHelper(working, ctx, p); err != nil || p.unavailable {
 				return err
 			}
 			p.typed = r.typedAt(p)
@@ -239,7 +236,7 @@ func (r *run) probeFromPlaces(ctx context.Context, toTry func(*place) []candidat
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	r.places = slices.DeleteFunc(r.places, func(p *place) bool { return p.closed })
+	r.places = slices.DeleteFunc(r.places, func(p *place) bool { return p.unavailable })
 	if err := r.watch(ctx); err != nil {
 		return err
 	}
@@ -274,8 +271,9 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 	}
 	var err error
 	if p.agent, err = r.engine.StartAgent(ctx, watching, c); err != nil {
-		if p.optional && errdefs.IsPermissionDenied(err) {
-			p.closed = true // an overlay network that is not attachable
+		if p.optional && ctx.Err() == nil && r.isOverlay(p.network) {
+			p.unavailable = true // a Swarm's own network, or another one that is not attachable
+			r.progress.Note(fmt.Sprintf("nothing is probed from network %s: %s", p.network, err))
 			return nil
 		}
 		return fmt.Errorf("probing from %s: %w", p.vantage.Name, err)
@@ -289,6 +287,11 @@ func (r *run) startHelper(ctx, watching context.Context, p *place) error {
 		p.vantage.Container, p.found.Container = p.agent.ID, facts.ReadContainer(response, 0)
 	}
 	return r.networks.Complete(ctx, &p.found.Container)
+}
+
+// isOverlay says whether a network of the container spans the nodes of a Swarm.
+func (r *run) isOverlay(name string) bool {
+	return slices.ContainsFunc(r.found.Networks, func(n facts.Network) bool { return n.Name == name && n.Driver == "overlay" })
 }
 
 // probe probes addresses from a place. The server should already run, so each address is
@@ -319,15 +322,15 @@ func (r *run) readRoots(ctx context.Context, p *place) {
 	if p.helper == "" || r.target.Request.Scheme != netprobe.HTTPS {
 		return
 	}
-	roots := facts.Roots{}
 	if p.network == "" {
-		roots = facts.ContainerRoots(ctx, r.reader, p.found.Inspection)
-		p.roots = roots
+		var err error
+		if p.roots, err = facts.ContainerRoots(ctx, r.reader, p.found.Inspection); err == nil {
+			p.vantage.Roots = p.roots.PEM
+			return
+		}
+		r.progress.Note(err.Error() + "; what this machine trusts is used instead")
 	}
-	if !roots.Known {
-		roots = facts.MachineRoots()
-	}
-	p.vantage.Roots = roots.PEM
+	p.vantage.Roots = facts.MachineRoots().PEM
 }
 
 // isInside says whether a place is the server's network namespace. If the engine runs in

@@ -29,15 +29,16 @@ func (r *run) typedAt(p *place) string {
 		}
 		return net.JoinHostPort(r.typed.Address, strconv.Itoa(int(r.typed.Port)))
 	}
+	name := net.JoinHostPort(r.typed.Container, strconv.Itoa(int(cmp.Or(r.typed.Port, r.known.Server.Port))))
 	if r.typed.isExact() && p.vantage.InContainer() && p.network == "" {
-		return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(cmp.Or(r.typed.Port, r.known.Server.Port)))) // what a client there would connect to
+		return name // what a client there would connect to
 	}
 	shared := p.found.Vantage(p.vantage.Name).SharedNetworks(r.known.Server)
 	hasNames := slices.ContainsFunc(shared, func(n facts.Network) bool { return !n.Default })
 	if r.known.Server.HostNetwork || !p.vantage.InContainer() || !r.meant.ByClient && (!hasNames || !slices.Contains(r.names(), r.typed.Container)) {
 		return ""
 	}
-	return net.JoinHostPort(r.typed.Container, strconv.Itoa(int(cmp.Or(r.typed.Port, r.known.Server.Port))))
+	return name
 }
 
 // isHostAlias says whether the user has typed a name that an engine gives to its host.

@@ -15,16 +15,16 @@ import (
 
 // Case is one vantage of a server, and what was observed from it.
 type Case struct {
-	Engine  facts.Engine
-	Server  facts.Server
-	Vantage facts.Vantage
-	Rows    []Row          // from this vantage
-	All     []report.Probe // from every vantage
+	Engine    facts.Engine
+	Server    facts.Server
+	Vantage   facts.Vantage
+	Rows      []Row          // from this vantage
+	AllProbes []report.Probe // from every vantage
 }
 
 // NewCase returns the case of one vantage, with the probes from every vantage.
 func NewCase(e facts.Engine, s facts.Server, v facts.Vantage, probes []report.Probe) Case {
-	c := Case{Engine: e, Server: s, Vantage: v, All: probes}
+	c := Case{Engine: e, Server: s, Vantage: v, AllProbes: probes}
 	for i, p := range probes {
 		if p.Vantage == v.Name {
 			c.Rows = append(c.Rows, Row{p, ParseAddress(p.Address), i})

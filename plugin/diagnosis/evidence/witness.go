@@ -74,7 +74,7 @@ func AddressesOf(r Row) []netip.Addr {
 // MachineReaches says whether a connection from this machine to the server's own address
 // was established.
 func (c *Case) MachineReaches() bool {
-	return slices.ContainsFunc(c.All, func(p report.Probe) bool {
+	return slices.ContainsFunc(c.AllProbes, func(p report.Probe) bool {
 		return p.Kind == report.KindContainerIP && p.Vantage == report.VantageHost && (p.OK || p.Phase.After(netprobe.PhaseConnect))
 	})
 }

@@ -130,16 +130,13 @@ func (r *Resolver) withPort(ctx context.Context, port uint16) ([]Publisher, erro
 
 // wouldBePublishers lists the containers that were created to publish a TCP port of the
 // engine's host and do not: they do not run, or are on no network for which the engine publishes
-// ports. Only an inspect shows it.
-func (r *Resolver) wouldBePublishers(ctx context.Context, hostPort uint16) ([]Publisher, error) {
+// ports. Only an inspect shows it, of those that may be one.
+func (r *Resolver) wouldBePublishers(ctx context.Context, hostPort uint16, maybe func(container.Summary) bool) ([]Publisher, error) {
 	all, err := engine.ListContainers(ctx, r.Reader, filters.NewArgs())
 	if err != nil {
 		return nil, fmt.Errorf("looking for the container that publishes port %d: %w", hostPort, err)
 	}
-	publishes := func(c container.Summary) bool {
-		return !notRunning(c) && slices.ContainsFunc(c.Ports, func(p container.Port) bool { return p.PublicPort != 0 })
-	}
-	all = slices.DeleteFunc(all, publishes) // its network publishes what it asks for
+	all = slices.DeleteFunc(all, func(c container.Summary) bool { return !maybe(c) })
 	var found []Publisher
 	for _, c := range all[:min(len(all), maxCandidates)] {
 		response, err := facts.InspectContainer(ctx, r.Reader, c.ID)
@@ -155,6 +152,12 @@ func (r *Resolver) wouldBePublishers(ctx context.Context, hostPort uint16) ([]Pu
 	}
 	slices.SortFunc(found, func(a, b Publisher) int { return strings.Compare(a.Name, b.Name) })
 	return found, nil
+}
+
+// publishesNothing is false for a running container with a published port: its network publishes
+// what it asks for.
+func publishesNothing(c container.Summary) bool {
+	return notRunning(c) || !slices.ContainsFunc(c.Ports, func(p container.Port) bool { return p.PublicPort != 0 })
 }
 
 // wouldPublish returns what a container was created to publish at a port of the host.
@@ -212,8 +215,8 @@ func (r *Resolver) ResolveAddress(ctx context.Context) error {
 // noteUnstarted notes which containers were created to publish the port too and not started,
 // since it is taken: the user may mean one of those.
 func (r *Resolver) noteUnstarted(ctx context.Context) error {
-	others, err := r.wouldBePublishers(ctx, r.typedPort)
-	others = slices.DeleteFunc(others, func(p Publisher) bool { return p.state != "created" })
+	unstarted := func(c container.Summary) bool { return c.State == container.StateCreated }
+	others, err := r.wouldBePublishers(ctx, r.typedPort, unstarted)
 	if err != nil || len(others) == 0 {
 		return err
 	}
@@ -226,7 +229,7 @@ func (r *Resolver) resolveUnpublished(ctx context.Context, typed string) error {
 	if found, err := r.takeOwnLocalhost(ctx); found || err != nil {
 		return err
 	}
-	publishers, err := r.wouldBePublishers(ctx, r.Port)
+	publishers, err := r.wouldBePublishers(ctx, r.Port, publishesNothing)
 	if err != nil {
 		return err
 	}
@@ -269,7 +272,7 @@ func (r *Resolver) take(p Publisher, typed string) {
 		r.Text = fmt.Sprintf("no container publishes port %d; container %s has such a port and does not publish it", p.Port, p.Name)
 	case p.inside:
 		r.Text = fmt.Sprintf("no container publishes port %d of the host; container %s publishes its port %[1]d at %[3]s", p.Port, p.Name, joinBindings(p.Bindings))
-	case r.UnknownAddress.IsValid():
+	case r.UnknownAddress.IsValid() && !p.wouldBe:
 		r.Text = fmt.Sprintf("%s is no address of this machine or of a container that is known; container %s publishes its port %d at %s", r.UnknownAddress, p.Name, p.Port, joinBindings(p.Bindings))
 	case p.wouldBe && p.state == container.StateRunning:
 		r.Text = fmt.Sprintf("container %s is to publish its port %d at %s, and the engine does not publish it", p.Name, p.Port, joinBindings(p.Bindings))
@@ -314,25 +317,28 @@ func (r *Resolver) takeOwnLocalhost(ctx context.Context) (bool, error) {
 
 // serversBeside lists the servers that a user may mean who asks for localhost in a container:
 // those on its networks with that port, other containers with it, and one on this machine.
-func (r *Resolver) serversBeside(ctx context.Context, client container.InspectResponse) ([]string, error) {
+func (r *Resolver) serversBeside(ctx context.Context, client container.InspectResponse) ([]facts.OtherServer, error) {
 	all, err := r.withPort(ctx, r.Port)
 	if err != nil {
 		return nil, err
 	}
-	var near, far []string
+	var near, far []facts.OtherServer
 	for _, p := range all {
 		response, err := facts.InspectContainer(ctx, r.Reader, p.ID)
 		if err != nil || p.ID == client.ID || facts.NamespaceOwner(response) == facts.NamespaceOwner(client) {
 			continue
 		}
 		if network := commonNetwork(client, response); network != "" {
-			near = append(near, fmt.Sprintf("%s:%d, container %[1]s on network %[3]s", p.Name, p.Port, network))
+			near = append(near, facts.OtherServer{
+				Address: fmt.Sprintf("%s:%d", p.Name, p.Port),
+				Where:   fmt.Sprintf("container %s on network %s", p.Name, network),
+			})
 		} else {
-			far = append(far, fmt.Sprintf("container %s, with which it has no network in common", p.Name))
+			far = append(far, facts.OtherServer{Where: fmt.Sprintf("container %s, whose name is not known to it", p.Name)})
 		}
 	}
 	if r.isTaken(ctx, net.JoinHostPort("localhost", strconv.Itoa(int(r.Port)))) {
-		far = append(far, "a server on the engine's host")
+		far = append(far, facts.OtherServer{Where: "a server on the engine's host"})
 	}
 	return append(near, far...), nil
 }

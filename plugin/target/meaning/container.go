@@ -130,7 +130,7 @@ func (r *Resolver) ListReplicas(ctx context.Context, response container.InspectR
 	}
 	var others []string
 	for _, c := range all {
-		if c.ID != response.ID && !notRunning(c) {
+		if c.ID != response.ID && !notRunning(c) && c.Labels[LabelProject] == response.Config.Labels[LabelProject] {
 			others = append(others, summaryName(c))
 		}
 	}

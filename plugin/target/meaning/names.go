@@ -24,8 +24,8 @@ import (
 // withoutNames are the networks that engines have by themselves: they have no DNS for names.
 var withoutNames = []string{"bridge", "host", "none", "podman"}
 
-// asker is the one place from which the user wants to use a name.
-type asker struct {
+// scope is what decides what a name means at the one place that the user named.
+type scope struct {
 	name     string // in a sentence
 	networks []string
 	project  string // of Compose; empty for none
@@ -33,14 +33,14 @@ type asker struct {
 	hosts    []facts.ExtraHost
 }
 
-// asker returns the one place that the user named; nil if it is none in which names of
+// scope returns that of the one place that the user named; nil if it is none in which names of
 // containers are known.
-func (r *Resolver) asker(ctx context.Context) *asker {
+func (r *Resolver) scope(ctx context.Context) *scope {
 	if len(r.From) != 1 || r.From[0] == probing.VantageHost {
 		return nil
 	}
 	if network, ok := strings.CutPrefix(r.From[0], probing.VantageNetwork); ok {
-		return &asker{name: "network " + network, networks: []string{network}}
+		return &scope{name: "network " + network, networks: []string{network}}
 	}
 	client, err := r.Find(ctx, r.From[0])
 	if err != nil {
@@ -50,50 +50,50 @@ func (r *Resolver) asker(ctx context.Context) *asker {
 	if err != nil {
 		return nil
 	}
-	a := &asker{name: "container " + facts.ContainerName(client), hosts: facts.ReadClient(with).ExtraHosts, links: map[string]string{}}
+	s := &scope{name: "container " + facts.ContainerName(client), hosts: facts.ReadClient(with).ExtraHosts, links: map[string]string{}}
 	if with.NetworkSettings != nil {
 		for name := range with.NetworkSettings.Networks {
-			a.networks = append(a.networks, name)
+			s.networks = append(s.networks, name)
 		}
 	}
-	slices.Sort(a.networks)
+	slices.Sort(s.networks)
 	if client.Config != nil {
-		a.project = client.Config.Labels[LabelProject]
+		s.project = client.Config.Labels[LabelProject]
 	}
 	if with.HostConfig != nil {
 		for _, link := range with.HostConfig.Links { // /server:/client/alias, or as it was typed
 			if server, alias, ok := strings.Cut(link, ":"); ok {
-				a.links[strings.ToLower(path.Base(alias))] = strings.TrimPrefix(server, "/")
+				s.links[strings.ToLower(path.Base(alias))] = strings.TrimPrefix(server, "/")
 			}
 		}
 	}
-	return a
+	return s
 }
 
-// FindFor finds the container that a name means to who asks: by its links and its hosts file,
+// FindFor finds the container that a name means at the place that the user named: by its links and its hosts file,
 // on its networks, and then in its Compose project. Only then any other container may be meant.
 func (r *Resolver) FindFor(ctx context.Context, name string) (container.InspectResponse, error) {
 	if r.Address != "" {
 		return r.Find(ctx, name) // the id of the container that the address means
 	}
-	a := r.asker(ctx)
-	if a == nil {
+	s := r.scope(ctx)
+	if s == nil {
 		return r.Find(ctx, name)
 	}
-	if response, by := r.byFiles(ctx, a, name); by != "" {
-		return r.takeName(a, name, by, response), nil
+	if response, by := r.byFiles(ctx, s, name); by != "" {
+		return r.takeName(s, name, by, response), nil
 	}
-	found, err := r.onNetworks(ctx, a, name)
-	if err == nil && len(found) == 0 && a.project != "" {
-		found, err = r.byService(ctx, name, a.project)
+	found, err := r.onNetworks(ctx, s, name)
+	if err == nil && len(found) == 0 && s.project != "" {
+		found, err = r.byService(ctx, name, s.project)
 	}
 	switch {
 	case err != nil:
-		return container.InspectResponse{}, fmt.Errorf("looking for %s on the networks of %s: %w", netprobe.Visible(name, maxName), a.name, err)
+		return container.InspectResponse{}, fmt.Errorf("looking for %s on the networks of %s: %w", netprobe.Visible(name, maxName), s.name, err)
 	case len(found) == 0:
 		response, err := r.Find(ctx, name)
-		if ip := a.hostsEntry(name); ip.IsValid() && errors.As(err, new(*NotFoundError)) {
-			err = fmt.Errorf("the hosts file of %s leads %s to %s, which is no address of a container: start it again without that entry, or with the right address", a.name, netprobe.Visible(name, maxName), ip)
+		if ip := s.hostsEntry(name); ip.IsValid() && errors.As(err, new(*NotFoundError)) {
+			err = fmt.Errorf("the hosts file of %s leads %s to %s, which is no address of a container: start it again without that entry, or with the right address", s.name, netprobe.Visible(name, maxName), ip)
 		}
 		return response, err
 	case len(found) > 1:
@@ -104,7 +104,7 @@ func (r *Resolver) FindFor(ctx context.Context, name string) (container.InspectR
 		return response, err
 	}
 	if r.isAnothers(ctx, name, response.ID) {
-		return r.takeName(a, name, "a name on its networks", response), nil
+		return r.takeName(s, name, "a name on its networks", response), nil
 	}
 	r.ByClient = true
 	return response, nil
@@ -116,15 +116,15 @@ func (r *Resolver) isAnothers(ctx context.Context, name, id string) bool {
 	return err == nil && other.ID != id
 }
 
-// byFiles finds the container that a link or an entry in the hosts file of who asks means, and says
+// byFiles finds the container that a link or an entry in the hosts file of a place means, and says
 // which of the two does; empty for none.
-func (r *Resolver) byFiles(ctx context.Context, a *asker, name string) (response container.InspectResponse, by string) {
-	if linked := a.links[strings.ToLower(name)]; linked != "" {
+func (r *Resolver) byFiles(ctx context.Context, s *scope, name string) (response container.InspectResponse, by string) {
+	if linked := s.links[strings.ToLower(name)]; linked != "" {
 		if response, err := facts.InspectContainer(ctx, r.Reader, linked); err == nil {
 			return response, "a link"
 		}
 	}
-	ip := a.hostsEntry(name)
+	ip := s.hostsEntry(name)
 	if !ip.IsValid() {
 		return response, ""
 	}
@@ -139,17 +139,17 @@ func (r *Resolver) byFiles(ctx context.Context, a *asker, name string) (response
 }
 
 // takeName notes what a name means, if it is not that of the container.
-func (r *Resolver) takeName(a *asker, name, by string, response container.InspectResponse) container.InspectResponse {
+func (r *Resolver) takeName(s *scope, name, by string, response container.InspectResponse) container.InspectResponse {
 	r.ByClient = true
 	if own := facts.ContainerName(response); own != name && ServiceOf(response) != name {
-		r.Text = fmt.Sprintf("to %s, %s is container %s, by %s", a.name, name, own, by)
+		r.Text = fmt.Sprintf("to %s, %s is container %s, by %s", s.name, name, own, by)
 	}
 	return response
 }
 
 // hostsEntry returns the address that the user has given a name in the hosts file.
-func (a *asker) hostsEntry(name string) netip.Addr {
-	for _, h := range a.hosts {
+func (s *scope) hostsEntry(name string) netip.Addr {
+	for _, h := range s.hosts {
 		if strings.EqualFold(h.Name, name) {
 			return facts.ParseAddr(h.Address)
 		}
@@ -157,14 +157,14 @@ func (a *asker) hostsEntry(name string) netip.Addr {
 	return netip.Addr{}
 }
 
-// onNetworks lists the running containers with a name on the networks of who asks, or the
+// onNetworks lists the running containers with a name on the networks of a place, or the
 // others with it if none runs. The engine's DNS ignores case, and takes NAME.NETWORK and a dot
 // at the end. A container that has it as its own name goes before those that have it as an
 // alias.
-func (r *Resolver) onNetworks(ctx context.Context, a *asker, name string) ([]container.Summary, error) {
+func (r *Resolver) onNetworks(ctx context.Context, s *scope, name string) ([]container.Summary, error) {
 	name = strings.TrimSuffix(name, ".")
 	var all []container.Summary
-	for _, network := range a.networks {
+	for _, network := range s.networks {
 		if slices.Contains(withoutNames, network) {
 			continue
 		}
@@ -211,8 +211,8 @@ func (r *Resolver) onNetwork(ctx context.Context, network, name string) ([]conta
 	return found, nil
 }
 
-// isCalled says whether a container has one of two names on a network: its own name, its short
-// id, its host name, or an alias.
+// isCalled says whether a container has one of two names on a network: its own name, or one that
+// its endpoint there has.
 func (r *Resolver) isCalled(ctx context.Context, c container.Summary, network, name, short string) (bool, error) {
 	is := func(other string) bool { return strings.EqualFold(other, name) || strings.EqualFold(other, short) }
 	if is(summaryName(c)) {

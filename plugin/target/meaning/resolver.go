@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nestprobe/docker-nestprobe/plugin/engine"
+	"github.com/nestprobe/docker-nestprobe/plugin/facts"
 )
 
 // Query is what the user has typed.
@@ -20,11 +21,11 @@ type Query struct {
 
 // Meaning is what the user means.
 type Meaning struct {
-	Text           string     // what the words were taken for; empty if they are plain
-	ByClient       bool       // the one place that the user named knows the container by the name that was typed
-	OwnLocalhost   bool       // as facts.Server has it
-	MeantInstead   []string   // as facts.Server has it
-	UnknownAddress netip.Addr // as facts.Server has it
+	Text           string              // what the words were taken for; empty if they are plain
+	ByClient       bool                // the one place that the user named knows the container by the name that was typed
+	OwnLocalhost   bool                // as facts.Server has it
+	MeantInstead   []facts.OtherServer // as facts.Server has it
+	UnknownAddress netip.Addr          // as facts.Server has it
 }
 
 // Resolver finds the container, or the port of the engine's host, that a Query means. ResolveAddress
